@@ -1,0 +1,1 @@
+//! The four API calls (being written).

@@ -1,0 +1,71 @@
+//! Identifiers. All are opaque: checked for length and characters, compared byte for byte, shortened in `Debug`.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::secret::InvalidValue;
+
+/// The vendor's key of a person: `identityId` of userinfo.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct IdentityId(Arc<str>);
+
+/// The vendor's key of a verification or an authentication: `id` of an event and of the object it points at.
+///
+/// The spec's own samples are no UUIDs (`196c69e0-5566-4f51-9432-dde8e225aAbc3`), so nothing is assumed of the form.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ObjectId(Arc<str>);
+
+/// The application's own key of its user, an account id for instance. Looked up by us, never invented by us.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Subject(Arc<str>);
+
+macro_rules! identifier {
+    ($name:ident, $what:literal, $max:literal, $legal:expr) => {
+        impl $name {
+            #[doc = concat!("Longest value taken, in bytes.")]
+            pub const MAX_LEN: usize = $max;
+
+            /// Checks length and characters.
+            ///
+            /// # Errors
+            /// [`InvalidValue`], which never repeats the value.
+            pub fn new(text: impl AsRef<str>) -> Result<Self, InvalidValue> {
+                let text = text.as_ref();
+                let legal: fn(&str) -> bool = $legal;
+                if !text.is_empty() && text.len() <= Self::MAX_LEN && legal(text) {
+                    Ok(Self(text.into()))
+                } else {
+                    Err(InvalidValue($what))
+                }
+            }
+
+            /// The value as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        /// Shows the first four characters: enough to tell two rows of a log apart, too little to be the person.
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                let head: String = self.0.chars().take(if self.0.len() > 8 { 4 } else { 0 }).collect();
+                write!(f, "{}({}..)", stringify!($name), head.escape_debug())
+            }
+        }
+
+        impl std::borrow::Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+    };
+}
+
+identifier!(IdentityId, "identity id", 128, is_path_segment);
+identifier!(ObjectId, "object id", 128, is_path_segment);
+identifier!(Subject, "subject", 256, |text| !text.chars().any(char::is_control));
+
+/// Visible ASCII, and not a dot segment: those would climb in a URL path even when percent-encoded.
+fn is_path_segment(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_graphic()) && text != "." && text != ".."
+}
