@@ -3,7 +3,10 @@
 //! (The tour of the modules is written with them.)
 
 pub mod client;
+pub mod http;
+pub mod identity;
 pub mod model;
+pub mod store;
 
 mod ids;
 mod secret;

@@ -1,0 +1,70 @@
+use std::any::Any;
+
+/// The head of a request. Adapters implement it over their own request type; everything is borrowed.
+pub trait Head {
+    /// The method as sent, for instance `POST`.
+    fn method(&self) -> &str;
+
+    /// The path without query, still percent-encoded.
+    fn path(&self) -> &str;
+
+    /// The query without `?`, still percent-encoded.
+    fn query(&self) -> Option<&str>;
+
+    /// Visits each value of the header `name`, given in lower case. Values are bytes: nothing promises they are text.
+    fn header_values<'a>(&'a self, name: &str, visit: &mut dyn FnMut(&'a [u8]));
+
+    /// The adapter's own extension map, for resolvers that know the framework; see each adapter's `extension`.
+    fn extensions(&self) -> &dyn Any;
+
+    /// The address of the peer, when the server told the adapter.
+    fn peer(&self) -> Option<std::net::IpAddr> {
+        None
+    }
+}
+
+impl dyn Head + '_ {
+    /// The header `name` where more than one value would be ambiguous.
+    pub fn header(&self, name: &str) -> Field<'_> {
+        let mut field = Field::Missing;
+        self.header_values(name, &mut |value| {
+            field = match field {
+                Field::Missing => Field::One(value),
+                Field::One(_) | Field::Many => Field::Many,
+            };
+        });
+        field
+    }
+
+    /// True when an `Accept` header names `text/html`. A browser does; an API client asks for JSON or for anything.
+    pub fn accepts_html(&self) -> bool {
+        let mut html = false;
+        self.header_values("accept", &mut |value| {
+            html |= value
+                .split(|byte| *byte == b',')
+                .any(|part| part.trim_ascii().get(..9).is_some_and(|start| start.eq_ignore_ascii_case(b"text/html")));
+        });
+        html
+    }
+}
+
+/// One header, told apart from its absence and from a header that came twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Field<'a> {
+    /// The request has no such header.
+    Missing,
+    /// The one value.
+    One(&'a [u8]),
+    /// Two values or more: a sender and a proxy may each read another one, so nobody should read any.
+    Many,
+}
+
+impl<'a> Field<'a> {
+    /// The value when there is exactly one.
+    pub fn one(self) -> Option<&'a [u8]> {
+        match self {
+            Self::One(value) => Some(value),
+            Self::Missing | Self::Many => None,
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! The seam to web frameworks, neutral to their versions: actix-web 4 is on `http` 0.2, axum on 1.x, and core names
+//! neither. A [`Head`] gives what core reads of a request, a [`Reply`] is what an adapter sends back.
+
+mod head;
+mod problem;
+mod reply;
+
+pub use head::{Field, Head};
+pub use problem::Problem;
+pub use reply::Reply;

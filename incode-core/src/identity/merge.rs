@@ -1,0 +1,57 @@
+use super::{Identity, Observation};
+use crate::model::IdentityStatus;
+
+impl Identity {
+    /// What is known after `seen`, in whatever order observations arrive: merging is commutative, associative and
+    /// idempotent, so replays, retries and races all end in the same row.
+    ///
+    /// Status and attestation follow the newest *sent* request; at a tie the less trusting word wins, so REVOKED
+    /// always does. The newest verification and the newest face authentication are kept.
+    #[must_use]
+    pub fn merge(known: Option<Self>, seen: &Observation) -> Self {
+        let fresh = Self {
+            identity_id: seen.identity_id.clone(),
+            status: seen.status.clone(),
+            checked_at: seen.sent_at,
+            verification_id: seen.verified.as_ref().map(|verified| verified.id.clone()),
+            verified_at: seen.verified.as_ref().map(|verified| verified.at),
+            face_authenticated_at: seen.face_authenticated_at,
+            attestation: seen.attestation.clone(),
+        };
+        match known {
+            None => fresh,
+            Some(known) => join(known, fresh),
+        }
+    }
+}
+
+fn join(a: Identity, b: Identity) -> Identity {
+    let (newer, older) = if word_key(&b) > word_key(&a) { (b, a) } else { (a, b) };
+    let newer_verified = (newer.verified_at, &newer.verification_id) >= (older.verified_at, &older.verification_id);
+    let (verified_at, verification_id) = if newer_verified {
+        (newer.verified_at, newer.verification_id)
+    } else {
+        (older.verified_at, older.verification_id)
+    };
+    Identity {
+        identity_id: newer.identity_id,
+        status: newer.status,
+        checked_at: newer.checked_at,
+        verification_id,
+        verified_at,
+        face_authenticated_at: newer.face_authenticated_at.max(older.face_authenticated_at),
+        attestation: newer.attestation,
+    }
+}
+
+/// Orders what the vendor said by when it was asked, then from trusting to wary. The texts at the end only make the
+/// order total, so that two equally wary words of the same instant still merge the same way round.
+fn word_key(identity: &Identity) -> (i64, u8, &str, Option<&str>) {
+    let wariness = match &identity.status {
+        IdentityStatus::Active => 0,
+        IdentityStatus::Other(_) => 1,
+        IdentityStatus::Revoked => 2,
+    };
+    let attestation = identity.attestation.as_ref().map(|status| status.as_str());
+    (identity.checked_at.as_millis(), wariness, identity.status.as_str(), attestation)
+}

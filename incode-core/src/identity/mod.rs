@@ -1,0 +1,117 @@
+//! What is known of a person, and the rules by which newer vendor truth replaces older.
+
+mod merge;
+
+use serde::Serialize;
+
+use crate::model::{AttestationStatus, IdentityStatus};
+use crate::{IdentityId, ObjectId, Subject, Timestamp};
+
+/// What is known of one `identityId`. Ids, statuses and times only: no personal data.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Identity {
+    /// The vendor's key of the person.
+    pub identity_id: IdentityId,
+    /// The vendor's own word, from userinfo. Anything but [`IdentityStatus::Active`] keeps the gate shut.
+    pub status: IdentityStatus,
+    /// When the request that gave `status` was sent. Newest sent wins; see [`Identity::merge`].
+    #[serde(skip)]
+    pub checked_at: Timestamp,
+    /// The newest verification seen with status VERIFIED.
+    pub verification_id: Option<ObjectId>,
+    /// When that verification was made.
+    pub verified_at: Option<Timestamp>,
+    /// The newest face authentication that passed.
+    pub face_authenticated_at: Option<Timestamp>,
+    /// The overall verdict of the id attestation (spec: `idAttestation.overall.status`).
+    pub attestation: Option<AttestationStatus>,
+}
+
+/// What one exchange with the vendor showed of an identity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Observation {
+    /// Whose.
+    pub identity_id: IdentityId,
+    /// The instant *before* the userinfo request was sent: what the vendor said is at least as new as this.
+    pub sent_at: Timestamp,
+    /// userinfo `status`.
+    pub status: IdentityStatus,
+    /// userinfo `idAttestation.overall.status`.
+    pub attestation: Option<AttestationStatus>,
+    /// A verification with status VERIFIED that belongs to the identity.
+    pub verified: Option<Verified>,
+    /// The instant of a face authentication that passed and belongs to the identity.
+    pub face_authenticated_at: Option<Timestamp>,
+}
+
+/// A verification whose status was VERIFIED.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verified {
+    /// Its id.
+    pub id: ObjectId,
+    /// When it was made.
+    pub at: Timestamp,
+}
+
+/// Subject -> identity, made by a proof.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// The application's user.
+    pub subject: Subject,
+    /// The vendor's person.
+    pub identity_id: IdentityId,
+    /// What showed that they are one.
+    pub proof: LinkProof,
+    /// When.
+    pub linked_at: Timestamp,
+}
+
+/// What showed that a subject and an identity are one person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum LinkProof {
+    /// The subject came back from the hosted flow it had started, and the token was redeemed at the vendor.
+    Flow,
+    /// A webhook carried the correlation id that was made for the subject.
+    Webhook,
+    /// The application's own rule said so.
+    Application,
+}
+
+impl LinkProof {
+    /// The name kept in stores.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Flow => "flow",
+            Self::Webhook => "webhook",
+            Self::Application => "application",
+        }
+    }
+
+    /// Reads [`LinkProof::as_str`] back.
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Flow, Self::Webhook, Self::Application].into_iter().find(|proof| proof.as_str() == name)
+    }
+}
+
+/// A link with the identity it leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkedIdentity {
+    /// The link.
+    pub link: Link,
+    /// Where it leads.
+    pub identity: Identity,
+}
+
+/// An identity row was written: whose cached standings are stale now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The identity that changed.
+    pub identity_id: IdentityId,
+    /// The subjects linked to it, now or until now.
+    pub subjects: Vec<Subject>,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,287 @@
+use crate::identity::{Change, Observation};
+use crate::model::EventKind;
+use crate::{ObjectId, Timestamp, TokenHash};
+
+use super::NewLink;
+
+/// The inbox's own key of an event: counts up in the order of acceptance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EventId(pub i64);
+
+/// Where an event is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EventState {
+    /// Accepted, not applied yet.
+    Pending,
+    /// Applied.
+    Done,
+    /// Given up or quarantined, for the reason beside it.
+    Dead,
+    /// Of a kind this version doesn't know.
+    Ignored,
+}
+
+impl EventState {
+    /// Every state.
+    pub const ALL: [Self; 4] = [Self::Pending, Self::Done, Self::Dead, Self::Ignored];
+
+    /// The name in stores, metrics and the admin API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Done => "done",
+            Self::Dead => "dead",
+            Self::Ignored => "ignored",
+        }
+    }
+
+    /// Reads [`EventState::as_str`] back.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == name)
+    }
+}
+
+/// Why an event waits or died.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Reason {
+    /// The vendor could not be reached, answered too slowly, or answered 5xx.
+    VendorUnavailable,
+    /// The vendor answered 429.
+    RateLimited,
+    /// The vendor refused the API key (403).
+    KeyRefused,
+    /// The vendor no longer takes the token (401), or it outlived its `exp`.
+    TokenDead,
+    /// The vendor knows no such object (404).
+    NotFound,
+    /// The vendor refused the request (400, 405, 406 or another status it does not document).
+    Refused,
+    /// The vendor's answer could not be read.
+    Malformed,
+    /// The pieces do not belong together; see `identity::belonging`.
+    BindingMismatch,
+    /// Every attempt that made sense was made.
+    Exhausted,
+    /// A kind this version doesn't know.
+    UnknownKind,
+    /// Written by a newer version.
+    Other,
+}
+
+impl Reason {
+    const ALL: [Self; 11] = [
+        Self::VendorUnavailable,
+        Self::RateLimited,
+        Self::KeyRefused,
+        Self::TokenDead,
+        Self::NotFound,
+        Self::Refused,
+        Self::Malformed,
+        Self::BindingMismatch,
+        Self::Exhausted,
+        Self::UnknownKind,
+        Self::Other,
+    ];
+
+    /// The name in stores, metrics and the admin API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::VendorUnavailable => "vendor_unavailable",
+            Self::RateLimited => "rate_limited",
+            Self::KeyRefused => "key_refused",
+            Self::TokenDead => "token_dead",
+            Self::NotFound => "not_found",
+            Self::Refused => "refused",
+            Self::Malformed => "malformed",
+            Self::BindingMismatch => "binding_mismatch",
+            Self::Exhausted => "exhausted",
+            Self::UnknownKind => "unknown_kind",
+            Self::Other => "other",
+        }
+    }
+
+    /// Reads [`Reason::as_str`] back; a name from a newer version is [`Reason::Other`].
+    pub fn parse(name: &str) -> Self {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == name).unwrap_or(Self::Other)
+    }
+}
+
+/// An event to be accepted.
+#[derive(Clone, Debug)]
+pub struct NewEvent {
+    /// What happened.
+    pub kind: EventKind,
+    /// The object it points at. `None` only for ignored kinds.
+    pub object_id: Option<ObjectId>,
+    /// The token, sealed or plain as the inbox decided: bytes to the store. Empty for ignored kinds.
+    pub token: Vec<u8>,
+    /// Stands for the token in the pending key.
+    pub token_hash: TokenHash,
+    /// The correlation id the vendor repeated, if any.
+    pub correlation_id: Option<String>,
+    /// The vendor's `timestamp`.
+    pub vendor_time: Option<Timestamp>,
+    /// When the delivery was accepted, also when it is first due.
+    pub received_at: Timestamp,
+    /// Pending, or settled at once: ignored (unknown kind) and dead (quarantined) events carry their reason.
+    pub state: EventState,
+    /// Why, when the state is not pending.
+    pub reason: Option<Reason>,
+}
+
+/// What became of a [`NewEvent`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accepted {
+    /// Kept.
+    New(EventId),
+    /// Known already: nothing was written.
+    Duplicate,
+}
+
+/// A request for work.
+#[derive(Clone, Copy, Debug)]
+pub struct Claim {
+    /// The present.
+    pub now: Timestamp,
+    /// When the leases end.
+    pub lease_until: Timestamp,
+    /// How many at most.
+    pub limit: u32,
+}
+
+/// The right to settle an event, until it ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Lease {
+    /// The event.
+    pub event: EventId,
+    /// Tells this claim from every other of the same event.
+    pub number: i64,
+}
+
+/// An event under lease.
+#[derive(Clone, Debug)]
+pub struct ClaimedEvent {
+    /// The right to settle it.
+    pub lease: Lease,
+    /// What happened.
+    pub kind: EventKind,
+    /// The object it points at.
+    pub object_id: ObjectId,
+    /// The token as it was given to `accept`; empty when it was wiped.
+    pub token: Vec<u8>,
+    /// The correlation id the vendor repeated, if any.
+    pub correlation_id: Option<String>,
+    /// The vendor's `timestamp`.
+    pub vendor_time: Option<Timestamp>,
+    /// When it was accepted.
+    pub received_at: Timestamp,
+    /// Attempts counted so far, this one included: 1 at the first claim.
+    pub attempts: u32,
+    /// Another event of the same (kind, object id) is done: nothing is left to do but to settle this one as done.
+    pub already_done: bool,
+}
+
+/// How a lease ends.
+#[derive(Clone, Debug)]
+pub enum Settlement {
+    /// Applied: observation and link are merged, the token is wiped, later deliveries of (kind, object id) are known.
+    Done {
+        /// What the vendor said; `None` when another event of the same object had been applied.
+        seen: Option<Observation>,
+        /// The link that a repeated correlation id proves. One that is refused does not undo the rest.
+        link: Option<Box<NewLink>>,
+        /// The present.
+        at: Timestamp,
+    },
+    /// Stays pending, due later.
+    Retry {
+        /// When.
+        due_at: Timestamp,
+        /// Why it was not applied.
+        reason: Reason,
+    },
+    /// Given back without an attempt counted: shutting down, or the worker paused.
+    Release {
+        /// When it is due again.
+        due_at: Timestamp,
+        /// Why, if the vendor was the cause.
+        reason: Option<Reason>,
+    },
+    /// Dead letter.
+    Dead {
+        /// Why.
+        reason: Reason,
+        /// True: the token can't be of use any more and is wiped now. False: kept for a replay until pruned.
+        wipe_token: bool,
+        /// The present.
+        at: Timestamp,
+    },
+}
+
+/// What became of a [`Settlement`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// Written. The change that an observation or a link made, if one did.
+    Written(Option<Change>),
+    /// The lease was no longer this one's.
+    LeaseLost,
+}
+
+/// How many events are in each state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InboxCounts {
+    /// Waiting to be applied.
+    pub pending: u64,
+    /// Applied.
+    pub done: u64,
+    /// Given up.
+    pub dead: u64,
+    /// Unknown kinds.
+    pub ignored: u64,
+    /// When the oldest pending event was accepted.
+    pub oldest_pending: Option<Timestamp>,
+}
+
+/// Which events to list.
+#[derive(Clone, Copy, Debug)]
+pub struct EventFilter {
+    /// Only these; `None` lists all.
+    pub state: Option<EventState>,
+    /// Only events older than this one, for paging.
+    pub before: Option<EventId>,
+    /// How many at most.
+    pub limit: u32,
+}
+
+/// An event as it may be shown: no token, no correlation id.
+#[derive(Clone, Debug)]
+pub struct EventRow {
+    /// Its key.
+    pub id: EventId,
+    /// What happened.
+    pub kind: EventKind,
+    /// The object it points at.
+    pub object_id: Option<ObjectId>,
+    /// Where it is in its life.
+    pub state: EventState,
+    /// Why it waits or died.
+    pub reason: Option<Reason>,
+    /// Attempts made.
+    pub attempts: u32,
+    /// When it was accepted.
+    pub received_at: Timestamp,
+    /// When it is due next, while pending.
+    pub due_at: Option<Timestamp>,
+    /// When it was settled.
+    pub settled_at: Option<Timestamp>,
+}
+
+/// Which dead events to replay.
+#[derive(Clone, Copy, Debug)]
+pub enum Replay {
+    /// One event; nothing happens when it isn't dead.
+    One(EventId),
+    /// Every dead event, or those that died of one reason.
+    Dead(Option<Reason>),
+}

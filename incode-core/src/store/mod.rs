@@ -1,0 +1,145 @@
+//! Where events, identities and links live. One trait, one acceptance suite, several implementations.
+//!
+//! A store keeps rows and transactions; it decides nothing. When to retry, what belongs together and who may pass is
+//! decided above it, so that every store behaves the same.
+
+mod error;
+mod events;
+mod memory;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+
+use std::future::Future;
+use std::pin::Pin;
+
+pub use error::{StoreError, StoreErrorKind};
+pub use events::{
+    Accepted, Claim, ClaimedEvent, EventFilter, EventId, EventRow, EventState, InboxCounts, Lease, NewEvent, Reason,
+    Replay, Settled, Settlement,
+};
+pub use memory::MemoryStore;
+#[cfg(feature = "sqlite")]
+pub use sqlite::SqliteStore;
+
+use crate::identity::{Change, Identity, Link, LinkedIdentity, Observation};
+use crate::{IdentityId, Subject, Timestamp};
+
+/// What every store method returns: boxed, so that the store can be erased behind `Arc<dyn Store>`.
+pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+
+/// Durable rows behind the inbox, the gate and the flow.
+///
+/// Contract of every method: when it returned `Ok`, what it wrote survives the death of the process (for stores that
+/// are durable at all); when it returned an error, either nothing or all of it was written, and calling it again does
+/// no harm. A future that is dropped may still complete its write.
+///
+/// Your own implementation is right when it passes `testing::store_suite`.
+pub trait Store: Send + Sync + 'static {
+    /// Keeps an event that was authenticated, unless it is known.
+    ///
+    /// Known means: the same (kind, object id) is already *done*, or the same (kind, object id, token hash) is
+    /// *pending*. A dead event never suppresses a new delivery. Returns only once the row is durable.
+    fn accept(&self, event: NewEvent) -> StoreFuture<'_, Accepted>;
+
+    /// Leases up to `claim.limit` pending events that are due, oldest due first. An event under a lease that has not
+    /// ended is not due. Counts the attempt.
+    fn claim(&self, claim: Claim) -> StoreFuture<'_, Vec<ClaimedEvent>>;
+
+    /// When the next pending event is due, leases included; `None` when nothing is pending.
+    fn next_due(&self) -> StoreFuture<'_, Option<Timestamp>>;
+
+    /// Ends a lease: the observation, the link and the new state of the event in **one** transaction.
+    ///
+    /// [`Settled::LeaseLost`] when the lease ended and somebody else has the event, or settled it: nothing is written.
+    fn settle(&self, lease: Lease, settlement: Settlement) -> StoreFuture<'_, Settled>;
+
+    /// Merges an observation that no event brought (face authentication, callback, reconcile).
+    fn observe(&self, seen: Observation) -> StoreFuture<'_, Change>;
+
+    /// Links a subject in one transaction with the observation that proved it.
+    fn link(&self, new: NewLink) -> StoreFuture<'_, Linked>;
+
+    /// Removes the link of a subject. `None` when there was none.
+    fn unlink(&self, subject: Subject) -> StoreFuture<'_, Option<Change>>;
+
+    /// The identity a subject is linked to.
+    fn linked(&self, subject: Subject) -> StoreFuture<'_, Option<LinkedIdentity>>;
+
+    /// An identity by its id.
+    fn identity(&self, id: IdentityId) -> StoreFuture<'_, Option<Identity>>;
+
+    /// Erases an identity and its links, leaving a tombstone: observations sent at or before `at` no longer bring it
+    /// back, and its events stay known. `None` when nothing was known of it (the tombstone is written all the same).
+    fn forget(&self, id: IdentityId, at: Timestamp) -> StoreFuture<'_, Option<Change>>;
+
+    /// Rows by state.
+    fn counts(&self) -> StoreFuture<'_, InboxCounts>;
+
+    /// Events, newest first, without tokens.
+    fn events(&self, filter: EventFilter) -> StoreFuture<'_, Vec<EventRow>>;
+
+    /// Makes dead events pending again, due at `now` with no attempts counted. Returns how many. Harmless when repeated.
+    fn replay(&self, which: Replay, now: Timestamp) -> StoreFuture<'_, u64>;
+
+    /// Removes events settled before `settled_before` and spent correlation ids that expired before `now`; wipes the
+    /// tokens of dead events settled before `tokens_before`. Returns how many events were removed.
+    fn prune(&self, prune: Prune) -> StoreFuture<'_, u64>;
+
+    /// Cheap proof that the store answers.
+    fn ping(&self) -> StoreFuture<'_, ()>;
+
+    /// Finishes what was begun and lets go of files. Later calls fail with [`StoreErrorKind::Unavailable`].
+    fn close(&self) -> StoreFuture<'_, ()>;
+}
+
+/// A subject to be linked, with the exchange that proved it.
+#[derive(Clone, Debug)]
+pub struct NewLink {
+    /// Who is linked to what, by which proof, when.
+    pub link: Link,
+    /// The observation that proved it, merged in the same transaction. Same identity as the link.
+    pub seen: Observation,
+    /// The single-use correlation id that is spent by this link, if one is.
+    pub spend: Option<Spend>,
+    /// False: an identity that another subject is linked to is refused ([`Linked::IdentityTaken`]).
+    pub shared: bool,
+}
+
+/// A correlation id to be spent: its random part, and when it would have expired.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Spend {
+    /// The random part.
+    pub nonce: [u8; 24],
+    /// When the row may be pruned.
+    pub expires_at: Timestamp,
+}
+
+impl std::fmt::Debug for Spend {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Spend").field("expires_at", &self.expires_at).finish_non_exhaustive()
+    }
+}
+
+/// What became of a [`NewLink`]. Only `Done` writes anything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Linked {
+    /// Linked now, or had been linked to the same identity before; the observation is merged.
+    Done(Change),
+    /// The correlation id was used before.
+    AlreadySpent,
+    /// Another subject is linked to the identity, and sharing is off.
+    IdentityTaken,
+    /// The subject is linked to another identity; it must be unlinked first.
+    SubjectTaken,
+}
+
+/// What may be removed.
+#[derive(Clone, Copy, Debug)]
+pub struct Prune {
+    /// The present.
+    pub now: Timestamp,
+    /// Done, ignored and dead events settled before this are removed.
+    pub settled_before: Timestamp,
+    /// Dead events settled before this lose their token.
+    pub tokens_before: Timestamp,
+}
