@@ -1,17 +1,31 @@
 //! Everything that decides in incode; knows no web framework.
 //!
-//! (The tour of the modules is written with them.)
+//! The modules, in the order of their arrows: [`model`] is what the vendor sends and takes; [`client`] asks the vendor,
+//! [`webhook`] listens to it; the inbox keeps events until a worker has applied them; [`identity`] is what is known of
+//! a person; [`gate`] decides who passes, [`flow`] sends people to the vendor's page and takes them back. [`store`]
+//! keeps all rows, [`http`] is the seam to frameworks. [`Incode`] joins the parts; each can be used without it.
+//!
+//! Applications use an adapter, `incode-tower` or `incode-actix`, which re-export what they need from here.
 
 pub mod client;
+pub mod flow;
+pub mod gate;
 pub mod http;
 pub mod identity;
 pub mod model;
 pub mod store;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+pub mod webhook;
 
+mod facade;
 mod ids;
+mod inbox;
+mod seal;
 mod secret;
 mod time;
 
+pub use facade::{Builder, Exchange, Health, Incode, SettingError, Visit};
 pub use ids::{IdentityId, ObjectId, Subject};
 pub use secret::{InvalidValue, Secret, Token, TokenHash};
 pub use time::{Clock, SystemClock, Timestamp};

@@ -1,7 +1,8 @@
 //! Instants and the clock that gives them. Time is always an argument or a [`Clock`], so tests never wait for it.
 
 use std::fmt;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::LazyLock;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Milliseconds since 1970-01-01T00:00:00Z. Serialises as RFC 3339 (`2023-06-29T17:30:47Z`).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -80,6 +81,13 @@ impl serde::Serialize for Timestamp {
 pub trait Clock: Send + Sync + 'static {
     /// The present instant. May go backwards, as wall clocks do; what decides by it says how it copes.
     fn now(&self) -> Timestamp;
+
+    /// Time since some fixed instant; never goes backwards. What expires in memory goes by it, so that a wall clock
+    /// set back keeps nothing alive.
+    fn elapsed(&self) -> Duration {
+        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+        START.elapsed()
+    }
 }
 
 /// The machine's wall clock.

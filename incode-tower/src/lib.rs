@@ -1,1 +1,25 @@
-//! (being written)
+//! Incode ID identity status as a tower layer, for axum, tonic, or plain hyper.
+//!
+//! [`IncodeLayer`] goes around the whole application: it answers the webhook and the hosted flow, and leaves a
+//! [`Visitor`](incode_core::gate::Visitor) in the extensions of every other request. [`GateLayer`] goes around what
+//! only the right people may reach. Everything is decided in `incode-core`; this crate carries requests there and
+//! replies back.
+
+mod body;
+#[cfg(feature = "axum")]
+mod extract;
+mod gate;
+mod head;
+mod middleware;
+mod reply;
+
+pub use body::ResponseBody;
+#[cfg(feature = "axum")]
+pub use extract::{Active, Denied, Visitor};
+pub use gate::{Gate, GateFuture, GateLayer};
+pub use head::extension;
+pub use incode_core::gate::{Requirement, Standing, SubjectSource};
+pub use incode_core::{Builder, Incode, SettingError, Subject};
+pub use incode_core as core;
+pub use middleware::{IncodeFuture, IncodeLayer, IncodeService};
+pub use reply::response;

@@ -1,5 +1,7 @@
 use std::any::Any;
 
+use crate::Subject;
+
 /// The head of a request. Adapters implement it over their own request type; everything is borrowed.
 pub trait Head {
     /// The method as sent, for instance `POST`.
@@ -13,6 +15,9 @@ pub trait Head {
 
     /// Visits each value of the header `name`, given in lower case. Values are bytes: nothing promises they are text.
     fn header_values<'a>(&'a self, name: &str, visit: &mut dyn FnMut(&'a [u8]));
+
+    /// The [`Subject`] that the application's own authentication put into the request extensions.
+    fn subject(&self) -> Option<&Subject>;
 
     /// The adapter's own extension map, for resolvers that know the framework; see each adapter's `extension`.
     fn extensions(&self) -> &dyn Any;

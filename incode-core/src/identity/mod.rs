@@ -1,6 +1,8 @@
 //! What is known of a person, and the rules by which newer vendor truth replaces older.
 
+pub(crate) mod belonging;
 mod merge;
+mod observe;
 
 use serde::Serialize;
 

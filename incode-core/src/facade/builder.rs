@@ -1,0 +1,313 @@
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::client::Client;
+use crate::flow::{Flow, HostedFlow};
+use crate::gate::{Audience, Context, NearCache, NearSettings, SubjectSource};
+use crate::http::{Problem, Reply};
+use crate::inbox::{Applier, AtRest, Inbox, Worker, WorkerSettings};
+use crate::model::EventKind;
+use crate::store::{MemoryStore, Store};
+use crate::webhook::{Authenticity, Webhook};
+use crate::{Clock, Secret, SystemClock};
+
+use super::{Incode, Mount, SettingError, Shared};
+
+/// Builds an [`Incode`]. Setters take what they are given; [`Builder::build`] says what does not work together.
+#[must_use]
+pub struct Builder {
+    client: Option<Client>,
+    authenticity: Option<Authenticity>,
+    store: Option<StoreChoice>,
+    store_key: Option<Secret>,
+    subjects: SubjectSource,
+    flow: Option<HostedFlow>,
+    shared_identities: bool,
+    webhook_paths: Vec<(Box<str>, Option<EventKind>)>,
+    start_path: Box<str>,
+    callback_path: Box<str>,
+    body_cap: Option<usize>,
+    read_deadline: Option<Duration>,
+    accept_deadline: Duration,
+    near: NearSettings,
+    worker: WorkerSettings,
+    clock: Arc<dyn Clock>,
+    render: Option<Arc<crate::gate::Render>>,
+}
+
+pub(super) enum StoreChoice {
+    Opened(Arc<dyn Store>),
+    #[cfg_attr(not(feature = "sqlite"), expect(dead_code, reason = "named in settings, refused when built"))]
+    Sqlite(PathBuf),
+}
+
+impl Builder {
+    pub(super) fn new() -> Self {
+        Self {
+            client: None,
+            authenticity: None,
+            store: None,
+            store_key: None,
+            subjects: SubjectSource::extension(),
+            flow: None,
+            shared_identities: false,
+            webhook_paths: Vec::new(),
+            start_path: "/incode/start".into(),
+            callback_path: "/incode/callback".into(),
+            body_cap: None,
+            read_deadline: None,
+            accept_deadline: Duration::from_secs(5),
+            near: NearSettings::default(),
+            worker: WorkerSettings::default(),
+            clock: Arc::new(SystemClock),
+            render: None,
+        }
+    }
+
+    /// The client of the vendor's API. Required.
+    pub fn client(mut self, client: Client) -> Self {
+        self.client = Some(client);
+        self
+    }
+
+    /// What shows that a delivery comes from the vendor. Required: there is no default that would be safe for everybody.
+    pub fn webhook_authenticity(mut self, authenticity: Authenticity) -> Self {
+        self.authenticity = Some(authenticity);
+        self
+    }
+
+    /// A store of your own, or one that is open already. A store is required: this, `sqlite` or `memory`.
+    pub fn store(mut self, store: impl Store) -> Self {
+        self.store = Some(StoreChoice::Opened(Arc::new(store)));
+        self
+    }
+
+    /// The embedded store in one SQLite file, made when it does not exist.
+    #[cfg(feature = "sqlite")]
+    pub fn sqlite(mut self, path: impl Into<PathBuf>) -> Self {
+        self.store = Some(StoreChoice::Sqlite(path.into()));
+        self
+    }
+
+    /// Everything in memory, gone with the process: for tests.
+    pub fn memory(self) -> Self {
+        self.store(MemoryStore::default())
+    }
+
+    /// Seals tokens at rest with this key, 32 bytes or more.
+    pub fn store_key(mut self, key: Secret) -> Self {
+        self.store_key = Some(key);
+        self
+    }
+
+    /// Who asks. Unless set: the [`Subject`](crate::Subject) in the request extensions.
+    pub fn subjects(mut self, source: SubjectSource) -> Self {
+        self.subjects = source;
+        self
+    }
+
+    /// Mounts start and callback of the hosted web flow.
+    pub fn hosted_flow(mut self, flow: HostedFlow) -> Self {
+        self.flow = Some(flow);
+        self
+    }
+
+    /// Lets one identity serve several subjects. Off unless set: one person, one account.
+    pub fn shared_identities(mut self) -> Self {
+        self.shared_identities = true;
+        self
+    }
+
+    /// Mounts the webhook route for both kinds here instead of at `/incode/webhook`. May be called again, for more.
+    pub fn webhook_path(mut self, path: &str) -> Self {
+        self.webhook_paths.push((path.into(), None));
+        self
+    }
+
+    /// Mounts a webhook route that takes one kind and refuses the other, as the vendor may be given one URL for each.
+    pub fn webhook_path_for(mut self, kind: EventKind, path: &str) -> Self {
+        self.webhook_paths.push((path.into(), Some(kind)));
+        self
+    }
+
+    /// Mounts start and callback elsewhere than at `/incode/start` and `/incode/callback`.
+    pub fn flow_paths(mut self, start: &str, callback: &str) -> Self {
+        self.start_path = start.into();
+        self.callback_path = callback.into();
+        self
+    }
+
+    /// Largest delivery read, in bytes. 64 KiB unless set.
+    pub fn webhook_body_cap(mut self, bytes: usize) -> Self {
+        self.body_cap = Some(bytes);
+        self
+    }
+
+    /// How long a delivery may take to arrive. 10 s unless set.
+    pub fn webhook_read_deadline(mut self, deadline: Duration) -> Self {
+        self.read_deadline = Some(deadline);
+        self
+    }
+
+    /// How long the store may take to keep an event before the sender is told to come again. 5 s unless set.
+    pub fn accept_deadline(mut self, deadline: Duration) -> Self {
+        self.accept_deadline = deadline;
+        self
+    }
+
+    /// How long a standing is believed without asking the store: the worst case when news of a change is lost. 10 s
+    /// unless set. Zero asks every time.
+    pub fn near_cache_lifetime(mut self, lifetime: Duration) -> Self {
+        self.near.lifetime = lifetime;
+        self
+    }
+
+    /// How many standings are kept close at hand. 100,000 unless set.
+    pub fn near_cache_capacity(mut self, subjects: usize) -> Self {
+        self.near.capacity = subjects;
+        self
+    }
+
+    /// Events asked about at the same time. 16 unless set.
+    pub fn worker_concurrency(mut self, events: u32) -> Self {
+        self.worker.concurrency = events.max(1);
+        self
+    }
+
+    /// The clock. The machine's unless set; tests bring their own.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Renders rejections, denials and failed flows in the application's own way, wherever they arise; `None` keeps
+    /// problem+json.
+    pub fn render(
+        mut self,
+        render: impl Fn(&Problem, Audience) -> Option<Reply> + Send + Sync + 'static,
+    ) -> Self {
+        self.render = Some(Arc::new(render));
+        self
+    }
+
+    pub(super) fn store_choice(mut self, choice: StoreChoice) -> Self {
+        self.store = Some(choice);
+        self
+    }
+
+    /// Opens the store and starts the worker on the current tokio runtime. Build once, before the server starts, and
+    /// clone into it.
+    ///
+    /// # Errors
+    /// [`SettingError`] for what is missing or does not work.
+    pub async fn build(self) -> Result<Incode, SettingError> {
+        let client = self.client.ok_or(SettingError::new("client", "no API client is set"))?;
+        let authenticity = self.authenticity.ok_or(SettingError::new(
+            "webhook_authenticity",
+            "not set; without it anybody could post events",
+        ))?;
+        let choice = self.store.ok_or(SettingError::new("store", "no store is set"))?;
+        if self.store_key.as_ref().is_some_and(|key| key.expose().len() < 32) {
+            return Err(SettingError::new("store_key", "shorter than 32 bytes"));
+        }
+        let mut webhook_paths = self.webhook_paths;
+        if webhook_paths.is_empty() {
+            webhook_paths.push(("/incode/webhook".into(), None));
+        }
+        let mut mounts: Vec<(Box<str>, Mount)> = Vec::new();
+        for (path, kind) in webhook_paths {
+            let mut webhook = Webhook::new(authenticity.clone());
+            if let Some(bytes) = self.body_cap {
+                webhook = webhook.body_cap(bytes);
+            }
+            if let Some(deadline) = self.read_deadline {
+                webhook = webhook.with_read_deadline(deadline);
+            }
+            if let Some(kind) = kind {
+                webhook = webhook.only(kind);
+            }
+            mounts.push((path, Mount::Webhook(Arc::new(webhook))));
+        }
+        let flow = self.flow.map(|hosted| Flow::new(hosted, &self.callback_path, self.shared_identities));
+        if flow.is_some() {
+            mounts.push((self.start_path.clone(), Mount::Start));
+            mounts.push((self.callback_path.clone(), Mount::Callback));
+        }
+        check_paths(&mounts)?;
+
+        let store = open(choice).await?;
+        let context = Arc::new(Context {
+            clock: Arc::clone(&self.clock),
+            start_path: flow.is_some().then(|| self.start_path.into()),
+            render: self.render,
+        });
+        let near = NearCache::new(Arc::clone(&store), Arc::clone(&context), self.near);
+        let key = self.store_key.as_ref();
+        let inbox = Inbox::new(Arc::clone(&store), Arc::clone(&self.clock), key, self.accept_deadline);
+        let (stop, stopped) = watch::channel(false);
+        let worker = Worker {
+            inbox: Arc::clone(&inbox),
+            applier: Arc::new(Applier {
+                client: client.clone(),
+                store: Arc::clone(&store),
+                clock: Arc::clone(&self.clock),
+                flow: flow.clone(),
+                at_rest: AtRest::new(key),
+            }),
+            near: Arc::clone(&near),
+            settings: self.worker,
+            stop: stopped,
+        };
+        let worker = Mutex::new(Some(tokio::spawn(worker.run())));
+        Ok(Incode(Arc::new(Shared {
+            mounts,
+            client,
+            store,
+            clock: self.clock,
+            inbox,
+            near,
+            context,
+            subjects: self.subjects,
+            flow,
+            stop,
+            worker,
+        })))
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").finish_non_exhaustive()
+    }
+}
+
+fn check_paths(mounts: &[(Box<str>, Mount)]) -> Result<(), SettingError> {
+    for (at, (path, _)) in mounts.iter().enumerate() {
+        if !path.starts_with('/') || path.contains(['?', '#']) {
+            return Err(SettingError::new("webhook_path", "a mounted path must start with / and hold no query"));
+        }
+        if mounts.iter().take(at).any(|(other, _)| other == path) {
+            return Err(SettingError::new("webhook_path", "a path is mounted twice"));
+        }
+    }
+    Ok(())
+}
+
+async fn open(choice: StoreChoice) -> Result<Arc<dyn Store>, SettingError> {
+    match choice {
+        StoreChoice::Opened(store) => Ok(store),
+        #[cfg(feature = "sqlite")]
+        StoreChoice::Sqlite(path) => {
+            let store = crate::store::SqliteStore::open(path).await;
+            store.map(|store| Arc::new(store) as _).map_err(|error| {
+                SettingError::new("INCODE_STORE", "the SQLite file can't be opened").with_source(error)
+            })
+        }
+        #[cfg(not(feature = "sqlite"))]
+        StoreChoice::Sqlite(_) => Err(SettingError::new("INCODE_STORE", "sqlite needs the feature `sqlite`")),
+    }
+}

@@ -1,0 +1,150 @@
+use std::future::poll_fn;
+use std::pin::pin;
+use std::time::Duration;
+
+use futures_core::Stream;
+
+use crate::flow::{self, Callback, Parts};
+use crate::gate::Audience;
+use crate::http::{Head, Problem, Reply};
+use crate::store::StoreErrorKind;
+use crate::webhook::{Delivery, Rejection, RejectionKind, Webhook};
+
+use super::{Incode, Mount};
+
+/// One request to a mounted route, between its head and its answer.
+#[derive(Debug)]
+#[must_use]
+pub struct Exchange {
+    incode: Incode,
+    audience: Audience,
+    step: Step,
+}
+
+#[derive(Debug)]
+enum Step {
+    Answered(Reply),
+    Deliver { delivery: Box<Delivery>, read_deadline: Duration },
+    Redeem(Box<Callback>),
+}
+
+impl Exchange {
+    pub(super) fn open(incode: Incode, mount: &Mount, head: &dyn Head) -> Self {
+        let audience = Audience::of(head);
+        let step = match mount {
+            Mount::Webhook(webhook) => deliver(&incode, webhook, head),
+            Mount::Start => start(&incode, head).map(Step::Answered),
+            Mount::Callback => callback(&incode, head),
+        };
+        let step = step.unwrap_or_else(|problem| Step::Answered(incode.0.context.reply(&problem, audience)));
+        Self { incode, audience, step }
+    }
+
+    /// Reads the body, as far as it has to be read, and answers. Never fails: every failure is an answer.
+    pub async fn answer<B, C, E>(self, body: B) -> Reply
+    where
+        B: Stream<Item = Result<C, E>>,
+        C: AsRef<[u8]>,
+    {
+        let Self { incode, audience, step } = self;
+        let answer = match step {
+            Step::Answered(reply) => return reply,
+            Step::Deliver { delivery, read_deadline } => receive(&incode, *delivery, read_deadline, body).await,
+            Step::Redeem(callback) => redeem(&incode, *callback).await,
+        };
+        answer.unwrap_or_else(|problem| incode.0.context.reply(&problem, audience))
+    }
+}
+
+fn deliver(incode: &Incode, webhook: &Webhook, head: &dyn Head) -> Result<Step, Problem> {
+    let delivery = webhook.begin(head, incode.0.clock.now()).map_err(rejected)?;
+    Ok(Step::Deliver { delivery: Box::new(delivery), read_deadline: webhook.read_deadline() })
+}
+
+fn start(incode: &Incode, head: &dyn Head) -> Result<Reply, Problem> {
+    only_get(head)?;
+    let flow = incode.0.flow.as_ref().ok_or_else(not_set_up)?;
+    flow::start(flow, head, incode.subject(head).as_ref(), incode.0.clock.now())
+}
+
+fn callback(incode: &Incode, head: &dyn Head) -> Result<Step, Problem> {
+    only_get(head)?;
+    let flow = incode.0.flow.as_ref().ok_or_else(not_set_up)?;
+    let callback = Callback::open(flow, head, incode.subject(head).as_ref(), &*incode.0.clock)?;
+    Ok(Step::Redeem(Box::new(callback)))
+}
+
+async fn receive<B, C, E>(
+    incode: &Incode,
+    mut delivery: Delivery,
+    read_deadline: Duration,
+    body: B,
+) -> Result<Reply, Problem>
+where
+    B: Stream<Item = Result<C, E>>,
+    C: AsRef<[u8]>,
+{
+    let read = async {
+        let mut body = pin!(body);
+        while let Some(chunk) = poll_fn(|cx| body.as_mut().poll_next(cx)).await {
+            let chunk = chunk.map_err(|_| Rejection::new(RejectionKind::Malformed))?;
+            delivery.push(chunk.as_ref())?;
+        }
+        delivery.finish()
+    };
+    let read = tokio::time::timeout(read_deadline, read).await;
+    let (event, _) = read.unwrap_or_else(|_| Err(Rejection::new(RejectionKind::TooSlow))).map_err(rejected)?;
+    match incode.0.inbox.accept(event).await {
+        Ok(_) => Ok(Reply::new(204)),
+        Err(error) => {
+            tracing::warn!(error.kind = ?error.kind(), "delivery not accepted");
+            metrics::counter!("incode_deliveries_refused_total", "reason" => refusal(error.kind())).increment(1);
+            let detail = "The event was not stored. Send it again.";
+            Err(Problem::new(503, "inbox_unavailable", "Try again soon", detail).retry_after(RETRY_AFTER))
+        }
+    }
+}
+
+async fn redeem(incode: &Incode, callback: Callback) -> Result<Reply, Problem> {
+    let shared = &*incode.0;
+    let flow = shared.flow.as_ref().ok_or_else(not_set_up)?;
+    let parts = Parts {
+        flow,
+        client: &shared.client,
+        store: &*shared.store,
+        near: &shared.near,
+        clock: &shared.clock,
+    };
+    callback.redeem(parts).await
+}
+
+fn rejected(rejection: Rejection) -> Problem {
+    let reason = rejection.kind().as_str();
+    metrics::counter!("incode_deliveries_rejected_total", "reason" => reason).increment(1);
+    tracing::info!(reason, "delivery rejected");
+    rejection.problem()
+}
+
+/// GET alone: HEAD would spend a correlation id for a link preview.
+fn only_get(head: &dyn Head) -> Result<(), Problem> {
+    if head.method() == "GET" {
+        return Ok(());
+    }
+    Err(Problem::new(405, "method_not_allowed", "Method not allowed", "Use GET.").header("allow", "GET"))
+}
+
+fn not_set_up() -> Problem {
+    Problem::new(404, "flow_not_set_up", "Not here", "The hosted verification flow is not set up.")
+}
+
+fn refusal(kind: StoreErrorKind) -> &'static str {
+    match kind {
+        StoreErrorKind::Busy => "store_busy",
+        StoreErrorKind::Full => "store_full",
+        StoreErrorKind::Unavailable => "store_unavailable",
+        _ => "store_failed",
+    }
+}
+
+/// When the sender of a delivery that could not be stored should come again.
+const RETRY_AFTER: Duration = Duration::from_secs(5);

@@ -1,0 +1,147 @@
+//! [`Incode`]: everything behind one cheap handle.
+
+mod admin;
+mod builder;
+mod exchange;
+mod setting;
+mod settings;
+
+use std::fmt;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::client::Client;
+use crate::flow::{FaceError, FaceOutcome, Flow};
+use crate::gate::{Context, Load, NearCache, SubjectSource, Visitor};
+use crate::http::Head;
+use crate::inbox::Inbox;
+use crate::model::FaceAuthenticationRequest;
+use crate::store::Store;
+use crate::webhook::Webhook;
+use crate::{Clock, Subject, flow};
+
+pub use admin::Health;
+pub use builder::Builder;
+pub use exchange::Exchange;
+pub use setting::SettingError;
+
+/// Client, store, worker, near cache and flow behind one `Arc`: cloning is cheap, and every clone is the same.
+///
+/// Made by [`Incode::builder`] or [`Incode::builder_from_env`]; handed to the layer of an adapter. Dropping the last
+/// clone stops the worker; [`Incode::shutdown`] does so in good order.
+#[derive(Clone)]
+pub struct Incode(Arc<Shared>);
+
+struct Shared {
+    mounts: Vec<(Box<str>, Mount)>,
+    client: Client,
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    inbox: Arc<Inbox>,
+    near: Arc<NearCache>,
+    context: Arc<Context>,
+    subjects: SubjectSource,
+    flow: Option<Arc<Flow>>,
+    /// Dropped or set to true: the worker drains and ends.
+    stop: watch::Sender<bool>,
+    worker: std::sync::Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What the layer answers itself.
+#[derive(Clone)]
+enum Mount {
+    Webhook(Arc<Webhook>),
+    Start,
+    Callback,
+}
+
+/// A visitor, known or on the way.
+#[derive(Debug)]
+#[must_use]
+pub enum Visit {
+    /// Known: the hit path.
+    Ready(Visitor),
+    /// Being loaded. Adapters keep the request until it resolves.
+    Load(Load),
+}
+
+impl Incode {
+    /// Starts with safe defaults and nothing configured: vendor, webhook authenticity and store must be named.
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+
+    /// Reads the environment variables of the README's table.
+    ///
+    /// # Errors
+    /// [`SettingError`] names the variable, never its value.
+    pub fn builder_from_env() -> Result<Builder, SettingError> {
+        Builder::from_settings(|name| std::env::var_os(name))
+    }
+
+    /// Answers a request to a mounted route (webhook, start, callback); `None` when the path is the application's.
+    ///
+    /// Looks at the head only. [`Exchange::answer`] reads the body, if one is to be read at all.
+    pub fn open(&self, head: &dyn Head) -> Option<Exchange> {
+        let path = head.path();
+        let (_, mount) = self.0.mounts.iter().find(|(mounted, _)| **mounted == *path)?;
+        Some(Exchange::open(self.clone(), mount, head))
+    }
+
+    /// Who asks, and how they stand. Without I/O when the near cache knows them.
+    pub fn visit(&self, head: &dyn Head) -> Visit {
+        let Some(subject) = self.0.subjects.find(head) else {
+            return Visit::Ready(self.0.near.nobody());
+        };
+        if let Some(visitor) = self.0.near.hit(&subject) {
+            return Visit::Ready(visitor);
+        }
+        match Subject::new(&subject) {
+            Ok(subject) => Visit::Load(self.0.near.load(subject)),
+            // No account has such a key, so nobody can be logged in under it.
+            Err(_) => Visit::Ready(self.0.near.nobody()),
+        }
+    }
+
+    /// Face authentication of a subject through the vendor's authenticate call (spec: "Face Authentication").
+    ///
+    /// A pass counts only when userinfo of the answer's token names the identity the subject is linked to.
+    ///
+    /// # Errors
+    /// [`FaceError`] when there was no outcome.
+    pub async fn authenticate(
+        &self,
+        subject: &Subject,
+        request: &FaceAuthenticationRequest,
+    ) -> Result<FaceOutcome, FaceError> {
+        let shared = &*self.0;
+        let parts = flow::FaceParts {
+            client: &shared.client,
+            store: &*shared.store,
+            near: &shared.near,
+            clock: &shared.clock,
+        };
+        flow::authenticate(parts, subject, request).await
+    }
+
+    /// The client of the vendor's API, for calls of your own.
+    pub fn client(&self) -> &Client {
+        &self.0.client
+    }
+
+    fn subject(&self, head: &dyn Head) -> Option<Subject> {
+        Subject::new(self.0.subjects.find(head)?).ok()
+    }
+}
+
+impl fmt::Debug for Incode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mounts: Vec<_> = self.0.mounts.iter().map(|(path, _)| path).collect();
+        f.debug_struct("Incode").field("mounts", &mounts).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

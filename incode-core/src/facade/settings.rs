@@ -1,0 +1,143 @@
+//! Settings from the environment. One function per concern; each error names its variable and never shows a value.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use data_encoding::BASE64;
+
+use crate::client::Client;
+use crate::flow::HostedFlow;
+use crate::store::MemoryStore;
+use crate::webhook::{Authenticity, Encoding, HmacScheme};
+use crate::{Secret, SettingError};
+
+use super::builder::StoreChoice;
+use super::Builder;
+
+impl Builder {
+    /// Reads the variables of the README's table through `read`; [`Incode::builder_from_env`](super::Incode) gives it
+    /// the process environment. An empty value counts as unset.
+    ///
+    /// # Errors
+    /// [`SettingError`] for what is missing, malformed or too weak.
+    pub fn from_settings(read: impl Fn(&'static str) -> Option<OsString>) -> Result<Self, SettingError> {
+        let settings = Settings(&read);
+        let mut builder = Self::new()
+            .client(settings.client()?)
+            .webhook_authenticity(settings.authenticity()?)
+            .store_choice(settings.store()?);
+        if let Some(flow) = settings.hosted_flow()? {
+            builder = builder.hosted_flow(flow);
+        }
+        if let Some(key) = settings.key("INCODE_STORE_KEY")? {
+            builder = builder.store_key(key);
+        }
+        Ok(builder)
+    }
+}
+
+struct Settings<'a>(&'a dyn Fn(&'static str) -> Option<OsString>);
+
+impl Settings<'_> {
+    fn text(&self, name: &'static str) -> Result<Option<String>, SettingError> {
+        let Some(value) = (self.0)(name).filter(|value| !value.is_empty()) else { return Ok(None) };
+        value.into_string().map(Some).map_err(|_| SettingError::new(name, "is not UTF-8"))
+    }
+
+    fn required(&self, name: &'static str) -> Result<String, SettingError> {
+        self.text(name)?.ok_or(SettingError::new(name, "is not set"))
+    }
+
+    /// 32 bytes or more, in base64.
+    fn key(&self, name: &'static str) -> Result<Option<Secret>, SettingError> {
+        let Some(text) = self.text(name)? else { return Ok(None) };
+        let bytes = BASE64.decode(text.as_bytes()).map_err(|_| SettingError::new(name, "is not padded base64"))?;
+        if bytes.len() < 32 {
+            return Err(SettingError::new(name, "is shorter than 32 bytes"));
+        }
+        Ok(Some(Secret::new(bytes)))
+    }
+
+    fn client(&self) -> Result<Client, SettingError> {
+        let host = self.required("INCODE_HOST")?;
+        let api_key = self.required("INCODE_API_KEY")?;
+        Client::builder(&host, Secret::from(api_key.as_str())).build().map_err(|error| {
+            let name = if error.setting() == "api key" { "INCODE_API_KEY" } else { "INCODE_HOST" };
+            SettingError::new(name, "can't be used").with_source(error)
+        })
+    }
+
+    fn authenticity(&self) -> Result<Authenticity, SettingError> {
+        const NAME: &str = "INCODE_WEBHOOK_AUTH";
+        let list = self.required(NAME)?;
+        let parts = list.split(',').map(|part| match part.trim() {
+            "fetch-back" => Ok(Authenticity::fetch_back()),
+            "header" => {
+                let name = self.text("INCODE_WEBHOOK_HEADER")?;
+                let name = name.as_deref().unwrap_or("x-incode-secret");
+                Authenticity::header(name, self.secrets()?).map_err(weak)
+            }
+            "hmac" => {
+                let name = self.text("INCODE_WEBHOOK_HEADER")?;
+                let name = name.as_deref().unwrap_or("x-incode-signature");
+                let scheme = HmacScheme::body(name, Encoding::Hex, self.secrets()?);
+                Authenticity::hmac(scheme).map_err(weak)
+            }
+            "oauth" | "standard-webhooks" => {
+                Err(SettingError::new(NAME, "names a policy that this version does not have yet"))
+            }
+            _ => Err(SettingError::new(NAME, "takes fetch-back, header and hmac, separated by commas")),
+        });
+        let mut parts = parts.collect::<Result<Vec<_>, _>>()?;
+        match parts.pop() {
+            Some(only) if parts.is_empty() => Ok(only),
+            Some(last) => {
+                parts.push(last);
+                Authenticity::any_of(parts).map_err(weak)
+            }
+            None => Err(SettingError::new(NAME, "is empty")),
+        }
+    }
+
+    fn secrets(&self) -> Result<Vec<Secret>, SettingError> {
+        let list = self.required("INCODE_WEBHOOK_SECRETS")?;
+        Ok(list.split(',').map(|secret| Secret::from(secret.trim())).collect())
+    }
+
+    fn store(&self) -> Result<StoreChoice, SettingError> {
+        const NAME: &str = "INCODE_STORE";
+        let choice = self.text(NAME)?;
+        let choice = choice.as_deref().unwrap_or("sqlite:incode.db");
+        match choice.split_once(':') {
+            Some(("memory", "")) => Ok(StoreChoice::Opened(std::sync::Arc::new(MemoryStore::default()))),
+            Some(("sqlite", path)) if !path.is_empty() => Ok(StoreChoice::Sqlite(PathBuf::from(path))),
+            Some(("postgres" | "postgresql" | "redis" | "rediss", _)) => {
+                Err(SettingError::new(NAME, "names a store that this version does not have yet"))
+            }
+            _ => Err(SettingError::new(NAME, "takes memory: or sqlite:PATH")),
+        }
+    }
+
+    /// Off when none of its variables is set; otherwise all are needed.
+    fn hosted_flow(&self) -> Result<Option<HostedFlow>, SettingError> {
+        let (client_id, web_url) = (self.text("INCODE_CLIENT_ID")?, self.text("INCODE_WEB_URL")?);
+        if client_id.is_none() && web_url.is_none() {
+            return Ok(None);
+        }
+        let client_id = client_id.ok_or(SettingError::new("INCODE_CLIENT_ID", "is not set, but INCODE_WEB_URL is"))?;
+        let web_url = web_url.ok_or(SettingError::new("INCODE_WEB_URL", "is not set, but INCODE_CLIENT_ID is"))?;
+        let secret = self.key("INCODE_FLOW_SECRET")?.ok_or(SettingError::new("INCODE_FLOW_SECRET", "is not set"))?;
+        let public_url = match self.text("PUBLIC_URL")? {
+            Some(url) => url,
+            None => format!("http://{}", self.text("BIND")?.as_deref().unwrap_or("127.0.0.1:3000")),
+        };
+        HostedFlow::new(&client_id, &web_url, &public_url, secret).map(Some).map_err(|error| {
+            let name = if error.0.contains("public") { "PUBLIC_URL" } else { "INCODE_WEB_URL" };
+            SettingError::new(name, error.0)
+        })
+    }
+}
+
+fn weak(error: crate::webhook::InvalidAuthenticity) -> SettingError {
+    SettingError::new("INCODE_WEBHOOK_SECRETS", "empty, or shorter than 24 bytes each").with_source(error)
+}

@@ -1,0 +1,70 @@
+use std::time::Duration;
+
+use data_encoding::BASE64URL_NOPAD;
+
+use crate::seal::Sealer;
+use crate::store::Spend;
+use crate::{Secret, Subject, Timestamp};
+
+/// Makes and opens correlation ids.
+///
+/// An id carries subject, expiry and way back, sealed: the vendor, the browser's history and a proxy's log see random
+/// characters, every replica can open them, and nothing is stored until one is spent.
+#[derive(Debug)]
+pub(crate) struct Correlations {
+    sealer: Sealer,
+    lifetime: Duration,
+}
+
+/// What a correlation id said.
+#[derive(Debug)]
+pub(crate) struct Correlation {
+    pub(crate) subject: Subject,
+    pub(crate) return_to: String,
+    pub(crate) spend: Spend,
+}
+
+/// Not made here, made with another key, or edited on the way.
+#[derive(Debug)]
+pub(crate) struct UnknownCorrelation;
+
+impl Correlations {
+    pub(crate) fn new(secret: &Secret, lifetime: Duration) -> Self {
+        Self { sealer: Sealer::new(secret, "correlation id"), lifetime }
+    }
+
+    /// `None` only when the system has no randomness to give.
+    pub(crate) fn make(&self, subject: &Subject, return_to: &str, now: Timestamp) -> Option<String> {
+        let expires_at = now.after(self.lifetime).as_millis().to_be_bytes();
+        // A subject has no control characters, so the first NUL ends it.
+        let plain = [expires_at.as_slice(), subject.as_str().as_bytes(), b"\0", return_to.as_bytes()].concat();
+        self.sealer.seal(&plain, b"").map(|sealed| BASE64URL_NOPAD.encode(&sealed))
+    }
+
+    /// What the id says; the caller compares subject and expiry, and spends it.
+    pub(crate) fn open(&self, id: &[u8]) -> Result<Correlation, UnknownCorrelation> {
+        if id.len() > MAX_LEN {
+            return Err(UnknownCorrelation);
+        }
+        let sealed = BASE64URL_NOPAD.decode(id).map_err(|_| UnknownCorrelation)?;
+        let (nonce, plain) = self.sealer.open(&sealed, b"").map_err(|_| UnknownCorrelation)?;
+        read(nonce, &plain).ok_or(UnknownCorrelation)
+    }
+}
+
+impl Correlation {
+    pub(crate) fn is_expired(&self, now: Timestamp) -> bool {
+        now >= self.spend.expires_at
+    }
+}
+
+fn read(nonce: [u8; 24], plain: &[u8]) -> Option<Correlation> {
+    let (expires_at, rest) = plain.split_first_chunk::<8>()?;
+    let (subject, return_to) = std::str::from_utf8(rest).ok()?.split_once('\0')?;
+    let expires_at = Timestamp::from_millis(i64::from_be_bytes(*expires_at));
+    let spend = Spend { nonce, expires_at };
+    Some(Correlation { subject: Subject::new(subject).ok()?, return_to: return_to.to_owned(), spend })
+}
+
+/// Longest id looked at: the longest subject and way back, with room to spare.
+const MAX_LEN: usize = 2048;

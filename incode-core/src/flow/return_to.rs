@@ -1,0 +1,30 @@
+use percent_encoding::percent_decode_str;
+use url::Url;
+
+/// Longest way back, in bytes: it travels inside the correlation id, and URLs should stay short.
+pub(crate) const MAX_LEN: usize = 512;
+
+/// True for a path on this very host: what a person may be sent back to.
+///
+/// Browsers read `//evil`, `/\evil` and `/<tab>/evil` as another host, and something on the way may decode once more:
+/// so a target is refused when it, or what it decodes to, could leave.
+pub(crate) fn is_local(target: &str) -> bool {
+    let decoded = percent_decode_str(target).decode_utf8_lossy();
+    target.len() <= MAX_LEN
+        && stays(target)
+        && stays(&decoded)
+        && resolves_here(target)
+}
+
+fn stays(target: &str) -> bool {
+    let mut bytes = target.bytes();
+    bytes.next() == Some(b'/')
+        && !matches!(bytes.next(), Some(b'/' | b'\\'))
+        && !target.chars().any(|char| char.is_control() || char == '\\')
+}
+
+/// A second opinion from a parser that reads URLs as browsers do.
+fn resolves_here(target: &str) -> bool {
+    let Ok(here) = Url::parse("https://here.invalid/") else { return false };
+    here.join(target).is_ok_and(|url| url.origin() == here.origin())
+}

@@ -1,0 +1,39 @@
+use crate::http::{Head, Problem, Reply};
+use crate::{Subject, Timestamp};
+
+use super::{Flow, query, return_to};
+
+/// `GET start?return_to=/path`: sends the logged-in subject to the hosted page, with a correlation id of its own.
+///
+/// # Errors
+/// 401 `authentication_required` without a subject, 400 `return_to_refused` for a way back that is no local path.
+pub(crate) fn start(
+    flow: &Flow,
+    head: &dyn Head,
+    subject: Option<&Subject>,
+    now: Timestamp,
+) -> Result<Reply, Problem> {
+    let subject = subject.ok_or_else(login_first)?;
+    let return_to = query::one(head, "return_to");
+    let back = match &return_to {
+        Some(target) if return_to::is_local(target) => target,
+        None if !query::has(head, "return_to") => "/",
+        _ => {
+            let detail = "return_to must be one path on this site, such as /vault.";
+            return Err(Problem::new(400, "return_to_refused", "Way back refused", detail));
+        }
+    };
+    let id = flow.correlations.make(subject, back, now).ok_or_else(|| {
+        Problem::new(503, "flow_unavailable", "Try again soon", "Verification can't be started right now.")
+    })?;
+    let mut page = flow.hosted.web_url.clone();
+    page.query_pairs_mut()
+        .append_pair("client_id", &flow.hosted.client_id)
+        .append_pair("redirect_url", flow.callback_url.as_str())
+        .append_pair("correlation_id", &id);
+    Ok(Reply::see_other(String::from(page)))
+}
+
+pub(super) fn login_first() -> Problem {
+    Problem::new(401, "authentication_required", "Log in first", "Verification belongs to a logged-in user.")
+}

@@ -1,0 +1,45 @@
+use serde::Serialize;
+
+use crate::model::IdentityStatus;
+
+/// What the gate knows of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// Nobody is logged in.
+    NoSubject,
+    /// The subject is linked to no identity: never verified, as far as we know.
+    NotLinked,
+    /// The vendor's last word was ACTIVE.
+    Active,
+    /// The vendor's last word was REVOKED.
+    Revoked,
+    /// The vendor's last word was something else.
+    Other,
+    /// The store did not answer, so nothing is known; never open.
+    Unavailable,
+}
+
+impl Standing {
+    /// The name in JSON, logs and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NoSubject => "no_subject",
+            Self::NotLinked => "not_linked",
+            Self::Active => "active",
+            Self::Revoked => "revoked",
+            Self::Other => "other",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
+
+impl From<&IdentityStatus> for Standing {
+    fn from(status: &IdentityStatus) -> Self {
+        match status {
+            IdentityStatus::Active => Self::Active,
+            IdentityStatus::Revoked => Self::Revoked,
+            IdentityStatus::Other(_) => Self::Other,
+        }
+    }
+}

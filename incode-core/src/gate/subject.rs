@@ -1,0 +1,99 @@
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::http::{Field, Head};
+
+use super::cookie;
+
+/// How the layer finds out which of the application's users asks. Reads the request head only, and does no I/O: a
+/// session store is asked by the application's own middleware, which leaves a [`Subject`](crate::Subject) in the
+/// request extensions.
+///
+/// ```
+/// use incode_core::gate::SubjectSource;
+/// // Behind your own authentication, which inserts a `Subject` into the request extensions:
+/// let source = SubjectSource::extension();
+/// // Or from a cookie that your own code verifies:
+/// let source = SubjectSource::cookie("session", |value| value.strip_prefix("signed.").map(Into::into));
+/// # fn verify(_: &str) -> Option<String> { None }
+/// ```
+#[derive(Clone)]
+pub struct SubjectSource(Source);
+
+#[derive(Clone)]
+enum Source {
+    Extension,
+    TrustedHeader(Arc<str>),
+    Cookie(Arc<str>, Arc<CookieReader>),
+    Function(Arc<Function>),
+}
+
+type CookieReader = dyn for<'a> Fn(&'a str) -> Option<Cow<'a, str>> + Send + Sync;
+type Function = dyn for<'a> Fn(&'a dyn Head) -> Option<Cow<'a, str>> + Send + Sync;
+
+impl SubjectSource {
+    /// The [`Subject`](crate::Subject) in the request extensions.
+    pub fn extension() -> Self {
+        Self(Source::Extension)
+    }
+
+    /// A header that a proxy in front of the application sets, **and strips from what clients send**. Anybody who can
+    /// reach the application past that proxy can be anybody.
+    pub fn trusted_header(name: &str) -> Self {
+        Self(Source::TrustedHeader(name.to_ascii_lowercase().into()))
+    }
+
+    /// A cookie whose value `read` verifies and turns into a subject. A `read` that verifies nothing trusts the client.
+    pub fn cookie<F>(name: &str, read: F) -> Self
+    where
+        F: for<'a> Fn(&'a str) -> Option<Cow<'a, str>> + Send + Sync + 'static,
+    {
+        Self(Source::Cookie(name.into(), Arc::new(read)))
+    }
+
+    /// The application's own rule over the whole head.
+    pub fn from_fn<F>(find: F) -> Self
+    where
+        F: for<'a> Fn(&'a dyn Head) -> Option<Cow<'a, str>> + Send + Sync + 'static,
+    {
+        Self(Source::Function(Arc::new(find)))
+    }
+
+    /// The subject's text, unchecked. Anything ambiguous (a header or cookie that came twice) is nobody.
+    pub(crate) fn find<'a>(&self, head: &'a dyn Head) -> Option<Cow<'a, str>> {
+        match &self.0 {
+            Source::Extension => head.subject().map(|subject| Cow::Borrowed(subject.as_str())),
+            Source::TrustedHeader(name) => match head.header(name) {
+                Field::One(value) => std::str::from_utf8(value).ok().map(Cow::Borrowed),
+                Field::Missing | Field::Many => None,
+            },
+            Source::Cookie(name, read) => cookie_value(head, name).and_then(|value| read(value)),
+            Source::Function(find) => find(head),
+        }
+    }
+}
+
+impl fmt::Debug for SubjectSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match &self.0 {
+            Source::Extension => "SubjectSource::extension",
+            Source::TrustedHeader(_) => "SubjectSource::trusted_header",
+            Source::Cookie(..) => "SubjectSource::cookie",
+            Source::Function(_) => "SubjectSource::from_fn",
+        })
+    }
+}
+
+fn cookie_value<'a>(head: &'a dyn Head, name: &str) -> Option<&'a str> {
+    let mut found = Ok(None);
+    // HTTP/2 may split cookies over several headers, so each is read; the name may still occur only once in all.
+    head.header_values("cookie", &mut |header| {
+        found = match (std::mem::replace(&mut found, Ok(None)), cookie::find(header, name.as_bytes())) {
+            (Ok(None), this) => this,
+            (Ok(found), Ok(None)) => Ok(found),
+            (Ok(Some(_)), Ok(Some(_))) | (Err(_), _) | (_, Err(_)) => Err(cookie::Ambiguous),
+        };
+    });
+    std::str::from_utf8(found.ok()??).ok()
+}

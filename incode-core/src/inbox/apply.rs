@@ -1,0 +1,187 @@
+//! One event, from claim to settlement: ask the vendor, check that the pieces belong together, decide.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::client::{self, Client, ErrorKind};
+use crate::flow::Flow;
+use crate::identity::belonging::{self, BindingMismatch};
+use crate::identity::{Link, LinkProof, Observation};
+use crate::model::EventKind;
+use crate::store::{ClaimedEvent, NewLink, Reason, Settlement, Store, StoreError};
+use crate::{Clock, Token};
+
+use super::AtRest;
+use super::schedule::{gives_up_at, jitter, wait_after};
+
+pub(crate) struct Applier {
+    pub(crate) client: Client,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) flow: Option<Arc<Flow>>,
+    pub(crate) at_rest: AtRest,
+}
+
+/// What is to become of an event, and of the worker.
+#[derive(Debug)]
+pub(super) struct Verdict {
+    pub(super) settlement: Settlement,
+    /// The vendor refused the API key: every other event would fare the same.
+    pub(super) key_refused: bool,
+}
+
+/// Why an event could not be applied.
+enum Obstacle {
+    Vendor(client::Error),
+    Mismatch,
+    Store(StoreError),
+    /// The token was wiped, is unreadable, or outlived its `exp`.
+    NoToken,
+}
+
+impl Applier {
+    pub(super) async fn judge(&self, event: &ClaimedEvent) -> Verdict {
+        if event.already_done {
+            return Verdict::settle(Settlement::Done { seen: None, link: None, at: self.clock.now() });
+        }
+        let token = self.at_rest.open(&event.token);
+        match self.ask(event, token.as_ref()).await {
+            Ok((seen, link)) => {
+                Verdict::settle(Settlement::Done { seen: Some(seen), link, at: self.clock.now() })
+            }
+            Err(obstacle) => self.give_way(event, token.as_ref(), obstacle),
+        }
+    }
+
+    async fn ask(
+        &self,
+        event: &ClaimedEvent,
+        token: Option<&Token>,
+    ) -> Result<(Observation, Option<Box<NewLink>>), Obstacle> {
+        let token = token.ok_or(Obstacle::NoToken)?;
+        // The row's instant is taken before anything is sent: what the vendor says is at least as new.
+        let sent_at = self.clock.now();
+        if event.attempts > 1 && sent_at > gives_up_at(token, event.received_at) {
+            return Err(Obstacle::NoToken);
+        }
+        let seen = match event.kind {
+            EventKind::Verification => {
+                let (person, verification) =
+                    tokio::try_join!(self.client.userinfo(token), self.client.verification(&event.object_id, token))?;
+                belonging::check_verification(&event.object_id, &verification, &person)?;
+                Observation::of(&person, sent_at).with_verification(&verification)
+            }
+            EventKind::Authentication => {
+                let (person, authentication) =
+                    tokio::try_join!(self.client.userinfo(token), self.client.authentication(&event.object_id, token))?;
+                belonging::check_authentication(&event.object_id, &authentication)?;
+                Observation::of(&person, sent_at).with_authentication(&authentication)
+            }
+            // Never pending: accepted as ignored.
+            EventKind::Other(_) => return Err(Obstacle::Mismatch),
+        };
+        let link = self.link(event, &seen).await?;
+        Ok((seen, link))
+    }
+
+    /// The link that a repeated correlation id proves. Ids that are not ours, or too old, prove nothing and harm
+    /// nothing; one whose subject is somebody else already means that the event was put together.
+    async fn link(&self, event: &ClaimedEvent, seen: &Observation) -> Result<Option<Box<NewLink>>, Obstacle> {
+        let (Some(flow), Some(id)) = (&self.flow, &event.correlation_id) else { return Ok(None) };
+        let Ok(correlation) = flow.correlations.open(id.as_bytes()) else { return Ok(None) };
+        if correlation.is_expired(event.received_at) {
+            return Ok(None);
+        }
+        let linked = self.store.linked(correlation.subject.clone()).await?;
+        if linked.is_some_and(|linked| linked.identity.identity_id != seen.identity_id) {
+            return Err(Obstacle::Mismatch);
+        }
+        let link = Link {
+            subject: correlation.subject,
+            identity_id: seen.identity_id.clone(),
+            proof: LinkProof::Webhook,
+            linked_at: seen.sent_at,
+        };
+        let mut spend = correlation.spend;
+        // The callback and the webhook of one flow each spend the id once; neither uses up the other's turn.
+        spend.nonce.reverse();
+        let shared = flow.shared_identities;
+        Ok(Some(Box::new(NewLink { link, seen: seen.clone(), spend: Some(spend), shared })))
+    }
+
+    fn give_way(&self, event: &ClaimedEvent, token: Option<&Token>, obstacle: Obstacle) -> Verdict {
+        let now = self.clock.now();
+        let dead = |reason, wipe_token| Verdict::settle(Settlement::Dead { reason, wipe_token, at: now });
+        match obstacle {
+            Obstacle::NoToken => dead(Reason::TokenDead, true),
+            Obstacle::Mismatch => dead(Reason::BindingMismatch, true),
+            Obstacle::Store(_) => self.again(event, token, None, None),
+            Obstacle::Vendor(error) => match error.kind() {
+                ErrorKind::Unauthorized => dead(Reason::TokenDead, true),
+                ErrorKind::Forbidden => Verdict {
+                    settlement: Settlement::Release { due_at: now, reason: Some(Reason::KeyRefused) },
+                    key_refused: true,
+                },
+                ErrorKind::NotFound => dead(Reason::NotFound, false),
+                ErrorKind::BadRequest | ErrorKind::MethodNotAllowed | ErrorKind::NotAcceptable => {
+                    dead(Reason::Refused, false)
+                }
+                ErrorKind::TooManyRequests => {
+                    self.again(event, token, Some(Reason::RateLimited), error.retry_after())
+                }
+                ErrorKind::Transport | ErrorKind::TimedOut | ErrorKind::Server => {
+                    self.again(event, token, Some(Reason::VendorUnavailable), error.retry_after())
+                }
+                // An error page of something in between may pass; a vendor that changed its schema will not, and then
+                // the attempts run out.
+                _ => self.again(event, token, Some(Reason::Malformed), error.retry_after()),
+            },
+        }
+    }
+
+    fn again(
+        &self,
+        event: &ClaimedEvent,
+        token: Option<&Token>,
+        reason: Option<Reason>,
+        at_least: Option<Duration>,
+    ) -> Verdict {
+        let now = self.clock.now();
+        let wait = wait_after(event.attempts, jitter()).max(at_least.unwrap_or_default());
+        let due_at = now.after(wait);
+        let Some(reason) = reason else {
+            return Verdict::settle(Settlement::Release { due_at, reason: None });
+        };
+        let over = token.is_none_or(|token| due_at > gives_up_at(token, event.received_at));
+        Verdict::settle(if over {
+            let reason = if reason == Reason::Malformed { reason } else { Reason::Exhausted };
+            Settlement::Dead { reason, wipe_token: false, at: now }
+        } else {
+            Settlement::Retry { due_at, reason }
+        })
+    }
+}
+
+impl Verdict {
+    fn settle(settlement: Settlement) -> Self {
+        Self { settlement, key_refused: false }
+    }
+}
+
+impl From<client::Error> for Obstacle {
+    fn from(error: client::Error) -> Self {
+        Self::Vendor(error)
+    }
+}
+
+impl From<BindingMismatch> for Obstacle {
+    fn from(_: BindingMismatch) -> Self {
+        Self::Mismatch
+    }
+}
+
+impl From<StoreError> for Obstacle {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}

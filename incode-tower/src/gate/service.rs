@@ -1,0 +1,45 @@
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use incode_core::gate::{Requirement, check};
+use tower_service::Service;
+
+use super::GateFuture;
+use crate::body::ResponseBody;
+use crate::head::RequestHead;
+
+/// The service of [`GateLayer`](super::GateLayer).
+#[derive(Clone, Debug)]
+pub struct Gate<S> {
+    inner: S,
+    requirement: Requirement,
+}
+
+impl<S> Gate<S> {
+    pub(super) fn new(inner: S, requirement: Requirement) -> Self {
+        Self { inner, requirement }
+    }
+}
+
+impl<S, B, R> Service<Request<B>> for Gate<S>
+where
+    S: Service<Request<B>, Response = Response<R>>,
+    R: Body<Data = Bytes>,
+{
+    type Response = Response<ResponseBody<R>>;
+    type Error = S::Error;
+    type Future = GateFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        match check(request.extensions().get(), &self.requirement, &RequestHead::from(&request)) {
+            Ok(()) => GateFuture::pass(self.inner.call(request)),
+            Err(reply) => GateFuture::deny(reply),
+        }
+    }
+}

@@ -1,0 +1,70 @@
+use std::any::Any;
+
+use http::{Extensions, Request};
+use incode_core::Subject;
+use incode_core::http::Head;
+
+/// A request head as core reads it.
+pub(crate) struct RequestHead<'a> {
+    method: &'a http::Method,
+    uri: &'a http::Uri,
+    headers: &'a http::HeaderMap,
+    extensions: &'a Extensions,
+}
+
+impl<'a, B> From<&'a Request<B>> for RequestHead<'a> {
+    fn from(request: &'a Request<B>) -> Self {
+        Self {
+            method: request.method(),
+            uri: request.uri(),
+            headers: request.headers(),
+            extensions: request.extensions(),
+        }
+    }
+}
+
+impl<'a> From<&'a http::request::Parts> for RequestHead<'a> {
+    fn from(parts: &'a http::request::Parts) -> Self {
+        Self { method: &parts.method, uri: &parts.uri, headers: &parts.headers, extensions: &parts.extensions }
+    }
+}
+
+impl Head for RequestHead<'_> {
+    fn method(&self) -> &str {
+        self.method.as_str()
+    }
+
+    fn path(&self) -> &str {
+        self.uri.path()
+    }
+
+    fn query(&self) -> Option<&str> {
+        self.uri.query()
+    }
+
+    fn header_values<'h>(&'h self, name: &str, visit: &mut dyn FnMut(&'h [u8])) {
+        for value in self.headers.get_all(name) {
+            visit(value.as_bytes());
+        }
+    }
+
+    fn subject(&self) -> Option<&Subject> {
+        self.extensions.get()
+    }
+
+    fn extensions(&self) -> &dyn Any {
+        self.extensions
+    }
+}
+
+/// What the application's own middleware left in the request extensions, for `SubjectSource::from_fn`:
+///
+/// ```
+/// use incode_tower::{SubjectSource, extension};
+/// #[derive(Clone)]
+/// struct Claims { account: String }
+/// let source = SubjectSource::from_fn(|head| extension::<Claims>(head).map(|claims| claims.account.as_str().into()));
+/// ```
+pub fn extension<T: Send + Sync + 'static>(head: &dyn Head) -> Option<&T> {
+    head.extensions().downcast_ref::<Extensions>()?.get()
+}

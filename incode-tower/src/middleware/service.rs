@@ -1,0 +1,60 @@
+use std::mem;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use incode_core::{Incode, Visit};
+use tower_service::Service;
+
+use super::IncodeFuture;
+use crate::body::{Chunks, ResponseBody};
+use crate::head::RequestHead;
+
+/// The service of [`IncodeLayer`](super::IncodeLayer).
+#[derive(Clone, Debug)]
+pub struct IncodeService<S> {
+    inner: S,
+    incode: Incode,
+}
+
+impl<S> IncodeService<S> {
+    pub(super) fn new(inner: S, incode: Incode) -> Self {
+        Self { inner, incode }
+    }
+}
+
+impl<S, B, R> Service<Request<B>> for IncodeService<S>
+where
+    S: Service<Request<B>, Response = Response<R>> + Clone,
+    B: Body + Send + 'static,
+    R: Body<Data = Bytes>,
+{
+    type Response = Response<ResponseBody<R>>;
+    type Error = S::Error;
+    type Future = IncodeFuture<S, B>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        let head = RequestHead::from(&request);
+        if let Some(exchange) = self.incode.open(&head) {
+            let body = Chunks::new(request.into_body());
+            return IncodeFuture::answer(exchange.answer(body));
+        }
+        match self.incode.visit(&head) {
+            Visit::Ready(visitor) => {
+                request.extensions_mut().insert(visitor);
+                IncodeFuture::pass(self.inner.call(request))
+            }
+            Visit::Load(load) => {
+                // The service that was polled ready goes with the request; its clone has promised nothing yet.
+                let clone = self.inner.clone();
+                let ready = mem::replace(&mut self.inner, clone);
+                IncodeFuture::load(load, ready, request)
+            }
+        }
+    }
+}
