@@ -32,7 +32,7 @@ redacted_debug!(ErrorBody { show: [status], hide: [timestamp, error, message, pa
 
 /// An `error` beside other fields: absent when it says nothing, and `Some` for whatever else stands there, even when no
 /// field of it is understood.
-pub(super) fn optional<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ErrorBody>, D::Error> {
+pub(crate) fn optional<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ErrorBody>, D::Error> {
     let value = Value::deserialize(deserializer)?;
     if says_nothing(&value) {
         return Ok(None);
