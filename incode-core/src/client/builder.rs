@@ -111,7 +111,8 @@ impl ClientBuilder {
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
             .retry(reqwest::retry::never())
-            .connect_timeout(self.connect_timeout);
+            .connect_timeout(self.connect_timeout)
+            .pool_idle_timeout(LONGEST_IDLE);
         if loopback {
             http = http.no_proxy();
         }
@@ -236,6 +237,10 @@ fn certificates(bytes: &[u8]) -> Result<Vec<CertificateDer<'_>>, InvalidSetting>
 
 /// Also the ASCII digit `0`, which no sensible PEM file starts with.
 const DER_SEQUENCE: u8 = 0x30;
+
+/// Less than the idle time-out usual at servers (60 s): a face that is sent on a connection just being closed is lost, and
+/// not sent again.
+const LONGEST_IDLE: Duration = Duration::from_secs(30);
 
 /// Keeps `Instant` arithmetic from overflowing on a setting like `Duration::MAX`.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);

@@ -6,8 +6,8 @@
 //! ```
 //! use incode_core::{Secret, client::Client};
 //! # fn main() -> Result<(), incode_core::client::InvalidSetting> {
-//! let client = Client::builder("https://incode.example", Secret::from("the key")).build()?;
-//! assert!(Client::builder("http://incode.example", Secret::from("the key")).build().is_err());
+//! let client = Client::builder("https://incode.example", Secret::from("the-key")).build()?;
+//! assert!(Client::builder("http://incode.example", Secret::from("the-key")).build().is_err());
 //! # Ok(())
 //! # }
 //! ```

@@ -120,6 +120,8 @@ fn a_surprise_in_a_field_we_do_not_decide_by_costs_that_field_only() {
     let validation = userinfo("idAttestation", list).id_attestation.unwrap().id_validation.unwrap();
     assert_eq!(validation.custom_fields.len(), 1);
     assert_eq!(validation.id_specific, vec![]);
+    assert_eq!(userinfo("idAttestation", json!([])).id_attestation, None, "an object is not filled by position");
+    assert_eq!(userinfo("name", json!(["x", "y", "z"])).name, None);
     assert_eq!(userinfo("phone", json!(521_234_567_890_i64)).phone.as_deref(), Some("521234567890"));
 }
 
