@@ -1,1 +1,186 @@
-//! The four API calls (being written).
+//! The vendor's four API calls over HTTPS: headers, deadlines, caps, a little retry, and errors told apart.
+//!
+//! The API key and the token go to the configured host alone: https (plain http to loopback only), no redirect is
+//! followed, answers are capped and never decompressed.
+//!
+//! ```
+//! use incode_core::{Secret, client::Client};
+//! # fn main() -> Result<(), incode_core::client::InvalidSetting> {
+//! let client = Client::builder("https://incode.example", Secret::from("the-key")).build()?;
+//! assert!(Client::builder("http://incode.example", Secret::from("the-key")).build().is_err());
+//! # Ok(())
+//! # }
+//! ```
+
+mod answer;
+mod builder;
+mod error;
+mod retry;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Method, Request, Url};
+use serde::de::DeserializeOwned;
+use tokio::time::{Instant, sleep, timeout_at};
+
+pub use builder::{ClientBuilder, InvalidSetting};
+pub use error::{Error, ErrorKind};
+
+use self::answer::Answer;
+use crate::model::{Authentication, FaceAuthentication, FaceAuthenticationRequest, UserInfo, Verification};
+use crate::{ObjectId, Secret, Token};
+
+/// The vendor's API at one host with one key. Cheap to clone: everything is behind one `Arc`, connections included.
+///
+/// What is true of an answer is true of the instant *before* the call: record it there.
+#[derive(Clone)]
+pub struct Client {
+    shared: Arc<Shared>,
+}
+
+impl Client {
+    /// Starts a client for the API at `base_url` (a path prefix is kept) with the `x-api-key` that the vendor issued.
+    pub fn builder(base_url: &str, api_key: impl Into<Secret>) -> ClientBuilder {
+        ClientBuilder::new(base_url, api_key.into())
+    }
+
+    /// Who the token belongs to, and whether the vendor stands by them (spec: "Get User Info").
+    ///
+    /// # Errors
+    /// [`Error`]; a transport error or a 5xx only after the retries were spent.
+    pub async fn userinfo(&self, token: &Token) -> Result<UserInfo, Error> {
+        self.fetch(self.url("userinfo"), token).await
+    }
+
+    /// A verification (spec: "Get Verification Data").
+    ///
+    /// # Errors
+    /// [`Error`]; a transport error or a 5xx only after the retries were spent.
+    pub async fn verification(&self, id: &ObjectId, token: &Token) -> Result<Verification, Error> {
+        self.fetch(self.url(&format!("verification/{}", path_segment(id))), token).await
+    }
+
+    /// An authentication (spec: "Get Authentication Data").
+    ///
+    /// # Errors
+    /// [`Error`]; a transport error or a 5xx only after the retries were spent.
+    pub async fn authentication(&self, id: &ObjectId, token: &Token) -> Result<Authentication, Error> {
+        self.fetch(self.url(&format!("authentication/{}", path_segment(id))), token).await
+    }
+
+    /// Has a face authenticated (spec: "Face Authentication"). Sent once, whatever happens: whether a lost answer was a
+    /// pass is not ours to try again.
+    ///
+    /// The spec wants `X-Incode-Hardware-Id` on every call and names no token for this one. Without a `token` the header
+    /// carries [`ClientBuilder::hardware_id`].
+    ///
+    /// # Errors
+    /// [`Error`]. An answer that says fail is no error: ask [`FaceAuthentication::passed`].
+    pub async fn authenticate(
+        &self,
+        token: Option<&Token>,
+        request: &FaceAuthenticationRequest,
+    ) -> Result<FaceAuthentication, Error> {
+        let hardware_id = token.map_or_else(|| Ok(self.shared.hardware_id.clone()), header_of)?;
+        let body = serde_json::to_vec(request).map_err(|_| Error::unsendable("the request is no JSON"))?;
+        let mut post = self.request(Method::POST, self.url("authenticate"), hardware_id);
+        *post.body_mut() = Some(body.into());
+        self.attempt(post, Instant::now() + self.shared.attempt_timeout).await?.decode()
+    }
+
+    async fn fetch<T: DeserializeOwned>(&self, url: Url, token: &Token) -> Result<T, Error> {
+        let hardware_id = header_of(token)?;
+        let give_up = Instant::now() + self.shared.call_timeout;
+        let mut retries = 0;
+        loop {
+            let get = self.request(Method::GET, url.clone(), hardware_id.clone());
+            let deadline = give_up.min(Instant::now() + self.shared.attempt_timeout);
+            let error = match self.attempt(get, deadline).await {
+                Ok(answer) => return answer.decode_without_error(),
+                Err(error) => error,
+            };
+            match self.shared.retry.wait(retries, &error) {
+                Some(wait) if Instant::now() + wait < give_up => sleep(wait).await,
+                _ => return Err(error),
+            }
+            retries += 1;
+        }
+    }
+
+    /// One request, one answer.
+    async fn attempt(&self, request: Request, deadline: Instant) -> Result<Answer, Error> {
+        match timeout_at(deadline, self.shared.http.execute(request)).await {
+            Ok(Ok(response)) => Answer::read(response, self.shared.max_answer_bytes, deadline).await,
+            Ok(Err(error)) => Err(Error::transport(error)),
+            Err(_) => Err(Error::timed_out()),
+        }
+    }
+
+    fn request(&self, method: Method, url: Url, hardware_id: HeaderValue) -> Request {
+        let mut request = Request::new(method, url);
+        *request.headers_mut() = self.shared.headers.clone();
+        request.headers_mut().insert(HARDWARE_ID, hardware_id);
+        request
+    }
+
+    /// `path` is already percent-encoded.
+    fn url(&self, path: &str) -> Url {
+        let mut url = self.shared.base_url.clone();
+        url.set_path(&format!("{}/omni/incode-id/{path}", url.path().trim_end_matches('/')));
+        url
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("base_url", &self.shared.base_url.as_str()).finish_non_exhaustive()
+    }
+}
+
+struct Shared {
+    http: reqwest::Client,
+    base_url: Url,
+    /// What every call carries, the API key included and marked as sensitive.
+    headers: HeaderMap,
+    hardware_id: HeaderValue,
+    attempt_timeout: Duration,
+    call_timeout: Duration,
+    max_answer_bytes: usize,
+    retry: retry::RetryPolicy,
+}
+
+/// Without the token: the one header that differs between calls.
+fn common_headers(api_key: HeaderValue) -> HeaderMap {
+    let json = HeaderValue::from_static("application/json");
+    HeaderMap::from_iter([
+        (API_VERSION, HeaderValue::from_static("1.0")),
+        (API_KEY, api_key),
+        (CONTENT_TYPE, json.clone()),
+        (reqwest::header::ACCEPT, json),
+    ])
+}
+
+fn header_of(token: &Token) -> Result<HeaderValue, Error> {
+    let mut value =
+        HeaderValue::from_str(token.expose()).map_err(|_| Error::unsendable("the token is no header value"))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn path_segment(id: &ObjectId) -> String {
+    utf8_percent_encode(id.as_str(), RESERVED).to_string()
+}
+
+/// All but the unreserved characters of RFC 3986.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+const API_VERSION: HeaderName = HeaderName::from_static("api-version");
+const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+const HARDWARE_ID: HeaderName = HeaderName::from_static("x-incode-hardware-id");

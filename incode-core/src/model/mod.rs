@@ -1,27 +1,35 @@
-//! The vendor's wire types (being written).
-mod event;
-pub use event::EventKind;
+//! The vendor's wire types: what the API and the webhook say, field by field, with no I/O.
+//!
+//! Strict where we decide by a field (a status, an id: missing or of the wrong type fails the whole value), lenient where
+//! we don't (a wrong type becomes `None`, unknown fields are ignored), because the vendor's payloads drift between
+//! products and versions. Words of an open list ([`IdentityStatus`] and its siblings) are compared without case and
+//! kept verbatim when unknown, so an unknown word is never mistaken for a good one.
+//!
+//! Personal data never shows in `Debug`: it tells which fields are present, not what they hold.
 
-macro_rules! stub { ($n:ident, $($v:ident = $s:literal),*) => {
-    /// stub
-    #[derive(Clone, Debug, PartialEq, Eq)]
-    pub enum $n { $(/// x
-        $v,)* /// x
-        Other(String) }
-    impl $n { /// x
-        pub fn as_str(&self) -> &str { match self { $(Self::$v => $s,)* Self::Other(s) => s } } }
-    impl From<&str> for $n { fn from(s: &str) -> Self { $(if s.eq_ignore_ascii_case($s) { return Self::$v; })* Self::Other(s.into()) } }
-    impl serde::Serialize for $n { fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> { s.serialize_str(self.as_str()) } }
-} }
-stub!(IdentityStatus, Active = "ACTIVE", Revoked = "REVOKED");
-stub!(
-    AttestationStatus,
-    Ok = "OK",
-    Warn = "WARN",
-    Fail = "FAIL",
-    Unknown = "UNKNOWN",
-    Manual = "MANUAL",
-    ManualOk = "MANUAL_OK",
-    ManualFail = "MANUAL_FAIL",
-    ManualPending = "MANUAL_PENDING"
-);
+mod attestation;
+mod authentication;
+mod birth_date;
+mod error_body;
+mod event;
+mod face;
+mod instant;
+mod lenient;
+mod redact;
+mod userinfo;
+mod verification;
+mod words;
+
+#[cfg(test)]
+mod tests;
+
+pub use attestation::{AttestationCheck, AttestationVerdict, IdAttestation, IdValidation};
+pub use authentication::Authentication;
+pub use birth_date::RawDate;
+pub use error_body::ErrorBody;
+pub use event::EventKind;
+pub(crate) use error_body::optional as riding_error_body;
+pub use face::{Face, FaceAuthentication, FaceAuthenticationRequest};
+pub use userinfo::{IdImagesInfo, Name, UserInfo};
+pub use verification::{Verification, VerificationData};
+pub use words::{AttestationStatus, AuthenticationStatus, FailureReason, IdentityStatus, VerificationStatus};

@@ -1,0 +1,98 @@
+use std::time::{Duration, Instant};
+
+use super::vendor::Step::{Reset, Send, Stall};
+use super::vendor::{Vendor, answer, ok};
+use super::*;
+use crate::client::ErrorKind;
+
+fn oops() -> Vec<u8> {
+    answer("500 Internal Server Error", "", "")
+}
+
+#[tokio::test]
+async fn a_get_survives_two_server_errors() {
+    let vendor = Vendor::answering([oops(), answer("503 Busy", "", ""), ok(&active())]).await;
+    userinfo(&client(&vendor)).await.unwrap();
+    assert_eq!(vendor.requests().len(), 3);
+}
+
+#[tokio::test]
+async fn a_get_survives_lost_connections() {
+    let half = b"HTTP/1.1 200 OK\r\ncontent-length: 400\r\n\r\n{".to_vec();
+    let vendor = Vendor::start(vec![vec![Reset], vec![Send(half)], vec![Send(ok(&active()))]]).await;
+    userinfo(&client(&vendor)).await.unwrap();
+    assert_eq!(vendor.requests().len(), 3);
+}
+
+#[tokio::test]
+async fn retries_end() {
+    let vendor = Vendor::answering([oops(), oops(), oops(), ok(&active())]).await;
+    assert_eq!(userinfo(&client(&vendor)).await.unwrap_err().kind(), ErrorKind::Server);
+    assert_eq!(vendor.requests().len(), 3);
+}
+
+#[tokio::test]
+async fn what_a_retry_would_not_mend_is_asked_once() {
+    let answers = [
+        answer("400 Bad Request", "", ""),
+        answer("401 Unauthorized", "", ""),
+        answer("403 Forbidden", "", ""),
+        answer("404 Not Found", "", ""),
+        answer("429 Too Many Requests", "", ""),
+        answer("302 Found", "location: /\r\n", ""),
+        answer("200 OK", "", "<html>"),
+        answer("503 Busy", "retry-after: 30\r\n", ""),
+    ];
+    for bytes in answers {
+        let vendor = Vendor::answering([bytes.clone(), ok(&active())]).await;
+        userinfo(&client(&vendor)).await.unwrap_err();
+        assert_eq!(vendor.requests().len(), 1, "{}", String::from_utf8_lossy(&bytes));
+    }
+    let vendor = Vendor::start(vec![vec![Stall], vec![Send(ok(&active()))]]).await;
+    let client = builder(&vendor).attempt_timeout(Duration::from_millis(100)).build().unwrap();
+    assert_eq!(userinfo(&client).await.unwrap_err().kind(), ErrorKind::TimedOut);
+    assert_eq!(vendor.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn no_retry_outlives_the_call() {
+    let vendor = Vendor::answering([oops(), ok(&active())]).await;
+    let client =
+        builder(&vendor).retry_wait(Duration::from_secs(60)).call_timeout(Duration::from_secs(5)).build().unwrap();
+    let start = Instant::now();
+    assert_eq!(userinfo(&client).await.unwrap_err().kind(), ErrorKind::Server);
+    assert!(start.elapsed() < Duration::from_secs(5), "it gave up at once");
+    assert_eq!(vendor.requests().len(), 1);
+
+    let vendor = Vendor::start(vec![vec![Send(oops())], vec![Stall]]).await;
+    let client = builder(&vendor).call_timeout(Duration::from_millis(200)).build().unwrap();
+    assert_eq!(userinfo(&client).await.unwrap_err().kind(), ErrorKind::TimedOut);
+    assert!(start.elapsed() < Duration::from_secs(5));
+}
+
+#[tokio::test]
+async fn a_face_is_never_authenticated_twice() {
+    let half = b"HTTP/1.1 200 OK\r\ncontent-length: 400\r\n\r\n{".to_vec();
+    for script in [vec![Send(oops())], vec![Reset], vec![], vec![Send(half)], vec![Send(answer("503 Busy", "", ""))]] {
+        let pass = vec![Send(ok(&json!({ "status": "PASS" })))];
+        let vendor = Vendor::start(vec![script, pass]).await;
+        client(&vendor).authenticate(Some(&token()), &face()).await.unwrap_err();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert_eq!(vendor.requests().len(), 1);
+    }
+}
+
+#[test]
+fn waits_grow_and_are_jittered() {
+    let policy = crate::client::retry::RetryPolicy::default();
+    let error = Error::refused(500, None, None);
+    for (done, middle) in [(0, 100), (1, 300)] {
+        let waits: Vec<Duration> = (0..50).map(|_| policy.wait(done, &error).unwrap()).collect();
+        assert!(waits.iter().all(|wait| (middle / 2..=middle * 3 / 2).contains(&(wait.as_millis()))), "{waits:?}");
+        assert!(waits.iter().any(|wait| wait != &waits[0]));
+    }
+    assert_eq!(policy.wait(2, &error), None);
+    assert!(policy.wait(0, &Error::refused(503, Some(Duration::ZERO), None)).is_some());
+    let greedy = crate::client::retry::RetryPolicy { retries: u32::MAX, first_wait: Duration::MAX };
+    assert!(greedy.wait(u32::MAX - 1, &error).is_some(), "no overflow");
+}
