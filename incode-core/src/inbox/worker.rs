@@ -7,8 +7,8 @@ use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinSet};
 
 use crate::gate::NearCache;
-use crate::store::{Claim, ClaimedEvent, EventState, Lease, Prune, Settled, Settlement, StoreError};
-use crate::{Clock, Timestamp};
+use crate::store::{Claim, ClaimedEvent, EventState, Prune, Settled, Settlement, StoreError};
+use crate::Timestamp;
 
 use super::apply::Verdict;
 use super::schedule::{jitter, wait_after};
