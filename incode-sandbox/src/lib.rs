@@ -39,6 +39,30 @@
 //! - One object asked for with somebody else's token is 404.
 //! - The control page and API have no password: bind to loopback.
 
+//!
+//! # The control API
+//! JSON under `/control/api`, for tests in other languages and for scripts:
+//!
+//! | call | body and effect |
+//! |---|---|
+//! | `GET people`, `GET people/{id}` | who exists |
+//! | `POST people` | `{identityId, name, email, phone, dateOfBirth, status, userinfo}`, all optional; `userinfo` is served verbatim |
+//! | `PATCH people/{id}` | merged into userinfo (RFC 7396) |
+//! | `POST people/{id}/revoke`, `POST people/{id}/activate` | sets userinfo's status |
+//! | `POST people/{id}/verify` | `{outcome: "pass" or "fail", send: true}`, optional; gives ids, a token, the delivery's number |
+//! | `POST tokens` | `{token, identityId, lifetimeSeconds}` |
+//! | `POST tokens/expire` | every token so far is dead |
+//! | `POST verifications`, `POST authentications` | `{id, identityId, body}`: `body` is served verbatim under `id` (its own when left out), to the tokens of `identityId` (any token when left out) |
+//! | `GET deliveries` | webhooks, with every try |
+//! | `POST deliveries` | `{verificationId}`, `{authenticationId}` or `{raw}`: sends one |
+//! | `POST deliveries/{n}/resend` | `{freshToken: false}`, optional |
+//! | `PUT webhook` | `{url}` or `{verificationUrl, authenticationUrl}`, and `auth`: a [`WebhookAuth`] such as `{kind: "hmac", header, secret}` |
+//! | `GET calls`, `DELETE calls` | what was asked of the API |
+//! | `GET faces` | pictures to authenticate with |
+//! | `POST faults` | a [`Fault`]: `{route, times, delayMs, kind, ...}`, such as `{route: "userinfo", kind: "status", status: 503, retryAfter: "2"}` |
+//! | `GET faults`, `DELETE faults` | those to come |
+//! | `POST clock` | `{advanceSeconds}` |
+
 mod api;
 mod calls;
 mod control;

@@ -9,7 +9,10 @@ use incode_sandbox::Builder;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    tracing_subscriber::fmt().with_env_filter(tracing_subscriber::EnvFilter::from_default_env()).init();
+    tracing_subscriber::fmt()
+        .with_writer(io::stderr)
+        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+        .init();
     let builder = match Builder::from_env(|name| std::env::var(name).ok()) {
         Ok(builder) => builder,
         Err(error) => return fail(&error),

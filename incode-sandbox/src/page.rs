@@ -15,6 +15,7 @@ pub(crate) fn page(status: StatusCode, title: &str, class: &str, refresh: bool, 
                 meta name="color-scheme" content="light dark";
                 @if refresh { meta http-equiv="refresh" content="3"; }
                 title { (title) }
+                link rel="icon" href=(ICON);
                 style { (PreEscaped(STYLE)) }
             }
             body class=(class) { (content) }
@@ -45,4 +46,7 @@ pub(crate) fn mark() -> Markup {
     }
 }
 
+// Inside the page, so that no browser asks for /favicon.ico.
+const ICON: &str = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32'%3E\
+    %3Crect width='32' height='32' rx='9' fill='%231f6f5c'/%3E%3Ccircle cx='16' cy='16' r='6' fill='%23fff'/%3E%3C/svg%3E";
 const STYLE: &str = include_str!("style.css");

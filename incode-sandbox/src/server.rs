@@ -1,7 +1,6 @@
 //! The accept loop. It drives hyper itself, because two things are asked of it that a plain server can't do: reset a
 //! connection, and cut everything off when the sandbox stops.
 
-use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -96,11 +95,5 @@ impl std::fmt::Display for ResetAsked {
 }
 
 impl std::error::Error for ResetAsked {}
-
-impl From<Infallible> for ResetAsked {
-    fn from(never: Infallible) -> Self {
-        match never {}
-    }
-}
 
 const GRACE: Duration = Duration::from_secs(1);

@@ -9,6 +9,9 @@ use incode_sandbox::{FaceKind, NewPerson, Outcome, Sandbox};
 use reqwest::Method;
 use serde_json::{Value, json};
 
+/// Method, path, headers changed (or left out), the status expected.
+type Row<'a> = (&'a str, &'a str, &'a [(&'a str, Option<&'a str>)], u16);
+
 #[tokio::test]
 async fn every_refusal_has_its_status_and_the_documented_body() {
     let sandbox = sandbox().await;
@@ -18,7 +21,7 @@ async fn every_refusal_has_its_status_and_the_documented_body() {
     let other = sandbox.add_person(NewPerson::named("Bo"));
     let others = format!("verification/{}", sandbox.verify(&other.identity_id).unwrap().verification_id);
     // Each row differs from a right call in one thing.
-    let rows: &[(&str, &str, &[(&str, Option<&str>)], u16)] = &[
+    let rows: &[Row<'_>] = &[
         ("GET", "userinfo", &[], 200),
         ("GET", &verification, &[], 200),
         ("GET", "userinfo", &[("api-version", None)], 400),

@@ -30,6 +30,7 @@ async fn faults_come_in_order_for_their_route_and_run_out() {
         assert_eq!(retry_after, (status == 429).then_some("7"));
     }
     sandbox.add_fault(Fault::status(500).times(9));
+    assert_eq!(client().get(format!("{}/favicon.ico", sandbox.url())).send().await.unwrap().status(), 404);
     assert_eq!(client().delete(&faults).send().await.unwrap().status(), 204);
     assert_eq!(userinfo(&sandbox, &token).await.unwrap().status(), 200);
     let met: Vec<_> = sandbox.calls().iter().filter_map(|call| call.fault).collect();

@@ -1,5 +1,7 @@
 //! The hosted web flow and the control page, as a browser without script uses them.
 
+#![allow(clippy::unwrap_used, reason = "a test that can't go on says so")]
+
 mod common;
 
 use common::{Receiver, ana, client, got, soon};

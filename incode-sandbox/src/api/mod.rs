@@ -18,9 +18,13 @@ use crate::faults::Route;
 use crate::vendor::Vendor;
 use crate::world::{Object, World};
 
-/// Answers whatever no page claims; a path that is no vendor call is the vendor's 404.
+/// Answers whatever no page claims; under `/omni/`, a path that is no vendor call is the vendor's 404.
 pub(crate) async fn call(State(vendor): State<Arc<Vendor>>, request: Request) -> Response {
     let path = request.uri().path().to_owned();
+    if !path.starts_with("/omni/") {
+        // A stray request of a browser should neither use up a fault nor be listed.
+        return NOT_FOUND.response(&path, vendor.now());
+    }
     let target = Target::of(&path);
     let fault = vendor.faults().take(target.as_ref().map(Target::route));
     let name = fault.as_ref().map(|fault| fault.effect.name());

@@ -105,7 +105,7 @@ fn person_row(person: &Person) -> Markup {
             div class="actions" {
                 @if revoked { (action(&id, "activate", "Reactivate", "")) }
                 @else { (action(&id, "revoke", "Revoke", "danger")) }
-                (action(&id, "verify", "Verify again", ""))
+                (action(&id, "verify", if person.verification_id.is_some() { "Verify again" } else { "Verify" }, ""))
                 (action(&id, "fail", "Fail a check", ""))
                 @if person.verification_id.is_some() { (action(&id, "send", "Send webhook", "")) }
             }

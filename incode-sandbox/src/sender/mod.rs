@@ -79,6 +79,7 @@ pub(crate) async fn deliver(vendor: Arc<Vendor>, number: u64, kind: EventKind, b
         let now = vendor.now();
         let wait = RETRY_SECONDS.get(tried).map(|seconds| scaled(*seconds, vendor.settings.time_scale));
         let accepted = matches!(outcome, Ok((_, true)));
+        tracing::debug!(delivery.number = number, delivery.attempt = tried + 1, ?outcome, "webhook tried");
         vendor.update_delivery(number, |delivery| {
             delivery.url = Some(url.to_string());
             delivery.attempts.push(Attempt {

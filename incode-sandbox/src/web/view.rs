@@ -13,6 +13,7 @@ use crate::page::{mark, page};
 pub(super) fn form(start: &Start, back: &Url) -> Response {
     let face = BASE64.encode(faces::portrait("hosted flow").as_bytes());
     let host = back.host_str().unwrap_or("the application");
+    let host = back.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
     let content = html! {
         form class="card" method="post" action="/" {
             div class="brand" { (mark()) "Identity check" span class="badge wait" { "Sandbox" } }

@@ -1,5 +1,11 @@
 //! What the tests share: a caller that does everything right, and a receiver that records.
 #![allow(dead_code, reason = "each test file uses its part")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test that can't go on says so"
+)]
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
