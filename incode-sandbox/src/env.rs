@@ -1,0 +1,163 @@
+//! The program's settings, from its environment.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::sender::Outlet;
+use crate::settings::{Builder, Webhook, WebhookAuth};
+
+impl Builder {
+    /// Settings by name, as `std::env::var(name).ok()` gives them:
+    ///
+    /// | variable | meaning |
+    /// |---|---|
+    /// | `SANDBOX_BIND` | default `127.0.0.1:4000` |
+    /// | `SANDBOX_API_KEY`, `SANDBOX_CLIENT_ID` | what callers must present; published defaults |
+    /// | `SANDBOX_WEBHOOK_URL` | where both kinds of event go |
+    /// | `SANDBOX_VERIFICATION_WEBHOOK_URL`, `SANDBOX_AUTHENTICATION_WEBHOOK_URL` | one each, before the former |
+    /// | `SANDBOX_WEBHOOK_AUTH` | `none` (default), `header`, `hmac`, `standard-webhooks`, `oauth` |
+    /// | `SANDBOX_WEBHOOK_SECRET` | used by `header`, `hmac`, `standard-webhooks` |
+    /// | `SANDBOX_WEBHOOK_HEADER` | default `x-incode-secret` for `header`, `x-incode-signature` for `hmac` |
+    /// | `SANDBOX_OAUTH_TOKEN_URL`, `SANDBOX_OAUTH_CLIENT_ID`, `SANDBOX_OAUTH_CLIENT_SECRET` | used by `oauth` |
+    /// | `SANDBOX_TOKEN_LIFETIME` | seconds, default 900 |
+    /// | `SANDBOX_TIME_SCALE` | multiplies the waits between webhook tries, default 1 |
+    /// | `SANDBOX_ECHO_CORRELATION_ID`, `SANDBOX_CLEAN_NAMES` | `true` or `false` (default) |
+    ///
+    /// # Errors
+    /// Names the first variable that can't be used, never its value.
+    pub fn from_env(variable: impl Fn(&str) -> Option<String>) -> Result<Self, EnvError> {
+        let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
+        let mut builder = Self::new().bind(read(&variable, BIND)?.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 4000))));
+        if let Some(key) = variable(API_KEY) {
+            let sendable = key.bytes().all(|byte| byte.is_ascii_graphic());
+            builder = if sendable { builder.api_key(key) } else { return Err(API_KEY.into()) };
+        }
+        if let Some(id) = variable(CLIENT_ID) {
+            builder = builder.client_id(id);
+        }
+        if let Some(seconds) = read(&variable, TOKEN_LIFETIME)? {
+            builder = builder.token_lifetime(Duration::from_secs(seconds));
+        }
+        if let Some(scale) = read::<f64>(&variable, TIME_SCALE)? {
+            let usable = scale.is_finite() && scale >= 0.0;
+            builder = if usable { builder.time_scale(scale) } else { return Err(TIME_SCALE.into()) };
+        }
+        let echo = read(&variable, ECHO_CORRELATION_ID)?.unwrap_or(false);
+        let clean = read(&variable, CLEAN_NAMES)?.unwrap_or(false);
+        Ok(builder.echo_correlation_id(echo).clean_names(clean).webhook(webhook(&variable)?))
+    }
+}
+
+/// A variable that can't be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EnvError {
+    variable: &'static str,
+}
+
+impl EnvError {
+    /// Its name.
+    pub fn variable(&self) -> &'static str {
+        self.variable
+    }
+}
+
+impl From<&'static str> for EnvError {
+    fn from(variable: &'static str) -> Self {
+        Self { variable }
+    }
+}
+
+impl fmt::Display for EnvError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { variable } = self;
+        let wanted = match *variable {
+            BIND => "an address and port such as 127.0.0.1:4000",
+            API_KEY => "printable ASCII without blanks",
+            WEBHOOK_URL | VERIFICATION_URL | AUTHENTICATION_URL | OAUTH_TOKEN_URL => "an absolute http or https URL",
+            WEBHOOK_AUTH => "one of none, header, hmac, standard-webhooks, oauth",
+            WEBHOOK_SECRET => "set, as SANDBOX_WEBHOOK_AUTH needs it (whsec_ and base64 for standard-webhooks)",
+            WEBHOOK_HEADER => "the name of a header",
+            OAUTH_CLIENT_ID | OAUTH_CLIENT_SECRET => "set, as SANDBOX_WEBHOOK_AUTH=oauth needs it",
+            TOKEN_LIFETIME => "a whole number of seconds",
+            TIME_SCALE => "a number, zero or more",
+            _ => "true or false",
+        };
+        write!(f, "{variable} must be {wanted}")
+    }
+}
+
+impl std::error::Error for EnvError {}
+
+fn read<T: std::str::FromStr>(
+    variable: &impl Fn(&str) -> Option<String>,
+    name: &'static str,
+) -> Result<Option<T>, EnvError> {
+    variable(name).map(|value| value.trim().parse().map_err(|_| EnvError::from(name))).transpose()
+}
+
+fn webhook(variable: &impl Fn(&str) -> Option<String>) -> Result<Webhook, EnvError> {
+    let needed = |name: &'static str| variable(name).ok_or(EnvError::from(name));
+    let checked = |webhook: &Webhook, name: &'static str| match Outlet::new(webhook) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(EnvError::from(name)),
+    };
+    let mut webhook = Webhook::default();
+    if let Some(url) = variable(WEBHOOK_URL) {
+        webhook = Webhook::to(url);
+        checked(&webhook, WEBHOOK_URL)?;
+    }
+    if let Some(url) = variable(VERIFICATION_URL) {
+        webhook = webhook.verification_to(url);
+        checked(&webhook, VERIFICATION_URL)?;
+    }
+    if let Some(url) = variable(AUTHENTICATION_URL) {
+        webhook = webhook.authentication_to(url);
+        checked(&webhook, AUTHENTICATION_URL)?;
+    }
+    let header = |default: &str| variable(WEBHOOK_HEADER).unwrap_or_else(|| default.to_owned());
+    // The header is tried with a value that is right, then the secret with a header that is.
+    let header_name = |name: String| {
+        let probe = WebhookAuth::Hmac { header: name.clone(), secret: String::new() };
+        checked(&Webhook::default().auth(probe), WEBHOOK_HEADER).map(|()| name)
+    };
+    let (auth, blame) = match variable(WEBHOOK_AUTH).as_deref() {
+        None | Some("none") => (WebhookAuth::None, WEBHOOK_AUTH),
+        Some("header") => {
+            let name = header_name(header("x-incode-secret"))?;
+            (WebhookAuth::Header { name, secret: needed(WEBHOOK_SECRET)? }, WEBHOOK_SECRET)
+        }
+        Some("hmac") => {
+            let header = header_name(header("x-incode-signature"))?;
+            (WebhookAuth::Hmac { header, secret: needed(WEBHOOK_SECRET)? }, WEBHOOK_SECRET)
+        }
+        Some("standard-webhooks") => {
+            (WebhookAuth::StandardWebhooks { secret: needed(WEBHOOK_SECRET)? }, WEBHOOK_SECRET)
+        }
+        Some("oauth") => {
+            let (client_id, client_secret) = (needed(OAUTH_CLIENT_ID)?, needed(OAUTH_CLIENT_SECRET)?);
+            let token_url = needed(OAUTH_TOKEN_URL)?;
+            (WebhookAuth::ClientCredentials { token_url, client_id, client_secret }, OAUTH_TOKEN_URL)
+        }
+        Some(_) => return Err(WEBHOOK_AUTH.into()),
+    };
+    let webhook = webhook.auth(auth);
+    checked(&webhook, blame).map(|()| webhook)
+}
+
+const BIND: &str = "SANDBOX_BIND";
+const API_KEY: &str = "SANDBOX_API_KEY";
+const CLIENT_ID: &str = "SANDBOX_CLIENT_ID";
+const WEBHOOK_URL: &str = "SANDBOX_WEBHOOK_URL";
+const VERIFICATION_URL: &str = "SANDBOX_VERIFICATION_WEBHOOK_URL";
+const AUTHENTICATION_URL: &str = "SANDBOX_AUTHENTICATION_WEBHOOK_URL";
+const WEBHOOK_AUTH: &str = "SANDBOX_WEBHOOK_AUTH";
+const WEBHOOK_SECRET: &str = "SANDBOX_WEBHOOK_SECRET";
+const WEBHOOK_HEADER: &str = "SANDBOX_WEBHOOK_HEADER";
+const OAUTH_TOKEN_URL: &str = "SANDBOX_OAUTH_TOKEN_URL";
+const OAUTH_CLIENT_ID: &str = "SANDBOX_OAUTH_CLIENT_ID";
+const OAUTH_CLIENT_SECRET: &str = "SANDBOX_OAUTH_CLIENT_SECRET";
+const TOKEN_LIFETIME: &str = "SANDBOX_TOKEN_LIFETIME";
+const TIME_SCALE: &str = "SANDBOX_TIME_SCALE";
+const ECHO_CORRELATION_ID: &str = "SANDBOX_ECHO_CORRELATION_ID";
+const CLEAN_NAMES: &str = "SANDBOX_CLEAN_NAMES";

@@ -1,0 +1,159 @@
+//! The webhook sender: one task for each delivery, from the first try to the last.
+
+mod signer;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use reqwest::StatusCode;
+use reqwest::header::{CONTENT_TYPE, HeaderMap};
+
+pub(crate) use signer::Signer;
+
+use crate::deliveries::{Attempt, DeliveryState, EventKind};
+use crate::errors::{StartError, StartErrorKind};
+use crate::settings::Webhook;
+use crate::vendor::Vendor;
+
+/// Where events go, checked: what [`Webhook`] says, ready to send.
+pub(crate) struct Outlet {
+    verification_url: Option<url::Url>,
+    authentication_url: Option<url::Url>,
+    pub(crate) signer: Signer,
+}
+
+impl Outlet {
+    pub(crate) fn new(webhook: &Webhook) -> Result<Self, StartError> {
+        Ok(Self {
+            verification_url: webhook.verification_url.as_deref().map(target).transpose()?,
+            authentication_url: webhook.authentication_url.as_deref().map(target).transpose()?,
+            signer: Signer::new(&webhook.auth)?,
+        })
+    }
+
+    pub(crate) fn url(&self, kind: EventKind) -> Option<&url::Url> {
+        match kind {
+            EventKind::Verification => self.verification_url.as_ref(),
+            EventKind::Authentication => self.authentication_url.as_ref(),
+        }
+    }
+}
+
+pub(crate) fn client() -> Result<reqwest::Client, StartError> {
+    let failed = |error: Box<dyn std::error::Error + Send + Sync>| StartError::with(StartErrorKind::Client, error);
+    // The provider is named here, so that the client asks for no process-wide default.
+    let roots: rustls::RootCertStore = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
+    let tls = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| failed(error.into()))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .build()
+        .map_err(|error| failed(error.into()))
+}
+
+/// Tries until accepted, or until the schedule ends. The body is the same each time.
+pub(crate) async fn deliver(vendor: Arc<Vendor>, number: u64, kind: EventKind, body: Bytes) {
+    let message_id = format!("msg_{}", vendor.world().id());
+    for tried in 0..=RETRY_SECONDS.len() {
+        // Looked up for each try, so that a target set meanwhile counts.
+        let outlet = vendor.outlet();
+        let Some(url) = outlet.url(kind) else {
+            vendor.update_delivery(number, |delivery| {
+                delivery.state = DeliveryState::NoTarget;
+                delivery.next_at = None;
+            });
+            return;
+        };
+        let outcome = {
+            let _turn = vendor.turns.acquire().await;
+            attempt(&vendor, &outlet, url, &message_id, &body).await
+        };
+        let now = vendor.now();
+        let wait = RETRY_SECONDS.get(tried).map(|seconds| scaled(*seconds, vendor.settings.time_scale));
+        let accepted = matches!(outcome, Ok((_, true)));
+        tracing::debug!(delivery.number = number, delivery.attempt = tried + 1, ?outcome, "webhook tried");
+        vendor.update_delivery(number, |delivery| {
+            delivery.url = Some(url.to_string());
+            delivery.attempts.push(Attempt {
+                at: now,
+                status: outcome.as_ref().ok().map(|(status, _)| *status),
+                failure: outcome.err(),
+            });
+            delivery.state = match (accepted, wait) {
+                (true, _) => DeliveryState::Accepted,
+                (false, Some(_)) => DeliveryState::Pending,
+                (false, None) => DeliveryState::GivenUp,
+            };
+            delivery.next_at = wait
+                .filter(|_| !accepted)
+                .map(|wait| now.saturating_add(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX)));
+        });
+        match wait {
+            Some(wait) if !accepted => tokio::time::sleep(wait).await,
+            _ => return,
+        }
+    }
+}
+
+/// The status answered, and whether the vendor takes it for an acknowledgement; or why there was none.
+async fn attempt(
+    vendor: &Vendor,
+    outlet: &Outlet,
+    url: &url::Url,
+    message_id: &str,
+    body: &Bytes,
+) -> Result<(u16, bool), &'static str> {
+    let sending = async {
+        let now = vendor.now().div_euclid(1000);
+        let headers = outlet.signer.headers(&vendor.http, message_id, now, body).await.ok_or("oauth")?;
+        let request = vendor.http.post(url.clone()).header(CONTENT_TYPE, "application/json").headers(headers);
+        let response = request.body(body.clone()).send().await.map_err(|error| failure(&error))?;
+        let (status, accepted) = (response.status(), acknowledges(response.status(), response.headers()));
+        if status == StatusCode::UNAUTHORIZED {
+            outlet.signer.forget_access_token();
+        }
+        // Read on, so that the connection can be used again; an answer cut short is still an answer.
+        let _ = response.bytes().await;
+        Ok((status.as_u16(), accepted))
+    };
+    tokio::time::timeout(vendor.settings.delivery_timeout, sending).await.unwrap_or(Err("timeout"))
+}
+
+/// 204, or 200 with `application/json`: all the vendor's products take for an acknowledgement.
+fn acknowledges(status: StatusCode, headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let json = kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"));
+    status == StatusCode::NO_CONTENT || (status == StatusCode::OK && json)
+}
+
+fn failure(error: &reqwest::Error) -> &'static str {
+    if error.is_timeout() {
+        "timeout"
+    } else if error.is_connect() {
+        "connect"
+    } else {
+        "transport"
+    }
+}
+
+fn target(url: &str) -> Result<url::Url, StartError> {
+    match url::Url::parse(url) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
+        _ => Err(StartError::new(StartErrorKind::WebhookUrl)),
+    }
+}
+
+fn scaled(seconds: f64, scale: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds * scale).unwrap_or(Duration::MAX)
+}
+
+// The schedule of the vendor's present webhooks: five more tries, the last about 32 minutes in.
+const RETRY_SECONDS: [f64; 5] = [30.0, 75.0, 187.5, 468.75, 1171.9];

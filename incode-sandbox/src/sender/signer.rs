@@ -1,0 +1,136 @@
+//! How a delivery proves where it comes from.
+
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use data_encoding::{BASE64, HEXLOWER};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use serde::Deserialize;
+
+use crate::errors::{StartError, StartErrorKind};
+use crate::settings::WebhookAuth;
+use crate::token::hmac_sha256;
+use crate::vendor::locked;
+
+/// [`WebhookAuth`], checked and decoded.
+pub(crate) enum Signer {
+    None,
+    Header { name: HeaderName, value: HeaderValue },
+    Hmac { header: HeaderName, key: Vec<u8> },
+    StandardWebhooks { key: Vec<u8> },
+    ClientCredentials { token_url: url::Url, basic: HeaderValue, access: Mutex<Option<(HeaderValue, Instant)>> },
+}
+
+impl Signer {
+    pub(crate) fn new(auth: &WebhookAuth) -> Result<Self, StartError> {
+        Ok(match auth {
+            WebhookAuth::None => Self::None,
+            WebhookAuth::Header { name, secret } => {
+                Self::Header { name: header_name(name)?, value: header_value(secret)? }
+            }
+            WebhookAuth::Hmac { header, secret } => {
+                Self::Hmac { header: header_name(header)?, key: secret.as_bytes().to_vec() }
+            }
+            WebhookAuth::StandardWebhooks { secret } => {
+                let key = secret.strip_prefix("whsec_").and_then(|text| BASE64.decode(text.as_bytes()).ok());
+                let refused = || StartError::new(StartErrorKind::WebhookSecret);
+                Self::StandardWebhooks { key: key.filter(|key| !key.is_empty()).ok_or_else(refused)? }
+            }
+            WebhookAuth::ClientCredentials { token_url, client_id, client_secret } => Self::ClientCredentials {
+                token_url: super::target(token_url)?,
+                basic: header_value(&format!(
+                    "Basic {}",
+                    BASE64.encode(format!("{client_id}:{client_secret}").as_bytes())
+                ))?,
+                access: Mutex::new(None),
+            },
+        })
+    }
+
+    /// The headers for this body at `now` (s); none when the receiver's token endpoint gives no token.
+    pub(crate) async fn headers(
+        &self,
+        http: &reqwest::Client,
+        message_id: &str,
+        now: i64,
+        body: &[u8],
+    ) -> Option<HeaderMap> {
+        let mut headers = HeaderMap::new();
+        match self {
+            Self::None => {}
+            Self::Header { name, value } => {
+                headers.insert(name.clone(), value.clone());
+            }
+            Self::Hmac { header, key } => {
+                headers.insert(header.clone(), text(&HEXLOWER.encode(&hmac_sha256(key, body)))?);
+            }
+            Self::StandardWebhooks { key } => {
+                let signed = [format!("{message_id}.{now}.").as_bytes(), body].concat();
+                let signature = format!("v1,{}", BASE64.encode(&hmac_sha256(key, &signed)));
+                headers.insert("webhook-id", text(message_id)?);
+                headers.insert("webhook-timestamp", HeaderValue::from(now));
+                headers.insert("webhook-signature", text(&signature)?);
+            }
+            Self::ClientCredentials { token_url, basic, access } => {
+                let held = locked(access).clone().filter(|(_, until)| *until > Instant::now());
+                let bearer = match held {
+                    Some((bearer, _)) => bearer,
+                    None => {
+                        let (bearer, lifetime) = access_token(http, token_url, basic).await?;
+                        let until = Instant::now().checked_add(lifetime)?;
+                        *locked(access) = Some((bearer.clone(), until));
+                        bearer
+                    }
+                };
+                headers.insert(AUTHORIZATION, bearer);
+            }
+        }
+        Some(headers)
+    }
+
+    /// A receiver that answered 401 no longer takes the token held.
+    pub(crate) fn forget_access_token(&self) {
+        if let Self::ClientCredentials { access, .. } = self {
+            *locked(access) = None;
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct AccessToken {
+    access_token: String,
+    expires_in: u64,
+}
+
+/// Asks the receiver for a token, as Omni does: Basic authorization and `grant_type=client_credentials`, nothing else.
+async fn access_token(
+    http: &reqwest::Client,
+    token_url: &url::Url,
+    basic: &HeaderValue,
+) -> Option<(HeaderValue, Duration)> {
+    let request = http
+        .post(token_url.clone())
+        .header(AUTHORIZATION, basic.clone())
+        .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .body("grant_type=client_credentials");
+    let response = request.send().await.ok().filter(|response| response.status().is_success())?;
+    let token: AccessToken = serde_json::from_slice(&response.bytes().await.ok()?).ok()?;
+    let bearer = header_value(&format!("Bearer {}", token.access_token)).ok()?;
+    Some((bearer, Duration::from_secs(token.expires_in.min(LONGEST_TOKEN_SECONDS))))
+}
+
+fn header_name(name: &str) -> Result<HeaderName, StartError> {
+    name.parse().map_err(|_| StartError::new(StartErrorKind::WebhookHeader))
+}
+
+fn header_value(value: &str) -> Result<HeaderValue, StartError> {
+    let mut value = text(value).ok_or_else(|| StartError::new(StartErrorKind::WebhookHeader))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn text(value: &str) -> Option<HeaderValue> {
+    HeaderValue::from_str(value).ok()
+}
+
+const LONGEST_TOKEN_SECONDS: u64 = 86_400;

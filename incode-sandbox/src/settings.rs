@@ -1,0 +1,228 @@
+//! What a sandbox is started with, and where its webhooks go.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::{Sandbox, StartError};
+
+/// Builds a [`Sandbox`]. Complete without a single call: loopback, a free port, published credentials, no webhook.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Builder {
+    pub(crate) bind: SocketAddr,
+    pub(crate) webhook: Webhook,
+    pub(crate) settings: Settings,
+}
+
+impl Builder {
+    pub(crate) fn new() -> Self {
+        Self { bind: SocketAddr::from(([127, 0, 0, 1], 0)), webhook: Webhook::default(), settings: Settings::default() }
+    }
+
+    /// Where to listen; `127.0.0.1:0` unless told. The control page has no password: stay on loopback.
+    pub fn bind(mut self, address: impl Into<SocketAddr>) -> Self {
+        self.bind = address.into();
+        self
+    }
+
+    /// The `x-api-key` that calls must carry.
+    pub fn api_key(mut self, key: impl Into<String>) -> Self {
+        self.settings.api_key = key.into();
+        self
+    }
+
+    /// The `client_id` the hosted flow is started with.
+    pub fn client_id(mut self, id: impl Into<String>) -> Self {
+        self.settings.client_id = id.into();
+        self
+    }
+
+    /// Where events go, and how they prove where they come from.
+    pub fn webhook(mut self, webhook: Webhook) -> Self {
+        self.webhook = webhook;
+        self
+    }
+
+    /// How long a token lives; 900 s unless told, as in the vendor's samples.
+    pub fn token_lifetime(mut self, lifetime: Duration) -> Self {
+        self.settings.token_lifetime = lifetime;
+        self
+    }
+
+    /// Multiplies the waits of the webhook retry schedule (30, 75, 187.5, 468.75, 1171.9 s): `1.0` is real time,
+    /// `0.001` a thousand times faster. What is negative or not a number counts as zero.
+    pub fn time_scale(mut self, scale: f64) -> Self {
+        self.settings.time_scale = if scale.is_finite() { scale.max(0.0) } else { 0.0 };
+        self
+    }
+
+    /// How long a receiver may take to answer a webhook; 10 s unless told.
+    pub fn delivery_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.delivery_timeout = timeout;
+        self
+    }
+
+    /// Whether userinfo says `country` in place of the documented key `"country "`, which has a trailing blank.
+    pub fn clean_names(mut self, clean: bool) -> Self {
+        self.settings.clean_names = clean;
+        self
+    }
+
+    /// Whether an event of the hosted flow repeats the flow's `correlation_id`, as sibling products do.
+    pub fn echo_correlation_id(mut self, echo: bool) -> Self {
+        self.settings.echo_correlation_id = echo;
+        self
+    }
+
+    /// Whether the hosted flow and authenticate calls send their events by themselves; on unless told.
+    pub fn automatic_events(mut self, automatic: bool) -> Self {
+        self.settings.automatic_events = automatic;
+        self
+    }
+
+    /// Binds and serves until the last handle is dropped or [`Sandbox::stop`] is called.
+    ///
+    /// # Errors
+    /// When the address can't be bound, a setting can't be used, or the machine gives no randomness.
+    pub async fn start(self) -> Result<Sandbox, StartError> {
+        Sandbox::start(self).await
+    }
+}
+
+#[derive(Clone)]
+pub(crate) struct Settings {
+    pub(crate) api_key: String,
+    pub(crate) client_id: String,
+    pub(crate) token_lifetime: Duration,
+    pub(crate) time_scale: f64,
+    pub(crate) delivery_timeout: Duration,
+    pub(crate) clean_names: bool,
+    pub(crate) echo_correlation_id: bool,
+    pub(crate) automatic_events: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            api_key: DEFAULT_API_KEY.to_owned(),
+            client_id: DEFAULT_CLIENT_ID.to_owned(),
+            token_lifetime: Duration::from_secs(900),
+            time_scale: 1.0,
+            delivery_timeout: Duration::from_secs(10),
+            clean_names: false,
+            echo_correlation_id: false,
+            automatic_events: true,
+        }
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("client_id", &self.client_id)
+            .field("token_lifetime", &self.token_lifetime)
+            .field("time_scale", &self.time_scale)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where events go: one URL for both kinds or one each (spec: Webhook Notifications), and how they are authenticated.
+#[derive(Clone, Debug, Default)]
+#[must_use]
+pub struct Webhook {
+    pub(crate) verification_url: Option<String>,
+    pub(crate) authentication_url: Option<String>,
+    pub(crate) auth: WebhookAuth,
+}
+
+impl Webhook {
+    /// Both kinds of event go to `url`.
+    pub fn to(url: impl Into<String>) -> Self {
+        let url = url.into();
+        Self { verification_url: Some(url.clone()), authentication_url: Some(url), auth: WebhookAuth::None }
+    }
+
+    /// Verification events go to `url`.
+    pub fn verification_to(mut self, url: impl Into<String>) -> Self {
+        self.verification_url = Some(url.into());
+        self
+    }
+
+    /// Authentication events go to `url`.
+    pub fn authentication_to(mut self, url: impl Into<String>) -> Self {
+        self.authentication_url = Some(url.into());
+        self
+    }
+
+    /// How deliveries prove where they come from.
+    pub fn auth(mut self, auth: WebhookAuth) -> Self {
+        self.auth = auth;
+        self
+    }
+}
+
+/// How deliveries prove where they come from. The document of Incode ID names nothing; these are what sibling products
+/// and samples show, and what receivers commonly ask for.
+#[derive(Clone, Default, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", rename_all_fields = "camelCase")]
+#[non_exhaustive]
+pub enum WebhookAuth {
+    /// Unsigned, as documented.
+    #[default]
+    None,
+    /// A header with a fixed value.
+    Header {
+        /// Header name.
+        name: String,
+        /// Its value.
+        secret: String,
+    },
+    /// Lower-case hex of HMAC-SHA256 over the raw body.
+    Hmac {
+        /// Header name.
+        header: String,
+        /// The key, its UTF-8 bytes.
+        secret: String,
+    },
+    /// `webhook-id`, `webhook-timestamp`, `webhook-signature: v1,<base64>`.
+    StandardWebhooks {
+        /// `whsec_` and base64 of the key.
+        secret: String,
+    },
+    /// OAuth 2.0 client credentials: a token is asked of the receiver, then sent as `Authorization: Bearer`.
+    #[serde(rename = "oauth")]
+    ClientCredentials {
+        /// The receiver's token endpoint.
+        token_url: String,
+        /// User of the Basic authorization.
+        client_id: String,
+        /// Its password.
+        client_secret: String,
+    },
+}
+
+impl WebhookAuth {
+    /// The word that names this kind in settings: `none`, `header`, `hmac`, `standard-webhooks`, `oauth`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Header { .. } => "header",
+            Self::Hmac { .. } => "hmac",
+            Self::StandardWebhooks { .. } => "standard-webhooks",
+            Self::ClientCredentials { .. } => "oauth",
+        }
+    }
+}
+
+impl fmt::Debug for WebhookAuth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "WebhookAuth({})", self.kind())
+    }
+}
+
+// Published, so not secrets: they open nothing but a stand-in.
+pub(crate) const DEFAULT_API_KEY: &str = "sandbox-api-key-for-nothing-real";
+pub(crate) const DEFAULT_CLIENT_ID: &str = "sandbox-client";
