@@ -1,0 +1,66 @@
+use std::collections::HashMap;
+use std::ffi::OsString;
+
+use super::{Builder, Incode};
+
+const GOOD: [(&str, &str); 9] = [
+    ("INCODE_HOST", "https://vendor.example"),
+    ("INCODE_API_KEY", "canary-api-key"),
+    ("INCODE_CLIENT_ID", "canary-client"),
+    ("INCODE_WEB_URL", "https://web.example"),
+    ("INCODE_WEBHOOK_AUTH", "header, hmac"),
+    ("INCODE_WEBHOOK_SECRETS", "canary-canary-canary-canary-1,canary-canary-canary-canary-2"),
+    ("INCODE_FLOW_SECRET", "Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5"),
+    ("INCODE_STORE", "memory:"),
+    ("INCODE_STORE_KEY", "Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5"),
+];
+
+fn with(changes: &[(&'static str, &str)]) -> Result<Builder, String> {
+    let mut settings: HashMap<&str, OsString> = GOOD.iter().map(|(name, value)| (*name, value.into())).collect();
+    settings.extend(changes.iter().map(|(name, value)| (*name, OsString::from(value))));
+    Builder::from_settings(|name| settings.get(name).cloned()).map_err(|error| error.to_string())
+}
+
+#[tokio::test]
+async fn good_settings_build() {
+    let incode: Incode = with(&[]).unwrap().build().await.unwrap();
+    assert_eq!(format!("{incode:?}"), r#"Incode { mounts: ["/incode/webhook", "/incode/start", "/incode/callback"], .. }"#);
+    assert!(incode.health().await.store);
+    incode.shutdown().await;
+    incode.shutdown().await;
+    assert!(with(&[("INCODE_WEBHOOK_AUTH", "fetch-back"), ("INCODE_WEBHOOK_SECRETS", "")]).is_ok());
+}
+
+#[test]
+fn a_wrong_setting_is_one_line_that_names_it_and_not_its_value() {
+    for (name, value) in [
+        ("INCODE_HOST", ""),
+        ("INCODE_HOST", "http://canary.example"),
+        ("INCODE_HOST", "https://user:canary@vendor.example"),
+        ("INCODE_HOST", "canary"),
+        ("INCODE_API_KEY", ""),
+        ("INCODE_API_KEY", "canary\n"),
+        ("INCODE_CLIENT_ID", ""),
+        ("INCODE_WEB_URL", ""),
+        ("INCODE_WEB_URL", "canary:web"),
+        ("PUBLIC_URL", "canary"),
+        ("INCODE_WEBHOOK_AUTH", ""),
+        ("INCODE_WEBHOOK_AUTH", "canary"),
+        ("INCODE_WEBHOOK_AUTH", "header,,hmac"),
+        ("INCODE_WEBHOOK_AUTH", "postgres"),
+        ("INCODE_WEBHOOK_SECRETS", ""),
+        ("INCODE_WEBHOOK_SECRETS", "canary-too-short"),
+        ("INCODE_WEBHOOK_SECRETS", "canary-canary-canary-canary-1,"),
+        ("INCODE_WEBHOOK_HEADER", "canary header"),
+        ("INCODE_FLOW_SECRET", ""),
+        ("INCODE_FLOW_SECRET", "canary!"),
+        ("INCODE_FLOW_SECRET", "Y2FuYXJ5"),
+        ("INCODE_STORE_KEY", "Y2FuYXJ5"),
+        ("INCODE_STORE", "canary"),
+        ("INCODE_STORE", "sqlite:"),
+    ] {
+        let error = with(&[(name, value)]).expect_err(name);
+        assert!(error.starts_with(name), "{name}={value:?}: {error}");
+        assert!(!error.contains("canary") && !error.contains('\n'), "{error}");
+    }
+}

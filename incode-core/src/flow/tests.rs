@@ -1,0 +1,68 @@
+use std::time::Duration;
+
+use super::correlation::Correlations;
+use super::return_to::is_local;
+use crate::{Secret, Subject, Timestamp};
+
+const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+const HALF_HOUR: Duration = Duration::from_secs(1800);
+
+fn correlations(secret: &str) -> Correlations {
+    Correlations::new(&Secret::from(secret), HALF_HOUR)
+}
+
+fn alice() -> Subject {
+    Subject::new("alice@example.com").unwrap()
+}
+
+#[test]
+fn a_correlation_id_says_what_it_was_made_of_and_hides_it() {
+    let made = correlations("0123456789abcdef0123456789abcdef");
+    let id = made.make(&alice(), "/vault?a=b", NOW).unwrap();
+    let open = made.open(id.as_bytes()).unwrap();
+    assert_eq!(open.subject, alice());
+    assert_eq!(open.return_to, "/vault?a=b");
+    assert_eq!(open.spend.expires_at, NOW.after(HALF_HOUR));
+    let raw = data_encoding::BASE64URL_NOPAD.decode(id.as_bytes()).unwrap();
+    assert!(!raw.windows(5).any(|bytes| bytes == b"alice"));
+    assert_ne!(id, made.make(&alice(), "/vault?a=b", NOW).unwrap(), "each is single-use, so each is new");
+}
+
+#[test]
+fn a_correlation_id_ends_exactly_at_its_lifetime() {
+    let made = correlations("0123456789abcdef0123456789abcdef");
+    let open = made.open(made.make(&alice(), "/", NOW).unwrap().as_bytes()).unwrap();
+    assert!(!open.is_expired(NOW.after(HALF_HOUR - Duration::from_millis(1))));
+    assert!(open.is_expired(NOW.after(HALF_HOUR)));
+}
+
+#[test]
+fn edited_cut_foreign_and_absurd_ids_are_unknown() {
+    let made = correlations("0123456789abcdef0123456789abcdef");
+    let id = made.make(&alice(), "/", NOW).unwrap();
+    for at in 0..id.len() {
+        let mut edited = id.clone().into_bytes();
+        edited[at] = if edited[at] == b'A' { b'B' } else { b'A' };
+        assert!(made.open(&edited).is_err(), "edited at {at}");
+        assert!(made.open(&id.as_bytes()[..at]).is_err(), "cut at {at}");
+    }
+    assert!(correlations("another secret of thirty-two bytes").open(id.as_bytes()).is_err());
+    assert!(made.open(format!("{id}=").as_bytes()).is_err());
+    assert!(made.open(&vec![b'A'; 1 << 20]).is_err());
+    assert!(made.open(b"").is_err());
+}
+
+#[test]
+fn only_a_path_of_this_site_is_a_way_back() {
+    for good in ["/", "/vault", "/vault?a=b&c=%2F#top", "/a/b%20c", "/?next=https://elsewhere"] {
+        assert!(is_local(good), "{good}");
+    }
+    for bad in [
+        "", "vault", "//evil", "//evil/", "///evil", "/\\evil", "\\\\evil", "https:evil", "https://evil", "/%2fevil",
+        "/%2Fevil", "%2f%2fevil", "/%5cevil", "/\tevil", "/\n/evil", "\t//evil", "/%09/evil", "/%0d%0aset-cookie:a=b",
+        "javascript:alert(1)", "/a\\b", "?a", "#a", " /vault",
+    ] {
+        assert!(!is_local(bad), "{bad}");
+    }
+    assert!(!is_local(&format!("/{}", "a".repeat(600))));
+}

@@ -1,1 +1,61 @@
+mod near;
+mod requirement;
+mod subject;
 
+use std::any::Any;
+
+use crate::Subject;
+use crate::http::Head;
+use crate::identity::{Identity, LinkProof, Observation};
+use crate::model::{AttestationStatus, IdentityStatus};
+use crate::{IdentityId, Timestamp};
+
+/// A request head made of literals.
+#[derive(Default)]
+struct TestHead {
+    headers: Vec<(&'static str, &'static [u8])>,
+    subject: Option<Subject>,
+}
+
+impl Head for TestHead {
+    fn method(&self) -> &str {
+        "GET"
+    }
+
+    fn path(&self) -> &str {
+        "/vault"
+    }
+
+    fn query(&self) -> Option<&str> {
+        None
+    }
+
+    fn header_values<'a>(&'a self, name: &str, visit: &mut dyn FnMut(&'a [u8])) {
+        self.headers.iter().filter(|(known, _)| *known == name).for_each(|(_, value)| visit(value));
+    }
+
+    fn subject(&self) -> Option<&Subject> {
+        self.subject.as_ref()
+    }
+
+    fn extensions(&self) -> &dyn Any {
+        &()
+    }
+}
+
+fn observation(identity: &str, status: &str, sent_at: i64) -> Observation {
+    Observation {
+        identity_id: IdentityId::new(identity).unwrap(),
+        sent_at: Timestamp::from_millis(sent_at),
+        status: IdentityStatus::from(status),
+        attestation: Some(AttestationStatus::Ok),
+        verified: None,
+        face_authenticated_at: None,
+    }
+}
+
+fn identity(status: &str) -> Identity {
+    Identity::merge(None, &observation("person", status, 0))
+}
+
+const PROOF: LinkProof = LinkProof::Application;

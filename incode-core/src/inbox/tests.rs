@@ -1,0 +1,50 @@
+use std::time::Duration;
+
+use data_encoding::BASE64URL_NOPAD;
+
+use super::at_rest::AtRest;
+use super::schedule::{expiry_hint, gives_up_at, wait_after};
+use crate::{Secret, Timestamp, Token};
+
+fn jwt(claims: &str) -> Token {
+    Token::new(format!("e30.{}.c2ln", BASE64URL_NOPAD.encode(claims.as_bytes()))).unwrap()
+}
+
+#[test]
+fn the_schedule_is_front_loaded_and_jitter_only_shortens() {
+    let waits: Vec<_> = (1..=9).map(|attempts| wait_after(attempts, 0.0).as_secs()).collect();
+    assert_eq!(waits, [1, 2, 5, 10, 20, 40, 60, 60, 60]);
+    assert_eq!(wait_after(u32::MAX, 0.0).as_secs(), 60);
+    assert_eq!(wait_after(4, 1.0), Duration::from_millis(7500));
+    let within_token: u64 = (1..=18).map(|attempts| wait_after(attempts, 0.0).as_secs()).sum();
+    assert!(within_token < 900, "eighteen attempts fit into a token's life");
+}
+
+#[test]
+fn the_expiry_of_a_token_is_a_hint_and_nonsense_is_none() {
+    let token = jwt(r#"{"exp":1687963226,"iat":1687962326}"#);
+    assert_eq!(expiry_hint(&token), Some(Timestamp::from_secs(1_687_963_226)));
+    assert_eq!(gives_up_at(&token, Timestamp::from_secs(0)), Timestamp::from_secs(1_687_963_286));
+    for odd in [r#"{"exp":"soon"}"#, r#"{"exp":-1}"#, r#"{"exp":1e400}"#, "[]", ""] {
+        assert_eq!(expiry_hint(&jwt(odd)), None, "{odd}");
+    }
+    let opaque = Token::new("opaque").unwrap();
+    assert_eq!(expiry_hint(&opaque), None);
+    assert_eq!(gives_up_at(&opaque, Timestamp::from_secs(0)), Timestamp::from_secs(2400));
+    assert_eq!(expiry_hint(&jwt(r#"{"exp":9223372036854775807}"#)).map(Timestamp::as_millis), Some(i64::MAX));
+}
+
+#[test]
+fn a_token_at_rest_opens_with_its_key_only() {
+    let token = Token::new("secret-token").unwrap();
+    let plain = AtRest::new(None);
+    let key = AtRest::new(Some(&Secret::from("0123456789abcdef0123456789abcdef")));
+    let other = AtRest::new(Some(&Secret::from("another secret of thirty-two bytes")));
+    let sealed = key.seal(&token).unwrap();
+    assert!(!sealed.windows(6).any(|bytes| bytes == b"secret"));
+    assert_eq!(key.open(&sealed).unwrap().expose(), "secret-token");
+    assert!(other.open(&sealed).is_none() && plain.open(&sealed).is_none());
+    let unsealed = plain.seal(&token).unwrap();
+    assert_eq!(key.open(&unsealed).unwrap().expose(), "secret-token", "rows from before the key stay readable");
+    assert!(plain.open(b"").is_none(), "wiped");
+}
