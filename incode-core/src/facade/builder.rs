@@ -222,7 +222,7 @@ impl Builder {
         for (path, kind) in webhook_paths {
             let mut webhook = Webhook::new(authenticity.clone());
             if let Some(bytes) = self.body_cap {
-                webhook = webhook.body_cap(bytes);
+                webhook = webhook.with_body_cap(bytes);
             }
             if let Some(deadline) = self.read_deadline {
                 webhook = webhook.with_read_deadline(deadline);

@@ -8,7 +8,7 @@ use data_encoding::BASE64;
 use crate::client::Client;
 use crate::flow::HostedFlow;
 use crate::store::MemoryStore;
-use crate::webhook::{Authenticity, Encoding, HmacScheme};
+use crate::webhook::{Authenticity, HmacScheme, PolicyError, PolicyErrorKind};
 use crate::{Secret, SettingError};
 
 use super::builder::StoreChoice;
@@ -75,13 +75,12 @@ impl Settings<'_> {
             "header" => {
                 let name = self.text("INCODE_WEBHOOK_HEADER")?;
                 let name = name.as_deref().unwrap_or("x-incode-secret");
-                Authenticity::header(name, self.secrets()?).map_err(weak)
+                Authenticity::header(name, self.secrets()?).map_err(refused)
             }
             "hmac" => {
                 let name = self.text("INCODE_WEBHOOK_HEADER")?;
                 let name = name.as_deref().unwrap_or("x-incode-signature");
-                let scheme = HmacScheme::body(name, Encoding::Hex, self.secrets()?);
-                Authenticity::hmac(scheme).map_err(weak)
+                HmacScheme::new(name, self.secrets()?).map(Authenticity::hmac).map_err(refused)
             }
             "oauth" | "standard-webhooks" => {
                 Err(SettingError::new(NAME, "names a policy that this version does not have yet"))
@@ -93,7 +92,7 @@ impl Settings<'_> {
             Some(only) if parts.is_empty() => Ok(only),
             Some(last) => {
                 parts.push(last);
-                Authenticity::any_of(parts).map_err(weak)
+                Authenticity::any_of(parts).map_err(refused)
             }
             None => Err(SettingError::new(NAME, "is empty")),
         }
@@ -138,6 +137,14 @@ impl Settings<'_> {
     }
 }
 
-fn weak(error: crate::webhook::InvalidAuthenticity) -> SettingError {
-    SettingError::new("INCODE_WEBHOOK_SECRETS", "empty, or shorter than 24 bytes each").with_source(error)
+fn refused(error: PolicyError) -> SettingError {
+    let (name, problem) = match error.kind() {
+        PolicyErrorKind::NoSecret | PolicyErrorKind::WeakSecret => {
+            ("INCODE_WEBHOOK_SECRETS", "each secret needs 24 bytes or more")
+        }
+        PolicyErrorKind::IllegalSecret => ("INCODE_WEBHOOK_SECRETS", "holds what can't be sent in a header"),
+        PolicyErrorKind::IllegalHeaderName => ("INCODE_WEBHOOK_HEADER", "is no header name"),
+        _ => ("INCODE_WEBHOOK_AUTH", "can't be used"),
+    };
+    SettingError::new(name, problem)
 }
