@@ -1,1 +1,22 @@
-//! (being written)
+//! Incode ID identity status as actix-web middleware and extractors.
+//!
+//! [`IncodeMiddleware`] goes around the whole application: it answers the webhook and the hosted flow, and leaves a
+//! [`Visitor`](incode_core::gate::Visitor) in the extensions of every other request. [`GateMiddleware`] goes around
+//! what only the right people may reach. Everything is decided in `incode-core`; this crate carries requests there and
+//! replies back.
+
+mod body;
+mod extract;
+mod gate;
+mod head;
+mod middleware;
+mod reply;
+
+pub use extract::{Active, Denied, Visitor};
+pub use gate::{Gate, GateFuture, GateMiddleware};
+pub use head::extension;
+pub use incode_core as core;
+pub use incode_core::gate::{Requirement, Standing, SubjectSource};
+pub use incode_core::{Builder, Incode, SettingError, Subject};
+pub use middleware::{IncodeFuture, IncodeMiddleware, IncodeService};
+pub use reply::response;

@@ -1,0 +1,41 @@
+use actix_web::body::EitherBody;
+use actix_web::dev::{Service, ServiceRequest, ServiceResponse, forward_ready};
+use incode_core::gate::{Requirement, check};
+
+use super::GateFuture;
+use crate::head::RequestHead;
+use crate::reply::response;
+
+/// The service of [`GateMiddleware`](super::GateMiddleware).
+#[derive(Clone, Debug)]
+pub struct Gate<S> {
+    inner: S,
+    requirement: Requirement,
+}
+
+impl<S> Gate<S> {
+    pub(super) fn new(inner: S, requirement: Requirement) -> Self {
+        Self { inner, requirement }
+    }
+}
+
+impl<S, B> Service<ServiceRequest> for Gate<S>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>>,
+{
+    type Response = ServiceResponse<EitherBody<B>>;
+    type Error = S::Error;
+    type Future = GateFuture<S::Future>;
+
+    forward_ready!(inner);
+
+    fn call(&self, request: ServiceRequest) -> Self::Future {
+        let head = RequestHead::from(request.request());
+        let verdict = check(head.visitor(), &self.requirement, &head);
+        drop(head);
+        match verdict {
+            Ok(()) => GateFuture::pass(self.inner.call(request)),
+            Err(reply) => GateFuture::deny(request.into_response(response(reply))),
+        }
+    }
+}

@@ -1,0 +1,59 @@
+use std::future::{Ready, ready};
+
+use actix_web::body::EitherBody;
+use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
+use incode_core::gate::Requirement;
+
+use super::Gate;
+
+/// Lets through who meets the requirement, and answers everybody else with a denial.
+///
+/// Goes on a route, a resource, a scope or an `App`, inside [`IncodeMiddleware`](crate::IncodeMiddleware). There is no
+/// gate without a requirement.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use actix_web::{HttpResponse, web};
+/// use incode_actix::{GateMiddleware, Requirement};
+///
+/// fn routes(config: &mut web::ServiceConfig) {
+///     let step_up = Requirement::active().face_authenticated_within(Duration::from_secs(300));
+///     config
+///         .service(web::resource("/transfer").wrap(GateMiddleware::new(step_up)).post(HttpResponse::NoContent))
+///         .service(
+///             web::scope("/members").wrap(GateMiddleware::active()).route("/news", web::get().to(HttpResponse::Ok)),
+///         );
+/// }
+/// # let _ = actix_web::App::new().configure(routes);
+/// ```
+#[derive(Clone, Debug)]
+pub struct GateMiddleware {
+    requirement: Requirement,
+}
+
+impl GateMiddleware {
+    /// A gate that asks for `requirement`.
+    pub fn new(requirement: Requirement) -> Self {
+        Self { requirement }
+    }
+
+    /// A gate that asks for ACTIVE.
+    pub fn active() -> Self {
+        Self::new(Requirement::active())
+    }
+}
+
+impl<S, B> Transform<S, ServiceRequest> for GateMiddleware
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>>,
+{
+    type Response = ServiceResponse<EitherBody<B>>;
+    type Error = S::Error;
+    type Transform = Gate<S>;
+    type InitError = ();
+    type Future = Ready<Result<Gate<S>, ()>>;
+
+    fn new_transform(&self, inner: S) -> Self::Future {
+        ready(Ok(Gate::new(inner, self.requirement.clone())))
+    }
+}

@@ -1,0 +1,73 @@
+use std::any::Any;
+use std::cell::Ref;
+use std::net::IpAddr;
+
+use actix_web::dev::{self, Extensions};
+use actix_web::{HttpMessage, HttpRequest};
+use incode_core::Subject;
+use incode_core::gate::Visitor;
+use incode_core::http::Head;
+
+/// A request head as core reads it. Holds the request's extensions borrowed: it has to be gone before anything is
+/// inserted, and before any other service sees the request.
+pub(crate) struct RequestHead<'a> {
+    head: &'a dev::RequestHead,
+    extensions: Ref<'a, Extensions>,
+}
+
+impl RequestHead<'_> {
+    /// What the middleware left.
+    pub(crate) fn visitor(&self) -> Option<&Visitor> {
+        self.extensions.get()
+    }
+}
+
+impl<'a> From<&'a HttpRequest> for RequestHead<'a> {
+    fn from(request: &'a HttpRequest) -> Self {
+        Self { head: request.head(), extensions: request.extensions() }
+    }
+}
+
+impl Head for RequestHead<'_> {
+    fn method(&self) -> &str {
+        self.head.method.as_str()
+    }
+
+    /// As it came: what actix-web decodes for its router is kept elsewhere.
+    fn path(&self) -> &str {
+        self.head.uri.path()
+    }
+
+    fn query(&self) -> Option<&str> {
+        self.head.uri.query()
+    }
+
+    fn header_values<'h>(&'h self, name: &str, visit: &mut dyn FnMut(&'h [u8])) {
+        for value in self.head.headers.get_all(name) {
+            visit(value.as_bytes());
+        }
+    }
+
+    fn subject(&self) -> Option<&Subject> {
+        self.extensions.get()
+    }
+
+    fn extensions(&self) -> &dyn Any {
+        &*self.extensions
+    }
+
+    fn peer(&self) -> Option<IpAddr> {
+        self.head.peer_addr.map(|address| address.ip())
+    }
+}
+
+/// What the application's own middleware left in the request extensions, for `SubjectSource::from_fn`:
+///
+/// ```
+/// use incode_actix::{SubjectSource, extension};
+/// struct Claims { account: String }
+/// let source = SubjectSource::from_fn(|head| extension::<Claims>(head).map(|claims| claims.account.as_str().into()));
+/// ```
+pub fn extension<T: 'static>(head: &dyn Head) -> Option<&T> {
+    head.extensions().downcast_ref::<Extensions>()?.get()
+}

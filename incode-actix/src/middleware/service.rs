@@ -1,0 +1,51 @@
+use std::rc::Rc;
+
+use actix_web::HttpMessage;
+use actix_web::body::EitherBody;
+use actix_web::dev::{Service, ServiceRequest, ServiceResponse, forward_ready};
+use incode_core::{Incode, Visit};
+
+use super::IncodeFuture;
+use crate::head::RequestHead;
+
+/// The service of [`IncodeMiddleware`](super::IncodeMiddleware).
+#[derive(Clone, Debug)]
+pub struct IncodeService<S> {
+    /// Shared with the requests that wait for a standing. The one that was polled ready, not a copy of it.
+    inner: Rc<S>,
+    incode: Incode,
+}
+
+impl<S> IncodeService<S> {
+    pub(super) fn new(inner: S, incode: Incode) -> Self {
+        Self { inner: Rc::new(inner), incode }
+    }
+}
+
+impl<S, B> Service<ServiceRequest> for IncodeService<S>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>>,
+{
+    type Response = ServiceResponse<EitherBody<B>>;
+    type Error = S::Error;
+    type Future = IncodeFuture<S>;
+
+    forward_ready!(inner);
+
+    fn call(&self, request: ServiceRequest) -> Self::Future {
+        let head = RequestHead::from(request.request());
+        if let Some(exchange) = self.incode.open(&head) {
+            drop(head);
+            return IncodeFuture::answer(exchange, request);
+        }
+        let visit = self.incode.visit(&head);
+        drop(head);
+        match visit {
+            Visit::Ready(visitor) => {
+                request.extensions_mut().insert(visitor);
+                IncodeFuture::pass(self.inner.call(request))
+            }
+            Visit::Load(load) => IncodeFuture::load(load, Rc::clone(&self.inner), request),
+        }
+    }
+}

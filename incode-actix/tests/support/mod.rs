@@ -1,0 +1,191 @@
+//! Real sockets, two workers, and a store that takes its time.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use actix_web::dev::{ServerHandle, Service};
+use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::rt::{self, task::spawn_blocking, time::sleep};
+use actix_web::{App, HttpServer, web};
+use incode_actix::core::client::Client;
+use incode_actix::core::identity::{Change, Identity, Link, LinkProof, LinkedIdentity, Observation};
+use incode_actix::core::model::IdentityStatus;
+use incode_actix::core::store::{
+    Accepted, Claim, ClaimedEvent, EventFilter, EventRow, InboxCounts, Lease, Linked, MemoryStore, NewEvent, NewLink,
+    Prune, Replay, Settled, Settlement, Store, StoreFuture,
+};
+use incode_actix::core::webhook::Authenticity;
+use incode_actix::core::{Clock, IdentityId, SystemClock, Timestamp};
+use incode_actix::{Builder, Incode, IncodeMiddleware, Subject, SubjectSource};
+
+pub(crate) struct Served {
+    pub(crate) address: SocketAddr,
+    handle: ServerHandle,
+}
+
+impl Served {
+    /// Two workers; outside of everything a middleware that marks each response it gets to see.
+    pub(crate) async fn start(incode: Incode, routes: fn(&mut web::ServiceConfig)) -> Self {
+        let server = HttpServer::new(move || {
+            App::new().configure(routes).wrap(IncodeMiddleware::new(incode.clone())).wrap_fn(|request, service| {
+                let response = service.call(request);
+                async {
+                    let mut response = response.await?;
+                    response.headers_mut().insert(HeaderName::from_static("x-outer"), HeaderValue::from_static("saw"));
+                    Ok(response)
+                }
+            })
+        })
+        .workers(2)
+        .client_disconnect_timeout(Duration::from_millis(100))
+        .disable_signals()
+        .bind(("127.0.0.1", 0))
+        .unwrap();
+        let address = server.addrs()[0];
+        let server = server.run();
+        let handle = server.handle();
+        rt::spawn(server);
+        Self { address, handle }
+    }
+
+    /// The response as text, of a connection of its own.
+    pub(crate) async fn get(&self, path: &str, user: Option<&str>) -> String {
+        let user = user.map(|user| format!("x-user: {user}\r\n")).unwrap_or_default();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: app\r\n{user}connection: close\r\n\r\n");
+        let address = self.address;
+        spawn_blocking(move || {
+            let mut socket = connect(address);
+            socket.write_all(request.as_bytes()).unwrap();
+            let mut response = String::new();
+            socket.read_to_string(&mut response).unwrap();
+            response.to_ascii_lowercase()
+        })
+        .await
+        .unwrap()
+    }
+
+    pub(crate) async fn stop(self) {
+        self.handle.stop(false).await;
+    }
+}
+
+pub(crate) fn connect(address: SocketAddr) -> TcpStream {
+    let socket = TcpStream::connect(address).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    socket.set_write_timeout(Some(Duration::from_secs(10))).unwrap();
+    socket
+}
+
+pub(crate) async fn incode(store: impl Store) -> Incode {
+    builder(store).build().await.unwrap()
+}
+
+pub(crate) fn builder(store: impl Store) -> Builder {
+    Incode::builder()
+        .client(Client::builder("http://127.0.0.1:9", "key").build().unwrap())
+        .webhook_authenticity(Authenticity::fetch_back())
+        .subjects(SubjectSource::trusted_header("x-user"))
+        .store(store)
+}
+
+/// Links a subject to an identity of its own.
+pub(crate) async fn link(store: &impl Store, subject: &str, status: &str) {
+    let now = SystemClock.now();
+    let identity_id = IdentityId::new(format!("id-of-{subject}")).unwrap();
+    let link = Link {
+        subject: Subject::new(subject).unwrap(),
+        identity_id: identity_id.clone(),
+        proof: LinkProof::Application,
+        linked_at: now,
+    };
+    let seen = Observation {
+        identity_id,
+        sent_at: now,
+        status: IdentityStatus::from(status),
+        attestation: None,
+        verified: None,
+        face_authenticated_at: None,
+    };
+    let linked = store.link(NewLink { link, seen, spend: None, shared: false }).await.unwrap();
+    assert!(matches!(linked, Linked::Done(_)));
+}
+
+/// Answers for links late, and counts how often it was asked.
+pub(crate) struct SlowStore {
+    pub(crate) store: MemoryStore,
+    pub(crate) loads: Arc<AtomicUsize>,
+    pub(crate) wait: Duration,
+}
+
+impl Store for SlowStore {
+    fn linked(&self, subject: Subject) -> StoreFuture<'_, Option<LinkedIdentity>> {
+        Box::pin(async move {
+            self.loads.fetch_add(1, Ordering::SeqCst);
+            sleep(self.wait).await;
+            self.store.linked(subject).await
+        })
+    }
+
+    fn accept(&self, event: NewEvent) -> StoreFuture<'_, Accepted> {
+        self.store.accept(event)
+    }
+
+    fn claim(&self, claim: Claim) -> StoreFuture<'_, Vec<ClaimedEvent>> {
+        self.store.claim(claim)
+    }
+
+    fn next_due(&self) -> StoreFuture<'_, Option<Timestamp>> {
+        self.store.next_due()
+    }
+
+    fn settle(&self, lease: Lease, settlement: Settlement) -> StoreFuture<'_, Settled> {
+        self.store.settle(lease, settlement)
+    }
+
+    fn observe(&self, seen: Observation) -> StoreFuture<'_, Change> {
+        self.store.observe(seen)
+    }
+
+    fn link(&self, new: NewLink) -> StoreFuture<'_, Linked> {
+        self.store.link(new)
+    }
+
+    fn unlink(&self, subject: Subject) -> StoreFuture<'_, Option<Change>> {
+        self.store.unlink(subject)
+    }
+
+    fn identity(&self, id: IdentityId) -> StoreFuture<'_, Option<Identity>> {
+        self.store.identity(id)
+    }
+
+    fn forget(&self, id: IdentityId, at: Timestamp) -> StoreFuture<'_, Option<Change>> {
+        self.store.forget(id, at)
+    }
+
+    fn counts(&self) -> StoreFuture<'_, InboxCounts> {
+        self.store.counts()
+    }
+
+    fn events(&self, filter: EventFilter) -> StoreFuture<'_, Vec<EventRow>> {
+        self.store.events(filter)
+    }
+
+    fn replay(&self, which: Replay, now: Timestamp) -> StoreFuture<'_, u64> {
+        self.store.replay(which, now)
+    }
+
+    fn prune(&self, prune: Prune) -> StoreFuture<'_, u64> {
+        self.store.prune(prune)
+    }
+
+    fn ping(&self) -> StoreFuture<'_, ()> {
+        self.store.ping()
+    }
+
+    fn close(&self) -> StoreFuture<'_, ()> {
+        self.store.close()
+    }
+}
