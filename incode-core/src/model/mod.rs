@@ -1,6 +1,6 @@
 //! The vendor's wire types (being written).
 mod event;
-pub use event::EventKind;
+pub use event::{EventKind, WebhookEvent};
 
 macro_rules! stub { ($n:ident, $($v:ident = $s:literal),*) => {
     /// stub
