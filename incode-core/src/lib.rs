@@ -7,6 +7,9 @@ pub mod http;
 pub mod identity;
 pub mod model;
 pub mod store;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+pub mod webhook;
 
 mod ids;
 mod secret;

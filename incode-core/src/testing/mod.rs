@@ -1,0 +1,3 @@
+//! What tests need, this project's and its users'.
+
+pub mod signer;

@@ -1,0 +1,36 @@
+//! The life of a delivery up to the inbox: cap, authenticate, parse. No I/O happens here: an adapter hands over the
+//! head and the chunks of the body as they come, and gets an event or a rejection.
+//!
+//! Each part stands alone: [`Authenticity`] checks bytes of any payload, [`parse`] reads an event from a queue.
+//!
+//! ```
+//! # use incode_core::http::Head;
+//! # use incode_core::{Secret, Timestamp};
+//! use incode_core::webhook::{Authenticity, HmacScheme, Rejection, Webhook};
+//!
+//! # fn policy() -> Result<Webhook, Box<dyn std::error::Error>> {
+//! let secret = Secret::from("an example: 24 bytes or more");
+//! let webhook = Webhook::new(Authenticity::hmac(HmacScheme::new("x-incode-signature", [secret])?));
+//! # Ok(webhook) }
+//!
+//! # fn serve(webhook: Webhook, head: &dyn Head, now: Timestamp, chunks: &[&[u8]]) -> Result<(), Rejection> {
+//! let mut delivery = webhook.begin(head, now)?;
+//! for chunk in chunks {
+//!     delivery.push(chunk)?;
+//! }
+//! let (event, trust) = delivery.finish()?;
+//! # let _ = (event, trust); Ok(()) }
+//! # assert!(policy().is_ok());
+//! ```
+
+mod authenticity;
+mod delivery;
+#[cfg(test)]
+mod fake_head;
+mod parse;
+mod rejection;
+
+pub use authenticity::{Authenticity, Check, Encoding, HmacScheme, PolicyError, PolicyErrorKind, Signed, Trust};
+pub use delivery::{Delivery, Webhook};
+pub use parse::{Event, ParseError, ParseErrorKind, parse};
+pub use rejection::{Rejection, RejectionKind};
