@@ -1,1 +1,3 @@
-//! x
+//! What tests need, this project's and its users'.
+
+pub mod signer;

@@ -1,0 +1,148 @@
+mod check;
+mod error;
+mod header;
+mod hmac;
+#[cfg(test)]
+mod tests;
+
+pub use check::{Check, Trust};
+pub use error::{PolicyError, PolicyErrorKind};
+pub use hmac::{Encoding, HmacScheme, Signed};
+
+use crate::http::Head;
+use crate::webhook::Rejection;
+use crate::{Secret, Timestamp};
+use check::Verdict;
+use header::HeaderSecret;
+
+/// How a delivery proves where it comes from: a policy, composed of parts.
+///
+/// The spec names no authentication of webhooks, so nothing is a default: an application says what its account is set
+/// up with. Every part takes several secrets at once, newest first or in any order, so that one can replace another
+/// without a delivery refused in between.
+///
+/// ```
+/// use incode_core::webhook::{Authenticity, HmacScheme};
+/// use incode_core::Secret;
+///
+/// let old = Secret::from("the secret of last year, 24+");
+/// let new = Secret::from("the secret of this year, 24+");
+/// let policy = Authenticity::any_of([
+///     Authenticity::header("X-Incode-Secret", [new.clone(), old])?,
+///     Authenticity::hmac(HmacScheme::new("X-Incode-Signature", [new])?),
+/// ])?;
+/// assert!(Authenticity::header("x-incode-secret", [Secret::from("hunter2")]).is_err());
+/// # let _ = policy;
+/// # Ok::<(), incode_core::webhook::PolicyError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Authenticity(Part);
+
+/// The parts. A further one is a variant here, that looks at the head in [`Part::begin`], and a [`Verdict`], that
+/// looks at the body if it must. What is planned fits as it is: Standard Webhooks is a signature header with a list
+/// over [`Signed::IdTimestampBody`]; a bearer token we issued, and the address of the sender, are settled by the head.
+#[derive(Clone, Debug)]
+enum Part {
+    FetchBack,
+    Header(HeaderSecret),
+    Hmac(Box<HmacScheme>),
+    AnyOf(Vec<Part>),
+    AllOf(Vec<Part>),
+}
+
+impl Authenticity {
+    /// Shortest secret taken, in bytes.
+    pub const MIN_SECRET_LEN: usize = 24;
+
+    /// The delivery proves nothing, and anybody may send one: the only proof is what the vendor's API answers for the
+    /// token in it. This is what the spec's own, unsigned events allow.
+    pub fn fetch_back() -> Self {
+        Self(Part::FetchBack)
+    }
+
+    /// A header that carries one of the secrets as it is. The name is compared without case.
+    ///
+    /// # Errors
+    /// An illegal name; no secret, or one that is too short or can't be sent in a header.
+    pub fn header(name: &str, secrets: impl IntoIterator<Item = Secret>) -> Result<Self, PolicyError> {
+        HeaderSecret::new(name, secrets).map(|header| Self(Part::Header(header)))
+    }
+
+    /// A header that carries an HMAC-SHA256 made with one of the secrets.
+    pub fn hmac(scheme: HmacScheme) -> Self {
+        Self(Part::Hmac(Box::new(scheme)))
+    }
+
+    /// One of the policies is enough. A part that fails, even by a header given twice, leaves it to the others.
+    ///
+    /// # Errors
+    /// No policy given.
+    pub fn any_of(policies: impl IntoIterator<Item = Self>) -> Result<Self, PolicyError> {
+        parts(policies).map(|parts| Self(Part::AnyOf(parts)))
+    }
+
+    /// Every one of the policies must be satisfied.
+    ///
+    /// # Errors
+    /// No policy given.
+    pub fn all_of(policies: impl IntoIterator<Item = Self>) -> Result<Self, PolicyError> {
+        parts(policies).map(|parts| Self(Part::AllOf(parts)))
+    }
+
+    /// Looks at the head of a delivery alone, before a byte of its body is read. What passes may still fail when the
+    /// body is complete: see [`Check`].
+    ///
+    /// # Errors
+    /// [`RejectionKind::Unauthentic`](super::RejectionKind::Unauthentic) when whatever the body is, it can't satisfy
+    /// the policy: a header of it is missing, given twice, wrong, not ASCII, badly encoded, or out of its time.
+    pub fn begin(&self, head: &dyn Head, now: Timestamp) -> Result<Check, Rejection> {
+        self.0.begin(head, now).map(Check)
+    }
+}
+
+impl Part {
+    fn begin(&self, head: &dyn Head, now: Timestamp) -> Result<Verdict, Rejection> {
+        match self {
+            Self::FetchBack => Ok(Verdict::Settled(Trust::FetchBack)),
+            Self::Header(header) => header.check(head).map(|()| Verdict::Settled(Trust::Authenticated)),
+            Self::Hmac(scheme) => scheme.begin(head, now).map(Verdict::Hmac),
+            Self::AnyOf(parts) => {
+                let open: Vec<_> = parts.iter().filter_map(|part| part.begin(head, now).ok()).collect();
+                if open.is_empty() {
+                    return Err(Rejection::unauthentic("no part of the policy is satisfied"));
+                }
+                Ok(Verdict::AnyOf(open))
+            }
+            Self::AllOf(parts) => {
+                let open: Result<_, _> = parts.iter().map(|part| part.begin(head, now)).collect();
+                open.map(Verdict::AllOf)
+            }
+        }
+    }
+}
+
+fn parts(policies: impl IntoIterator<Item = Authenticity>) -> Result<Vec<Part>, PolicyError> {
+    let parts: Vec<_> = policies.into_iter().map(|policy| policy.0).collect();
+    if parts.is_empty() { Err(PolicyError(PolicyErrorKind::EmptyPolicy)) } else { Ok(parts) }
+}
+
+/// Secrets that are present and long enough.
+fn strong(secrets: impl IntoIterator<Item = Secret>) -> Result<Vec<Secret>, PolicyError> {
+    let secrets: Vec<_> = secrets.into_iter().collect();
+    if secrets.is_empty() {
+        return Err(PolicyError(PolicyErrorKind::NoSecret));
+    }
+    if secrets.iter().any(|secret| secret.expose().len() < Authenticity::MIN_SECRET_LEN) {
+        return Err(PolicyError(PolicyErrorKind::WeakSecret));
+    }
+    Ok(secrets)
+}
+
+/// A header name in lower case, as [`Head`] wants it.
+fn header_name(name: &str) -> Result<Box<str>, PolicyError> {
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if name.is_empty() || name.len() > 256 || !name.bytes().all(legal) {
+        return Err(PolicyError(PolicyErrorKind::IllegalHeaderName));
+    }
+    Ok(name.to_ascii_lowercase().into())
+}

@@ -1,0 +1,162 @@
+use std::fmt;
+use std::time::Duration;
+
+use super::{Authenticity, Check, Event, Rejection, RejectionKind, Trust, parse};
+use crate::Timestamp;
+use crate::http::{Field, Head};
+use crate::model::EventKind;
+
+#[cfg(test)]
+mod tests;
+
+/// A webhook route: who may deliver, how much, how slowly, and which kind.
+#[derive(Clone, Debug)]
+pub struct Webhook {
+    authenticity: Authenticity,
+    body_cap: usize,
+    read_deadline: Duration,
+    kind: Option<EventKind>,
+}
+
+impl Webhook {
+    /// The longest body accepted unless said otherwise, in bytes. The spec's samples are under 300.
+    pub const BODY_CAP: usize = 64 * 1024;
+
+    /// How long a body may take to arrive unless said otherwise.
+    pub const READ_DEADLINE: Duration = Duration::from_secs(10);
+
+    /// A route for both kinds.
+    pub fn new(authenticity: Authenticity) -> Self {
+        Self { authenticity, body_cap: Self::BODY_CAP, read_deadline: Self::READ_DEADLINE, kind: None }
+    }
+
+    /// Changes the longest body accepted, in bytes.
+    #[must_use]
+    pub fn with_body_cap(mut self, bytes: usize) -> Self {
+        self.body_cap = bytes;
+        self
+    }
+
+    /// Changes how long a body may take to arrive.
+    #[must_use]
+    pub fn with_read_deadline(mut self, deadline: Duration) -> Self {
+        self.read_deadline = deadline;
+        self
+    }
+
+    /// Refuses the other kind of the spec, for accounts that configured one address each. Kinds the spec doesn't know
+    /// are taken as everywhere: to be stored as ignored.
+    #[must_use]
+    pub fn only(mut self, kind: EventKind) -> Self {
+        self.kind = Some(kind);
+        self
+    }
+
+    /// The longest body accepted, in bytes.
+    pub fn body_cap(&self) -> usize {
+        self.body_cap
+    }
+
+    /// How long a body may take to arrive, from the head on. The adapter keeps the time, and rejects with
+    /// [`RejectionKind::TooSlow`].
+    pub fn read_deadline(&self) -> Duration {
+        self.read_deadline
+    }
+
+    /// Looks at the head alone, before a byte of the body is read.
+    ///
+    /// # Errors
+    /// In this order: [`RejectionKind::MethodNotAllowed`], [`RejectionKind::Unauthentic`], and for `Content-Length`
+    /// [`RejectionKind::Malformed`] or [`RejectionKind::TooLarge`].
+    pub fn begin(&self, head: &dyn Head, now: Timestamp) -> Result<Delivery, Rejection> {
+        if head.method() != "POST" {
+            return Err(Rejection::new(RejectionKind::MethodNotAllowed));
+        }
+        let check = self.authenticity.begin(head, now)?;
+        let announced = announced_length(head, self.body_cap)?;
+        Ok(Delivery {
+            check,
+            body: Vec::new(),
+            announced,
+            body_cap: self.body_cap,
+            overflowed: false,
+            kind: self.kind.clone(),
+        })
+    }
+}
+
+/// A delivery whose head passed, and whose body is on its way.
+pub struct Delivery {
+    check: Check,
+    body: Vec<u8>,
+    /// What `Content-Length` said, within the cap; zero without it.
+    announced: usize,
+    body_cap: usize,
+    /// So that a caller who goes on after the rejection does not get a cut body parsed.
+    overflowed: bool,
+    kind: Option<EventKind>,
+}
+
+impl Delivery {
+    /// Takes the next chunk of the body.
+    ///
+    /// # Errors
+    /// [`RejectionKind::TooLarge`] when the body grows over the cap, whatever `Content-Length` said. Nothing more need
+    /// be read then.
+    pub fn push(&mut self, chunk: &[u8]) -> Result<(), Rejection> {
+        if self.overflowed || chunk.len() > self.body_cap.saturating_sub(self.body.len()) {
+            self.overflowed = true;
+            return Err(Rejection::because(RejectionKind::TooLarge, "the body grew over the cap"));
+        }
+        if self.body.is_empty() {
+            // Only now: a head alone, however many are sent, reserves nothing.
+            self.body.reserve_exact(self.announced.min(Webhook::BODY_CAP).max(chunk.len()));
+        }
+        self.check.update(chunk);
+        self.body.extend_from_slice(chunk);
+        Ok(())
+    }
+
+    /// Judges the whole: first who sent it, then what it is.
+    ///
+    /// # Errors
+    /// [`RejectionKind::Unauthentic`], then [`RejectionKind::Malformed`], then [`RejectionKind::WrongKind`].
+    pub fn finish(self) -> Result<(Event, Trust), Rejection> {
+        if self.overflowed {
+            return Err(Rejection::because(RejectionKind::TooLarge, "the body grew over the cap"));
+        }
+        let trust = self.check.finish()?;
+        let event = parse(&self.body).map_err(|error| Rejection::because(RejectionKind::Malformed, error.as_str()))?;
+        match &self.kind {
+            Some(only) if event.kind.object().is_some() && event.kind != *only => {
+                Err(Rejection::new(RejectionKind::WrongKind))
+            }
+            _ => Ok((event, trust)),
+        }
+    }
+}
+
+/// Shows how far it is, and nothing of the body.
+impl fmt::Debug for Delivery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Delivery").field("received", &self.body.len()).finish_non_exhaustive()
+    }
+}
+
+fn announced_length(head: &dyn Head, cap: usize) -> Result<usize, Rejection> {
+    let unclear = Err(Rejection::because(RejectionKind::Malformed, "the length of the body is unclear"));
+    let digits = match head.header("content-length") {
+        Field::Missing => return Ok(0),
+        Field::Many => return unclear,
+        Field::One(value) if value.is_empty() || !value.iter().all(u8::is_ascii_digit) => return unclear,
+        Field::One(value) => value,
+    };
+    // Saturates: a number too long for the machine is too long for the cap as well.
+    let length = digits
+        .iter()
+        .fold(0_usize, |sum, digit| sum.saturating_mul(10).saturating_add(usize::from(digit.saturating_sub(b'0'))));
+    if length > cap {
+        return Err(Rejection::because(RejectionKind::TooLarge, "the announced length is over the cap"));
+    }
+    Ok(length)
+}
