@@ -7,6 +7,8 @@ pub mod http;
 pub mod identity;
 pub mod model;
 pub mod store;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 mod ids;
 mod secret;

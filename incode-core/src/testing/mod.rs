@@ -1,0 +1,6 @@
+//! What this project tests itself with, for its users' tests: no part of a running application.
+
+mod clock;
+pub mod store_suite;
+
+pub use clock::ManualClock;
