@@ -123,6 +123,7 @@ async fn a_failing_job_does_not_undo_its_neighbours() {
     let first = store.accept(pending("first", "token", 10));
     let bad = run(&store, |tx| {
         tx.conn.execute_batch("DELETE FROM event")?;
+        crate::store::sqlite::inbox::accept(tx, pending("undone", "token", 10))?;
         tx.conn.execute_batch("INSERT INTO inbox VALUES (NULL)")?;
         Ok(())
     });
@@ -132,7 +133,9 @@ async fn a_failing_job_does_not_undo_its_neighbours() {
     assert!(matches!((first, last), (Ok(Accepted::New(_)), Ok(Accepted::New(_)))));
     assert_eq!(kind_of(bad), StoreErrorKind::Failed);
     assert_eq!(store.commits() - commits, 2);
-    assert_eq!(claim(&store, 10, 10).await.len(), 2);
+    assert_eq!(store.counts().await.unwrap().pending, 2);
+    assert!(matches!(accept(&store, pending("undone", "token", 10)).await, Accepted::New(_)), "not known by mistake");
+    assert_eq!(claim(&store, 10, 10).await.len(), 3);
 }
 
 async fn run<T: Send + 'static>(
