@@ -1,4 +1,146 @@
-//! stub
-/// stub
-#[derive(Debug, Default)]
-pub struct MemoryStore;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+
+use super::ledger::Ledger;
+use super::{
+    Accepted, Claim, ClaimedEvent, EventFilter, EventId, EventRow, InboxCounts, Lease, Linked, NewEvent, NewLink,
+    Prune, Replay, Settled, Settlement, Store, StoreError, StoreErrorKind, StoreFuture,
+};
+use crate::identity::{Change, Identity, Link, LinkedIdentity, Observation};
+use crate::{IdentityId, Subject, Timestamp};
+
+mod events;
+mod identities;
+
+/// A store that forgets everything with the process: for tests, and for trying things out.
+///
+/// Bounded: when it holds as many events as its capacity, `accept` fails with [`StoreErrorKind::Full`] until some are
+/// pruned.
+pub struct MemoryStore {
+    capacity: usize,
+    /// One lock, held for the length of a map operation and never across an await.
+    rows: Mutex<Rows>,
+}
+
+impl MemoryStore {
+    /// Room for 100,000 events.
+    pub fn new() -> Self {
+        Self::with_capacity(100_000)
+    }
+
+    /// Room for `capacity` events of any state.
+    pub fn with_capacity(capacity: usize) -> Self {
+        Self { capacity, rows: Mutex::default() }
+    }
+
+    /// Runs `work` under the lock, at once: the future that is returned is ready.
+    fn locked<T: Send + 'static>(&self, work: impl FnOnce(&mut Rows) -> Result<T, StoreError>) -> StoreFuture<'_, T> {
+        let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
+        let outcome = if rows.closed { Err(StoreError::new(StoreErrorKind::Unavailable)) } else { work(&mut rows) };
+        Box::pin(std::future::ready(outcome))
+    }
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryStore").field("capacity", &self.capacity).finish_non_exhaustive()
+    }
+}
+
+impl Store for MemoryStore {
+    fn accept(&self, event: NewEvent) -> StoreFuture<'_, Accepted> {
+        self.locked(|rows| rows.accept(event, self.capacity))
+    }
+
+    fn claim(&self, claim: Claim) -> StoreFuture<'_, Vec<ClaimedEvent>> {
+        self.locked(|rows| Ok(rows.claim(claim)))
+    }
+
+    fn next_due(&self) -> StoreFuture<'_, Option<Timestamp>> {
+        self.locked(|rows| Ok(rows.due.first().map(|(due_at, _)| *due_at)))
+    }
+
+    fn settle(&self, lease: Lease, settlement: Settlement) -> StoreFuture<'_, Settled> {
+        self.locked(|rows| Ok(rows.settle(lease, settlement)))
+    }
+
+    fn observe(&self, seen: Observation) -> StoreFuture<'_, Change> {
+        self.locked(|rows| {
+            let nobody = Change { identity_id: seen.identity_id.clone(), subjects: Vec::new() };
+            Ok(rows.observe(&seen).unwrap_or(nobody))
+        })
+    }
+
+    fn link(&self, new: NewLink) -> StoreFuture<'_, Linked> {
+        self.locked(|rows| Ok(rows.link(new)))
+    }
+
+    fn unlink(&self, subject: Subject) -> StoreFuture<'_, Option<Change>> {
+        self.locked(|rows| Ok(rows.unlink(&subject)))
+    }
+
+    fn linked(&self, subject: Subject) -> StoreFuture<'_, Option<LinkedIdentity>> {
+        self.locked(|rows| Ok(rows.linked(&subject)))
+    }
+
+    fn identity(&self, id: IdentityId) -> StoreFuture<'_, Option<Identity>> {
+        self.locked(|rows| Ok(rows.identities.get(&id).cloned()))
+    }
+
+    fn forget(&self, id: IdentityId, at: Timestamp) -> StoreFuture<'_, Option<Change>> {
+        self.locked(|rows| Ok(rows.forget(id, at)))
+    }
+
+    fn counts(&self) -> StoreFuture<'_, InboxCounts> {
+        self.locked(|rows| Ok(rows.counts()))
+    }
+
+    fn events(&self, filter: EventFilter) -> StoreFuture<'_, Vec<EventRow>> {
+        self.locked(|rows| Ok(rows.list(filter)))
+    }
+
+    fn replay(&self, which: Replay, now: Timestamp) -> StoreFuture<'_, u64> {
+        self.locked(|rows| Ok(rows.replay(which, now)))
+    }
+
+    fn prune(&self, prune: Prune) -> StoreFuture<'_, u64> {
+        self.locked(|rows| Ok(rows.prune(prune)))
+    }
+
+    fn ping(&self) -> StoreFuture<'_, ()> {
+        self.locked(|_| Ok(()))
+    }
+
+    fn close(&self) -> StoreFuture<'_, ()> {
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
+
+#[derive(Default)]
+struct Rows {
+    closed: bool,
+    last_id: i64,
+    events: BTreeMap<EventId, events::Row>,
+    /// The pending ones by when they are due: leases end here too.
+    due: BTreeSet<(Timestamp, EventId)>,
+    ledger: Ledger,
+    identities: HashMap<IdentityId, Identity>,
+    links: HashMap<Subject, Link>,
+    /// The links from their other end.
+    subjects: HashMap<IdentityId, BTreeSet<Subject>>,
+    /// When each identity was forgotten.
+    forgotten: HashMap<IdentityId, Timestamp>,
+    /// Correlation ids that were used, with when they may go.
+    spent: HashMap<[u8; 24], Timestamp>,
+}
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@
 
 mod error;
 mod events;
+mod ledger;
 mod memory;
 #[cfg(feature = "sqlite")]
 mod sqlite;
@@ -19,7 +20,7 @@ pub use events::{
 };
 pub use memory::MemoryStore;
 #[cfg(feature = "sqlite")]
-pub use sqlite::SqliteStore;
+pub use sqlite::{SqliteOptions, SqliteStore};
 
 use crate::identity::{Change, Identity, Link, LinkedIdentity, Observation};
 use crate::{IdentityId, Subject, Timestamp};
@@ -39,6 +40,10 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// Known means: the same (kind, object id) is already *done*, or the same (kind, object id, token hash) is
     /// *pending*. A dead event never suppresses a new delivery. Returns only once the row is durable.
+    ///
+    /// An ignored event is known while one of the same (kind, object id) is kept, and only the newest 10,000 are: a
+    /// sender of unknown kinds can't fill the store. A pending event without an object id is refused as
+    /// [`StoreErrorKind::Failed`].
     fn accept(&self, event: NewEvent) -> StoreFuture<'_, Accepted>;
 
     /// Leases up to `claim.limit` pending events that are due, oldest due first. An event under a lease that has not
@@ -48,12 +53,14 @@ pub trait Store: Send + Sync + 'static {
     /// When the next pending event is due, leases included; `None` when nothing is pending.
     fn next_due(&self) -> StoreFuture<'_, Option<Timestamp>>;
 
-    /// Ends a lease: the observation, the link and the new state of the event in **one** transaction.
+    /// Ends a lease: the observation, the link and the new state of the event in **one** transaction. An observation
+    /// sent before the identity was forgotten is dropped, and the event is done all the same.
     ///
     /// [`Settled::LeaseLost`] when the lease ended and somebody else has the event, or settled it: nothing is written.
     fn settle(&self, lease: Lease, settlement: Settlement) -> StoreFuture<'_, Settled>;
 
-    /// Merges an observation that no event brought (face authentication, callback, reconcile).
+    /// Merges an observation that no event brought (face authentication, callback, reconcile). One sent before the
+    /// identity was forgotten writes nothing, and the change names no subjects.
     fn observe(&self, seen: Observation) -> StoreFuture<'_, Change>;
 
     /// Links a subject in one transaction with the observation that proved it.
@@ -125,7 +132,7 @@ impl std::fmt::Debug for Spend {
 pub enum Linked {
     /// Linked now, or had been linked to the same identity before; the observation is merged.
     Done(Change),
-    /// The correlation id was used before.
+    /// The exchange no longer counts: its correlation id was used before, or the identity was forgotten after it.
     AlreadySpent,
     /// Another subject is linked to the identity, and sharing is off.
     IdentityTaken,

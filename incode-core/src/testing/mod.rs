@@ -1,3 +1,7 @@
-//! What tests need, this project's and its users'.
+//! What this project tests itself with, for its users' tests: no part of a running application.
 
+mod clock;
 pub mod signer;
+pub mod store_suite;
+
+pub use clock::ManualClock;

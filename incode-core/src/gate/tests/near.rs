@@ -13,7 +13,7 @@ use crate::store::{
     Accepted, Claim, ClaimedEvent, EventFilter, EventRow, InboxCounts, Lease, Linked, NewEvent, NewLink, Prune, Replay,
     Settled, Settlement, Store, StoreError, StoreErrorKind, StoreFuture,
 };
-use crate::testing::clock::ManualClock;
+use crate::testing::ManualClock;
 use crate::{IdentityId, Subject, Timestamp};
 
 /// A store whose one interesting call, `linked`, answers when the test lets it.

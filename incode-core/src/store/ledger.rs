@@ -1,0 +1,155 @@
+use std::collections::HashMap;
+
+use sha2::{Digest, Sha256};
+
+use super::{EventState, InboxCounts, NewEvent};
+
+/// What an inbox keeps in memory about its rows: how many there are of each state, and which deliveries are known.
+/// Lets `accept` decide without a read, and without a random unique index that would scatter writes over the file.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    counts: InboxCounts,
+    pending: Known,
+    done: Known,
+    ignored: Known,
+}
+
+/// The two names of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Keys {
+    /// Of (kind, object id): what is suppressed once it is done.
+    pub(super) object: Key,
+    /// Of (kind, object id, token hash): what is suppressed while it is pending.
+    pub(super) delivery: Key,
+}
+
+/// A truncated SHA-256: wide enough that nobody finds two deliveries with one key, half the memory of the whole.
+pub(super) type Key = [u8; 16];
+
+/// A row that came, went, or changed its state.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Move {
+    pub(super) keys: Keys,
+    pub(super) from: Option<EventState>,
+    pub(super) to: Option<EventState>,
+}
+
+impl Ledger {
+    pub(super) fn record(&mut self, Move { keys, from, to }: Move) {
+        if let Some(state) = from {
+            *self.count(state) = self.count(state).saturating_sub(1);
+            if let Some((known, key)) = self.known(state, keys) {
+                known.remove(key);
+            }
+        }
+        if let Some(state) = to {
+            *self.count(state) += 1;
+            if let Some((known, key)) = self.known(state, keys) {
+                known.insert(key);
+            }
+        }
+    }
+
+    /// Takes [`Ledger::record`] back.
+    #[cfg_attr(
+        not(any(test, feature = "sqlite")),
+        expect(dead_code, reason = "only transactions that can fail take moves back")
+    )]
+    pub(super) fn revert(&mut self, Move { keys, from, to }: Move) {
+        self.record(Move { keys, from: to, to: from });
+    }
+
+    pub(super) fn knows(&self, keys: Keys, state: EventState) -> bool {
+        self.is_done(keys.object)
+            || match state {
+                EventState::Pending => self.pending.contains(keys.delivery),
+                EventState::Ignored => self.ignored.contains(keys.object),
+                EventState::Done | EventState::Dead => false,
+            }
+    }
+
+    pub(super) fn is_done(&self, object: Key) -> bool {
+        self.done.contains(object)
+    }
+
+    /// Rows by state; the oldest pending one is for the rows to tell.
+    pub(super) fn counts(&self) -> InboxCounts {
+        self.counts
+    }
+
+    fn count(&mut self, state: EventState) -> &mut u64 {
+        match state {
+            EventState::Pending => &mut self.counts.pending,
+            EventState::Done => &mut self.counts.done,
+            EventState::Dead => &mut self.counts.dead,
+            EventState::Ignored => &mut self.counts.ignored,
+        }
+    }
+
+    fn known(&mut self, state: EventState, keys: Keys) -> Option<(&mut Known, Key)> {
+        match state {
+            EventState::Pending => Some((&mut self.pending, keys.delivery)),
+            EventState::Done => Some((&mut self.done, keys.object)),
+            EventState::Ignored => Some((&mut self.ignored, keys.object)),
+            EventState::Dead => None,
+        }
+    }
+}
+
+impl Keys {
+    pub(super) fn of(event: &NewEvent) -> Self {
+        let mut digest = Sha256::new();
+        // Lengths first: no two events may spell the same bytes.
+        let kind = event.kind.as_str();
+        digest.update((kind.len() as u64).to_be_bytes());
+        digest.update(kind);
+        if let Some(object) = &event.object_id {
+            digest.update((object.as_str().len() as u64).to_be_bytes());
+            digest.update(object.as_str());
+        }
+        let object = digest.clone();
+        digest.update(event.token_hash.0);
+        Self { object: truncated(object), delivery: truncated(digest) }
+    }
+}
+
+/// Keys with how many rows hold each: a replayed event can be the second pending row of its key.
+#[derive(Debug, Default)]
+struct Known(HashMap<Key, u32>);
+
+impl Known {
+    fn contains(&self, key: Key) -> bool {
+        self.0.contains_key(&key)
+    }
+
+    fn insert(&mut self, key: Key) {
+        *self.0.entry(key).or_default() += 1;
+    }
+
+    fn remove(&mut self, key: Key) {
+        if let Some(rows) = self.0.get_mut(&key) {
+            *rows -= 1;
+            if *rows == 0 {
+                self.0.remove(&key);
+                // Gives memory back after a prune, without doing so at every removal.
+                if self.0.capacity() > 1024 && self.0.len() < self.0.capacity() / 4 {
+                    self.0.shrink_to(self.0.len() * 2);
+                }
+            }
+        }
+    }
+}
+
+fn truncated(digest: Sha256) -> Key {
+    let mut key = Key::default();
+    for (to, from) in key.iter_mut().zip(digest.finalize()) {
+        *to = from;
+    }
+    key
+}
+
+/// How many ignored rows are kept.
+pub(super) const IGNORED_KEPT: u64 = 10_000;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,77 @@
+use super::Rows;
+use crate::identity::{Change, Identity, LinkedIdentity, Observation};
+use crate::store::{Linked, NewLink};
+use crate::{IdentityId, Subject, Timestamp};
+
+impl Rows {
+    /// `None` when the identity was forgotten since.
+    pub(super) fn observe(&mut self, seen: &Observation) -> Option<Change> {
+        if self.is_forgotten(seen) {
+            return None;
+        }
+        let known = self.identities.remove(&seen.identity_id);
+        self.identities.insert(seen.identity_id.clone(), Identity::merge(known, seen));
+        Some(self.change(seen.identity_id.clone()))
+    }
+
+    pub(super) fn link(&mut self, new: NewLink) -> Linked {
+        let NewLink { link, seen, spend, shared } = new;
+        if self.is_forgotten(&seen) || spend.is_some_and(|spend| self.spent.contains_key(&spend.nonce)) {
+            return Linked::AlreadySpent;
+        }
+        match self.links.get(&link.subject) {
+            Some(known) if known.identity_id != link.identity_id => return Linked::SubjectTaken,
+            Some(_) => {}
+            None => {
+                if !shared && self.subjects.contains_key(&link.identity_id) {
+                    return Linked::IdentityTaken;
+                }
+                self.subjects.entry(link.identity_id.clone()).or_default().insert(link.subject.clone());
+                self.links.insert(link.subject.clone(), link.clone());
+            }
+        }
+        if let Some(spend) = spend {
+            self.spent.insert(spend.nonce, spend.expires_at);
+        }
+        self.observe(&seen);
+        Linked::Done(self.change(link.identity_id))
+    }
+
+    pub(super) fn unlink(&mut self, subject: &Subject) -> Option<Change> {
+        let link = self.links.remove(subject)?;
+        let change = self.change(link.identity_id.clone());
+        if let Some(subjects) = self.subjects.get_mut(&link.identity_id) {
+            subjects.remove(subject);
+            if subjects.is_empty() {
+                self.subjects.remove(&link.identity_id);
+            }
+        }
+        Some(change)
+    }
+
+    pub(super) fn linked(&self, subject: &Subject) -> Option<LinkedIdentity> {
+        let link = self.links.get(subject)?.clone();
+        let identity = self.identities.get(&link.identity_id)?.clone();
+        Some(LinkedIdentity { link, identity })
+    }
+
+    pub(super) fn forget(&mut self, id: IdentityId, at: Timestamp) -> Option<Change> {
+        let change = self.change(id.clone());
+        let known = self.identities.remove(&id).is_some() || !change.subjects.is_empty();
+        for subject in self.subjects.remove(&id).unwrap_or_default() {
+            self.links.remove(&subject);
+        }
+        let forgotten_at = self.forgotten.entry(id).or_insert(at);
+        *forgotten_at = at.max(*forgotten_at);
+        known.then_some(change)
+    }
+
+    fn is_forgotten(&self, seen: &Observation) -> bool {
+        self.forgotten.get(&seen.identity_id).is_some_and(|forgotten_at| seen.sent_at <= *forgotten_at)
+    }
+
+    fn change(&self, identity_id: IdentityId) -> Change {
+        let subjects = self.subjects.get(&identity_id).into_iter().flatten().cloned().collect();
+        Change { identity_id, subjects }
+    }
+}

@@ -1,0 +1,80 @@
+use std::sync::{Arc, mpsc};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, oneshot};
+
+use crate::store::{StoreError, StoreErrorKind};
+
+/// A bounded queue from async callers to a thread. The bound is a semaphore beside a plain channel, because the thread
+/// needs a wait with a time-out, and callers need both a refusal at once and a wait for a place.
+pub(super) struct Queue<J> {
+    places: Arc<Semaphore>,
+    jobs: mpsc::Sender<Message<J>>,
+}
+
+pub(super) enum Message<J> {
+    /// The place is free again as soon as the thread takes the job.
+    Job(J, OwnedSemaphorePermit),
+    /// All jobs before this one are done. The reply is sent when files are closed.
+    Close(oneshot::Sender<()>),
+}
+
+pub(super) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
+
+impl<J> Queue<J> {
+    pub(super) fn new(len: usize) -> (Self, mpsc::Receiver<Message<J>>) {
+        let (jobs, receiver) = mpsc::channel();
+        (Self { places: Arc::new(Semaphore::new(len)), jobs }, receiver)
+    }
+
+    /// Queues a job if there is a place for it.
+    pub(super) fn try_push<T>(
+        &self,
+        job: impl FnOnce(Reply<T>) -> J,
+    ) -> Result<oneshot::Receiver<Result<T, StoreError>>, StoreError> {
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|refusal| {
+            StoreError::new(match refusal {
+                TryAcquireError::NoPermits => StoreErrorKind::Busy,
+                TryAcquireError::Closed => StoreErrorKind::Unavailable,
+            })
+        })?;
+        self.send(job, place)
+    }
+
+    /// Queues a job, waiting for a place.
+    pub(super) async fn push<T>(
+        &self,
+        job: impl FnOnce(Reply<T>) -> J,
+    ) -> Result<oneshot::Receiver<Result<T, StoreError>>, StoreError> {
+        let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| closed())?;
+        self.send(job, place)
+    }
+
+    /// Takes no more jobs, and returns when the thread has done all that were queued and let go of its files.
+    pub(super) async fn close(&self) {
+        self.places.close();
+        let (reply, done) = oneshot::channel();
+        if self.jobs.send(Message::Close(reply)).is_ok() {
+            // An error means that the thread ended on an earlier call, its files closed before its queue.
+            let _ = done.await;
+        }
+    }
+
+    fn send<T>(
+        &self,
+        job: impl FnOnce(Reply<T>) -> J,
+        place: OwnedSemaphorePermit,
+    ) -> Result<oneshot::Receiver<Result<T, StoreError>>, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.jobs.send(Message::Job(job(reply), place)).map_err(|_| closed())?;
+        Ok(answer)
+    }
+}
+
+/// Waits for the thread; one that ended first answers nobody.
+pub(super) async fn answer<T>(answer: oneshot::Receiver<Result<T, StoreError>>) -> Result<T, StoreError> {
+    answer.await.unwrap_or_else(|_| Err(closed()))
+}
+
+fn closed() -> StoreError {
+    StoreError::new(StoreErrorKind::Unavailable)
+}

@@ -1,0 +1,94 @@
+use std::error::Error;
+
+use rusqlite::Connection;
+
+use super::*;
+
+#[tokio::test]
+async fn a_second_opener_is_refused_until_the_first_closes() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("store.db");
+    let first = open(&path).await;
+    let refused = SqliteStore::open(&path).await.unwrap_err();
+    assert_eq!(refused.kind(), StoreErrorKind::Unavailable);
+    assert_eq!(refused.source().unwrap().to_string(), "already open in another process");
+    accept(&first, pending("object", "token", 1)).await;
+    first.close().await.unwrap();
+    let second = open(&path).await;
+    assert_eq!(second.counts().await.unwrap().pending, 1);
+}
+
+#[tokio::test]
+async fn a_store_that_is_dropped_lets_go_by_itself() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("store.db");
+    let store = open(&path).await;
+    accept(&store, pending("object", "token", 1)).await;
+    drop(store);
+    let again = loop {
+        match SqliteStore::open(&path).await {
+            Ok(store) => break store,
+            Err(error) => assert_eq!(error.kind(), StoreErrorKind::Unavailable),
+        }
+        tokio::task::yield_now().await;
+    };
+    assert_eq!(again.counts().await.unwrap().pending, 1);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn files_are_for_their_owner_only() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("store.db");
+    let store = open(&path).await;
+    accept(&store, pending("object", "token", 1)).await;
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(directory.path()).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name().into_string().unwrap();
+        assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{name}");
+        names.push(name);
+    }
+    names.sort();
+    assert_eq!(names, ["store.db", "store.db-shm", "store.db-wal", "store.db.lock"]);
+}
+
+#[tokio::test]
+async fn a_newer_version_is_refused_and_left_alone() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("store.db");
+    open(&path).await.close().await.unwrap();
+    let conn = Connection::open(&path).unwrap();
+    conn.execute_batch("PRAGMA user_version = 999").unwrap();
+    drop(conn);
+    let before = std::fs::read(&path).unwrap();
+    assert_eq!(kind_of(SqliteStore::open(&path).await), StoreErrorKind::Incompatible);
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+}
+
+#[tokio::test]
+async fn foreign_files_are_refused_and_left_alone() {
+    let directory = TempDir::new().unwrap();
+    let other_program = directory.path().join("other.db");
+    let conn = Connection::open(&other_program).unwrap();
+    conn.execute_batch("CREATE TABLE theirs (a); INSERT INTO theirs VALUES (1)").unwrap();
+    drop(conn);
+    let numbered = directory.path().join("numbered.db");
+    Connection::open(&numbered).unwrap().execute_batch("PRAGMA application_id = 7").unwrap();
+    let no_database = directory.path().join("notes.txt");
+    std::fs::write(&no_database, "not a database at all, but long enough to have a header".repeat(20)).unwrap();
+    for path in [other_program, numbered, no_database] {
+        let before = std::fs::read(&path).unwrap();
+        assert_eq!(kind_of(SqliteStore::open(&path).await), StoreErrorKind::Incompatible, "{path:?}");
+        assert_eq!(std::fs::read(&path).unwrap(), before, "{path:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_place_that_cannot_be_opened_is_unavailable() {
+    let directory = TempDir::new().unwrap();
+    for path in [directory.path().join("missing/store.db"), directory.path().to_owned(), "".into()] {
+        assert_eq!(kind_of(SqliteStore::open(&path).await), StoreErrorKind::Unavailable, "{path:?}");
+    }
+}

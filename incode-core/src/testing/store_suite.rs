@@ -1,0 +1,187 @@
+//! The acceptance suite of [`Store`]: one function for each promise of its docs. A store that passes is right.
+//!
+//! ```no_run
+//! # use std::sync::Arc;
+//! # use incode_core::store::{MemoryStore, Store};
+//! # use incode_core::testing::store_suite;
+//! # async fn test() {
+//! store_suite::run(|| async { Arc::new(MemoryStore::new()) as Arc<dyn Store> }).await;
+//! # }
+//! ```
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a suite of tests says no by panicking"
+)]
+
+use std::future::Future;
+use std::sync::Arc;
+
+use crate::identity::{Link, LinkProof, Observation, Verified};
+use crate::model::{EventKind, IdentityStatus};
+use crate::store::{
+    Accepted, Claim, ClaimedEvent, EventFilter, EventId, EventState, NewEvent, NewLink, Reason, Settlement, Spend,
+    Store,
+};
+use crate::{IdentityId, ObjectId, Subject, Timestamp, Token};
+
+mod dedupe;
+mod identities;
+mod leases;
+mod rows;
+
+pub use dedupe::*;
+pub use identities::*;
+pub use leases::*;
+pub use rows::*;
+
+/// Runs every test of the suite, each on a fresh, empty store.
+pub async fn run<F, R>(new_store: F)
+where
+    F: Fn() -> R,
+    R: Future<Output = Arc<dyn Store>>,
+{
+    macro_rules! each {
+        ($($test:ident),* $(,)?) => { $(
+            let store = new_store().await;
+            $test(Arc::clone(&store)).await;
+            store.close().await.expect(concat!("closing after ", stringify!($test)));
+        )* };
+    }
+    each!(
+        a_pending_delivery_is_known_by_its_token,
+        a_junk_token_does_not_shadow_the_genuine_one,
+        only_done_suppresses_whatever_the_token,
+        a_dead_event_suppresses_nothing,
+        ignored_events_are_known_by_their_object,
+        ignored_events_are_capped,
+        a_pending_event_needs_an_object,
+        one_of_200_simultaneous_deliveries_is_new,
+        claims_give_what_was_accepted,
+        claims_take_the_oldest_due_first,
+        a_lease_is_exclusive_until_it_ends,
+        a_lost_lease_writes_nothing,
+        an_ended_lease_that_nobody_took_still_settles,
+        a_lease_settles_once,
+        a_retry_waits_and_counts,
+        a_release_takes_the_attempt_back,
+        simultaneous_claims_never_share_an_event,
+        a_sibling_of_a_done_event_says_so,
+        done_merges_and_links_at_once,
+        a_refused_link_does_not_undo_the_rest,
+        links_are_refused_in_order,
+        relinking_the_same_pair_is_done,
+        shared_identities_name_all_their_subjects,
+        unlinking_frees_the_subject,
+        observations_merge_in_any_order,
+        forgetting_leaves_a_tombstone,
+        forgetting_the_unknown_still_holds,
+        replay_revives_the_dead_once,
+        prune_removes_what_is_old,
+        prune_forgets_spent_correlation_ids,
+        counts_follow_every_move,
+        events_are_paged_newest_first,
+        a_closed_store_is_unavailable,
+    );
+}
+
+/// A verification event that is pending, accepted and due at `at` milliseconds.
+pub fn pending(object: &str, token: &str, at: i64) -> NewEvent {
+    NewEvent {
+        kind: EventKind::Verification,
+        object_id: Some(ObjectId::new(object).expect("a legal object id")),
+        token: token.as_bytes().to_vec(),
+        token_hash: Token::new(token).expect("a legal token").hash(),
+        correlation_id: Some(format!("correlation of {object}")),
+        vendor_time: Some(Timestamp::from_millis(at - 1)),
+        received_at: Timestamp::from_millis(at),
+        state: EventState::Pending,
+        reason: None,
+    }
+}
+
+/// An event of a kind nobody knows.
+pub fn ignored(object: &str, at: i64) -> NewEvent {
+    NewEvent {
+        kind: EventKind::from("unheard.of"),
+        token: Vec::new(),
+        state: EventState::Ignored,
+        reason: Some(Reason::UnknownKind),
+        ..pending(object, "none", at)
+    }
+}
+
+/// An observation of an active identity, sent at `at` milliseconds, with a verification made then.
+pub fn seen(identity: &str, at: i64) -> Observation {
+    Observation {
+        identity_id: identity_id(identity),
+        sent_at: Timestamp::from_millis(at),
+        status: IdentityStatus::Active,
+        attestation: None,
+        verified: Some(Verified {
+            id: ObjectId::new(format!("verification-{at}")).expect("a legal object id"),
+            at: Timestamp::from_millis(at),
+        }),
+        face_authenticated_at: None,
+    }
+}
+
+/// A link that the flow proved at `at` milliseconds, spending the nonce of all `nonce` if there is one.
+pub fn new_link(subject_name: &str, identity: &str, at: i64, nonce: Option<u8>) -> NewLink {
+    NewLink {
+        link: Link {
+            subject: subject(subject_name),
+            identity_id: identity_id(identity),
+            proof: LinkProof::Flow,
+            linked_at: Timestamp::from_millis(at),
+        },
+        seen: seen(identity, at),
+        spend: nonce.map(|byte| Spend { nonce: [byte; 24], expires_at: Timestamp::from_millis(at + 1_000) }),
+        shared: false,
+    }
+}
+
+fn identity_id(text: &str) -> IdentityId {
+    IdentityId::new(text).expect("a legal identity id")
+}
+
+fn subject(text: &str) -> Subject {
+    Subject::new(text).expect("a legal subject")
+}
+
+fn ms(millis: i64) -> Timestamp {
+    Timestamp::from_millis(millis)
+}
+
+async fn accepted(store: &dyn Store, event: NewEvent) -> EventId {
+    match store.accept(event).await.expect("accept") {
+        Accepted::New(id) => id,
+        Accepted::Duplicate => panic!("a new event was taken for a duplicate"),
+    }
+}
+
+async fn is_duplicate(store: &dyn Store, event: NewEvent) -> bool {
+    store.accept(event).await.expect("accept") == Accepted::Duplicate
+}
+
+async fn claimed(store: &dyn Store, now: i64, lease_until: i64, limit: u32) -> Vec<ClaimedEvent> {
+    store.claim(Claim { now: ms(now), lease_until: ms(lease_until), limit }).await.expect("claim")
+}
+
+async fn claimed_one(store: &dyn Store, now: i64) -> ClaimedEvent {
+    let mut events = claimed(store, now, now + 1_000, 1).await;
+    events.pop().expect("one event is due")
+}
+
+async fn listed(store: &dyn Store, state: Option<EventState>) -> Vec<crate::store::EventRow> {
+    store.events(EventFilter { state, before: None, limit: 100 }).await.expect("events")
+}
+
+fn done(at: i64) -> Settlement {
+    Settlement::Done { seen: None, link: None, at: ms(at) }
+}
+
+fn dead(at: i64) -> Settlement {
+    Settlement::Dead { reason: Reason::TokenDead, wipe_token: false, at: ms(at) }
+}

@@ -1,0 +1,103 @@
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+
+use super::*;
+use crate::store::StoreErrorKind;
+
+/// The same (kind, object, token) is one event while it is pending; another kind is another event.
+pub async fn a_pending_delivery_is_known_by_its_token(store: Arc<dyn Store>) {
+    let first = accepted(&*store, pending("object", "token", 10)).await;
+    assert!(is_duplicate(&*store, pending("object", "token", 11)).await, "the same delivery again");
+    let other_kind = NewEvent { kind: EventKind::Authentication, ..pending("object", "token", 12) };
+    let second = accepted(&*store, other_kind).await;
+    assert!(second > first, "ids count up");
+    accepted(&*store, pending("Object", "token", 13)).await;
+    assert_eq!(listed(&*store, None).await.len(), 3, "a duplicate leaves no row");
+}
+
+/// A forged delivery with a junk token comes first: the genuine one is kept all the same.
+pub async fn a_junk_token_does_not_shadow_the_genuine_one(store: Arc<dyn Store>) {
+    accepted(&*store, pending("object", "junk", 10)).await;
+    accepted(&*store, pending("object", "genuine", 11)).await;
+    let events = claimed(&*store, 20, 1_000, 10).await;
+    let tokens: Vec<_> = events.iter().map(|event| event.token.clone()).collect();
+    assert_eq!(tokens, [b"junk".to_vec(), b"genuine".to_vec()]);
+}
+
+/// Once applied, an object's later deliveries are known whatever token they carry, and its token is gone.
+pub async fn only_done_suppresses_whatever_the_token(store: Arc<dyn Store>) {
+    accepted(&*store, pending("object", "token", 10)).await;
+    let event = claimed_one(&*store, 10).await;
+    assert!(!is_duplicate(&*store, pending("object", "second", 11)).await, "claimed is not done");
+    store.settle(event.lease, done(12)).await.expect("settle");
+    assert!(is_duplicate(&*store, pending("object", "token", 13)).await);
+    assert!(is_duplicate(&*store, pending("object", "third", 13)).await);
+    let quarantined =
+        NewEvent { state: EventState::Dead, reason: Some(Reason::BindingMismatch), ..pending("object", "fourth", 13) };
+    assert!(is_duplicate(&*store, quarantined).await, "nothing is left to quarantine");
+}
+
+/// Dead events, dead from the start or after attempts, suppress neither the same token nor another.
+pub async fn a_dead_event_suppresses_nothing(store: Arc<dyn Store>) {
+    accepted(&*store, pending("object", "token", 10)).await;
+    let event = claimed_one(&*store, 10).await;
+    store.settle(event.lease, dead(11)).await.expect("settle");
+    accepted(&*store, pending("object", "token", 12)).await;
+    let quarantined =
+        NewEvent { state: EventState::Dead, reason: Some(Reason::Malformed), ..pending("other", "t", 13) };
+    accepted(&*store, quarantined).await;
+    accepted(&*store, pending("other", "t", 14)).await;
+    assert_eq!(listed(&*store, Some(EventState::Dead)).await.len(), 2);
+    assert_eq!(listed(&*store, Some(EventState::Pending)).await.len(), 2);
+}
+
+/// An ignored event is kept once, settled at once, and never claimed.
+pub async fn ignored_events_are_known_by_their_object(store: Arc<dyn Store>) {
+    accepted(&*store, ignored("object", 10)).await;
+    assert!(is_duplicate(&*store, ignored("object", 11)).await);
+    let nameless = NewEvent { object_id: None, ..ignored("object", 12) };
+    accepted(&*store, nameless.clone()).await;
+    assert!(is_duplicate(&*store, nameless).await);
+    assert!(claimed(&*store, 100, 200, 10).await.is_empty(), "ignored events are no work");
+    let rows = listed(&*store, Some(EventState::Ignored)).await;
+    assert_eq!(rows.len(), 2);
+    assert!(rows.iter().all(|row| row.reason == Some(Reason::UnknownKind) && row.settled_at.is_some()));
+}
+
+/// The newest 10,000 ignored events are kept: the oldest gives way, and is no longer known.
+pub async fn ignored_events_are_capped(store: Arc<dyn Store>) {
+    let mut tasks = JoinSet::new();
+    accepted(&*store, ignored("oldest", 1)).await;
+    for lot in 0..50 {
+        let store = Arc::clone(&store);
+        tasks.spawn(async move {
+            for n in 0..200 {
+                accepted(&*store, ignored(&format!("{lot}-{n}"), 10)).await;
+            }
+        });
+    }
+    tasks.join_all().await;
+    assert_eq!(store.counts().await.expect("counts").ignored, 10_000);
+    accepted(&*store, ignored("oldest", 20)).await;
+    assert_eq!(store.counts().await.expect("counts").ignored, 10_000);
+}
+
+/// There would be nothing to ask the vendor about.
+pub async fn a_pending_event_needs_an_object(store: Arc<dyn Store>) {
+    let refused = store.accept(NewEvent { object_id: None, ..pending("object", "token", 10) }).await;
+    assert_eq!(refused.expect_err("refused").kind(), StoreErrorKind::Failed);
+    assert_eq!(store.next_due().await.expect("next due"), None);
+}
+
+/// 200 tasks deliver one event: one row.
+pub async fn one_of_200_simultaneous_deliveries_is_new(store: Arc<dyn Store>) {
+    let mut tasks = JoinSet::new();
+    for _ in 0..200 {
+        let store = Arc::clone(&store);
+        tasks.spawn(async move { is_duplicate(&*store, pending("object", "token", 10)).await });
+    }
+    let new = tasks.join_all().await.into_iter().filter(|duplicate| !duplicate).count();
+    assert_eq!(new, 1);
+    assert_eq!(store.counts().await.expect("counts").pending, 1);
+}
