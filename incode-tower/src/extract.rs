@@ -1,3 +1,4 @@
+use std::fmt;
 use std::ops::Deref;
 
 use axum_core::body::Body;
@@ -59,7 +60,7 @@ impl<S: Sync> FromRequestParts<S> for Active {
 }
 
 /// The reply to somebody who may not pass. Handlers return it from `visitor.require(..)?`.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Denied(Reply);
 
 impl From<Denial> for Denied {
@@ -71,5 +72,12 @@ impl From<Denial> for Denied {
 impl IntoResponse for Denied {
     fn into_response(self) -> Response {
         response(self.0).map(Body::new)
+    }
+}
+
+/// The status alone: the body may repeat the query of the request.
+impl fmt::Debug for Denied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Denied").field("status", &self.0.status).finish_non_exhaustive()
     }
 }

@@ -186,10 +186,7 @@ impl Builder {
 
     /// Renders rejections, denials and failed flows in the application's own way, wherever they arise; `None` keeps
     /// problem+json.
-    pub fn render(
-        mut self,
-        render: impl Fn(&Problem, Audience) -> Option<Reply> + Send + Sync + 'static,
-    ) -> Self {
+    pub fn render(mut self, render: impl Fn(&Problem, Audience) -> Option<Reply> + Send + Sync + 'static) -> Self {
         self.render = Some(Arc::new(render));
         self
     }
@@ -206,10 +203,9 @@ impl Builder {
     /// [`SettingError`] for what is missing or does not work.
     pub async fn build(self) -> Result<Incode, SettingError> {
         let client = self.client.ok_or(SettingError::new("client", "no API client is set"))?;
-        let authenticity = self.authenticity.ok_or(SettingError::new(
-            "webhook_authenticity",
-            "not set; without it anybody could post events",
-        ))?;
+        let authenticity = self
+            .authenticity
+            .ok_or(SettingError::new("webhook_authenticity", "not set; without it anybody could post events"))?;
         let choice = self.store.ok_or(SettingError::new("store", "no store is set"))?;
         if self.store_key.as_ref().is_some_and(|key| key.expose().len() < 32) {
             return Err(SettingError::new("store_key", "shorter than 32 bytes"));

@@ -108,13 +108,7 @@ where
 async fn redeem(incode: &Incode, callback: Callback) -> Result<Reply, Problem> {
     let shared = &*incode.0;
     let flow = shared.flow.as_ref().ok_or_else(not_set_up)?;
-    let parts = Parts {
-        flow,
-        client: &shared.client,
-        store: &*shared.store,
-        near: &shared.near,
-        clock: &shared.clock,
-    };
+    let parts = Parts { flow, client: &shared.client, store: &*shared.store, near: &shared.near, clock: &shared.clock };
     callback.redeem(parts).await
 }
 

@@ -78,7 +78,7 @@ impl Incode {
     /// # Errors
     /// [`SettingError`] names the variable, never its value.
     pub fn builder_from_env() -> Result<Builder, SettingError> {
-        Builder::from_settings(|name| std::env::var_os(name))
+        Builder::from_settings(std::env::var_os)
     }
 
     /// Answers a request to a mounted route (webhook, start, callback); `None` when the path is the application's.
@@ -117,12 +117,8 @@ impl Incode {
         request: &FaceAuthenticationRequest,
     ) -> Result<FaceOutcome, FaceError> {
         let shared = &*self.0;
-        let parts = flow::FaceParts {
-            client: &shared.client,
-            store: &*shared.store,
-            near: &shared.near,
-            clock: &shared.clock,
-        };
+        let parts =
+            flow::FaceParts { client: &shared.client, store: &*shared.store, near: &shared.near, clock: &shared.clock };
         flow::authenticate(parts, subject, request).await
     }
 

@@ -11,8 +11,8 @@ use crate::store::MemoryStore;
 use crate::webhook::{Authenticity, HmacScheme, PolicyError, PolicyErrorKind};
 use crate::{Secret, SettingError};
 
-use super::builder::StoreChoice;
 use super::Builder;
+use super::builder::StoreChoice;
 
 impl Builder {
     /// Reads the variables of the README's table through `read`; [`Incode::builder_from_env`](super::Incode) gives it

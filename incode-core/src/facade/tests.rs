@@ -24,7 +24,10 @@ fn with(changes: &[(&'static str, &str)]) -> Result<Builder, String> {
 #[tokio::test]
 async fn good_settings_build() {
     let incode: Incode = with(&[]).unwrap().build().await.unwrap();
-    assert_eq!(format!("{incode:?}"), r#"Incode { mounts: ["/incode/webhook", "/incode/start", "/incode/callback"], .. }"#);
+    assert_eq!(
+        format!("{incode:?}"),
+        r#"Incode { mounts: ["/incode/webhook", "/incode/start", "/incode/callback"], .. }"#
+    );
     assert!(incode.health().await.store);
     incode.shutdown().await;
     incode.shutdown().await;

@@ -10,10 +10,7 @@ pub(crate) const MAX_LEN: usize = 512;
 /// so a target is refused when it, or what it decodes to, could leave.
 pub(crate) fn is_local(target: &str) -> bool {
     let decoded = percent_decode_str(target).decode_utf8_lossy();
-    target.len() <= MAX_LEN
-        && stays(target)
-        && stays(&decoded)
-        && resolves_here(target)
+    target.len() <= MAX_LEN && stays(target) && stays(&decoded) && resolves_here(target)
 }
 
 fn stays(target: &str) -> bool {

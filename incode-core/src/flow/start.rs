@@ -7,12 +7,7 @@ use super::{Flow, query, return_to};
 ///
 /// # Errors
 /// 401 `authentication_required` without a subject, 400 `return_to_refused` for a way back that is no local path.
-pub(crate) fn start(
-    flow: &Flow,
-    head: &dyn Head,
-    subject: Option<&Subject>,
-    now: Timestamp,
-) -> Result<Reply, Problem> {
+pub(crate) fn start(flow: &Flow, head: &dyn Head, subject: Option<&Subject>, now: Timestamp) -> Result<Reply, Problem> {
     let subject = subject.ok_or_else(login_first)?;
     let return_to = query::one(head, "return_to");
     let back = match &return_to {

@@ -58,9 +58,29 @@ fn only_a_path_of_this_site_is_a_way_back() {
         assert!(is_local(good), "{good}");
     }
     for bad in [
-        "", "vault", "//evil", "//evil/", "///evil", "/\\evil", "\\\\evil", "https:evil", "https://evil", "/%2fevil",
-        "/%2Fevil", "%2f%2fevil", "/%5cevil", "/\tevil", "/\n/evil", "\t//evil", "/%09/evil", "/%0d%0aset-cookie:a=b",
-        "javascript:alert(1)", "/a\\b", "?a", "#a", " /vault",
+        "",
+        "vault",
+        "//evil",
+        "//evil/",
+        "///evil",
+        "/\\evil",
+        "\\\\evil",
+        "https:evil",
+        "https://evil",
+        "/%2fevil",
+        "/%2Fevil",
+        "%2f%2fevil",
+        "/%5cevil",
+        "/\tevil",
+        "/\n/evil",
+        "\t//evil",
+        "/%09/evil",
+        "/%0d%0aset-cookie:a=b",
+        "javascript:alert(1)",
+        "/a\\b",
+        "?a",
+        "#a",
+        " /vault",
     ] {
         assert!(!is_local(bad), "{bad}");
     }

@@ -64,7 +64,9 @@ pub fn visitor(visitor: Option<&Visitor>) -> Result<&Visitor, Reply> {
 }
 
 fn layer_missing() -> Reply {
-    tracing::error!("a gate or extractor ran without the incode layer outside it: add IncodeLayer (tower) or IncodeMiddleware (actix-web) around the routes");
+    tracing::error!(
+        "a gate or extractor ran without the incode layer outside it: add IncodeLayer (tower) or IncodeMiddleware (actix-web) around the routes"
+    );
     Problem::new(500, "layer_missing", "Server error", "The server is not set up to answer this.").reply()
 }
 

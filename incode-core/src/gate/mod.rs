@@ -22,8 +22,8 @@ pub use subject::SubjectSource;
 pub use visitor::Visitor;
 
 pub(crate) use context::Context;
-pub(crate) use near::{NearCache, NearSettings};
 pub use near::Load;
+pub(crate) use near::{NearCache, NearSettings};
 
 #[cfg(test)]
 mod tests;

@@ -83,9 +83,7 @@ impl Requirement {
             (Some(Age::Within(age)), Some(at)) if is_fresh(at, age, now) => {}
             (Some(Age::Within(_)), Some(_)) => return Err(DenialKind::VerificationExpired),
         }
-        if self.attested
-            && !matches!(identity.attestation, Some(AttestationStatus::Ok | AttestationStatus::ManualOk))
-        {
+        if self.attested && !matches!(identity.attestation, Some(AttestationStatus::Ok | AttestationStatus::ManualOk)) {
             return Err(DenialKind::AttestationInsufficient);
         }
         match (self.face, identity.face_authenticated_at) {

@@ -54,10 +54,6 @@ impl Visitor {
             .check(self.standing(), self.identity(), self.0.context.clock.now())
             .map_err(|kind| Denial::new(kind, Arc::clone(&self.0.context)))
     }
-
-    pub(crate) fn context(&self) -> &Arc<Context> {
-        &self.0.context
-    }
 }
 
 /// No subject and no identity: a `Debug` of request extensions often ends in a log.

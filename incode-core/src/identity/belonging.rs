@@ -19,7 +19,9 @@ pub(crate) fn check_verification(
     let same_phone = agree(data.and_then(|data| data.phone.as_deref()), person.phone.as_deref(), digits);
     let dates = (data.and_then(|data| data.date_of_birth.as_ref()), person.date_of_birth.as_ref());
     let same_date = match dates {
-        (Some(one), Some(other)) => one == other || (one.epoch_millis().is_some() && one.epoch_millis() == other.epoch_millis()),
+        (Some(one), Some(other)) => {
+            one == other || (one.epoch_millis().is_some() && one.epoch_millis() == other.epoch_millis())
+        }
         _ => true,
     };
     require(verification.id == *id && same_email && same_phone && same_date)

@@ -46,9 +46,7 @@ impl Applier {
         }
         let token = self.at_rest.open(&event.token);
         match self.ask(event, token.as_ref()).await {
-            Ok((seen, link)) => {
-                Verdict::settle(Settlement::Done { seen: Some(seen), link, at: self.clock.now() })
-            }
+            Ok((seen, link)) => Verdict::settle(Settlement::Done { seen: Some(seen), link, at: self.clock.now() }),
             Err(obstacle) => self.give_way(event, token.as_ref(), obstacle),
         }
     }
@@ -115,7 +113,10 @@ impl Applier {
         match obstacle {
             Obstacle::NoToken => dead(Reason::TokenDead, true),
             Obstacle::Mismatch => dead(Reason::BindingMismatch, true),
-            Obstacle::Store(_) => self.again(event, token, None, None),
+            Obstacle::Store(error) => {
+                tracing::warn!(event.id = event.lease.event.0, error.kind = ?error.kind(), "link not looked up");
+                self.again(event, token, None, None)
+            }
             Obstacle::Vendor(error) => match error.kind() {
                 ErrorKind::Unauthorized => dead(Reason::TokenDead, true),
                 ErrorKind::Forbidden => Verdict {
@@ -126,9 +127,7 @@ impl Applier {
                 ErrorKind::BadRequest | ErrorKind::MethodNotAllowed | ErrorKind::NotAcceptable => {
                     dead(Reason::Refused, false)
                 }
-                ErrorKind::TooManyRequests => {
-                    self.again(event, token, Some(Reason::RateLimited), error.retry_after())
-                }
+                ErrorKind::TooManyRequests => self.again(event, token, Some(Reason::RateLimited), error.retry_after()),
                 ErrorKind::Transport | ErrorKind::TimedOut | ErrorKind::Server => {
                     self.again(event, token, Some(Reason::VendorUnavailable), error.retry_after())
                 }

@@ -6,9 +6,9 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinSet};
 
+use crate::Timestamp;
 use crate::gate::NearCache;
 use crate::store::{Claim, ClaimedEvent, EventState, Prune, Settled, Settlement, StoreError};
-use crate::Timestamp;
 
 use super::apply::Verdict;
 use super::schedule::{jitter, wait_after};

@@ -27,8 +27,8 @@ pub use attestation::{AttestationCheck, AttestationVerdict, IdAttestation, IdVal
 pub use authentication::Authentication;
 pub use birth_date::RawDate;
 pub use error_body::ErrorBody;
-pub use event::{EventKind, WebhookEvent};
 pub(crate) use error_body::optional as riding_error_body;
+pub use event::{EventKind, WebhookEvent};
 pub use face::{Face, FaceAuthentication, FaceAuthenticationRequest};
 pub use userinfo::{IdImagesInfo, Name, UserInfo};
 pub use verification::{Verification, VerificationData};

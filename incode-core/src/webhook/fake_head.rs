@@ -2,6 +2,7 @@
 
 use std::any::Any;
 
+use crate::Subject;
 use crate::http::Head;
 
 #[derive(Clone, Debug)]
@@ -41,6 +42,10 @@ impl Head for FakeHead {
     fn header_values<'a>(&'a self, name: &str, visit: &mut dyn FnMut(&'a [u8])) {
         assert!(!name.bytes().any(|byte| byte.is_ascii_uppercase()), "names are given in lower case: {name}");
         self.headers.iter().filter(|(own, _)| own == name).for_each(|(_, value)| visit(value));
+    }
+
+    fn subject(&self) -> Option<&Subject> {
+        None
     }
 
     fn extensions(&self) -> &dyn Any {
