@@ -10,9 +10,9 @@ const GOOD: [(&str, &str); 9] = [
     ("INCODE_WEB_URL", "https://web.example"),
     ("INCODE_WEBHOOK_AUTH", "header, hmac"),
     ("INCODE_WEBHOOK_SECRETS", "canary-canary-canary-canary-1,canary-canary-canary-canary-2"),
-    ("INCODE_FLOW_SECRET", "Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5"),
+    ("INCODE_FLOW_SECRET", "Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5"),
     ("INCODE_STORE", "memory:"),
-    ("INCODE_STORE_KEY", "Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5"),
+    ("INCODE_STORE_KEY", "Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5"),
 ];
 
 fn with(changes: &[(&'static str, &str)]) -> Result<Builder, String> {

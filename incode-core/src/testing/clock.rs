@@ -1,5 +1,4 @@
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::{Clock, Timestamp};
@@ -14,29 +13,43 @@ use crate::{Clock, Timestamp};
 /// assert_eq!(clock.clone().now(), Timestamp::from_secs(1_700_000_060));
 /// ```
 #[derive(Clone, Debug)]
-pub struct ManualClock(Arc<AtomicI64>);
+pub struct ManualClock(Arc<Mutex<Hands>>);
+
+#[derive(Debug)]
+struct Hands {
+    now: Timestamp,
+    elapsed: Duration,
+}
 
 impl ManualClock {
     /// A clock that shows `start`.
     pub fn new(start: Timestamp) -> Self {
-        Self(Arc::new(AtomicI64::new(start.as_millis())))
+        Self(Arc::new(Mutex::new(Hands { now: start, elapsed: Duration::ZERO })))
     }
 
-    /// Shows `now` from now on, which may be earlier than before.
+    /// Sets the wall clock, back even; no time goes by ([`Clock::elapsed`] stays).
     pub fn set(&self, now: Timestamp) {
-        self.0.store(now.as_millis(), Ordering::SeqCst);
+        self.hands().now = now;
     }
 
-    /// Moves the clock later by whole milliseconds.
+    /// Lets time go by.
     pub fn advance(&self, span: Duration) {
-        let span = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
-        // Not fetch_add: the sum saturates, as that of Timestamp does.
-        let _ = self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |now| Some(now.saturating_add(span)));
+        let mut hands = self.hands();
+        hands.now = hands.now.after(span);
+        hands.elapsed = hands.elapsed.saturating_add(span);
+    }
+
+    fn hands(&self) -> MutexGuard<'_, Hands> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
-        Timestamp::from_millis(self.0.load(Ordering::SeqCst))
+        self.hands().now
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.hands().elapsed
     }
 }
