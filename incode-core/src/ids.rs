@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::secret::InvalidValue;
+use crate::secret::{InvalidValue, is_visible_ascii};
 
 /// The vendor's key of a person: `identityId` of userinfo.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -73,5 +73,5 @@ identifier!(Subject, "subject", 256, |text| !text.chars().any(char::is_control))
 
 /// Visible ASCII, and not a dot segment: those would climb in a URL path even when percent-encoded.
 fn is_path_segment(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_graphic()) && text != "." && text != ".."
+    is_visible_ascii(text.as_bytes()) && text != "." && text != ".."
 }

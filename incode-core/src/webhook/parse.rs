@@ -4,6 +4,7 @@ use std::fmt;
 use serde_json::error::Category;
 
 use crate::model::{EventKind, WebhookEvent};
+use crate::secret::is_visible_ascii;
 use crate::{ObjectId, Timestamp, Token};
 
 #[cfg(test)]
@@ -147,7 +148,6 @@ fn unknown(wire: WebhookEvent<'_>) -> Result<Event, ParseError> {
 }
 
 fn correlation_id(text: Cow<'_, str>) -> Option<String> {
-    let legal =
-        !text.is_empty() && text.len() <= Event::MAX_CORRELATION_ID && text.bytes().all(|byte| byte.is_ascii_graphic());
+    let legal = !text.is_empty() && text.len() <= Event::MAX_CORRELATION_ID && is_visible_ascii(text.as_bytes());
     legal.then(|| text.into_owned())
 }

@@ -6,6 +6,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use crate::http::{Field, Head};
+use crate::secret::is_visible_ascii;
 use crate::webhook::Rejection;
 use crate::{Secret, Timestamp};
 
@@ -123,7 +124,7 @@ impl HmacScheme {
         let mut pending = PendingHmac { claimed, first: first.clone(), others: others.clone() };
         if let Signed::IdTimestampBody { id_header, timestamp_header, tolerance } = &self.signed {
             let id = one(head, id_header)?;
-            if id.len() > MAX_ID || id.contains(&b'.') {
+            if id.is_empty() || id.len() > MAX_ID || id.contains(&b'.') || !is_visible_ascii(id) {
                 return Err(Rejection::unauthentic("the id of the delivery is illegal"));
             }
             let timestamp = one(head, timestamp_header)?;
@@ -136,7 +137,10 @@ impl HmacScheme {
     }
 
     fn claimed(&self, value: &[u8]) -> Result<[u8; 32], Rejection> {
-        let decoded = value.strip_prefix(self.prefix.as_bytes()).and_then(|text| match self.encoding {
+        // Comparing with an empty prefix would be right too, but costs some 80 ns where memcmp is written in AVX-512:
+        // an empty box points nowhere, and a masked load from nowhere is slow.
+        let text = if self.prefix.is_empty() { Some(value) } else { value.strip_prefix(self.prefix.as_bytes()) };
+        let decoded = text.and_then(|text| match self.encoding {
             Encoding::Hex => decode(&HEXLOWER, text).or_else(|| decode(&HEXUPPER, text)),
             Encoding::Base64 => decode(&BASE64, text),
         });
@@ -182,11 +186,10 @@ type HmacSha256 = Hmac<Sha256>;
 /// The longest id that is taken into a signature, in bytes.
 const MAX_ID: usize = 256;
 
-/// The one value of a header, visible ASCII.
+/// The one value of a header. Each use is stricter than ASCII by itself.
 fn one<'a>(head: &'a dyn Head, name: &str) -> Result<&'a [u8], Rejection> {
     match head.header(name) {
-        Field::One(value) if !value.is_empty() && value.iter().all(u8::is_ascii_graphic) => Ok(value),
-        Field::One(_) => Err(Rejection::unauthentic("a header of the signature has illegal characters")),
+        Field::One(value) => Ok(value),
         Field::Missing => Err(Rejection::unauthentic("a header of the signature is missing")),
         Field::Many => Err(Rejection::unauthentic("a header of the signature is given twice")),
     }
