@@ -115,7 +115,7 @@ async fn redeem(incode: &Incode, callback: Callback) -> Result<Reply, Problem> {
 fn rejected(rejection: Rejection) -> Problem {
     let reason = rejection.kind().as_str();
     metrics::counter!("incode_deliveries_rejected_total", "reason" => reason).increment(1);
-    tracing::info!(reason, "delivery rejected");
+    tracing::info!(reason, detail = %rejection, "delivery rejected");
     rejection.problem()
 }
 
