@@ -15,6 +15,7 @@ use crate::store::{MemoryStore, Store};
 use crate::webhook::{Authenticity, Webhook};
 use crate::{Clock, Secret, SystemClock};
 
+use super::surroundings::Joined;
 use super::{Incode, Mount, SettingError, Shared};
 
 /// Builds an [`Incode`]. Setters take what they are given; [`Builder::build`] says what does not work together.
@@ -251,10 +252,9 @@ impl Builder {
                 client: client.clone(),
                 store: Arc::clone(&store),
                 clock: Arc::clone(&self.clock),
-                flow: flow.clone(),
+                surroundings: Arc::new(Joined { near: Arc::clone(&near), flow: flow.clone() }),
                 at_rest: AtRest::new(key),
             }),
-            near: Arc::clone(&near),
             settings: self.worker,
             stop: stopped,
         };

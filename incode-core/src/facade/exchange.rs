@@ -70,7 +70,8 @@ fn start(incode: &Incode, head: &dyn Head) -> Result<Reply, Problem> {
 fn callback(incode: &Incode, head: &dyn Head) -> Result<Step, Problem> {
     only_get(head)?;
     let flow = incode.0.flow.as_ref().ok_or_else(not_set_up)?;
-    let callback = Callback::open(flow, head, incode.subject(head).as_ref(), &*incode.0.clock)?;
+    let callback = Callback::open(flow, head, incode.subject(head).as_ref(), &*incode.0.clock);
+    let callback = callback.map_err(no_referrer)?;
     Ok(Step::Redeem(Box::new(callback)))
 }
 
@@ -108,8 +109,10 @@ where
 async fn redeem(incode: &Incode, callback: Callback) -> Result<Reply, Problem> {
     let shared = &*incode.0;
     let flow = shared.flow.as_ref().ok_or_else(not_set_up)?;
-    let parts = Parts { flow, client: &shared.client, store: &*shared.store, near: &shared.near, clock: &shared.clock };
-    callback.redeem(parts).await
+    let parts = Parts { flow, client: &shared.client, store: &*shared.store, clock: &shared.clock };
+    let (reply, change) = callback.redeem(parts).await.map_err(no_referrer)?;
+    shared.near.invalidate(&change);
+    Ok(reply)
 }
 
 fn rejected(rejection: Rejection) -> Problem {
@@ -125,6 +128,11 @@ fn only_get(head: &dyn Head) -> Result<(), Problem> {
         return Ok(());
     }
     Err(Problem::new(405, "method_not_allowed", "Method not allowed", "Use GET.").header("allow", "GET"))
+}
+
+/// The URL of a callback holds a token: a page that explains a failure must not hand it on.
+fn no_referrer(problem: Problem) -> Problem {
+    problem.header("referrer-policy", "no-referrer")
 }
 
 fn not_set_up() -> Problem {

@@ -5,6 +5,7 @@ mod builder;
 mod exchange;
 mod setting;
 mod settings;
+mod surroundings;
 
 use std::fmt;
 use std::sync::Arc;
@@ -117,9 +118,12 @@ impl Incode {
         request: &FaceAuthenticationRequest,
     ) -> Result<FaceOutcome, FaceError> {
         let shared = &*self.0;
-        let parts =
-            flow::FaceParts { client: &shared.client, store: &*shared.store, near: &shared.near, clock: &shared.clock };
-        flow::authenticate(parts, subject, request).await
+        let parts = flow::FaceParts { client: &shared.client, store: &*shared.store, clock: &shared.clock };
+        let (outcome, change) = flow::authenticate(parts, subject, request).await?;
+        if let Some(change) = change {
+            shared.near.invalidate(&change);
+        }
+        Ok(outcome)
     }
 
     /// The client of the vendor's API, for calls of your own.

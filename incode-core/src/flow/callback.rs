@@ -2,9 +2,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::client::{Client, ErrorKind};
-use crate::gate::NearCache;
 use crate::http::{Head, Problem, Reply};
-use crate::identity::{Link, LinkProof, Observation};
+use crate::identity::{Change, Link, LinkProof, Observation};
 use crate::store::{Linked, NewLink, Store};
 use crate::{Clock, Subject, Token};
 
@@ -23,7 +22,6 @@ pub(crate) struct Parts<'a> {
     pub(crate) flow: &'a Flow,
     pub(crate) client: &'a Client,
     pub(crate) store: &'a dyn Store,
-    pub(crate) near: &'a NearCache,
     pub(crate) clock: &'a Arc<dyn Clock>,
 }
 
@@ -61,8 +59,9 @@ impl Callback {
         Ok(Self { correlation, token })
     }
 
-    /// Redeems the token at the vendor, links, and sends the person back to where they came from.
-    pub(crate) async fn redeem(self, parts: Parts<'_>) -> Result<Reply, Problem> {
+    /// Redeems the token at the vendor, links, and sends the person back to where they came from. The caller makes the
+    /// change known.
+    pub(crate) async fn redeem(self, parts: Parts<'_>) -> Result<(Reply, Change), Problem> {
         let sent_at = parts.clock.now();
         let userinfo = parts.client.userinfo(&self.token).await.map_err(|error| {
             tracing::info!(error.kind = ?error.kind(), "callback token not redeemed");
@@ -78,9 +77,8 @@ impl Callback {
         let new = NewLink { link, seen, spend: Some(self.correlation.spend), shared: parts.flow.shared_identities };
         match parts.store.link(new).await {
             Ok(Linked::Done(change)) => {
-                parts.near.invalidate(&change);
                 metrics::counter!("incode_links_total", "proof" => LinkProof::Flow.as_str()).increment(1);
-                Ok(Reply::see_other(self.correlation.return_to))
+                Ok((Reply::see_other(self.correlation.return_to), change))
             }
             Ok(Linked::AlreadySpent) => {
                 let detail = "This verification link was used before. Start again if you are not verified yet.";

@@ -3,8 +3,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::client::{self, Client};
-use crate::gate::NearCache;
-use crate::identity::{Identity, Observation};
+use crate::identity::{Change, Identity, Observation};
 use crate::model::{FaceAuthenticationRequest, FailureReason};
 use crate::store::{Store, StoreError};
 use crate::{Clock, Subject};
@@ -45,33 +44,31 @@ pub enum FaceErrorKind {
 pub(crate) struct FaceParts<'a> {
     pub(crate) client: &'a Client,
     pub(crate) store: &'a dyn Store,
-    pub(crate) near: &'a NearCache,
     pub(crate) clock: &'a Arc<dyn Clock>,
 }
 
 /// Authenticates, then redeems the token of the answer: only userinfo says whose face passed, and whether that
-/// identity is still ACTIVE.
+/// identity is still ACTIVE. The caller makes the change known.
 pub(crate) async fn authenticate(
     parts: FaceParts<'_>,
     subject: &Subject,
     request: &FaceAuthenticationRequest,
-) -> Result<FaceOutcome, FaceError> {
+) -> Result<(FaceOutcome, Option<Change>), FaceError> {
     let linked = parts.store.linked(subject.clone()).await?.ok_or(FaceErrorKind::NotLinked)?;
     let answer = parts.client.authenticate(None, request).await?;
     if !answer.passed() {
-        return Ok(FaceOutcome::Failed(answer.failure_reason));
+        return Ok((FaceOutcome::Failed(answer.failure_reason), None));
     }
     let token = answer.token.ok_or(FaceErrorKind::Vendor)?;
     let sent_at = parts.clock.now();
     let mut seen = Observation::of(&parts.client.userinfo(&token).await?, sent_at);
     if seen.identity_id != linked.identity.identity_id {
-        return Ok(FaceOutcome::OtherIdentity);
+        return Ok((FaceOutcome::OtherIdentity, None));
     }
     seen.face_authenticated_at = Some(sent_at);
     let known = Identity::merge(Some(linked.identity), &seen);
     let change = parts.store.observe(seen).await?;
-    parts.near.invalidate(&change);
-    Ok(FaceOutcome::Passed(known))
+    Ok((FaceOutcome::Passed(known), Some(change)))
 }
 
 impl FaceError {

@@ -4,21 +4,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::client::{self, Client, ErrorKind};
-use crate::flow::Flow;
 use crate::identity::belonging::{self, BindingMismatch};
 use crate::identity::{Link, LinkProof, Observation};
 use crate::model::EventKind;
 use crate::store::{ClaimedEvent, NewLink, Reason, Settlement, Store, StoreError};
 use crate::{Clock, Token};
 
-use super::AtRest;
 use super::schedule::{gives_up_at, jitter, wait_after};
+use super::{AtRest, Surroundings};
 
 pub(crate) struct Applier {
     pub(crate) client: Client,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) flow: Option<Arc<Flow>>,
+    pub(crate) surroundings: Arc<dyn Surroundings>,
     pub(crate) at_rest: AtRest,
 }
 
@@ -85,26 +84,21 @@ impl Applier {
     /// The link that a repeated correlation id proves. Ids that are not ours, or too old, prove nothing and harm
     /// nothing; one whose subject is somebody else already means that the event was put together.
     async fn link(&self, event: &ClaimedEvent, seen: &Observation) -> Result<Option<Box<NewLink>>, Obstacle> {
-        let (Some(flow), Some(id)) = (&self.flow, &event.correlation_id) else { return Ok(None) };
-        let Ok(correlation) = flow.correlations.open(id.as_bytes()) else { return Ok(None) };
-        if correlation.is_expired(event.received_at) {
-            return Ok(None);
-        }
-        let linked = self.store.linked(correlation.subject.clone()).await?;
+        let id = event.correlation_id.as_deref();
+        let proven = id.and_then(|id| self.surroundings.subject_of(id, event.received_at));
+        let Some(proven) = proven else { return Ok(None) };
+        let linked = self.store.linked(proven.subject.clone()).await?;
         if linked.is_some_and(|linked| linked.identity.identity_id != seen.identity_id) {
             return Err(Obstacle::Mismatch);
         }
         let link = Link {
-            subject: correlation.subject,
+            subject: proven.subject,
             identity_id: seen.identity_id.clone(),
             proof: LinkProof::Webhook,
             linked_at: seen.sent_at,
         };
-        let mut spend = correlation.spend;
-        // The callback and the webhook of one flow each spend the id once; neither uses up the other's turn.
-        spend.nonce.reverse();
-        let shared = flow.shared_identities;
-        Ok(Some(Box::new(NewLink { link, seen: seen.clone(), spend: Some(spend), shared })))
+        let new = NewLink { link, seen: seen.clone(), spend: Some(proven.spend), shared: proven.shared };
+        Ok(Some(Box::new(new)))
     }
 
     fn give_way(&self, event: &ClaimedEvent, token: Option<&Token>, obstacle: Obstacle) -> Verdict {

@@ -4,6 +4,7 @@
 mod apply;
 mod at_rest;
 mod schedule;
+mod surroundings;
 mod worker;
 
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use crate::{Clock, Secret, TokenHash};
 
 pub(crate) use apply::Applier;
 pub(crate) use at_rest::AtRest;
+pub(crate) use surroundings::{ProvenSubject, Surroundings};
 pub(crate) use worker::{Worker, WorkerSettings};
 
 /// The durable table of accepted events, with the bell that wakes its worker.

@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,9 +6,9 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinSet};
 
-use crate::Timestamp;
-use crate::gate::NearCache;
+use crate::model::EventKind;
 use crate::store::{Claim, ClaimedEvent, EventState, Prune, Settled, Settlement, StoreError};
+use crate::{ObjectId, Timestamp};
 
 use super::apply::Verdict;
 use super::schedule::{jitter, wait_after};
@@ -18,7 +18,6 @@ use super::{Applier, Inbox};
 pub(crate) struct Worker {
     pub(crate) inbox: Arc<Inbox>,
     pub(crate) applier: Arc<Applier>,
-    pub(crate) near: Arc<NearCache>,
     pub(crate) settings: WorkerSettings,
     /// Turns true once, when the worker shall finish what it has and stop.
     pub(crate) stop: watch::Receiver<bool>,
@@ -95,7 +94,14 @@ impl Worker {
                 return self.settings.sweep;
             }
         };
+        let mut busy: HashSet<_> = claims.values().map(object).collect();
         for event in claimed {
+            // One event of an object at a time: a flood of forged ones costs one request, not the whole worker.
+            if !busy.insert(object(&event)) {
+                let due_at = now.after(NEXT_OF_OBJECT.mul_f64(0.5 + jitter()));
+                self.settle(&event, Settlement::Release { due_at, reason: None }).await;
+                continue;
+            }
             let applier = Arc::clone(&self.applier);
             let work = event.clone();
             let handle = running.spawn(async move { applier.judge(&work).await });
@@ -138,7 +144,7 @@ impl Worker {
         match settled {
             Ok(Settled::Written(change)) => {
                 if let Some(change) = &change {
-                    self.near.invalidate(change);
+                    self.applier.surroundings.changed(change);
                 }
                 metrics::counter!("incode_events_settled_total", "outcome" => outcome, "reason" => reason).increment(1);
                 metrics::histogram!("incode_event_attempts").record(f64::from(event.attempts));
@@ -244,6 +250,10 @@ impl Pause {
     }
 }
 
+fn object(event: &ClaimedEvent) -> (EventKind, ObjectId) {
+    (event.kind.clone(), event.object_id.clone())
+}
+
 fn describe(settlement: &Settlement) -> (&'static str, &'static str) {
     match settlement {
         Settlement::Done { .. } => ("done", ""),
@@ -270,6 +280,8 @@ fn count(running: &Running) -> u32 {
     u32::try_from(running.len()).unwrap_or(u32::MAX)
 }
 
+/// How long, about, an event waits for another of the same object.
+const NEXT_OF_OBJECT: Duration = Duration::from_millis(200);
 const MIN_WAIT: Duration = Duration::from_millis(5);
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5 * 60);
