@@ -1,0 +1,251 @@
+//! The law of the arrows: who may depend on whom, what an adapter may not do, and how large a file may grow.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// `cargo metadata` of the workspace: every package, and what each depends on when it is not testing.
+struct Packages {
+    by_id: HashMap<String, Value>,
+    normal: HashMap<String, Vec<String>>,
+}
+
+impl Packages {
+    fn read() -> Self {
+        let rustc = run(Command::new("rustc").arg("-vV"));
+        let host = rustc.lines().find_map(|line| line.strip_prefix("host: ")).unwrap();
+        let metadata = run(Command::new(env!("CARGO"))
+            .args(["metadata", "--format-version", "1", "--locked", "--all-features", "--filter-platform", host])
+            .current_dir(root()));
+        let metadata: Value = serde_json::from_str(&metadata).unwrap();
+        let list = |value: &Value| value.as_array().unwrap().clone();
+        let by_id = list(&metadata["packages"]).into_iter().map(|package| (text(&package["id"]), package)).collect();
+        let normal = list(&metadata["resolve"]["nodes"])
+            .into_iter()
+            .map(|node| {
+                let is_normal = |dep: &Value| list(&dep["dep_kinds"]).iter().any(|kind| kind["kind"].is_null());
+                let deps =
+                    list(&node["deps"]).iter().filter(|dep| is_normal(dep)).map(|dep| text(&dep["pkg"])).collect();
+                (text(&node["id"]), deps)
+            })
+            .collect();
+        Self { by_id, normal }
+    }
+
+    fn id(&self, name: &str) -> &String {
+        self.by_id.iter().find(|(_, package)| package["name"] == name).unwrap().0
+    }
+
+    fn direct(&self, name: &str) -> BTreeSet<String> {
+        self.normal[self.id(name)].iter().map(|id| text(&self.by_id[id]["name"])).collect()
+    }
+
+    fn all(&self, name: &str) -> BTreeSet<String> {
+        let mut seen = BTreeSet::new();
+        let mut next = vec![self.id(name).clone()];
+        while let Some(id) = next.pop() {
+            if seen.insert(id.clone()) {
+                next.extend(self.normal[&id].iter().cloned());
+            }
+        }
+        seen.iter().map(|id| text(&self.by_id[id]["name"])).collect()
+    }
+}
+
+fn run(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap().to_owned()
+}
+
+fn sources(folder: &str) -> BTreeMap<String, String> {
+    fn walk(folder: &Path, base: &Path, into: &mut BTreeMap<String, String>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(&path, base, into);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let name = path.strip_prefix(base).unwrap().to_string_lossy().into_owned();
+                into.insert(name, fs::read_to_string(&path).unwrap());
+            }
+        }
+    }
+    let base = root().join(folder);
+    let mut found = BTreeMap::new();
+    walk(&base, &base, &mut found);
+    assert!(!found.is_empty(), "no sources in {folder}");
+    found
+}
+
+/// The code of a file: without comments, which may speak of anything.
+fn code(source: &str) -> String {
+    source.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn core_knows_no_framework() {
+    let packages = Packages::read();
+    let all = packages.all("incode-core");
+    for framework in ["axum", "axum-core", "actix-web", "actix-http", "warp", "rocket", "poem", "salvo", "tonic"] {
+        assert!(!all.contains(framework), "incode-core must not depend on {framework}");
+    }
+    let direct = packages.direct("incode-core");
+    for seam in ["http", "http-body", "hyper", "tower", "tower-service", "tower-layer"] {
+        assert!(!direct.contains(seam), "incode-core's seam must not name {seam}");
+    }
+}
+
+#[test]
+fn an_adapter_knows_core_and_its_own_framework() {
+    let packages = Packages::read();
+    let own = |name: &str| {
+        let mut direct = packages.direct(name);
+        for neutral in ["bytes", "futures-core", "pin-project-lite", "incode-core"] {
+            direct.remove(neutral);
+        }
+        direct.into_iter().collect::<Vec<_>>()
+    };
+    assert_eq!(
+        own("incode-tower"),
+        ["axum-core", "http", "http-body", "http-body-util", "tower-layer", "tower-service"]
+    );
+    assert_eq!(own("incode-actix"), ["actix-web"]);
+    for (adapter, other) in
+        [("incode-tower", "actix-web"), ("incode-actix", "axum-core"), ("incode-sandbox", "incode-core")]
+    {
+        assert!(!packages.all(adapter).contains(other), "{adapter} must not depend on {other}");
+    }
+}
+
+#[test]
+fn the_modules_of_core_follow_the_arrows() {
+    // Each module with what it may name; base modules (ids, secret, time, seal) are open to all.
+    let arrows: &[(&str, &[&str])] = &[
+        ("http", &[]),
+        ("model", &[]),
+        ("client", &["model"]),
+        ("webhook", &["model", "http"]),
+        ("identity", &["model"]),
+        ("store", &["model", "identity"]),
+        ("inbox", &["model", "client", "webhook", "identity", "store"]),
+        ("gate", &["model", "http", "identity", "store"]),
+        ("flow", &["model", "client", "http", "identity", "store"]),
+    ];
+    let modules: Vec<_> = arrows.iter().map(|(module, _)| *module).chain(["facade"]).collect();
+    for (module, allowed) in arrows {
+        for (file, source) in sources(&format!("incode-core/src/{module}")) {
+            if file.starts_with("tests") || file.contains("/tests") || file.starts_with("fake_") {
+                continue;
+            }
+            let code = code(&source);
+            for other in modules.iter().filter(|other| *other != module && !allowed.contains(other)) {
+                let named = [format!("crate::{other}::"), format!("crate::{other};"), format!("crate::{{{other}")];
+                let names = named.iter().any(|name| code.contains(name.as_str()))
+                    || code.lines().any(|line| {
+                        line.starts_with("use crate::{")
+                            && line.split(&['{', ',', ' ', '}'][..]).any(|word| word == *other)
+                    });
+                assert!(!names, "{module}/{file} must not use {other}");
+            }
+        }
+    }
+}
+
+#[test]
+fn adapters_decide_nothing() {
+    // What deciding would need. Status codes come from core's replies; the one fallback is for a code out of range.
+    let forbidden = [
+        "serde",
+        "sha2",
+        "Hmac",
+        "SystemTime",
+        "Instant",
+        "Duration",
+        "tracing::",
+        "metrics::",
+        "eprintln",
+        "env::",
+        "StatusCode::OK",
+        "StatusCode::UNAUTHORIZED",
+        "StatusCode::FORBIDDEN",
+        "StatusCode::NOT_FOUND",
+        "Standing::",
+        "unwrap()",
+        "expect(",
+        "panic!",
+    ];
+    for adapter in ["incode-tower/src", "incode-actix/src"] {
+        for (file, source) in sources(adapter) {
+            let code = code(&source);
+            for word in forbidden {
+                assert!(!code.contains(word), "{adapter}/{file} must not use `{word}`");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_adapters_mirror_each_other_file_by_file() {
+    let files = |adapter: &str| {
+        let names = sources(adapter).into_keys().map(|file| file.replace("transform.rs", "layer.rs"));
+        names.collect::<BTreeSet<_>>()
+    };
+    assert_eq!(files("incode-tower/src"), files("incode-actix/src"));
+}
+
+#[test]
+fn every_dependency_builds_with_the_rust_version_we_promise() {
+    let packages = Packages::read();
+    let version = |text: &str| {
+        let mut parts = text.split('.').map(|part| part.parse::<u32>().unwrap());
+        (parts.next(), parts.next(), parts.next().unwrap_or(0))
+    };
+    let promised = text(&packages.by_id[packages.id("incode-core")]["rust_version"]);
+    for crates in ["incode-core", "incode-tower", "incode-actix", "incode-sandbox"] {
+        for name in packages.all(crates) {
+            let package = packages.by_id.values().find(|package| package["name"] == name.as_str()).unwrap();
+            if let Some(needs) = package["rust_version"].as_str() {
+                assert!(version(needs) <= version(&promised), "{name} needs rust {needs}, we promise {promised}");
+            }
+        }
+    }
+}
+
+#[test]
+fn files_stay_small() {
+    let mut lengths = Vec::new();
+    for folder in ["incode-core", "incode-tower", "incode-actix", "incode-sandbox", "examples", "tests"] {
+        for (file, source) in sources(folder) {
+            let length = source.lines().count();
+            assert!(length <= 500, "{folder}/{file} has {length} lines");
+            lengths.push(length);
+        }
+    }
+    lengths.sort_unstable();
+    let median = lengths[lengths.len() / 2];
+    assert!(median < 130, "the median file has {median} lines");
+}
+
+#[test]
+fn unsafe_is_forbidden_everywhere() {
+    for (_, package) in Packages::read().by_id.iter().filter(|(_, package)| package["source"].is_null()) {
+        let manifest = fs::read_to_string(text(&package["manifest_path"])).unwrap();
+        assert!(
+            manifest.contains("[lints]\nworkspace = true"),
+            "{} does not take the workspace's lints",
+            package["name"]
+        );
+    }
+    assert!(fs::read_to_string(root().join("Cargo.toml")).unwrap().contains("unsafe_code = \"forbid\""));
+}
