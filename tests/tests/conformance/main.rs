@@ -29,6 +29,7 @@ macro_rules! on_every_adapter {
     };
 }
 
+mod admin;
 mod bad_deliveries;
 mod belonging;
 mod callback;
@@ -38,4 +39,5 @@ mod flow;
 mod job;
 mod privacy;
 mod readiness;
+mod store;
 mod vendor;

@@ -109,3 +109,25 @@ async fn any_body_goes_in_and_any_comes_out() {
     let response = service.oneshot(request).await.unwrap();
     assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "ab");
 }
+
+#[tokio::test]
+async fn what_others_left_in_the_request_stays() {
+    #[derive(Clone, PartialEq, Debug)]
+    struct Upgrade(u8);
+    let inner = tower::service_fn(|request: Request<Empty<Bytes>>| async move {
+        assert_eq!(request.extensions().get(), Some(&Upgrade(7)));
+        assert_eq!((request.method().as_str(), request.uri().path()), ("GET", "/somewhere"));
+        let mut response = Response::new(Full::<Bytes>::default());
+        response.extensions_mut().insert(Upgrade(8));
+        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        Ok::<_, Infallible>(response)
+    });
+    let mut service = IncodeLayer::new(incode().await).layer(inner);
+    for user in [None, Some("ana"), Some("ana")] {
+        let mut request = request(user);
+        request.extensions_mut().insert(Upgrade(7));
+        let response = service.ready().await.unwrap().call(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::SWITCHING_PROTOCOLS);
+        assert_eq!(response.extensions().get(), Some(&Upgrade(8)));
+    }
+}
