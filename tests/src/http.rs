@@ -131,9 +131,22 @@ impl Wire {
         self.stream.write_all(bytes).await.is_ok()
     }
 
-    /// Reads one answer.
+    /// Reads one answer, past interim ones.
     pub async fn response(&mut self, head_only: bool) -> Response {
-        tokio::time::timeout(DEADLINE, self.read_response(head_only)).await.expect("no answer in time")
+        let last = async {
+            loop {
+                let response = self.read_response(head_only).await;
+                if response.status >= 200 {
+                    return response;
+                }
+            }
+        };
+        tokio::time::timeout(DEADLINE, last).await.expect("no answer in time")
+    }
+
+    /// Whether the other side hangs up without another byte.
+    pub async fn hangs_up(&mut self) -> bool {
+        self.read.is_empty() && !tokio::time::timeout(DEADLINE, self.more()).await.expect("still open")
     }
 
     async fn read_response(&mut self, head_only: bool) -> Response {
@@ -152,7 +165,7 @@ impl Wire {
             .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
             .collect();
         let value = |name: &str| headers.iter().find(|(own, _)| own == name).map(|(_, value)| value.clone());
-        let body = if head_only || status == 204 || status == 304 {
+        let body = if head_only || status < 200 || status == 204 || status == 304 {
             Vec::new()
         } else if let Some(length) = value("content-length") {
             let length: usize = length.parse().unwrap();

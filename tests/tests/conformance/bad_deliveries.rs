@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use incode_core::model::EventKind;
 use incode_tests::{
-    ACKNOWLEDGED, Adapter, Auth, Call, HEADER, Plan, SECRET, SIGNATURE, Wire, World, event, post, problem,
+    ACKNOWLEDGED, Adapter, Auth, Call, HEADER, Plan, SECRET, SIGNATURE, Wire, World, event, get, post, problem,
 };
 use serde_json::json;
 
@@ -23,6 +23,8 @@ on_every_adapter! {
     unknown_kinds_are_acknowledged_and_ignored,
     the_content_type_does_not_matter,
     a_refused_sender_leaves_the_server_in_good_health,
+    a_sender_that_asks_before_it_sends,
+    an_unread_body_is_never_the_next_request,
 }
 
 const UNAUTHENTIC: (u16, &str, &str, &str) =
@@ -373,4 +375,50 @@ async fn a_refused_sender_leaves_the_server_in_good_health(adapter: Adapter) {
     assert!(all.iter().all(|status| (400..500).contains(status)), "{all:?}");
     assert_eq!(world.send(world.delivery(body())).await.essence(), ACKNOWLEDGED);
     assert_eq!(world.standing("ana").await, "not_linked");
+}
+
+async fn a_sender_that_asks_before_it_sends(adapter: Adapter) {
+    let world = World::start(adapter).await;
+    let body = body();
+    let head = |secret: &str| {
+        let length = body.len();
+        format!(
+            "POST /incode/webhook HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: {length}\r\n{secret}\r\n"
+        )
+    };
+    let mut wire = Wire::open(world.address).await;
+    wire.write(head("").as_bytes()).await;
+    assert_eq!(wire.response(false).await.essence(), expected(UNAUTHENTIC));
+    let mut wire = Wire::open(world.address).await;
+    wire.write(head(&format!("{HEADER}: {SECRET}\r\n")).as_bytes()).await;
+    wire.write(body.as_bytes()).await;
+    assert_eq!(wire.response(false).await.essence(), ACKNOWLEDGED);
+}
+
+/// A body that was refused unread, or that a gate never looked at, must not be taken for a request of its own.
+async fn an_unread_body_is_never_the_next_request(adapter: Adapter) {
+    let world = World::start(adapter).await;
+    world.link("ana", &world.person("Ana Flores").identity_id).await;
+    let hidden = get("/vault").user("ana").bytes();
+    let next = get("/open").user("ben").bytes();
+    let calls = [
+        post("/transfer").user("ana").body(&hidden),
+        post("/transfer").body(&hidden),
+        post("/transfer").chunked(&hidden, 10),
+        post("/incode/webhook").body(&hidden),
+        post("/incode/webhook").chunked(&hidden, 10),
+        Call::new("PUT", "/incode/webhook").body(&hidden),
+        post("/incode/start").user("ana").body(&hidden),
+    ];
+    for call in calls {
+        let mut wire = Wire::open(world.address).await;
+        wire.write(&[call.bytes(), next.clone()].concat()).await;
+        let first = wire.response(false).await;
+        assert!((400..500).contains(&first.status), "{call:?} {first:?}");
+        // Servers may hang up after a refusal; what they may not do is to answer what was hidden.
+        if first.header("connection") != Some("close") && !wire.hangs_up().await {
+            let second = wire.response(false).await;
+            assert_eq!(second.json()["standing"], "not_linked", "{call:?} {second:?}");
+        }
+    }
 }

@@ -16,6 +16,7 @@ on_every_adapter! {
     a_webhook_that_repeats_the_correlation_id_links_without_a_callback,
     callback_and_webhook_of_one_flow_agree_in_either_order,
     a_foreign_or_old_correlation_id_in_a_webhook_links_nobody,
+    a_webhook_never_takes_an_identity_from_its_subject,
     mounted_elsewhere,
 }
 
@@ -186,6 +187,20 @@ async fn a_foreign_or_old_correlation_id_in_a_webhook_links_nobody(adapter: Adap
     }
     assert_eq!(world.standing("old").await, "not_linked");
     assert!(world.identity(&person.identity_id).await.unwrap().verified_at.is_some());
+}
+
+async fn a_webhook_never_takes_an_identity_from_its_subject(adapter: Adapter) {
+    let world = World::start(adapter).await;
+    let ana = world.person("Ana Flores");
+    world.link("ana", &ana.identity_id).await;
+    let verified = world.sandbox.verify(&ana.identity_id).unwrap();
+    let mut event = incode_tests::event("verification.completed", &verified.verification_id, &verified.token);
+    event["correlation_id"] = world.start_flow("eve").await.into();
+    world.deliver(&event).await;
+    // The verification is Ana's and counts for her; Eve gains nothing by it.
+    world.settles(1, 0, 0).await;
+    eventually("verified", async || world.status("ana", "/verified").await == 200).await;
+    assert_eq!(world.standing("eve").await, "not_linked");
 }
 
 async fn mounted_elsewhere(adapter: Adapter) {

@@ -15,6 +15,9 @@ on_every_adapter! {
     the_spec_sample_of_a_face_authentication_steps_up,
     subjects_come_from_extension_cookie_or_rule,
     a_failed_verification_is_no_verification,
+    both_spec_samples_share_an_id_and_are_two_events,
+    ids_of_any_form_reach_the_vendor_as_they_are,
+    many_events_at_once_are_all_applied,
 }
 
 const IDENTITY: &str = "64bb17ff915ccccb85bb45b0";
@@ -186,4 +189,63 @@ async fn a_failed_verification_is_no_verification(adapter: Adapter) {
     world.link("ana", &known.identity_id).await;
     assert_eq!(world.status("ana", "/vault").await, 200);
     assert_eq!(world.get("ana", "/verified").await.code(), "verification_required");
+}
+
+async fn both_spec_samples_share_an_id_and_are_two_events(adapter: Adapter) {
+    let world = World::start(adapter).await;
+    let verification = seed(&world);
+    let authentication = fixture("event-authentication.json");
+    let id = authentication["id"].as_str().unwrap();
+    assert_eq!(verification["id"], id);
+    world.sandbox.seed_authentication(id, Some(IDENTITY), fixture("authentication.json"));
+    let token = authentication["token"].as_str().unwrap();
+    world.sandbox.seed_token(token, Some(IDENTITY), Duration::from_secs(900));
+    world.deliver(&verification).await;
+    world.deliver(&authentication).await;
+    world.settles(2, 0, 0).await;
+    let identity = world.identity(IDENTITY).await.unwrap();
+    assert!(identity.verified_at.is_some() && identity.face_authenticated_at.is_some());
+}
+
+async fn ids_of_any_form_reach_the_vendor_as_they_are(adapter: Adapter) {
+    let world = World::start(adapter).await;
+    let ana = world.person("Ana Flores");
+    let ids = [
+        "196c69e0-5566-4f51-9432-dde8e225aAbc3",
+        "a/b",
+        "../userinfo",
+        "a?b=c#d",
+        "%2e%2e",
+        "a%2Fb",
+        "a;b&c=d",
+        "\"quoted\"",
+        "a\\b",
+        "...",
+        &"x".repeat(128),
+    ];
+    for id in ids {
+        let body = json!({"id": id, "createdAt": 1_688_059_847, "status": "VERIFIED", "data": {"email": ana.email}});
+        world.sandbox.seed_verification(id, Some(&ana.identity_id), body);
+        world.deliver(&event("verification.completed", id, &world.sandbox.issue_token(&ana.identity_id))).await;
+        eventually("settled", async || world.counts().await.pending == 0).await;
+        let newest = &world.events().await[0];
+        assert_eq!((newest.state.as_str(), newest.reason), ("done", None), "{id}");
+    }
+    assert_eq!(world.events().await.len(), ids.len());
+}
+
+async fn many_events_at_once_are_all_applied(adapter: Adapter) {
+    let world = World::start(adapter).await;
+    let world = &world;
+    let all = (0..120).map(|index| async move {
+        let person = world.person(&format!("Person {index}"));
+        let verified = world.sandbox.verify(&person.identity_id).unwrap();
+        world.deliver(&event("verification.completed", &verified.verification_id, &verified.token)).await;
+        person.identity_id
+    });
+    let people = futures_util::future::join_all(all).await;
+    world.settles(120, 0, 0).await;
+    for id in people {
+        assert!(world.identity(&id).await.unwrap().verified_at.is_some());
+    }
 }
