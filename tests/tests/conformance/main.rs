@@ -32,6 +32,7 @@ macro_rules! on_every_adapter {
 mod admin;
 mod bad_deliveries;
 mod belonging;
+mod bodies;
 mod callback;
 mod denials;
 mod faces;
