@@ -156,6 +156,7 @@ pub(crate) fn wrong_settings(program: &str) {
         assert_eq!(output.status.code(), Some(2), "{name}: {told}");
         let line = told.lines().find(|line| line.contains(name)).unwrap_or_default();
         assert!(!line.is_empty() && !told.contains("wrong-value"), "{name}: {told}");
+        assert_eq!(told.lines().count(), 1, "{told}");
         assert!(output.stdout.is_empty());
     }
 }
