@@ -13,6 +13,7 @@ on_every_adapter! {
     nobody_is_told_to_log_in,
     who_is_not_linked_is_sent_to_verify,
     the_way_back_is_encoded,
+    a_way_back_that_start_would_refuse_is_left_out,
     revoked_and_other_statuses_are_told_apart,
     a_verification_grows_old,
     an_attestation_that_is_not_ok_is_not_enough,
@@ -75,6 +76,17 @@ async fn the_way_back_is_encoded(adapter: Adapter) {
     assert_eq!(start.status, 303, "{start:?}");
     let head = world.send(Call::new("HEAD", "/vault").user("ana")).await;
     assert_eq!((head.status, head.body.len()), (403, 0));
+}
+
+async fn a_way_back_that_start_would_refuse_is_left_out(adapter: Adapter) {
+    let world = World::start(adapter).await;
+    let long = format!("/vault?q={}", "a".repeat(600));
+    for target in [long.as_str(), "/vault?next=%5Chome", "/vault?text=a%0Ab", "/vault?x=%00"] {
+        let denied = world.get("ana", target).await;
+        assert_eq!(denied.code(), "verification_required", "{target}");
+        let verify = denied.json()["verify_url"].as_str().unwrap().to_owned();
+        assert_eq!(world.get("ana", &verify).await.status, 303, "{target}: {verify}");
+    }
 }
 
 async fn revoked_and_other_statuses_are_told_apart(adapter: Adapter) {
