@@ -1,6 +1,9 @@
 //! Pieces that do not belong together, and the same piece many times over.
 
+use std::time::Duration;
+
 use futures_util::future::join_all;
+use incode_sandbox::{Fault, Route};
 use incode_tests::{ACKNOWLEDGED, Adapter, Auth, Plan, World, event, eventually};
 use serde_json::json;
 
@@ -14,6 +17,7 @@ on_every_adapter! {
     a_hundred_at_once_are_one_event,
     an_event_put_together_for_another_subject_is_quarantined,
     a_forged_event_changes_no_standing,
+    a_flood_for_one_object_asks_one_at_a_time,
 }
 
 async fn the_id_of_one_with_the_token_of_another(adapter: Adapter) {
@@ -167,4 +171,26 @@ async fn a_forged_event_changes_no_standing(adapter: Adapter) {
     world.settles(0, 20, 0).await;
     eventually("nothing changed", async || world.status("ana", "/vault").await == 200).await;
     assert_eq!(world.get("ana", "/verified").await.code(), "verification_required");
+}
+
+async fn a_flood_for_one_object_asks_one_at_a_time(adapter: Adapter) {
+    let world = Plan::new(adapter).auth(Auth::FetchBack).start().await;
+    let ana = world.person("Ana Flores");
+    let verified = world.sandbox.verify(&ana.identity_id).unwrap();
+    let id = &verified.verification_id;
+    // userinfo is the later one of the two, so that every call for the object itself is seen to its end.
+    world.fault(Fault::late(Duration::from_millis(30)).on(Route::Verification).times(100));
+    world.fault(Fault::late(Duration::from_millis(300)).on(Route::Userinfo).times(100));
+    let junk: Vec<_> = (0..20).map(|index| event("verification.completed", id, &format!("junk-{index}"))).collect();
+    join_all(junk.iter().map(|event| world.deliver(event))).await;
+    world.deliver(&event("verification.completed", id, &verified.token)).await;
+    eventually("applied", async || world.identity(&ana.identity_id).await.is_some()).await;
+    eventually("the rest is settled", async || world.counts().await.pending == 0).await;
+    let calls = world.sandbox.calls();
+    let mut asked: Vec<_> = calls.iter().filter(|call| call.path.contains("/verification/")).collect();
+    asked.sort_by_key(|call| call.number);
+    assert!(asked.len() > 1);
+    for pair in asked.windows(2) {
+        assert!(pair[0].ended_at.is_some_and(|ended| ended <= pair[1].at), "{:?} while {:?}", pair[1], pair[0]);
+    }
 }
