@@ -281,13 +281,14 @@ async fn the_application_renders_in_its_own_way(adapter: Adapter) {
     let plan = Plan::new(adapter).incode(|builder| {
         builder.render(|problem, audience| {
             audience.html.then(|| {
-                Reply::new(problem.status).body("text/html", format!("<p>{}</p>", problem.code)).header("x-own", "yes")
+                let page = format!("<p>{}</p>", problem.code);
+                Reply::new(problem.status).body("text/html", page).header("x-own", "a").header("x-own", "b")
             })
         })
     });
     let world = plan.start().await;
     let page = |status: u16, code: &str| {
-        format!("{status}\ncontent-type: text/html\nx-outer: seen\nx-own: yes\n\n<p>{code}</p>")
+        format!("{status}\ncontent-type: text/html\nx-outer: seen\nx-own: a\nx-own: b\n\n<p>{code}</p>")
     };
     let browser = |call: Call| call.header("accept", "text/html,application/xhtml+xml,*/*;q=0.8");
     for path in ["/vault", "/active-extractor"] {
