@@ -1,5 +1,7 @@
 //! Every order of grant, revoke, re-verify and face events ends where a small model says, on every store.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test: a panic is how it fails")]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
