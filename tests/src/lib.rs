@@ -13,6 +13,7 @@ mod adapters;
 pub mod canary;
 mod failing;
 mod http;
+pub mod process;
 mod world;
 
 pub use adapters::{Adapter, Served};
