@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use data_encoding::BASE64;
 use incode_tests::Wire;
+use incode_tests::process::within;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -96,12 +97,12 @@ impl Browser {
         self.command("GET", &format!("element/{element}/text"), None).await.as_str().unwrap().to_owned()
     }
 
-    /// Clicks the first button of that name.
+    /// Clicks the first button of that name; it leads to another page.
     pub(crate) async fn press(&self, name: &str) {
         self.click(&format!("//button[normalize-space()='{name}']")).await;
     }
 
-    /// Clicks the first link of that name.
+    /// Clicks the first link of that name; it leads to another page.
     pub(crate) async fn follow(&self, name: &str) {
         self.click(&format!("//a[normalize-space()='{name}']")).await;
     }
@@ -127,9 +128,14 @@ impl Browser {
         assert_eq!(self.heading().await, format!("{:?}", self.javascript));
     }
 
+    /// Clicks, and waits until the page that was clicked on has given way to the next.
     async fn click(&self, xpath: &str) {
+        let page = self.find("css selector", "html").await;
         let element = self.find("xpath", xpath).await;
         self.command("POST", &format!("element/{element}/click"), Some(json!({}))).await;
+        let gone = format!("/session/{}/element/{page}/name", self.session);
+        within(Duration::from_secs(10), "the next page", async || self.exchange("GET", &gone, None).await.0 != 200)
+            .await;
     }
 
     async fn find(&self, using: &str, value: &str) -> String {
