@@ -171,7 +171,7 @@ async fn a_backlog_of_100_000_opens_and_drains() {
     {
         event.unwrap();
     }
-    assert_eq!(store.replay(crate::store::Replay::Dead(None), ms(40)).await.unwrap(), 12_000);
+    assert_eq!(store.replay(Replay::Dead(None), ms(40)).await.unwrap(), 12_000);
     let dead = EventFilter { state: Some(EventState::Dead), before: None, limit: 1 };
     assert!(store.events(dead).await.unwrap().is_empty());
 }
