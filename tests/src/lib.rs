@@ -20,3 +20,8 @@ pub use adapters::{Adapter, Served};
 pub use failing::{FailingStore, Switch};
 pub use http::{Call, Response, Wire, get, post, problem};
 pub use world::{ACKNOWLEDGED, Auth, FLOW_SECRET, HEADER, Plan, SECRET, SIGNATURE, World, event, eventually, fixture};
+
+/// The README's code, compiled.
+#[doc = include_str!("../../README.md")]
+#[cfg(doctest)]
+pub struct Readme;
