@@ -1,6 +1,7 @@
 //! From the environment to a [`Site`] and the socket it listens on.
 
 use std::collections::HashMap;
+use std::error::Error;
 use std::ffi::OsString;
 use std::fmt;
 use std::net::TcpListener;
@@ -40,8 +41,15 @@ impl WrongSetting {
 }
 
 impl From<incode_core::SettingError> for WrongSetting {
+    /// With its causes, which are as silent about values as itself.
     fn from(error: incode_core::SettingError) -> Self {
-        Self(error.to_string())
+        let mut line = error.to_string();
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            line.push_str(&format!(": {error}"));
+            cause = error.source();
+        }
+        Self(line)
     }
 }
 

@@ -32,16 +32,28 @@ impl Example {
     }
 
     fn command(self, settings: &Settings) -> Command {
-        let mut command = Command::new(program(self.name()));
-        command
-            .env_clear()
-            .envs(settings.iter())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true);
-        command
+        prepared(Command::new(program(self.name())), settings)
     }
+
+    /// The same, with no file allowed to grow beyond so many bytes; writes fail, no signal is sent.
+    fn limited(self, settings: &Settings, bytes: u64) -> Command {
+        let mut shell = Command::new("/bin/sh");
+        let script = "trap '' XFSZ; ulimit -S -f \"$1\" && exec \"$0\"";
+        // In blocks of 512 bytes.
+        shell.args(["-c", script]).arg(program(self.name())).arg((bytes / 512).to_string());
+        prepared(shell, settings)
+    }
+}
+
+fn prepared(mut command: Command, settings: &Settings) -> Command {
+    command
+        .env_clear()
+        .envs(settings.iter())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    command
 }
 
 /// A running app; killed when dropped.
@@ -70,11 +82,27 @@ pub struct Ended {
 impl App {
     /// Starts an app and waits for its line.
     pub async fn start(example: Example, settings: &Settings) -> Self {
-        let mut child = example.command(settings).spawn().unwrap();
+        Self::spawn(example.name(), example.command(settings)).await
+    }
+
+    /// Starts an app none of whose files may grow beyond so many bytes.
+    pub async fn start_limited(example: Example, settings: &Settings, bytes: u64) -> Self {
+        Self::spawn(example.name(), example.limited(settings, bytes)).await
+    }
+
+    /// Lets its files grow again.
+    pub async fn unlimit(&self) {
+        let id = self.child.id().expect("running").to_string();
+        let status = Command::new("prlimit").args(["--fsize=unlimited", "--pid", &id]).status().await;
+        assert!(status.expect("prlimit, of util-linux").success());
+    }
+
+    async fn spawn(name: &str, mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap()).lines();
         let stderr = tokio::spawn(collect(BufReader::new(child.stderr.take().unwrap()).lines()));
         let line = timeout(PATIENCE, stdout.next_line()).await.expect("no line in time").unwrap();
-        let Some(line) = line else { panic!("{} ended: {:?}", example.name(), stderr.await) };
+        let Some(line) = line else { panic!("{name} ended: {:?}", stderr.await) };
         let url = line.split(' ').find_map(|word| word.strip_prefix("http://")).expect("a link");
         let address = url.trim_end_matches('/').parse().unwrap();
         Self { line, address, child, stdout, stderr }

@@ -31,6 +31,7 @@ macro_rules! on_both_examples {
     };
 }
 
+mod disk;
 mod ends;
 mod first_run;
 mod kills;

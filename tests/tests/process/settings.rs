@@ -49,7 +49,9 @@ async fn one_store_file_has_one_process(example: Example) {
     let settings = Settings::of(&sandbox, directory.path());
     let first = App::start(example, &settings).await;
     for other in [Example::Axum, Example::Actix] {
-        is_one_line(&refused(other, &settings).await, other, "INCODE_STORE");
+        let ended = refused(other, &settings).await;
+        is_one_line(&ended, other, "INCODE_STORE");
+        assert!(ended.stderr[0].ends_with("already open in another process"), "{ended:?}");
     }
     assert_eq!(first.count("pending").await, 0, "the first goes on");
     first.kill().await;
