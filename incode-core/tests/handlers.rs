@@ -9,12 +9,10 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use incode_core::client::Client;
-use incode_core::http::Head;
-use incode_core::identity::{Link, LinkProof, Observation};
-use incode_core::model::IdentityStatus;
-use incode_core::store::{
-    EffectFailure, EffectFilter, EffectRow, EffectState, NewLink, ReplayEffects, SqliteStore, Store,
-};
+use incode_core::flow::{FaceOutcome, HostedFlow};
+use incode_core::http::{Head, Reply};
+use incode_core::model::{Face, FaceAuthenticationRequest, IdentityStatus};
+use incode_core::store::{EffectFailure, EffectFilter, EffectRow, EffectState, ReplayEffects};
 use incode_core::testing::ManualClock;
 use incode_core::webhook::Authenticity;
 use incode_core::{Applied, Builder, Changed, HandlerError, IdentityId, Incode, Secret, Subject, Timestamp};
@@ -152,21 +150,33 @@ async fn a_crash_during_the_call_leads_to_another() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn changes_are_told_whatever_brought_them() {
     let (sandbox, directory) = start().await;
-    let path = directory.path().join("incode.db");
+    let secret = Secret::from("a flow secret of thirty-two bytes");
+    let flow = HostedFlow::new(sandbox.client_id(), &sandbox.web_url(), "http://127.0.0.1", secret).unwrap();
+    let calls = Calls::default();
+    let incode = builder(&sandbox, &directory.path().join("incode.db"))
+        .hosted_flow(flow)
+        .handler("mail", calls.handler(|_| Ok(())))
+        .build()
+        .await
+        .unwrap();
+    let mut changes = incode.changes();
     let verified = verify(&sandbox);
     let alice = Subject::new("alice").unwrap();
-    let person = IdentityId::new(&verified.identity_id).unwrap();
-    link(&path, &alice, &person).await;
-    let calls = Calls::default();
-    let incode = builder(&sandbox, &path).handler("mail", calls.handler(|_| Ok(()))).build().await.unwrap();
-    let mut changes = incode.changes();
+    let of_alice = std::slice::from_ref(&alice);
+
+    come_back(&incode, &alice, &verified.token).await;
+    assert_eq!(subjects(changes.next().await), of_alice, "the callback");
     deliver(&incode, &verified).await;
-    assert_eq!(subjects(changes.next().await), std::slice::from_ref(&alice), "an event");
+    assert_eq!(subjects(changes.next().await), of_alice, "an event");
     until(async || calls.count() == 1).await;
-    assert_eq!(calls.all()[0].subjects, std::slice::from_ref(&alice));
+    assert_eq!(calls.all()[0].subjects, of_alice);
+    let image = sandbox.faces().swap_remove(0).base64_image;
+    let face = FaceAuthenticationRequest { face: Face::Base64Image(image), source: None };
+    assert!(matches!(incode.authenticate(&alice, &face).await.unwrap(), FaceOutcome::Passed(_)));
+    assert_eq!(subjects(changes.next().await), of_alice, "a face");
     assert!(incode.unlink(&alice).await.unwrap());
-    assert_eq!(subjects(changes.next().await), std::slice::from_ref(&alice), "unlinked");
-    assert!(incode.forget(&person).await.unwrap());
+    assert_eq!(subjects(changes.next().await), of_alice, "unlinked");
+    assert!(incode.forget(&IdentityId::new(&verified.identity_id).unwrap()).await.unwrap());
     assert_eq!(subjects(changes.next().await), [], "forgotten, linked to nobody");
     incode.shutdown().await;
     assert_eq!(changes.next().await, None);
@@ -202,20 +212,24 @@ impl Calls {
     }
 }
 
-/// A delivery's head.
-struct Post;
+struct Request<'a> {
+    method: &'static str,
+    path: &'static str,
+    query: String,
+    subject: Option<&'a Subject>,
+}
 
-impl Head for Post {
+impl Head for Request<'_> {
     fn method(&self) -> &str {
-        "POST"
+        self.method
     }
 
     fn path(&self) -> &str {
-        "/incode/webhook"
+        self.path
     }
 
     fn query(&self) -> Option<&str> {
-        None
+        Some(&self.query)
     }
 
     fn header_values<'a>(&'a self, name: &str, visit: &mut dyn FnMut(&'a [u8])) {
@@ -225,7 +239,7 @@ impl Head for Post {
     }
 
     fn subject(&self) -> Option<&Subject> {
-        None
+        self.subject
     }
 
     fn extensions(&self) -> &dyn Any {
@@ -259,24 +273,23 @@ async fn deliver(incode: &Incode, verified: &Verified) -> u16 {
         "token": verified.token,
         "timestamp": Timestamp::from(SystemTime::now()).as_millis() / 1000,
     });
-    let body = futures_util::stream::iter([Ok::<_, Infallible>(event.to_string())]);
-    incode.open(&Post).unwrap().answer(body).await.status
+    let post = Request { method: "POST", path: "/incode/webhook", query: String::new(), subject: None };
+    answer(incode, &post, event.to_string()).await.status
 }
 
-async fn link(path: &Path, subject: &Subject, person: &IdentityId) {
-    let store = SqliteStore::open(path).await.unwrap();
-    let at = Timestamp::from_secs(1);
-    let link = Link { subject: subject.clone(), identity_id: person.clone(), proof: LinkProof::Flow, linked_at: at };
-    let seen = Observation {
-        identity_id: person.clone(),
-        sent_at: at,
-        status: IdentityStatus::Active,
-        attestation: None,
-        verified: None,
-        face_authenticated_at: None,
-    };
-    store.link(NewLink { link, seen, spend: None, shared: false }).await.unwrap();
-    store.close().await.unwrap();
+/// Leaves for the hosted page, and comes back from there with a token.
+async fn come_back(incode: &Incode, subject: &Subject, token: &str) {
+    let get = |path, query| Request { method: "GET", path, query, subject: Some(subject) };
+    let sent = answer(incode, &get("/incode/start", String::new()), String::new()).await;
+    let (_, page) = sent.headers.iter().find(|(name, _)| *name == "location").unwrap();
+    let (_, id) = page.split_once("correlation_id=").unwrap();
+    let back = get("/incode/callback", format!("token={token}&correlation_id={id}"));
+    assert_eq!(answer(incode, &back, String::new()).await.status, 303);
+}
+
+async fn answer(incode: &Incode, request: &Request<'_>, body: String) -> Reply {
+    let body = futures_util::stream::iter([Ok::<_, Infallible>(body)]);
+    incode.open(request).unwrap().answer(body).await
 }
 
 async fn effects(incode: &Incode) -> Vec<EffectRow> {
