@@ -25,7 +25,8 @@ mod seal;
 mod secret;
 mod time;
 
-pub use facade::{Builder, Exchange, Health, Incode, SettingError, Visit};
+pub use facade::{Builder, Changed, Changes, Exchange, Health, Incode, SettingError, Visit};
 pub use ids::{IdentityId, ObjectId, Subject};
+pub use inbox::{Applied, Handler, HandlerError};
 pub use secret::{InvalidValue, Secret, Token, TokenHash};
 pub use time::{Clock, SystemClock, Timestamp};

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use incode_core::identity::{Change, Identity, LinkedIdentity, Observation};
 use incode_core::store::{
-    Accepted, Claim, ClaimedEvent, EventFilter, EventRow, InboxCounts, Lease, Linked, MemoryStore, NewEvent, NewLink,
-    Prune, Replay, Settled, Settlement, Store, StoreError, StoreErrorKind, StoreFuture,
+    Accepted, Claim, ClaimedEvent, EffectStore, EventFilter, EventRow, InboxCounts, Lease, Linked, MemoryStore,
+    NewEvent, NewLink, Prune, Replay, Settled, Settlement, Store, StoreError, StoreErrorKind, StoreFuture,
 };
 use incode_core::{IdentityId, Subject, Timestamp};
 
@@ -124,6 +124,11 @@ impl Store for FailingStore {
 
     fn replay(&self, which: Replay, now: Timestamp) -> StoreFuture<'_, u64> {
         self.or(move |kept| kept.replay(which, now))
+    }
+
+    /// No test lets these fail.
+    fn effects(&self) -> &dyn EffectStore {
+        self.kept.effects()
     }
 
     fn prune(&self, prune: Prune) -> StoreFuture<'_, u64> {

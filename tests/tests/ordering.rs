@@ -110,7 +110,8 @@ async fn play(store: &dyn Store, steps: &[(usize, Shown)]) -> Identity {
         let claim = Claim { now, lease_until: now.after(Duration::from_secs(60)), limit: 10 };
         let claimed = store.claim(claim).await.unwrap();
         assert_eq!(claimed.len(), 1);
-        let done = Settlement::Done { seen: Some(observation(*number, shown)), link: None, at: now };
+        let done =
+            Settlement::Done { seen: Some(observation(*number, shown)), link: None, handlers: Vec::new(), at: now };
         let settled = store.settle(claimed[0].lease, done.clone()).await.unwrap();
         assert!(matches!(settled, Settled::Written(Some(_))));
         assert_eq!(store.settle(claimed[0].lease, done).await.unwrap(), Settled::LeaseLost, "settled once");

@@ -14,8 +14,8 @@ use incode_actix::core::client::Client;
 use incode_actix::core::identity::{Change, Identity, Link, LinkProof, LinkedIdentity, Observation};
 use incode_actix::core::model::IdentityStatus;
 use incode_actix::core::store::{
-    Accepted, Claim, ClaimedEvent, EventFilter, EventRow, InboxCounts, Lease, Linked, MemoryStore, NewEvent, NewLink,
-    Prune, Replay, Settled, Settlement, Store, StoreFuture,
+    Accepted, Claim, ClaimedEvent, EffectStore, EventFilter, EventRow, InboxCounts, Lease, Linked, MemoryStore,
+    NewEvent, NewLink, Prune, Replay, Settled, Settlement, Store, StoreFuture,
 };
 use incode_actix::core::webhook::Authenticity;
 use incode_actix::core::{Clock, IdentityId, SystemClock, Timestamp};
@@ -175,6 +175,10 @@ impl Store for SlowStore {
 
     fn replay(&self, which: Replay, now: Timestamp) -> StoreFuture<'_, u64> {
         self.store.replay(which, now)
+    }
+
+    fn effects(&self) -> &dyn EffectStore {
+        self.store.effects()
     }
 
     fn prune(&self, prune: Prune) -> StoreFuture<'_, u64> {

@@ -1,6 +1,7 @@
 use std::sync::PoisonError;
 
 use crate::identity::{Identity, LinkedIdentity};
+use crate::inbox::Surroundings;
 use crate::store::{EventFilter, EventRow, InboxCounts, Replay, StoreError};
 use crate::{IdentityId, Subject};
 
@@ -71,7 +72,7 @@ impl Incode {
     pub async fn unlink(&self, subject: &Subject) -> Result<bool, StoreError> {
         let change = self.0.store.unlink(subject.clone()).await?;
         if let Some(change) = &change {
-            self.0.near.invalidate(change);
+            self.0.joined.changed(change);
         }
         Ok(change.is_some())
     }
@@ -84,24 +85,28 @@ impl Incode {
     pub async fn forget(&self, id: &IdentityId) -> Result<bool, StoreError> {
         let change = self.0.store.forget(id.clone(), self.0.clock.now()).await?;
         if let Some(change) = &change {
-            self.0.near.invalidate(change);
+            self.0.joined.changed(change);
         }
         tracing::info!(known = change.is_some(), "identity forgotten");
         Ok(change.is_some())
     }
 
-    /// Stops the worker in good order: what is under way is finished or given back, and the store is closed. Call it
-    /// when the server has stopped taking requests. Later calls return at once.
+    /// Stops worker and handlers in good order: what is under way is finished or given back, the change stream ends, and
+    /// the store is closed. Call it when the server has stopped taking requests. Later calls return at once.
     pub async fn shutdown(&self) {
         self.0.stop.send_replace(true);
-        let worker = self.0.worker.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(worker) = worker {
-            if let Err(error) = worker.await {
-                tracing::error!(panicked = error.is_panic(), "the worker did not end well");
+        let runners = std::mem::take(&mut *self.0.runners.lock().unwrap_or_else(PoisonError::into_inner));
+        if runners.is_empty() {
+            return;
+        }
+        for runner in runners {
+            if let Err(error) = runner.await {
+                tracing::error!(panicked = error.is_panic(), "a runner did not end well");
             }
-            if let Err(error) = self.0.store.close().await {
-                tracing::warn!(error.kind = ?error.kind(), "store not closed");
-            }
+        }
+        self.0.joined.feed.close();
+        if let Err(error) = self.0.store.close().await {
+            tracing::warn!(error.kind = ?error.kind(), "store not closed");
         }
     }
 }

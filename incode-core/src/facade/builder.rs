@@ -9,12 +9,15 @@ use crate::client::Client;
 use crate::flow::{Flow, HostedFlow};
 use crate::gate::{Audience, Context, NearCache, NearSettings, SubjectSource};
 use crate::http::{Problem, Reply};
-use crate::inbox::{Applier, AtRest, Inbox, Worker, WorkerSettings};
+use crate::inbox::{
+    Applier, AtRest, EffectSettings, Effects, Handlers, IllegalHandler, Inbox, Runner, Worker, WorkerSettings,
+};
 use crate::model::EventKind;
 use crate::store::{MemoryStore, Store};
 use crate::webhook::{Authenticity, Webhook};
 use crate::{Clock, Secret, SystemClock};
 
+use super::changes::Feed;
 use super::surroundings::Joined;
 use super::{Incode, Mount, SettingError, Shared};
 
@@ -36,6 +39,8 @@ pub struct Builder {
     accept_deadline: Duration,
     near: NearSettings,
     worker: WorkerSettings,
+    pub(super) handlers: Handlers,
+    pub(super) effects: EffectSettings,
     clock: Arc<dyn Clock>,
     render: Option<Arc<crate::gate::Render>>,
 }
@@ -64,6 +69,8 @@ impl Builder {
             accept_deadline: Duration::from_secs(5),
             near: NearSettings::default(),
             worker: WorkerSettings::default(),
+            handlers: Handlers::default(),
+            effects: EffectSettings::default(),
             clock: Arc::new(SystemClock),
             render: None,
         }
@@ -211,6 +218,7 @@ impl Builder {
         if self.store_key.as_ref().is_some_and(|key| key.expose().len() < 32) {
             return Err(SettingError::new("store_key", "shorter than 32 bytes"));
         }
+        self.handlers.check().map_err(|IllegalHandler(problem)| SettingError::new("handler", problem))?;
         let mut webhook_paths = self.webhook_paths;
         if webhook_paths.is_empty() {
             webhook_paths.push(("/incode/webhook".into(), None));
@@ -246,19 +254,25 @@ impl Builder {
         let key = self.store_key.as_ref();
         let inbox = Inbox::new(Arc::clone(&store), Arc::clone(&self.clock), key, self.accept_deadline);
         let (stop, stopped) = watch::channel(false);
-        let worker = Worker {
-            inbox: Arc::clone(&inbox),
-            applier: Arc::new(Applier {
-                client: client.clone(),
-                store: Arc::clone(&store),
-                clock: Arc::clone(&self.clock),
-                surroundings: Arc::new(Joined { near: Arc::clone(&near), flow: flow.clone() }),
-                at_rest: AtRest::new(key),
-            }),
-            settings: self.worker,
-            stop: stopped,
+        let joined = Arc::new(Joined { near: Arc::clone(&near), flow: flow.clone(), feed: Feed::new() });
+        let handlers = Arc::new(self.handlers);
+        let applier = Applier {
+            client: client.clone(),
+            store: Arc::clone(&store),
+            clock: Arc::clone(&self.clock),
+            surroundings: Arc::clone(&joined) as _,
+            at_rest: AtRest::new(key),
+            handlers: Arc::clone(&handlers),
         };
-        let worker = Mutex::new(Some(tokio::spawn(worker.run())));
+        let worker = Runner {
+            work: Worker::new(Arc::clone(&inbox), Arc::new(applier), self.worker),
+            clock: Arc::clone(&self.clock),
+            settings: self.worker.runner,
+            stop: stopped.clone(),
+        };
+        let effects = Effects::runners(&handlers, &store, &self.clock, self.effects, &stopped);
+        let mut runners = vec![tokio::spawn(worker.run())];
+        runners.extend(effects.into_iter().map(|runner| tokio::spawn(runner.run())));
         Ok(Incode(Arc::new(Shared {
             mounts,
             client,
@@ -269,8 +283,10 @@ impl Builder {
             context,
             subjects: self.subjects,
             flow,
+            joined,
+            handlers,
             stop,
-            worker,
+            runners: Mutex::new(runners),
         })))
     }
 }

@@ -7,6 +7,7 @@ use futures_core::Stream;
 use crate::flow::{self, Callback, Parts};
 use crate::gate::Audience;
 use crate::http::{Head, Problem, Reply};
+use crate::inbox::Surroundings;
 use crate::store::StoreErrorKind;
 use crate::webhook::{Delivery, Rejection, RejectionKind, Webhook};
 
@@ -111,7 +112,7 @@ async fn redeem(incode: &Incode, callback: Callback) -> Result<Reply, Problem> {
     let flow = shared.flow.as_ref().ok_or_else(not_set_up)?;
     let parts = Parts { flow, client: &shared.client, store: &*shared.store, clock: &shared.clock };
     let (reply, change) = callback.redeem(parts).await.map_err(no_referrer)?;
-    shared.near.invalidate(&change);
+    shared.joined.changed(&change);
     Ok(reply)
 }
 

@@ -2,7 +2,9 @@
 
 mod admin;
 mod builder;
+mod changes;
 mod exchange;
+mod handlers;
 mod setting;
 mod settings;
 mod surroundings;
@@ -17,14 +19,17 @@ use crate::client::Client;
 use crate::flow::{FaceError, FaceOutcome, Flow};
 use crate::gate::{Context, Load, NearCache, SubjectSource, Visitor};
 use crate::http::Head;
-use crate::inbox::Inbox;
+use crate::inbox::{Handlers, Inbox, Surroundings};
 use crate::model::FaceAuthenticationRequest;
 use crate::store::Store;
 use crate::webhook::Webhook;
 use crate::{Clock, Subject, flow};
 
+use surroundings::Joined;
+
 pub use admin::Health;
 pub use builder::Builder;
+pub use changes::{Changed, Changes};
 pub use exchange::Exchange;
 pub use setting::SettingError;
 
@@ -45,9 +50,12 @@ struct Shared {
     context: Arc<Context>,
     subjects: SubjectSource,
     flow: Option<Arc<Flow>>,
-    /// Dropped or set to true: the worker drains and ends.
+    joined: Arc<Joined>,
+    handlers: Arc<Handlers>,
+    /// Dropped or set to true: the runners drain and end.
     stop: watch::Sender<bool>,
-    worker: std::sync::Mutex<Option<JoinHandle<()>>>,
+    /// The worker and a runner for each handler; empty once they were told to stop.
+    runners: std::sync::Mutex<Vec<JoinHandle<()>>>,
 }
 
 /// What the layer answers itself.
@@ -121,9 +129,15 @@ impl Incode {
         let parts = flow::FaceParts { client: &shared.client, store: &*shared.store, clock: &shared.clock };
         let (outcome, change) = flow::authenticate(parts, subject, request).await?;
         if let Some(change) = change {
-            shared.near.invalidate(&change);
+            shared.joined.changed(&change);
         }
         Ok(outcome)
+    }
+
+    /// News of identities from now on, whatever brought it: an event, a callback, a face authentication, `unlink`,
+    /// `forget`. Of this process only, and without the promise that a [`Handler`](crate::Handler) has.
+    pub fn changes(&self) -> Changes {
+        self.0.joined.feed.subscribe()
     }
 
     /// The client of the vendor's API, for calls of your own.

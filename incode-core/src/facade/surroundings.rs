@@ -6,10 +6,13 @@ use crate::gate::NearCache;
 use crate::identity::Change;
 use crate::inbox::{ProvenSubject, Surroundings};
 
-/// Joins the inbox to gate and flow, which it does not know.
+use super::changes::Feed;
+
+/// Joins the inbox to gate and flow, which it does not know. The one place that makes changes known.
 pub(super) struct Joined {
     pub(super) near: Arc<NearCache>,
     pub(super) flow: Option<Arc<Flow>>,
+    pub(super) feed: Feed,
 }
 
 impl Surroundings for Joined {
@@ -26,6 +29,8 @@ impl Surroundings for Joined {
     }
 
     fn changed(&self, change: &Change) {
+        // The cache first: who hears of a change and asks again must not be told what was.
         self.near.invalidate(change);
+        self.feed.publish(change);
     }
 }

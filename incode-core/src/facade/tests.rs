@@ -34,6 +34,17 @@ async fn good_settings_build() {
     assert!(with(&[("INCODE_WEBHOOK_AUTH", "fetch-back"), ("INCODE_WEBHOOK_SECRETS", "")]).is_ok());
 }
 
+#[tokio::test]
+async fn handlers_need_plain_names_of_their_own() {
+    let handler = |_| async { Ok(()) };
+    let named = |names: &[&str]| names.iter().fold(with(&[]).unwrap(), |builder, name| builder.handler(name, handler));
+    for names in [&[""][..], &["welcome mail"], &["a", "b", "a"], &["\u{e9}"], &["x".repeat(65).as_str()]] {
+        let error = named(names).build().await.map(|_| ()).expect_err("refused");
+        assert_eq!(error.setting(), "handler", "{names:?}");
+    }
+    named(&["welcome-mail", "crm.v2", "A_1"]).build().await.unwrap().shutdown().await;
+}
+
 #[test]
 fn a_wrong_setting_is_one_line_that_names_it_and_not_its_value() {
     for (name, value) in [

@@ -11,7 +11,7 @@ use crate::store::{ClaimedEvent, NewLink, Reason, Settlement, Store, StoreError}
 use crate::{Clock, Token};
 
 use super::schedule::{gives_up_at, jitter, wait_after};
-use super::{AtRest, Surroundings};
+use super::{AtRest, Handlers, Surroundings};
 
 pub(crate) struct Applier {
     pub(crate) client: Client,
@@ -19,11 +19,12 @@ pub(crate) struct Applier {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) surroundings: Arc<dyn Surroundings>,
     pub(crate) at_rest: AtRest,
+    pub(crate) handlers: Arc<Handlers>,
 }
 
 /// What is to become of an event, and of the worker.
 #[derive(Debug)]
-pub(super) struct Verdict {
+pub(crate) struct Verdict {
     pub(super) settlement: Settlement,
     /// The vendor refused the API key: every other event would fare the same.
     pub(super) key_refused: bool,
@@ -41,11 +42,15 @@ enum Obstacle {
 impl Applier {
     pub(super) async fn judge(&self, event: &ClaimedEvent) -> Verdict {
         if event.already_done {
-            return Verdict::settle(Settlement::Done { seen: None, link: None, at: self.clock.now() });
+            let at = self.clock.now();
+            return Verdict::settle(Settlement::Done { seen: None, link: None, handlers: Vec::new(), at });
         }
         let token = self.at_rest.open(&event.token);
         match self.ask(event, token.as_ref()).await {
-            Ok((seen, link)) => Verdict::settle(Settlement::Done { seen: Some(seen), link, at: self.clock.now() }),
+            Ok((seen, link)) => {
+                let (handlers, at) = (self.handlers.names(), self.clock.now());
+                Verdict::settle(Settlement::Done { seen: Some(seen), link, handlers, at })
+            }
             Err(obstacle) => self.give_way(event, token.as_ref(), obstacle),
         }
     }

@@ -1,8 +1,12 @@
 //! From acceptance to application: an event is on disk before it is acknowledged, and a worker asks the vendor about
-//! it until it is applied or beyond hope.
+//! it until it is applied or beyond hope. What was applied is told to the application's handlers until they succeed.
 
 mod apply;
 mod at_rest;
+mod effects;
+mod handler;
+mod handlers;
+mod runner;
 mod schedule;
 mod surroundings;
 mod worker;
@@ -18,6 +22,10 @@ use crate::{Clock, Secret, TokenHash};
 
 pub(crate) use apply::Applier;
 pub(crate) use at_rest::AtRest;
+pub(crate) use effects::{EffectSettings, Effects};
+pub use handler::{Applied, Handler, HandlerError};
+pub(crate) use handlers::{Handlers, IllegalHandler};
+pub(crate) use runner::Runner;
 pub(crate) use surroundings::{ProvenSubject, Surroundings};
 pub(crate) use worker::{Worker, WorkerSettings};
 

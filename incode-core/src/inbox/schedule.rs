@@ -11,6 +11,23 @@ use crate::{Timestamp, Token};
 pub(super) fn wait_after(attempts: u32, jitter: f64) -> Duration {
     let index = usize::try_from(attempts.saturating_sub(1)).unwrap_or(usize::MAX);
     let wait = WAITS.get(index).copied().unwrap_or(LAST_WAIT);
+    shortened(wait, jitter)
+}
+
+/// When to call a handler again after so many calls; `None` when it was called often enough.
+pub(super) fn next_wait(waits: &[Duration], attempts: u32, jitter: f64) -> Option<Duration> {
+    let index = usize::try_from(attempts.saturating_sub(1)).ok()?;
+    waits.get(index).map(|wait| shortened(*wait, jitter))
+}
+
+/// After a handler's call fails: 1 s, 5 s, 30 s, 2 min, 10 min, then each hour for a day.
+pub(super) fn handler_waits() -> Vec<Duration> {
+    let seconds = [1, 5, 30, 2 * 60, 10 * 60];
+    let hourly = std::iter::repeat_n(60 * 60, 24);
+    seconds.into_iter().chain(hourly).map(Duration::from_secs).collect()
+}
+
+fn shortened(wait: Duration, jitter: f64) -> Duration {
     wait.mul_f64(1.0 - 0.25 * jitter.clamp(0.0, 1.0))
 }
 

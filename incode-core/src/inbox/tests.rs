@@ -3,7 +3,7 @@ use std::time::Duration;
 use data_encoding::BASE64URL_NOPAD;
 
 use super::at_rest::AtRest;
-use super::schedule::{expiry_hint, gives_up_at, wait_after};
+use super::schedule::{expiry_hint, gives_up_at, handler_waits, next_wait, wait_after};
 use crate::{Secret, Timestamp, Token};
 
 fn jwt(claims: &str) -> Token {
@@ -18,6 +18,18 @@ fn the_schedule_is_front_loaded_and_jitter_only_shortens() {
     assert_eq!(wait_after(4, 1.0), Duration::from_millis(7500));
     let within_token: u64 = (1..=18).map(|attempts| wait_after(attempts, 0.0).as_secs()).sum();
     assert!(within_token < 900, "eighteen attempts fit into a token's life");
+}
+
+#[test]
+fn a_handler_is_tried_for_a_day_and_jitter_only_shortens() {
+    let waits = handler_waits();
+    let seconds: Vec<_> =
+        (1..).map_while(|attempts| next_wait(&waits, attempts, 0.0)).map(|wait| wait.as_secs()).collect();
+    assert_eq!(seconds[..7], [1, 5, 30, 120, 600, 3600, 3600]);
+    assert_eq!(seconds.len(), 29);
+    assert_eq!(next_wait(&waits, 5, 1.0), Some(Duration::from_secs(450)));
+    assert_eq!(next_wait(&waits, u32::MAX, 0.0), None);
+    assert_eq!(next_wait(&[], 1, 0.0), None, "once, then dead");
 }
 
 #[test]

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use crate::identity::{Change, Observation};
 use crate::model::EventKind;
 use crate::{ObjectId, Timestamp, TokenHash};
@@ -191,6 +193,8 @@ pub enum Settlement {
         seen: Option<Observation>,
         /// The link that a repeated correlation id proves. One that is refused does not undo the rest.
         link: Option<Box<NewLink>>,
+        /// The handlers that are owed an effect for it; see [`Store::settle`](super::Store::settle).
+        handlers: Vec<Arc<str>>,
         /// The present.
         at: Timestamp,
     },

@@ -1,15 +1,17 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::ledger::Ledger;
 use super::{
-    Accepted, Claim, ClaimedEvent, EventFilter, EventId, EventRow, InboxCounts, Lease, Linked, NewEvent, NewLink,
-    Prune, Replay, Settled, Settlement, Store, StoreError, StoreErrorKind, StoreFuture,
+    Accepted, Claim, ClaimedEffect, ClaimedEvent, EffectClaim, EffectCounts, EffectFilter, EffectId, EffectLease,
+    EffectRow, EffectSettlement, EffectStore, EventFilter, EventId, EventRow, InboxCounts, Lease, Linked, NewEvent,
+    NewLink, Prune, Replay, ReplayEffects, Settled, Settlement, Store, StoreError, StoreErrorKind, StoreFuture,
 };
 use crate::identity::{Change, Identity, Link, LinkedIdentity, Observation};
 use crate::{IdentityId, Subject, Timestamp};
 
+mod effects;
 mod events;
 mod identities;
 
@@ -110,6 +112,10 @@ impl Store for MemoryStore {
         self.locked(|rows| Ok(rows.replay(which, now)))
     }
 
+    fn effects(&self) -> &dyn EffectStore {
+        self
+    }
+
     fn prune(&self, prune: Prune) -> StoreFuture<'_, u64> {
         self.locked(|rows| Ok(rows.prune(prune)))
     }
@@ -124,6 +130,32 @@ impl Store for MemoryStore {
     }
 }
 
+impl EffectStore for MemoryStore {
+    fn claim_effects(&self, claim: EffectClaim) -> StoreFuture<'_, Vec<ClaimedEffect>> {
+        self.locked(|rows| Ok(rows.claim_effects(&claim)))
+    }
+
+    fn next_effect_due(&self, handler: Arc<str>) -> StoreFuture<'_, Option<Timestamp>> {
+        self.locked(|rows| Ok(rows.next_effect_due(&handler)))
+    }
+
+    fn settle_effect(&self, lease: EffectLease, settlement: EffectSettlement) -> StoreFuture<'_, Settled> {
+        self.locked(|rows| Ok(rows.settle_effect(lease, settlement)))
+    }
+
+    fn effect_counts(&self) -> StoreFuture<'_, EffectCounts> {
+        self.locked(|rows| Ok(rows.effect_counts()))
+    }
+
+    fn list_effects(&self, filter: EffectFilter) -> StoreFuture<'_, Vec<EffectRow>> {
+        self.locked(|rows| Ok(rows.list_effects(&filter)))
+    }
+
+    fn replay_effects(&self, which: ReplayEffects, now: Timestamp) -> StoreFuture<'_, u64> {
+        self.locked(|rows| Ok(rows.replay_effects(&which, now)))
+    }
+}
+
 #[derive(Default)]
 struct Rows {
     closed: bool,
@@ -132,6 +164,10 @@ struct Rows {
     /// The pending ones by when they are due: leases end here too.
     due: BTreeSet<(Timestamp, EventId)>,
     ledger: Ledger,
+    last_effect: i64,
+    effects: BTreeMap<EffectId, effects::Row>,
+    /// The pending ones of each handler by when they are due.
+    effects_due: BTreeSet<(Arc<str>, Timestamp, EffectId)>,
     identities: HashMap<IdentityId, Identity>,
     links: HashMap<Subject, Link>,
     /// The links from their other end.

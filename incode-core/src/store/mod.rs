@@ -3,6 +3,7 @@
 //! A store keeps rows and transactions; it decides nothing. When to retry, what belongs together and who may pass is
 //! decided above it, so that every store behaves the same.
 
+mod effects;
 mod error;
 mod events;
 mod ledger;
@@ -13,6 +14,10 @@ mod sqlite;
 use std::future::Future;
 use std::pin::Pin;
 
+pub use effects::{
+    ClaimedEffect, EffectClaim, EffectCounts, EffectFailure, EffectFilter, EffectId, EffectLease, EffectRow,
+    EffectSettlement, EffectState, EffectStore, ReplayEffects,
+};
 pub use error::{StoreError, StoreErrorKind};
 pub use events::{
     Accepted, Claim, ClaimedEvent, EventFilter, EventId, EventRow, EventState, InboxCounts, Lease, NewEvent, Reason,
@@ -53,8 +58,11 @@ pub trait Store: Send + Sync + 'static {
     /// When the next pending event is due, leases included; `None` when nothing is pending.
     fn next_due(&self) -> StoreFuture<'_, Option<Timestamp>>;
 
-    /// Ends a lease: the observation, the link and the new state of the event in **one** transaction. An observation
-    /// sent before the identity was forgotten is dropped, and the event is done all the same.
+    /// Ends a lease: the observation, the link, the effects and the new state of the event in **one** transaction. An
+    /// observation sent before the identity was forgotten is dropped, and the event is done all the same.
+    ///
+    /// Each named handler is owed one pending effect, due at once, when an observation was merged and no other event of
+    /// the same (kind, object id) is done: an object that two workers applied is owed once.
     ///
     /// [`Settled::LeaseLost`] when the lease ended and somebody else has the event, or settled it: nothing is written.
     fn settle(&self, lease: Lease, settlement: Settlement) -> StoreFuture<'_, Settled>;
@@ -76,7 +84,7 @@ pub trait Store: Send + Sync + 'static {
     fn identity(&self, id: IdentityId) -> StoreFuture<'_, Option<Identity>>;
 
     /// Erases an identity and its links, leaving a tombstone: observations sent at or before `at` no longer bring it
-    /// back, and its events stay known. `None` when nothing was known of it (the tombstone is written all the same).
+    /// back, and its events stay known. Its effects stay, and no longer know whose they are. `None` when nothing was known of it (the tombstone is written all the same).
     fn forget(&self, id: IdentityId, at: Timestamp) -> StoreFuture<'_, Option<Change>>;
 
     /// Rows by state.
@@ -88,7 +96,10 @@ pub trait Store: Send + Sync + 'static {
     /// Makes dead events pending again, due at `now` with no attempts counted. Returns how many. Harmless when repeated.
     fn replay(&self, which: Replay, now: Timestamp) -> StoreFuture<'_, u64>;
 
-    /// Removes events settled before `settled_before` and spent correlation ids that expired before `now`; wipes the
+    /// The effects of the same store: what [`Store::settle`] owes is claimed here.
+    fn effects(&self) -> &dyn EffectStore;
+
+    /// Removes events and effects settled before `settled_before` and spent correlation ids that expired before `now`; wipes the
     /// tokens of dead events settled before `tokens_before`. Returns how many events were removed.
     fn prune(&self, prune: Prune) -> StoreFuture<'_, u64>;
 
@@ -145,7 +156,7 @@ pub enum Linked {
 pub struct Prune {
     /// The present.
     pub now: Timestamp,
-    /// Done, ignored and dead events settled before this are removed.
+    /// Done, ignored and dead events, and done and dead effects, settled before this are removed.
     pub settled_before: Timestamp,
     /// Dead events settled before this lose their token.
     pub tokens_before: Timestamp,

@@ -27,11 +27,13 @@ use crate::store::{
 use crate::{IdentityId, ObjectId, Subject, Timestamp, Token};
 
 mod dedupe;
+mod effects;
 mod identities;
 mod leases;
 mod rows;
 
 pub use dedupe::*;
+pub use effects::*;
 pub use identities::*;
 pub use leases::*;
 pub use rows::*;
@@ -82,6 +84,13 @@ where
         prune_forgets_spent_correlation_ids,
         counts_follow_every_move,
         events_are_paged_newest_first,
+        an_applied_event_owes_each_handler_once,
+        only_the_first_application_owes,
+        leases_of_effects_hold,
+        effects_are_settled_and_replayed,
+        effects_are_paged_newest_first,
+        prune_removes_settled_effects,
+        effects_of_the_forgotten_know_nobody,
         a_closed_store_is_unavailable,
     );
 }
@@ -179,7 +188,7 @@ async fn listed(store: &dyn Store, state: Option<EventState>) -> Vec<crate::stor
 }
 
 fn done(at: i64) -> Settlement {
-    Settlement::Done { seen: None, link: None, at: ms(at) }
+    Settlement::Done { seen: None, link: None, handlers: Vec::new(), at: ms(at) }
 }
 
 fn dead(at: i64) -> Settlement {

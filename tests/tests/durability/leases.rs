@@ -43,7 +43,7 @@ async fn what_a_dead_worker_had_in_hand_is_applied_once_by_another() {
     assert!(SystemClock.now() >= lease_until);
     asked_once(&sandbox, &event);
     // The first one was only slow: what it brings now is not taken.
-    let late = Settlement::Done { seen: None, link: None, at: SystemClock.now() };
+    let late = Settlement::Done { seen: None, link: None, handlers: Vec::new(), at: SystemClock.now() };
     assert_eq!(store.settle(held[0].lease, late).await.unwrap(), Settled::LeaseLost);
     incode.shutdown().await;
 }

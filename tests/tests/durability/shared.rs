@@ -8,8 +8,8 @@ use std::time::Duration;
 use incode_core::identity::{Change, Identity, LinkedIdentity, Observation};
 use incode_core::model::EventKind;
 use incode_core::store::{
-    Accepted, Claim, ClaimedEvent, EventFilter, EventRow, EventState, InboxCounts, Lease, Linked, NewEvent, NewLink,
-    Prune, Replay, Settled, Settlement, SqliteStore, Store, StoreError, StoreErrorKind, StoreFuture,
+    Accepted, Claim, ClaimedEvent, EffectStore, EventFilter, EventRow, EventState, InboxCounts, Lease, Linked,
+    NewEvent, NewLink, Prune, Replay, Settled, Settlement, SqliteStore, Store, StoreError, StoreErrorKind, StoreFuture,
 };
 use incode_core::{Clock, IdentityId, ObjectId, Subject, SystemClock, Timestamp, Token};
 use incode_sandbox::Verified;
@@ -147,6 +147,10 @@ impl Store for SharedStore {
 
     fn replay(&self, which: Replay, now: Timestamp) -> StoreFuture<'_, u64> {
         self.kept.replay(which, now)
+    }
+
+    fn effects(&self) -> &dyn EffectStore {
+        self.kept.effects()
     }
 
     fn prune(&self, prune: Prune) -> StoreFuture<'_, u64> {

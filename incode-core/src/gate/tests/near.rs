@@ -10,8 +10,8 @@ use crate::gate::near::{NearCache, NearSettings};
 use crate::gate::{Standing, Visitor};
 use crate::identity::{Change, Identity, Link, LinkedIdentity, Observation};
 use crate::store::{
-    Accepted, Claim, ClaimedEvent, EventFilter, EventRow, InboxCounts, Lease, Linked, NewEvent, NewLink, Prune, Replay,
-    Settled, Settlement, Store, StoreError, StoreErrorKind, StoreFuture,
+    Accepted, Claim, ClaimedEvent, EffectStore, EventFilter, EventRow, InboxCounts, Lease, Linked, NewEvent, NewLink,
+    Prune, Replay, Settled, Settlement, Store, StoreError, StoreErrorKind, StoreFuture,
 };
 use crate::testing::ManualClock;
 use crate::{IdentityId, Subject, Timestamp};
@@ -87,6 +87,9 @@ impl Store for Arc<GatedStore> {
     }
     fn replay(&self, _: Replay, _: Timestamp) -> StoreFuture<'_, u64> {
         no()
+    }
+    fn effects(&self) -> &dyn EffectStore {
+        panic!("the gate asks for none")
     }
     fn prune(&self, _: Prune) -> StoreFuture<'_, u64> {
         no()

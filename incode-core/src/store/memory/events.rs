@@ -86,17 +86,22 @@ impl Rows {
         // A lease is good for one settlement.
         row.lease += 1;
         let keys = row.keys;
+        let first_of_object = !self.ledger.is_done(keys.object);
         let mut ends = |row: &mut Row, to, at| {
             row.event.state = to;
             row.settled_at = Some(at);
             self.ledger.record(Move { keys, from: Some(EventState::Pending), to: Some(to) });
         };
         match settlement {
-            Settlement::Done { seen, link, at } => {
+            Settlement::Done { seen, link, handlers, at } => {
                 ends(row, EventState::Done, at);
                 row.event.reason = None;
                 row.wipe();
+                let object = row.event.object_id.clone().map(|id| (row.event.kind.clone(), id));
                 let seen = seen.and_then(|seen| self.observe(&seen));
+                if let (Some(change), Some(object), true) = (&seen, &object, first_of_object) {
+                    self.owe(lease.event, object, change, &handlers, at);
+                }
                 let linked = link.and_then(|link| match self.link(*link) {
                     crate::store::Linked::Done(change) => Some(change),
                     _ => None,
@@ -174,6 +179,7 @@ impl Rows {
                 row.wipe();
             }
         }
+        self.prune_effects(prune.settled_before);
         let removed = gone.len() as u64;
         gone.into_iter().for_each(|id| self.remove(id));
         removed

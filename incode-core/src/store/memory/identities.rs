@@ -61,6 +61,7 @@ impl Rows {
         for subject in self.subjects.remove(&id).unwrap_or_default() {
             self.links.remove(&subject);
         }
+        self.disown_effects(&id);
         let forgotten_at = self.forgotten.entry(id).or_insert(at);
         *forgotten_at = at.max(*forgotten_at);
         known.then_some(change)

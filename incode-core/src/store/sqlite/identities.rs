@@ -1,6 +1,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest, Sha256};
 
+use super::effects;
 use super::failure::Failure;
 use super::queries::{self, unreadable};
 use crate::identity::{Change, Identity, Observation};
@@ -67,6 +68,7 @@ pub(super) fn forget(conn: &Connection, id: &IdentityId, at: Timestamp) -> Resul
     let change = change(conn, id)?;
     let identities = conn.prepare_cached("DELETE FROM identity WHERE identity_id = ?")?.execute([id.as_str()])?;
     let links = conn.prepare_cached("DELETE FROM link WHERE identity_id = ?")?.execute([id.as_str()])?;
+    effects::disown(conn, id)?;
     let tombstone = "INSERT INTO forgotten (identity_hash, forgotten_at) VALUES (?, ?)
         ON CONFLICT DO UPDATE SET forgotten_at = max(forgotten_at, excluded.forgotten_at)";
     conn.prepare_cached(tombstone)?.execute(params![hash(id).as_slice(), at.as_millis()])?;
@@ -89,7 +91,7 @@ fn write(conn: &Connection, identity: &Identity) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn change(conn: &Connection, id: &IdentityId) -> rusqlite::Result<Change> {
+pub(super) fn change(conn: &Connection, id: &IdentityId) -> rusqlite::Result<Change> {
     let mut statement = conn.prepare_cached("SELECT subject FROM link WHERE identity_id = ?")?;
     let subjects = statement
         .query_map([id.as_str()], |row| Subject::new(row.get_ref(0)?.as_str()?).map_err(|_| unreadable(0, "subject")))?

@@ -2,7 +2,7 @@ use rusqlite::{OptionalExtension, Row, params};
 
 use super::batch::Transaction;
 use super::failure::Failure;
-use super::{identities, queries};
+use super::{effects, identities, queries};
 use crate::Timestamp;
 use crate::store::ledger::{IGNORED_KEPT, Key, Keys, Move};
 use crate::store::{
@@ -74,13 +74,17 @@ pub(super) fn settle(tx: &mut Transaction<'_>, lease: Lease, settlement: Settlem
     let id = lease.event.0;
     // Each counts the lease up: it is good for one settlement.
     let change = match settlement {
-        Settlement::Done { seen, link, at } => {
+        Settlement::Done { seen, link, handlers, at } => {
+            let first_of_object = !tx.ledger.is_done(keys.object);
             let sql =
                 "UPDATE event SET state = 'done', lease = lease + 1, reason = NULL, due_at = NULL, settled_at = ?,
                 correlation_id = NULL, token = NULL WHERE id = ?";
             tx.conn.prepare_cached(sql)?.execute(params![at.as_millis(), id])?;
             tx.record(Move { keys, from: Some(EventState::Pending), to: Some(EventState::Done) });
             let seen = seen.map(|seen| identities::observe(tx.conn, &seen)).transpose()?.flatten();
+            if let (Some(change), true) = (&seen, first_of_object) {
+                effects::owe(tx.conn, lease.event, &change.identity_id, &handlers, at)?;
+            }
             match link.map(|link| identities::link(tx.conn, &link)).transpose()? {
                 Some(Linked::Done(change)) => Some(change),
                 _ => seen,

@@ -12,13 +12,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::oneshot;
 
 use super::{
-    Accepted, Claim, ClaimedEvent, EventFilter, EventRow, EventState, InboxCounts, Lease, Linked, NewEvent, NewLink,
-    Prune, Replay, Settled, Settlement, Store, StoreError, StoreErrorKind, StoreFuture,
+    Accepted, Claim, ClaimedEffect, ClaimedEvent, EffectClaim, EffectCounts, EffectFilter, EffectLease, EffectRow,
+    EffectSettlement, EffectStore, EventFilter, EventRow, EventState, InboxCounts, Lease, Linked, NewEvent, NewLink,
+    Prune, Replay, ReplayEffects, Settled, Settlement, Store, StoreError, StoreErrorKind, StoreFuture,
 };
 use crate::identity::{Change, Identity, LinkedIdentity, Observation};
 use crate::{IdentityId, Subject, Timestamp};
 
 mod batch;
+mod effects;
 mod failure;
 mod file;
 mod identities;
@@ -191,6 +193,10 @@ impl Store for SqliteStore {
         })
     }
 
+    fn effects(&self) -> &dyn EffectStore {
+        self
+    }
+
     fn prune(&self, prune: Prune) -> StoreFuture<'_, u64> {
         Box::pin(async move {
             let mut removed = 0;
@@ -220,6 +226,42 @@ impl Store for SqliteStore {
             self.reader.close().await;
             self.writer.close().await;
             Ok(())
+        })
+    }
+}
+
+impl EffectStore for SqliteStore {
+    fn claim_effects(&self, claim: EffectClaim) -> StoreFuture<'_, Vec<ClaimedEffect>> {
+        Box::pin(self.write(move |tx| effects::claim(tx, &claim)))
+    }
+
+    fn next_effect_due(&self, handler: Arc<str>) -> StoreFuture<'_, Option<Timestamp>> {
+        Box::pin(self.read(move |conn| effects::next_due(conn, &handler)))
+    }
+
+    fn settle_effect(&self, lease: EffectLease, settlement: EffectSettlement) -> StoreFuture<'_, Settled> {
+        Box::pin(self.write(move |tx| effects::settle(tx.conn, lease, &settlement)))
+    }
+
+    fn effect_counts(&self) -> StoreFuture<'_, EffectCounts> {
+        Box::pin(self.read(effects::counts))
+    }
+
+    fn list_effects(&self, filter: EffectFilter) -> StoreFuture<'_, Vec<EffectRow>> {
+        Box::pin(self.read(move |conn| effects::list(conn, &filter)))
+    }
+
+    fn replay_effects(&self, which: ReplayEffects, now: Timestamp) -> StoreFuture<'_, u64> {
+        Box::pin(async move {
+            let mut replayed = 0;
+            let mut after = Some(0);
+            while let Some(id) = after {
+                let which = which.clone();
+                let lot = self.write(move |tx| effects::replay(tx.conn, &which, now, id)).await?;
+                replayed += lot.rows;
+                after = lot.last;
+            }
+            Ok(replayed)
         })
     }
 }

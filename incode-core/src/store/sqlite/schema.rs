@@ -38,7 +38,8 @@ pub(super) fn migrate(conn: &mut Connection) -> rusqlite::Result<()> {
 const APPLICATION_ID: i64 = 0x696e_6364;
 
 /// Each brings the version before it to its own; `user_version` counts them. Never edit one that was released.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
 -- The inbox. Rows are appended in the order of acceptance, and no index is random: the file grows at its end.
 CREATE TABLE event (
     id INTEGER PRIMARY KEY,
@@ -90,4 +91,27 @@ CREATE TABLE forgotten (identity_hash BLOB PRIMARY KEY, forgotten_at INTEGER NOT
 -- Correlation ids that were used.
 CREATE TABLE spent (nonce BLOB PRIMARY KEY, expires_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE INDEX spent_expires ON spent (expires_at);
-"];
+",
+    "
+-- What applied events owe to the application's handlers: a row for each, written when the event is done.
+CREATE TABLE effect (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, -- an id is never used twice
+    event_id INTEGER NOT NULL,
+    handler TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    object_id TEXT NOT NULL,
+    identity_id TEXT,           -- gone once it is done, or the identity forgotten
+    state TEXT NOT NULL,        -- pending, done, dead
+    failure TEXT,
+    attempts INTEGER NOT NULL,
+    lease INTEGER NOT NULL,     -- counts up with every claim and settlement
+    applied_at INTEGER NOT NULL,
+    due_at INTEGER,             -- while pending: when it is due, or its lease ends
+    settled_at INTEGER
+) STRICT;
+CREATE INDEX effect_due ON effect (handler, due_at) WHERE state = 'pending';
+CREATE INDEX effect_state ON effect (state);
+CREATE INDEX effect_settled ON effect (settled_at) WHERE settled_at IS NOT NULL;
+CREATE INDEX effect_identity ON effect (identity_id) WHERE identity_id IS NOT NULL;
+",
+];

@@ -12,6 +12,7 @@ use crate::testing::store_suite::{self, pending};
 mod durability;
 mod failures;
 mod opening;
+mod upgrade;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keeps_the_contract() {
@@ -50,7 +51,7 @@ fn ms(millis: i64) -> Timestamp {
 }
 
 fn done(at: i64) -> Settlement {
-    Settlement::Done { seen: None, link: None, at: ms(at) }
+    Settlement::Done { seen: None, link: None, handlers: Vec::new(), at: ms(at) }
 }
 
 /// Keeps the writer busy until the sender is dropped or used, so that what is queued next shares one batch.

@@ -2,7 +2,7 @@ use rusqlite::{Connection, Row, params};
 
 use super::batch::Transaction;
 use super::failure::Failure;
-use super::{inbox, queries};
+use super::{effects, inbox, queries};
 use crate::Timestamp;
 use crate::store::ledger::{Ledger, Move};
 use crate::store::{EventState, Prune, Reason, Replay};
@@ -94,9 +94,10 @@ pub(super) fn prune(tx: &mut Transaction<'_>, prune: Prune) -> Result<Pruned, Fa
     let wiped = tx.conn.prepare_cached(wipe)?.execute(params![prune.tokens_before.as_millis(), LOT])?;
     let spent = "DELETE FROM spent WHERE nonce IN (SELECT nonce FROM spent WHERE expires_at < ? LIMIT ?)";
     let expired = tx.conn.prepare_cached(spent)?.execute(params![prune.now.as_millis(), LOT])?;
-    let more = [old.len(), wiped, expired].contains(&usize::from(LOT));
+    let settled = effects::prune(tx.conn, prune.settled_before)?;
+    let more = [old.len(), wiped, expired, settled].contains(&usize::from(LOT));
     Ok(Pruned { removed: old.len() as u64, more })
 }
 
 /// Rows in one step of long work: some 20 ms of the writer's time.
-const LOT: u16 = 5_000;
+pub(super) const LOT: u16 = 5_000;

@@ -23,7 +23,12 @@ pub async fn done_merges_and_links_at_once(store: Arc<dyn Store>) {
     accepted(&*store, pending("object", "token", 10)).await;
     let event = claimed_one(&*store, 10).await;
     let link = new_link("alice", "person", 20, Some(1));
-    let applied = Settlement::Done { seen: Some(seen("person", 20)), link: Some(Box::new(link.clone())), at: ms(21) };
+    let applied = Settlement::Done {
+        seen: Some(seen("person", 20)),
+        link: Some(Box::new(link.clone())),
+        handlers: Vec::new(),
+        at: ms(21),
+    };
     let settled = store.settle(event.lease, applied).await.expect("settle");
     assert_eq!(settled, Settled::Written(Some(change("person", &["alice"]))));
     let linked = store.linked(subject("alice")).await.expect("linked").expect("alice is linked");
@@ -41,7 +46,12 @@ pub async fn a_refused_link_does_not_undo_the_rest(store: Arc<dyn Store>) {
     accepted(&*store, pending("object", "token", 10)).await;
     let event = claimed_one(&*store, 10).await;
     let link = new_link("alice", "person", 20, Some(1));
-    let applied = Settlement::Done { seen: Some(seen("person", 20)), link: Some(Box::new(link)), at: ms(21) };
+    let applied = Settlement::Done {
+        seen: Some(seen("person", 20)),
+        link: Some(Box::new(link)),
+        handlers: Vec::new(),
+        at: ms(21),
+    };
     let settled = store.settle(event.lease, applied).await.expect("settle");
     assert_eq!(settled, Settled::Written(Some(change("person", &[]))));
     assert!(store.identity(identity_id("person")).await.expect("identity").is_some());
@@ -149,7 +159,7 @@ pub async fn observations_merge_in_any_order(store: Arc<dyn Store>) {
 pub async fn forgetting_leaves_a_tombstone(store: Arc<dyn Store>) {
     accepted(&*store, pending("early", "token", 1)).await;
     let early = claimed_one(&*store, 1).await;
-    let seen_early = Settlement::Done { seen: Some(seen("person", 5)), link: None, at: ms(6) };
+    let seen_early = Settlement::Done { seen: Some(seen("person", 5)), link: None, handlers: Vec::new(), at: ms(6) };
     store.settle(early.lease, seen_early).await.expect("settle");
     store.link(new_link("alice", "person", 10, None)).await.expect("link");
 
@@ -168,6 +178,7 @@ pub async fn forgetting_leaves_a_tombstone(store: Arc<dyn Store>) {
     let old_news = Settlement::Done {
         seen: Some(seen("person", 49)),
         link: Some(Box::new(new_link("alice", "person", 49, None))),
+        handlers: vec!["welcome".into()],
         at: ms(61),
     };
     assert_eq!(store.settle(late.lease, old_news).await.expect("settle"), Settled::Written(None));

@@ -56,6 +56,7 @@ pub async fn a_lost_lease_writes_nothing(store: Arc<dyn Store>) {
     let applied = Settlement::Done {
         seen: Some(seen("person", 20)),
         link: Some(Box::new(new_link("alice", "person", 20, Some(1)))),
+        handlers: vec!["welcome".into()],
         at: ms(60),
     };
     assert_eq!(store.settle(slow.lease, applied.clone()).await.expect("settle"), Settled::LeaseLost);

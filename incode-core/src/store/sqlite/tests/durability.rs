@@ -14,7 +14,8 @@ async fn everything_survives_reopening() {
     accept(&store, ignored("odd", 10)).await;
     let events = claim(&store, 10, 3).await;
     let link = Box::new(new_link("alice", "person", 20, Some(1)));
-    let applied = Settlement::Done { seen: Some(seen("person", 20)), link: Some(link), at: ms(21) };
+    let applied =
+        Settlement::Done { seen: Some(seen("person", 20)), link: Some(link), handlers: Vec::new(), at: ms(21) };
     store.settle(events[0].lease, applied).await.unwrap();
     let lost = Settlement::Dead { reason: Reason::NotFound, wipe_token: false, at: ms(21) };
     store.settle(events[2].lease, lost).await.unwrap();
