@@ -3,6 +3,7 @@
 mod admin;
 mod builder;
 mod exchange;
+mod inspection;
 mod setting;
 mod settings;
 mod surroundings;
@@ -26,6 +27,7 @@ use crate::{Clock, Subject, flow};
 pub use admin::Health;
 pub use builder::Builder;
 pub use exchange::Exchange;
+pub use inspection::{Inspection, TokenState};
 pub use setting::SettingError;
 
 /// Client, store, worker, near cache and flow behind one `Arc`: cloning is cheap, and every clone is the same.

@@ -1,15 +1,17 @@
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
 use super::ledger::Ledger;
 use super::{
-    Accepted, Claim, ClaimedEvent, EventFilter, EventId, EventRow, InboxCounts, Lease, Linked, NewEvent, NewLink,
-    Prune, Replay, Settled, Settlement, Store, StoreError, StoreErrorKind, StoreFuture,
+    Accepted, Audit, AuditAction, AuditId, Claim, ClaimedEvent, EventDetail, EventFilter, EventId, EventRow,
+    InboxCounts, Lease, Linked, NewEvent, NewLink, Prune, Replay, Settled, Settlement, Store, StoreError,
+    StoreErrorKind, StoreFuture,
 };
 use crate::identity::{Change, Identity, Link, LinkedIdentity, Observation};
-use crate::{IdentityId, Subject, Timestamp};
+use crate::{Actor, IdentityId, Subject, Timestamp};
 
+mod audits;
 mod events;
 mod identities;
 
@@ -94,8 +96,13 @@ impl Store for MemoryStore {
         self.locked(|rows| Ok(rows.identities.get(&id).cloned()))
     }
 
-    fn forget(&self, id: IdentityId, at: Timestamp) -> StoreFuture<'_, Option<Change>> {
-        self.locked(|rows| Ok(rows.forget(id, at)))
+    fn forget(&self, id: IdentityId, by: Actor, at: Timestamp) -> StoreFuture<'_, Option<Change>> {
+        self.locked(|rows| {
+            let action = AuditAction::Forget(id.masked());
+            let change = rows.forget(id, at);
+            rows.audit(action, by, at, u64::from(change.is_some()));
+            Ok(change)
+        })
     }
 
     fn counts(&self) -> StoreFuture<'_, InboxCounts> {
@@ -103,11 +110,23 @@ impl Store for MemoryStore {
     }
 
     fn events(&self, filter: EventFilter) -> StoreFuture<'_, Vec<EventRow>> {
-        self.locked(|rows| Ok(rows.list(filter)))
+        self.locked(|rows| Ok(rows.list(&filter)))
     }
 
-    fn replay(&self, which: Replay, now: Timestamp) -> StoreFuture<'_, u64> {
-        self.locked(|rows| Ok(rows.replay(which, now)))
+    fn inspect(&self, id: EventId) -> StoreFuture<'_, Option<EventDetail>> {
+        self.locked(|rows| Ok(rows.inspect(id)))
+    }
+
+    fn replay(&self, which: Replay, by: Actor, now: Timestamp) -> StoreFuture<'_, u64> {
+        self.locked(|rows| {
+            let replayed = rows.replay(&which, now);
+            rows.audit(AuditAction::Replay(which), by, now, replayed);
+            Ok(replayed)
+        })
+    }
+
+    fn audits(&self, limit: u32, before: Option<AuditId>) -> StoreFuture<'_, Vec<Audit>> {
+        self.locked(|rows| Ok(rows.audits(limit, before)))
     }
 
     fn prune(&self, prune: Prune) -> StoreFuture<'_, u64> {
@@ -140,6 +159,8 @@ struct Rows {
     forgotten: HashMap<IdentityId, Timestamp>,
     /// Correlation ids that were used, with when they may go.
     spent: HashMap<[u8; 24], Timestamp>,
+    /// What was done by hand, oldest first.
+    audits: VecDeque<Audit>,
 }
 
 #[cfg(test)]

@@ -21,16 +21,18 @@ use std::sync::Arc;
 use crate::identity::{Link, LinkProof, Observation, Verified};
 use crate::model::{EventKind, IdentityStatus};
 use crate::store::{
-    Accepted, Claim, ClaimedEvent, EventFilter, EventId, EventState, NewEvent, NewLink, Reason, Settlement, Spend,
-    Store,
+    Accepted, Claim, ClaimedEvent, DeadFilter, EventFilter, EventId, EventState, NewEvent, NewLink, Reason, Replay,
+    Settlement, Spend, Store,
 };
-use crate::{IdentityId, ObjectId, Subject, Timestamp, Token};
+use crate::{Actor, IdentityId, ObjectId, Subject, Timestamp, Token};
 
+mod audits;
 mod dedupe;
 mod identities;
 mod leases;
 mod rows;
 
+pub use audits::*;
 pub use dedupe::*;
 pub use identities::*;
 pub use leases::*;
@@ -82,6 +84,11 @@ where
         prune_forgets_spent_correlation_ids,
         counts_follow_every_move,
         events_are_paged_newest_first,
+        events_are_filtered,
+        dead_events_are_chosen_by_filter,
+        inspection_tells_what_may_be_shown,
+        what_is_done_by_hand_leaves_a_trail,
+        the_trail_is_capped,
         a_closed_store_is_unavailable,
     );
 }
@@ -175,7 +182,19 @@ async fn claimed_one(store: &dyn Store, now: i64) -> ClaimedEvent {
 }
 
 async fn listed(store: &dyn Store, state: Option<EventState>) -> Vec<crate::store::EventRow> {
-    store.events(EventFilter { state, before: None, limit: 100 }).await.expect("events")
+    store.events(EventFilter { state, ..EventFilter::default() }).await.expect("events")
+}
+
+fn actor(name: &str) -> Actor {
+    Actor::new(name).expect("a legal actor")
+}
+
+fn all_dead() -> Replay {
+    Replay::Dead(DeadFilter::default())
+}
+
+fn dead_of(reason: Reason) -> Replay {
+    Replay::Dead(DeadFilter { reason: Some(reason), ..DeadFilter::default() })
 }
 
 fn done(at: i64) -> Settlement {
