@@ -1,0 +1,28 @@
+//! The admin routes over real sockets, the same script on each adapter.
+
+mod http;
+mod script;
+mod served;
+
+#[test]
+fn nested_in_axum() {
+    script::run(&served::axum(), "anna");
+}
+
+#[test]
+fn bare_tower() {
+    script::run(&served::bare_tower(), "unknown");
+}
+
+#[test]
+fn in_a_scope_of_actix_web() {
+    script::run(&served::actix(), "anna");
+}
+
+#[test]
+fn the_applications_guard_is_the_only_one() {
+    for mount in [served::axum(), served::actix()] {
+        let stranger = mount.request("GET", "inbox").without("x-admin").send();
+        assert_eq!(stranger.status, 401);
+    }
+}
