@@ -1,6 +1,5 @@
 //! One inbox, served three ways.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::mpsc;
 use std::thread;
@@ -10,6 +9,7 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::{HttpMessage, middleware as actix_middleware, web};
 use axum::Router;
 use axum::extract::Request;
+use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use incode_core::client::Client;
@@ -19,7 +19,7 @@ use incode_core::store::{EventState, MemoryStore, NewEvent, NewLink, Reason, Sto
 use incode_core::webhook::Authenticity;
 use incode_core::{Actor, Clock, IdentityId, Incode, ObjectId, Subject, SystemClock, Token};
 
-use crate::http::Mount;
+use crate::wire::Mount;
 
 pub(crate) const HOSTILE_OBJECT: &str = "\"><script>alert(1)</script>";
 pub(crate) const HOSTILE_KIND: &str = "<img src=x onerror=alert(1)>";
@@ -80,11 +80,11 @@ where
     address.recv().unwrap()
 }
 
-async fn guard(mut request: Request, next: Next) -> Result<Response, axum::http::StatusCode> {
-    let name = request.headers().get("x-admin").ok_or(axum::http::StatusCode::UNAUTHORIZED)?;
+async fn guard(mut request: Request, next: Next) -> Result<Response, StatusCode> {
+    let name = request.headers().get("x-admin").ok_or(StatusCode::UNAUTHORIZED)?;
     let actor = Actor::new(name.to_str().unwrap()).unwrap();
     request.extensions_mut().insert(actor);
-    Ok::<_, Infallible>(next.run(request).await).map_err(|never| match never {})
+    Ok(next.run(request).await)
 }
 
 async fn actix_guard<B: MessageBody + 'static>(
@@ -119,7 +119,8 @@ async fn seed(store: &MemoryStore) {
         let event = NewEvent {
             kind,
             object_id: object.map(|object| ObjectId::new(object).unwrap()),
-            token: b"canary-token".to_vec(),
+            // As the inbox keeps a token that is not sealed.
+            token: b"\0canary-token".to_vec(),
             token_hash: Token::new("canary-token").unwrap().hash(),
             correlation_id: Some("canary-correlation".to_owned()),
             vendor_time: None,

@@ -17,20 +17,20 @@ pub(super) fn table(events: &[EventRow], chosen: &List, before: Option<EventId>,
                 thead {
                     tr {
                         th { "Event" } th { "State" } th class="wide" { "What is known" } th { "Attempts" }
-                        th { "Accepted" } th { span class="unseen" { "Action" } }
+                        th { "Accepted (UTC)" } th { span class="unseen" { "Action" } }
                     }
                 }
                 tbody {
                     @for event in events {
                         tr {
-                            td {
+                            td class="event" {
                                 a href={ "inbox/" (event.id.0) } { "#" (event.id.0) }
-                                " " span class="kind" { (event.kind.as_str()) }
-                                @if let Some(id) = &event.object_id { small { code { (id.masked()) } } }
+                                @if let Some(id) = &event.object_id { " " code { (id.masked()) } }
+                                small class="kind" { (event.kind.as_str()) }
                             }
                             td { (badge(event.state)) }
-                            td class="wide" { (known(event)) }
-                            td class="number" { (event.attempts) }
+                            td class="wide" { (known(event, chosen.reason.is_none())) }
+                            td class="number" { span class="label" { "Attempts: " } (event.attempts) }
                             td { (age(now.since(event.received_at))) " ago" small { (time(event.received_at)) } }
                             td class="action" {
                                 @if event.state == EventState::Dead && event.object_id.is_some() {
@@ -70,7 +70,7 @@ pub(in crate::admin) fn event(seen: &Inspection, root: &str, now: Timestamp) -> 
                 dt { "Token" } dd { @match seen.token { TokenState::Present => "present", TokenState::Wiped => "wiped" } }
                 dt { "Object applied" } dd { @if seen.object_done { "yes" } @else { "no" } }
                 dt { "Sent by the vendor" } dd { (maybe_time(seen.vendor_time)) }
-                dt { "Accepted" } dd { (time(seen.received_at)) " (" (age(now.since(seen.received_at))) " ago)" }
+                dt { "Accepted" } dd { (time(seen.received_at)) " UTC (" (age(now.since(seen.received_at))) " ago)" }
                 @if let Some(due_at) = seen.due_at { dt { "Due" } dd { (time(due_at)) } }
                 dt { "Settled" } dd { (maybe_time(seen.settled_at)) }
             }
@@ -79,10 +79,11 @@ pub(in crate::admin) fn event(seen: &Inspection, root: &str, now: Timestamp) -> 
     page(200, "Event", root, Some(Place::Inbox), &content)
 }
 
-fn known(event: &EventRow) -> Markup {
+/// With advice, unless the page gives it once for all its rows.
+fn known(event: &EventRow, advise: bool) -> Markup {
     html! {
         @match (event.reason, event.settled_at) {
-            (Some(reason), _) => { (meaning(reason).what) small { (meaning(reason).advice) } }
+            (Some(reason), _) => { (meaning(reason).what) @if advise { small { (meaning(reason).advice) } } }
             (None, Some(at)) => { span class="soft" { "Settled " (time(at)) } }
             (None, None) => { span class="soft" { "Waits for its turn." } }
         }

@@ -35,7 +35,7 @@ pub(super) fn table(audits: &[Audit], root: &str, now: Timestamp) -> Markup {
     html! {
         div class="card table trail" {
             table {
-                thead { tr { th { "When" } th { "Who" } th class="wide" { "What" } th class="number" { "How many" } } }
+                thead { tr { th { "When (UTC)" } th { "Who" } th class="wide" { "What" } th class="number" { "How many" } } }
                 tbody {
                     @for audit in audits {
                         tr {
