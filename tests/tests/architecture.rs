@@ -1,5 +1,7 @@
 //! The law of the arrows: who may depend on whom, what an adapter may not do, and how large a file may grow.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test: a panic is how it fails")]
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
