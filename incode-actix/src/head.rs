@@ -4,9 +4,9 @@ use std::net::IpAddr;
 
 use actix_web::dev::{self, Extensions};
 use actix_web::{HttpMessage, HttpRequest};
-use incode_core::Subject;
 use incode_core::gate::Visitor;
 use incode_core::http::Head;
+use incode_core::{Actor, Subject};
 
 /// A request head as core reads it. Holds the request's extensions borrowed: it has to be gone before anything is
 /// inserted, and before any other service sees the request.
@@ -49,6 +49,10 @@ impl Head for RequestHead<'_> {
     }
 
     fn subject(&self) -> Option<&Subject> {
+        self.extensions.get()
+    }
+
+    fn actor(&self) -> Option<&Actor> {
         self.extensions.get()
     }
 

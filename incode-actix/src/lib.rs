@@ -5,6 +5,8 @@
 //! what only the right people may reach. Everything is decided in `incode-core`; this crate carries requests there and
 //! replies back.
 
+#[cfg(feature = "admin")]
+mod admin;
 mod body;
 mod extract;
 mod gate;
@@ -12,6 +14,8 @@ mod head;
 mod middleware;
 mod reply;
 
+#[cfg(feature = "admin")]
+pub use admin::{AdminFuture, AdminService};
 pub use extract::{Active, Denied, Visitor};
 pub use gate::{Gate, GateFuture, GateMiddleware};
 pub use head::extension;

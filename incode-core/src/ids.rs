@@ -19,6 +19,41 @@ pub struct ObjectId(Arc<str>);
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Subject(Arc<str>);
 
+/// Who did something by hand: the audit trail's name of an administrator, or of a program that acts for one. 1 to 128
+/// characters, none of them a control character.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Actor(Arc<str>);
+
+impl Actor {
+    /// For an application that does not say who.
+    pub fn unknown() -> Self {
+        Self("unknown".into())
+    }
+}
+
+/// An id as it may be shown to people: the first four characters, or none of a short one, and `…`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+pub struct Masked(Box<str>);
+
+impl Masked {
+    /// What may be shown.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Takes what [`Masked::as_str`] gave, from a store.
+    pub fn parse(text: &str) -> Option<Self> {
+        let head = text.strip_suffix('…')?;
+        (head.chars().count() <= 4).then(|| Self(text.into()))
+    }
+}
+
+impl fmt::Display for Masked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 macro_rules! identifier {
     ($name:ident, $what:literal, $max:literal, $legal:expr) => {
         impl $name {
@@ -42,6 +77,12 @@ macro_rules! identifier {
             /// The value as text.
             pub fn as_str(&self) -> &str {
                 &self.0
+            }
+
+            /// As it may be shown to people who need not know it whole.
+            pub fn masked(&self) -> Masked {
+                let head = self.0.chars().take(if self.0.len() > 8 { 4 } else { 0 });
+                Masked(head.chain(['…']).collect::<String>().into())
             }
         }
 
@@ -70,6 +111,8 @@ macro_rules! identifier {
 identifier!(IdentityId, "identity id", 128, is_path_segment);
 identifier!(ObjectId, "object id", 128, is_path_segment);
 identifier!(Subject, "subject", 256, |text| !text.chars().any(char::is_control));
+// At most four bytes make a character.
+identifier!(Actor, "actor", 512, |text| text.chars().count() <= 128 && !text.chars().any(char::is_control));
 
 /// Visible ASCII, and not a dot segment: those would climb in a URL path even when percent-encoded.
 fn is_path_segment(text: &str) -> bool {

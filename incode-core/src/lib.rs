@@ -3,10 +3,13 @@
 //! The modules, in the order of their arrows: [`model`] is what the vendor sends and takes; [`client`] asks the vendor,
 //! [`webhook`] listens to it; the inbox keeps events until a worker has applied them; [`identity`] is what is known of
 //! a person; [`gate`] decides who passes, [`flow`] sends people to the vendor's page and takes them back. [`store`]
-//! keeps all rows, [`http`] is the seam to frameworks. [`Incode`] joins the parts; each can be used without it.
+//! keeps all rows, [`http`] is the seam to frameworks. [`Incode`] joins the parts; each can be used without it. The
+//! feature `admin` adds the inbox as pages and JSON for the people who run it.
 //!
 //! Applications use an adapter, `incode-tower` or `incode-actix`, which re-export what they need from here.
 
+#[cfg(feature = "admin")]
+pub mod admin;
 pub mod client;
 pub mod flow;
 pub mod gate;
@@ -25,8 +28,8 @@ mod seal;
 mod secret;
 mod time;
 
-pub use facade::{Builder, Changed, Changes, Exchange, Health, Incode, SettingError, Visit};
-pub use ids::{IdentityId, ObjectId, Subject};
+pub use facade::{Builder, Changed, Changes, Exchange, Health, Incode, Inspection, SettingError, TokenState, Visit};
+pub use ids::{Actor, IdentityId, Masked, ObjectId, Subject};
 pub use inbox::{Applied, Handler, HandlerError};
 pub use secret::{InvalidValue, Secret, Token, TokenHash};
 pub use time::{Clock, SystemClock, Timestamp};

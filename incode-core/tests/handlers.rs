@@ -176,7 +176,9 @@ async fn changes_are_told_whatever_brought_them() {
     assert_eq!(subjects(changes.next().await), of_alice, "a face");
     assert!(incode.unlink(&alice).await.unwrap());
     assert_eq!(subjects(changes.next().await), of_alice, "unlinked");
-    assert!(incode.forget(&IdentityId::new(&verified.identity_id).unwrap()).await.unwrap());
+    assert!(
+        incode.forget(&IdentityId::new(&verified.identity_id).unwrap(), &incode_core::Actor::unknown()).await.unwrap()
+    );
     assert_eq!(subjects(changes.next().await), [], "forgotten, linked to nobody");
     incode.shutdown().await;
     assert_eq!(changes.next().await, None);

@@ -1,8 +1,8 @@
 use std::any::Any;
 
 use http::{Extensions, Request};
-use incode_core::Subject;
 use incode_core::http::Head;
+use incode_core::{Actor, Subject};
 
 /// A request head as core reads it.
 pub(crate) struct RequestHead<'a> {
@@ -49,6 +49,10 @@ impl Head for RequestHead<'_> {
     }
 
     fn subject(&self) -> Option<&Subject> {
+        self.extensions.get()
+    }
+
+    fn actor(&self) -> Option<&Actor> {
         self.extensions.get()
     }
 

@@ -5,6 +5,8 @@
 //! only the right people may reach. Everything is decided in `incode-core`; this crate carries requests there and
 //! replies back.
 
+#[cfg(feature = "admin")]
+mod admin;
 mod body;
 #[cfg(feature = "axum")]
 mod extract;
@@ -13,6 +15,8 @@ mod head;
 mod middleware;
 mod reply;
 
+#[cfg(feature = "admin")]
+pub use admin::{AdminFuture, AdminService};
 pub use body::ResponseBody;
 #[cfg(feature = "axum")]
 pub use extract::{Active, Denied, Visitor};

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use incode_core::identity::{Change, Identity, LinkedIdentity, Observation};
 use incode_core::store::{
-    Accepted, Claim, ClaimedEvent, EffectStore, EventFilter, EventRow, InboxCounts, Lease, Linked, MemoryStore,
-    NewEvent, NewLink, Prune, Replay, Settled, Settlement, Store, StoreError, StoreErrorKind, StoreFuture,
+    Accepted, Audit, AuditId, Claim, ClaimedEvent, EffectStore, EventDetail, EventFilter, EventId, EventRow,
+    InboxCounts, Lease, Linked, MemoryStore, NewEvent, NewLink, Prune, Replay, Settled, Settlement, Store, StoreError,
+    StoreErrorKind, StoreFuture,
 };
-use incode_core::{IdentityId, Subject, Timestamp};
+use incode_core::{Actor, IdentityId, Subject, Timestamp};
 
 /// A memory store that fails, or takes its time, while its [`Switch`] says so.
 #[derive(Debug, Default)]
@@ -110,8 +111,8 @@ impl Store for FailingStore {
         self.or(move |kept| kept.identity(id))
     }
 
-    fn forget(&self, id: IdentityId, at: Timestamp) -> StoreFuture<'_, Option<Change>> {
-        self.or(move |kept| kept.forget(id, at))
+    fn forget(&self, id: IdentityId, by: Actor, at: Timestamp) -> StoreFuture<'_, Option<Change>> {
+        self.or(move |kept| kept.forget(id, by, at))
     }
 
     fn counts(&self) -> StoreFuture<'_, InboxCounts> {
@@ -122,8 +123,16 @@ impl Store for FailingStore {
         self.or(move |kept| kept.events(filter))
     }
 
-    fn replay(&self, which: Replay, now: Timestamp) -> StoreFuture<'_, u64> {
-        self.or(move |kept| kept.replay(which, now))
+    fn inspect(&self, id: EventId) -> StoreFuture<'_, Option<EventDetail>> {
+        self.or(move |kept| kept.inspect(id))
+    }
+
+    fn audits(&self, limit: u32, before: Option<AuditId>) -> StoreFuture<'_, Vec<Audit>> {
+        self.or(move |kept| kept.audits(limit, before))
+    }
+
+    fn replay(&self, which: Replay, by: Actor, now: Timestamp) -> StoreFuture<'_, u64> {
+        self.or(move |kept| kept.replay(which, by, now))
     }
 
     /// No test lets these fail.

@@ -217,7 +217,7 @@ impl World {
 
     /// All events, newest first.
     pub async fn events(&self) -> Vec<EventRow> {
-        self.incode.inbox_events(EventFilter { state: None, before: None, limit: 100 }).await.unwrap()
+        self.incode.inbox_events(EventFilter::default()).await.unwrap()
     }
 
     /// Waits until nothing is pending and so many events are done, dead and ignored.

@@ -143,6 +143,7 @@ fn the_modules_of_core_follow_the_arrows() {
         ("inbox", &["model", "client", "webhook", "identity", "store"]),
         ("gate", &["model", "http", "identity", "store"]),
         ("flow", &["model", "client", "http", "identity", "store"]),
+        ("admin", &["model", "http", "identity", "store"]),
     ];
     let modules: Vec<_> = arrows.iter().map(|(module, _)| *module).chain(["facade"]).collect();
     for (module, allowed) in arrows {

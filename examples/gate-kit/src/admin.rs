@@ -2,8 +2,8 @@
 
 use data_encoding::BASE64;
 use incode_core::http::{Problem, Reply};
-use incode_core::store::{EventFilter, EventId, EventRow, EventState, InboxCounts, Replay, StoreError};
-use incode_core::{IdentityId, Timestamp};
+use incode_core::store::{DeadFilter, EventFilter, EventId, EventRow, EventState, InboxCounts, Replay, StoreError};
+use incode_core::{Actor, IdentityId, Timestamp};
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
 
@@ -30,7 +30,7 @@ impl Site {
         }
         match path.as_slice() {
             ["inbox"] if reading => self.inbox(asked).await,
-            ["inbox", "replay"] if posting => self.replay(Replay::Dead(None), asked).await,
+            ["inbox", "replay"] if posting => self.replay(Replay::Dead(DeadFilter::default()), asked).await,
             ["inbox", id, "replay"] if posting => {
                 let id = id.parse().map_err(|_| not_found())?;
                 self.replay(Replay::One(EventId(id)), asked).await
@@ -40,7 +40,7 @@ impl Site {
                 Ok(json(200, &identity.ok_or_else(not_found)?))
             }
             ["identities", id, "forget"] if posting => {
-                let forgotten = self.incode.forget(&identity_id(id)?).await.map_err(unavailable)?;
+                let forgotten = self.incode.forget(&identity_id(id)?, &Actor::unknown()).await.map_err(unavailable)?;
                 Ok(json(200, &Forgotten { forgotten }))
             }
             ["inbox"] | ["identities", _] => Err(wrong_method("GET, HEAD")),
@@ -75,7 +75,7 @@ impl Site {
             Some(id) => Some(EventId(id.parse().map_err(|_| invalid("before is the id of an event."))?)),
         };
         let counts = self.incode.inbox_counts().await.map_err(unavailable)?;
-        let filter = EventFilter { state, before, limit: PAGE };
+        let filter = EventFilter { state, before, limit: PAGE, ..EventFilter::default() };
         let events = self.incode.inbox_events(filter).await.map_err(unavailable)?;
         if asked.html {
             return Ok(view::inbox(state, &counts, &events, events.len() >= PAGE as usize));
@@ -84,7 +84,7 @@ impl Site {
     }
 
     async fn replay(&self, which: Replay, asked: &Asked) -> Result<Reply, Problem> {
-        let replayed = self.incode.replay(which).await.map_err(unavailable)?;
+        let replayed = self.incode.replay(which, &Actor::unknown()).await.map_err(unavailable)?;
         Ok(if asked.html { Reply::see_other("/admin/inbox") } else { json(200, &Replayed { replayed }) })
     }
 }

@@ -14,11 +14,11 @@ use incode_actix::core::client::Client;
 use incode_actix::core::identity::{Change, Identity, Link, LinkProof, LinkedIdentity, Observation};
 use incode_actix::core::model::IdentityStatus;
 use incode_actix::core::store::{
-    Accepted, Claim, ClaimedEvent, EffectStore, EventFilter, EventRow, InboxCounts, Lease, Linked, MemoryStore,
-    NewEvent, NewLink, Prune, Replay, Settled, Settlement, Store, StoreFuture,
+    Accepted, Audit, AuditId, Claim, ClaimedEvent, EffectStore, EventDetail, EventFilter, EventId, EventRow,
+    InboxCounts, Lease, Linked, MemoryStore, NewEvent, NewLink, Prune, Replay, Settled, Settlement, Store, StoreFuture,
 };
 use incode_actix::core::webhook::Authenticity;
-use incode_actix::core::{Clock, IdentityId, SystemClock, Timestamp};
+use incode_actix::core::{Actor, Clock, IdentityId, SystemClock, Timestamp};
 use incode_actix::{Builder, Incode, IncodeMiddleware, Subject, SubjectSource};
 
 pub(crate) struct Served {
@@ -161,8 +161,8 @@ impl Store for SlowStore {
         self.store.identity(id)
     }
 
-    fn forget(&self, id: IdentityId, at: Timestamp) -> StoreFuture<'_, Option<Change>> {
-        self.store.forget(id, at)
+    fn forget(&self, id: IdentityId, by: Actor, at: Timestamp) -> StoreFuture<'_, Option<Change>> {
+        self.store.forget(id, by, at)
     }
 
     fn counts(&self) -> StoreFuture<'_, InboxCounts> {
@@ -173,8 +173,16 @@ impl Store for SlowStore {
         self.store.events(filter)
     }
 
-    fn replay(&self, which: Replay, now: Timestamp) -> StoreFuture<'_, u64> {
-        self.store.replay(which, now)
+    fn inspect(&self, id: EventId) -> StoreFuture<'_, Option<EventDetail>> {
+        self.store.inspect(id)
+    }
+
+    fn audits(&self, limit: u32, before: Option<AuditId>) -> StoreFuture<'_, Vec<Audit>> {
+        self.store.audits(limit, before)
+    }
+
+    fn replay(&self, which: Replay, by: Actor, now: Timestamp) -> StoreFuture<'_, u64> {
+        self.store.replay(which, by, now)
     }
 
     fn effects(&self) -> &dyn EffectStore {

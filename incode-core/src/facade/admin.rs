@@ -2,10 +2,12 @@ use std::sync::PoisonError;
 
 use crate::identity::{Identity, LinkedIdentity};
 use crate::inbox::Surroundings;
-use crate::store::{EventFilter, EventRow, InboxCounts, Replay, StoreError};
-use crate::{IdentityId, Subject};
+use crate::store::{Audit, AuditId, EventFilter, EventId, EventRow, InboxCounts, Replay, StoreError};
+use crate::{Actor, IdentityId, Subject};
 
-use super::Incode;
+use super::{Incode, Inspection};
+#[cfg(feature = "admin")]
+use crate::Timestamp;
 
 /// Whether the parts answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,12 +40,21 @@ impl Incode {
         self.0.store.events(filter).await
     }
 
-    /// Makes dead events pending again and wakes the worker. Returns how many; repeating it does no harm.
+    /// Everything known of one event that may be shown; `None` when there is none, or no longer.
     ///
     /// # Errors
     /// When the store does not answer.
-    pub async fn replay(&self, which: Replay) -> Result<u64, StoreError> {
-        let count = self.0.store.replay(which, self.0.clock.now()).await?;
+    pub async fn inspect(&self, id: EventId) -> Result<Option<Inspection>, StoreError> {
+        Ok(self.0.store.inspect(id).await?.map(Inspection::from))
+    }
+
+    /// Makes dead events pending again and wakes the worker. Returns how many; repeating it does no harm. Who asked for
+    /// it is kept in the audit trail.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn replay(&self, which: Replay, by: &Actor) -> Result<u64, StoreError> {
+        let count = self.0.store.replay(which, by.clone(), self.0.clock.now()).await?;
         tracing::info!(count, "replayed");
         self.0.inbox.ring();
         Ok(count)
@@ -78,17 +89,30 @@ impl Incode {
     }
 
     /// Erases an identity and its links, leaving a tombstone that keeps old events from bringing it back. False when
-    /// nothing was known of it.
+    /// nothing was known of it. Who asked for it is kept in the audit trail.
     ///
     /// # Errors
     /// When the store does not answer.
-    pub async fn forget(&self, id: &IdentityId) -> Result<bool, StoreError> {
-        let change = self.0.store.forget(id.clone(), self.0.clock.now()).await?;
+    pub async fn forget(&self, id: &IdentityId, by: &Actor) -> Result<bool, StoreError> {
+        let change = self.0.store.forget(id.clone(), by.clone(), self.0.clock.now()).await?;
         if let Some(change) = &change {
             self.0.joined.changed(change);
         }
         tracing::info!(known = change.is_some(), "identity forgotten");
         Ok(change.is_some())
+    }
+
+    /// What was done by hand, newest first: at most `limit` entries, only those older than `before`.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn audits(&self, limit: u32, before: Option<AuditId>) -> Result<Vec<Audit>, StoreError> {
+        self.0.store.audits(limit, before).await
+    }
+
+    #[cfg(feature = "admin")]
+    pub(crate) fn now(&self) -> Timestamp {
+        self.0.clock.now()
     }
 
     /// Stops worker and handlers in good order: what is under way is finished or given back, the change stream ends, and

@@ -5,6 +5,7 @@ mod builder;
 mod changes;
 mod exchange;
 mod handlers;
+mod inspection;
 mod setting;
 mod settings;
 mod surroundings;
@@ -31,6 +32,7 @@ pub use admin::Health;
 pub use builder::Builder;
 pub use changes::{Changed, Changes};
 pub use exchange::Exchange;
+pub use inspection::{Inspection, TokenState};
 pub use setting::SettingError;
 
 /// Client, store, worker, near cache and flow behind one `Arc`: cloning is cheap, and every clone is the same.

@@ -1,6 +1,6 @@
 use std::any::Any;
 
-use crate::Subject;
+use crate::{Actor, Subject};
 
 /// The head of a request. Adapters implement it over their own request type; everything is borrowed.
 pub trait Head {
@@ -18,6 +18,11 @@ pub trait Head {
 
     /// The [`Subject`] that the application's own authentication put into the request extensions.
     fn subject(&self) -> Option<&Subject>;
+
+    /// The [`Actor`] that the application's own guard put into the request extensions: who is named in the audit trail.
+    fn actor(&self) -> Option<&Actor> {
+        None
+    }
 
     /// The adapter's own extension map, for resolvers that know the framework; see each adapter's `extension`.
     fn extensions(&self) -> &dyn Any;

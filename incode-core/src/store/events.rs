@@ -72,7 +72,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::VendorUnavailable,
         Self::RateLimited,
         Self::KeyRefused,
@@ -247,15 +247,25 @@ pub struct InboxCounts {
     pub oldest_pending: Option<Timestamp>,
 }
 
-/// Which events to list.
-#[derive(Clone, Copy, Debug)]
+/// Which events to list. Everything asked for must hold. By default the newest 100.
+#[derive(Clone, Debug)]
 pub struct EventFilter {
     /// Only these; `None` lists all.
     pub state: Option<EventState>,
+    /// Only those that wait or died of this.
+    pub reason: Option<Reason>,
+    /// Only those of this kind.
+    pub kind: Option<EventKind>,
     /// Only events older than this one, for paging.
     pub before: Option<EventId>,
     /// How many at most.
     pub limit: u32,
+}
+
+impl Default for EventFilter {
+    fn default() -> Self {
+        Self { state: None, reason: None, kind: None, before: None, limit: 100 }
+    }
 }
 
 /// An event as it may be shown: no token, no correlation id.
@@ -281,11 +291,35 @@ pub struct EventRow {
     pub settled_at: Option<Timestamp>,
 }
 
+/// What a store tells of one event beside its row; never the token itself.
+#[derive(Clone, Debug)]
+pub struct EventDetail {
+    /// The row.
+    pub row: EventRow,
+    /// The vendor's `timestamp`.
+    pub vendor_time: Option<Timestamp>,
+    /// The token is kept still.
+    pub has_token: bool,
+    /// An event of the same (kind, object id) is done: this one, or another that came meanwhile.
+    pub object_done: bool,
+}
+
 /// Which dead events to replay.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Replay {
     /// One event; nothing happens when it isn't dead.
     One(EventId),
-    /// Every dead event, or those that died of one reason.
-    Dead(Option<Reason>),
+    /// Every dead event that the filter takes; the default takes all.
+    Dead(DeadFilter),
+}
+
+/// A choice among dead events. Everything asked for must hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeadFilter {
+    /// Only those that died of this.
+    pub reason: Option<Reason>,
+    /// Only those of this kind.
+    pub kind: Option<EventKind>,
+    /// Only those accepted before this instant.
+    pub accepted_before: Option<Timestamp>,
 }

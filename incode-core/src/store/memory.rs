@@ -1,16 +1,18 @@
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::ledger::Ledger;
 use super::{
-    Accepted, Claim, ClaimedEffect, ClaimedEvent, EffectClaim, EffectCounts, EffectFilter, EffectId, EffectLease,
-    EffectRow, EffectSettlement, EffectStore, EventFilter, EventId, EventRow, InboxCounts, Lease, Linked, NewEvent,
-    NewLink, Prune, Replay, ReplayEffects, Settled, Settlement, Store, StoreError, StoreErrorKind, StoreFuture,
+    Accepted, Audit, AuditAction, AuditId, Claim, ClaimedEffect, ClaimedEvent, EffectClaim, EffectCounts, EffectFilter,
+    EffectId, EffectLease, EffectRow, EffectSettlement, EffectStore, EventDetail, EventFilter, EventId, EventRow,
+    InboxCounts, Lease, Linked, NewEvent, NewLink, Prune, Replay, ReplayEffects, Settled, Settlement, Store,
+    StoreError, StoreErrorKind, StoreFuture,
 };
 use crate::identity::{Change, Identity, Link, LinkedIdentity, Observation};
-use crate::{IdentityId, Subject, Timestamp};
+use crate::{Actor, IdentityId, Subject, Timestamp};
 
+mod audits;
 mod effects;
 mod events;
 mod identities;
@@ -96,8 +98,13 @@ impl Store for MemoryStore {
         self.locked(|rows| Ok(rows.identities.get(&id).cloned()))
     }
 
-    fn forget(&self, id: IdentityId, at: Timestamp) -> StoreFuture<'_, Option<Change>> {
-        self.locked(|rows| Ok(rows.forget(id, at)))
+    fn forget(&self, id: IdentityId, by: Actor, at: Timestamp) -> StoreFuture<'_, Option<Change>> {
+        self.locked(|rows| {
+            let action = AuditAction::Forget(id.masked());
+            let change = rows.forget(id, at);
+            rows.audit(action, by, at, u64::from(change.is_some()));
+            Ok(change)
+        })
     }
 
     fn counts(&self) -> StoreFuture<'_, InboxCounts> {
@@ -105,11 +112,23 @@ impl Store for MemoryStore {
     }
 
     fn events(&self, filter: EventFilter) -> StoreFuture<'_, Vec<EventRow>> {
-        self.locked(|rows| Ok(rows.list(filter)))
+        self.locked(|rows| Ok(rows.list(&filter)))
     }
 
-    fn replay(&self, which: Replay, now: Timestamp) -> StoreFuture<'_, u64> {
-        self.locked(|rows| Ok(rows.replay(which, now)))
+    fn inspect(&self, id: EventId) -> StoreFuture<'_, Option<EventDetail>> {
+        self.locked(|rows| Ok(rows.inspect(id)))
+    }
+
+    fn replay(&self, which: Replay, by: Actor, now: Timestamp) -> StoreFuture<'_, u64> {
+        self.locked(|rows| {
+            let replayed = rows.replay(&which, now);
+            rows.audit(AuditAction::Replay(which), by, now, replayed);
+            Ok(replayed)
+        })
+    }
+
+    fn audits(&self, limit: u32, before: Option<AuditId>) -> StoreFuture<'_, Vec<Audit>> {
+        self.locked(|rows| Ok(rows.audits(limit, before)))
     }
 
     fn effects(&self) -> &dyn EffectStore {
@@ -176,6 +195,8 @@ struct Rows {
     forgotten: HashMap<IdentityId, Timestamp>,
     /// Correlation ids that were used, with when they may go.
     spent: HashMap<[u8; 24], Timestamp>,
+    /// What was done by hand, oldest first.
+    audits: VecDeque<Audit>,
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! A store keeps rows and transactions; it decides nothing. When to retry, what belongs together and who may pass is
 //! decided above it, so that every store behaves the same.
 
+mod audit;
 mod effects;
 mod error;
 mod events;
@@ -14,21 +15,22 @@ mod sqlite;
 use std::future::Future;
 use std::pin::Pin;
 
+pub use audit::{Audit, AuditAction, AuditId};
 pub use effects::{
     ClaimedEffect, EffectClaim, EffectCounts, EffectFailure, EffectFilter, EffectId, EffectLease, EffectRow,
     EffectSettlement, EffectState, EffectStore, ReplayEffects,
 };
 pub use error::{StoreError, StoreErrorKind};
 pub use events::{
-    Accepted, Claim, ClaimedEvent, EventFilter, EventId, EventRow, EventState, InboxCounts, Lease, NewEvent, Reason,
-    Replay, Settled, Settlement,
+    Accepted, Claim, ClaimedEvent, DeadFilter, EventDetail, EventFilter, EventId, EventRow, EventState, InboxCounts,
+    Lease, NewEvent, Reason, Replay, Settled, Settlement,
 };
 pub use memory::MemoryStore;
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteOptions, SqliteStore};
 
 use crate::identity::{Change, Identity, Link, LinkedIdentity, Observation};
-use crate::{IdentityId, Subject, Timestamp};
+use crate::{Actor, IdentityId, Subject, Timestamp};
 
 /// What every store method returns: boxed, so that the store can be erased behind `Arc<dyn Store>`.
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -84,8 +86,9 @@ pub trait Store: Send + Sync + 'static {
     fn identity(&self, id: IdentityId) -> StoreFuture<'_, Option<Identity>>;
 
     /// Erases an identity and its links, leaving a tombstone: observations sent at or before `at` no longer bring it
-    /// back, and its events stay known. Its effects stay, and no longer know whose they are. `None` when nothing was known of it (the tombstone is written all the same).
-    fn forget(&self, id: IdentityId, at: Timestamp) -> StoreFuture<'_, Option<Change>>;
+    /// back, and its events stay known. Its effects stay, and no longer know whose they are. `None` when nothing was
+    /// known of it (the tombstone is written all the same). Leaves an [`Audit`] in the same transaction, either way.
+    fn forget(&self, id: IdentityId, by: Actor, at: Timestamp) -> StoreFuture<'_, Option<Change>>;
 
     /// Rows by state.
     fn counts(&self) -> StoreFuture<'_, InboxCounts>;
@@ -93,8 +96,17 @@ pub trait Store: Send + Sync + 'static {
     /// Events, newest first, without tokens.
     fn events(&self, filter: EventFilter) -> StoreFuture<'_, Vec<EventRow>>;
 
+    /// One event as far as it may be shown; `None` when there is none, or no longer.
+    fn inspect(&self, id: EventId) -> StoreFuture<'_, Option<EventDetail>>;
+
     /// Makes dead events pending again, due at `now` with no attempts counted. Returns how many. Harmless when repeated.
-    fn replay(&self, which: Replay, now: Timestamp) -> StoreFuture<'_, u64>;
+    ///
+    /// Leaves one [`Audit`], when nothing was dead as well. A store that replays in several transactions counts it up in
+    /// each, so that a replay cut short has told what it did.
+    fn replay(&self, which: Replay, by: Actor, now: Timestamp) -> StoreFuture<'_, u64>;
+
+    /// What was done by hand, newest first: at most `limit`, only those older than `before`. The newest 10,000 are kept.
+    fn audits(&self, limit: u32, before: Option<AuditId>) -> StoreFuture<'_, Vec<Audit>>;
 
     /// The effects of the same store: what [`Store::settle`] owes is claimed here.
     fn effects(&self) -> &dyn EffectStore;

@@ -21,17 +21,19 @@ use std::sync::Arc;
 use crate::identity::{Link, LinkProof, Observation, Verified};
 use crate::model::{EventKind, IdentityStatus};
 use crate::store::{
-    Accepted, Claim, ClaimedEvent, EventFilter, EventId, EventState, NewEvent, NewLink, Reason, Settlement, Spend,
-    Store,
+    Accepted, Claim, ClaimedEvent, DeadFilter, EventFilter, EventId, EventState, NewEvent, NewLink, Reason, Replay,
+    Settlement, Spend, Store,
 };
-use crate::{IdentityId, ObjectId, Subject, Timestamp, Token};
+use crate::{Actor, IdentityId, ObjectId, Subject, Timestamp, Token};
 
+mod audits;
 mod dedupe;
 mod effects;
 mod identities;
 mod leases;
 mod rows;
 
+pub use audits::*;
 pub use dedupe::*;
 pub use effects::*;
 pub use identities::*;
@@ -85,12 +87,17 @@ where
         counts_follow_every_move,
         events_are_paged_newest_first,
         an_applied_event_owes_each_handler_once,
-        only_the_first_application_owes,
-        leases_of_effects_hold,
-        effects_are_settled_and_replayed,
+        dead_events_are_chosen_by_filter,
         effects_are_paged_newest_first,
-        prune_removes_settled_effects,
+        effects_are_settled_and_replayed,
         effects_of_the_forgotten_know_nobody,
+        events_are_filtered,
+        inspection_tells_what_may_be_shown,
+        leases_of_effects_hold,
+        only_the_first_application_owes,
+        prune_removes_settled_effects,
+        the_trail_is_capped,
+        what_is_done_by_hand_leaves_a_trail,
         a_closed_store_is_unavailable,
     );
 }
@@ -184,7 +191,19 @@ async fn claimed_one(store: &dyn Store, now: i64) -> ClaimedEvent {
 }
 
 async fn listed(store: &dyn Store, state: Option<EventState>) -> Vec<crate::store::EventRow> {
-    store.events(EventFilter { state, before: None, limit: 100 }).await.expect("events")
+    store.events(EventFilter { state, ..EventFilter::default() }).await.expect("events")
+}
+
+fn actor(name: &str) -> Actor {
+    Actor::new(name).expect("a legal actor")
+}
+
+fn all_dead() -> Replay {
+    Replay::Dead(DeadFilter::default())
+}
+
+fn dead_of(reason: Reason) -> Replay {
+    Replay::Dead(DeadFilter { reason: Some(reason), ..DeadFilter::default() })
 }
 
 fn done(at: i64) -> Settlement {

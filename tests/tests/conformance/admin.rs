@@ -1,7 +1,7 @@
 //! What operations do, seen from the gate.
 
-use incode_core::store::{Reason, Replay};
-use incode_core::{IdentityId, Subject};
+use incode_core::store::{DeadFilter, Reason, Replay};
+use incode_core::{Actor, IdentityId, Subject};
 use incode_tests::{ACKNOWLEDGED, Adapter, World, event};
 use serde_json::json;
 
@@ -22,7 +22,7 @@ async fn who_is_forgotten_is_out_and_stays_out(adapter: Adapter) {
     world.settles(1, 0, 0).await;
     assert_eq!(world.status("ana", "/vault").await, 200);
     let id = IdentityId::new(&ana.identity_id).unwrap();
-    assert!(world.incode.forget(&id).await.unwrap());
+    assert!(world.incode.forget(&id, &Actor::unknown()).await.unwrap());
     for _ in 0..8 {
         assert_eq!(world.get("ana", "/vault").await.code(), "verification_required");
     }
@@ -52,12 +52,22 @@ async fn a_dead_letter_is_replayed_once_what_it_lacked_is_there(adapter: Adapter
     let token = world.sandbox.issue_token(&ana.identity_id);
     world.deliver(&event("verification.completed", "late", &token)).await;
     assert_eq!(world.died_of().await, "not_found");
-    assert_eq!(world.incode.replay(Replay::Dead(Some(Reason::TokenDead))).await.unwrap(), 0);
+    assert_eq!(
+        world
+            .incode
+            .replay(
+                Replay::Dead(DeadFilter { reason: Some(Reason::TokenDead), ..DeadFilter::default() }),
+                &Actor::unknown()
+            )
+            .await
+            .unwrap(),
+        0
+    );
     let body = json!({"id": "late", "createdAt": 1_688_059_847, "status": "VERIFIED", "data": {"email": ana.email}});
     world.sandbox.seed_verification("late", Some(&ana.identity_id), body);
-    assert_eq!(world.incode.replay(Replay::Dead(None)).await.unwrap(), 1);
+    assert_eq!(world.incode.replay(Replay::Dead(DeadFilter::default()), &Actor::unknown()).await.unwrap(), 1);
     world.settles(1, 0, 0).await;
-    assert_eq!(world.incode.replay(Replay::Dead(None)).await.unwrap(), 0);
+    assert_eq!(world.incode.replay(Replay::Dead(DeadFilter::default()), &Actor::unknown()).await.unwrap(), 0);
     assert!(world.identity(&ana.identity_id).await.unwrap().verified_at.is_some());
 }
 

@@ -8,10 +8,11 @@ use std::time::Duration;
 use incode_core::identity::{Change, Identity, LinkedIdentity, Observation};
 use incode_core::model::EventKind;
 use incode_core::store::{
-    Accepted, Claim, ClaimedEvent, EffectStore, EventFilter, EventRow, EventState, InboxCounts, Lease, Linked,
-    NewEvent, NewLink, Prune, Replay, Settled, Settlement, SqliteStore, Store, StoreError, StoreErrorKind, StoreFuture,
+    Accepted, Audit, AuditId, Claim, ClaimedEvent, EffectStore, EventDetail, EventFilter, EventId, EventRow,
+    EventState, InboxCounts, Lease, Linked, NewEvent, NewLink, Prune, Replay, Settled, Settlement, SqliteStore, Store,
+    StoreError, StoreErrorKind, StoreFuture,
 };
-use incode_core::{Clock, IdentityId, ObjectId, Subject, SystemClock, Timestamp, Token};
+use incode_core::{Actor, Clock, IdentityId, ObjectId, Subject, SystemClock, Timestamp, Token};
 use incode_sandbox::Verified;
 
 /// Clones are one store.
@@ -133,8 +134,8 @@ impl Store for SharedStore {
         self.kept.identity(id)
     }
 
-    fn forget(&self, id: IdentityId, at: Timestamp) -> StoreFuture<'_, Option<Change>> {
-        self.kept.forget(id, at)
+    fn forget(&self, id: IdentityId, by: Actor, at: Timestamp) -> StoreFuture<'_, Option<Change>> {
+        self.kept.forget(id, by, at)
     }
 
     fn counts(&self) -> StoreFuture<'_, InboxCounts> {
@@ -145,8 +146,16 @@ impl Store for SharedStore {
         self.kept.events(filter)
     }
 
-    fn replay(&self, which: Replay, now: Timestamp) -> StoreFuture<'_, u64> {
-        self.kept.replay(which, now)
+    fn inspect(&self, id: EventId) -> StoreFuture<'_, Option<EventDetail>> {
+        self.kept.inspect(id)
+    }
+
+    fn audits(&self, limit: u32, before: Option<AuditId>) -> StoreFuture<'_, Vec<Audit>> {
+        self.kept.audits(limit, before)
+    }
+
+    fn replay(&self, which: Replay, by: Actor, now: Timestamp) -> StoreFuture<'_, u64> {
+        self.kept.replay(which, by, now)
     }
 
     fn effects(&self) -> &dyn EffectStore {

@@ -10,11 +10,12 @@ use crate::gate::near::{NearCache, NearSettings};
 use crate::gate::{Standing, Visitor};
 use crate::identity::{Change, Identity, Link, LinkedIdentity, Observation};
 use crate::store::{
-    Accepted, Claim, ClaimedEvent, EffectStore, EventFilter, EventRow, InboxCounts, Lease, Linked, NewEvent, NewLink,
-    Prune, Replay, Settled, Settlement, Store, StoreError, StoreErrorKind, StoreFuture,
+    Accepted, Audit, AuditId, Claim, ClaimedEvent, EffectStore, EventDetail, EventFilter, EventId, EventRow,
+    InboxCounts, Lease, Linked, NewEvent, NewLink, Prune, Replay, Settled, Settlement, Store, StoreError,
+    StoreErrorKind, StoreFuture,
 };
 use crate::testing::ManualClock;
-use crate::{IdentityId, Subject, Timestamp};
+use crate::{Actor, IdentityId, Subject, Timestamp};
 
 /// A store whose one interesting call, `linked`, answers when the test lets it.
 struct GatedStore {
@@ -76,7 +77,7 @@ impl Store for Arc<GatedStore> {
     fn identity(&self, _: IdentityId) -> StoreFuture<'_, Option<Identity>> {
         no()
     }
-    fn forget(&self, _: IdentityId, _: Timestamp) -> StoreFuture<'_, Option<Change>> {
+    fn forget(&self, _: IdentityId, _: Actor, _: Timestamp) -> StoreFuture<'_, Option<Change>> {
         no()
     }
     fn counts(&self) -> StoreFuture<'_, InboxCounts> {
@@ -85,7 +86,13 @@ impl Store for Arc<GatedStore> {
     fn events(&self, _: EventFilter) -> StoreFuture<'_, Vec<EventRow>> {
         no()
     }
-    fn replay(&self, _: Replay, _: Timestamp) -> StoreFuture<'_, u64> {
+    fn inspect(&self, _: EventId) -> StoreFuture<'_, Option<EventDetail>> {
+        no()
+    }
+    fn audits(&self, _: u32, _: Option<AuditId>) -> StoreFuture<'_, Vec<Audit>> {
+        no()
+    }
+    fn replay(&self, _: Replay, _: Actor, _: Timestamp) -> StoreFuture<'_, u64> {
         no()
     }
     fn effects(&self) -> &dyn EffectStore {

@@ -2,8 +2,8 @@ use super::Rows;
 use crate::Timestamp;
 use crate::store::ledger::{IGNORED_KEPT, Keys, Move};
 use crate::store::{
-    Accepted, Claim, ClaimedEvent, EventFilter, EventId, EventRow, EventState, InboxCounts, Lease, NewEvent, Prune,
-    Replay, Settled, Settlement, StoreError, StoreErrorKind,
+    Accepted, Claim, ClaimedEvent, DeadFilter, EventDetail, EventFilter, EventId, EventRow, EventState, InboxCounts,
+    Lease, NewEvent, Prune, Replay, Settled, Settlement, StoreError, StoreErrorKind,
 };
 
 pub(super) struct Row {
@@ -135,23 +135,35 @@ impl Rows {
         InboxCounts { oldest_pending: oldest.map(|row| row.event.received_at), ..self.ledger.counts() }
     }
 
-    pub(super) fn list(&self, filter: EventFilter) -> Vec<EventRow> {
+    pub(super) fn list(&self, filter: &EventFilter) -> Vec<EventRow> {
         let before = filter.before.unwrap_or(EventId(i64::MAX));
         self.events
             .range(..before)
             .rev()
             .filter(|(_, row)| filter.state.is_none_or(|state| state == row.event.state))
+            .filter(|(_, row)| filter.reason.is_none_or(|reason| Some(reason) == row.event.reason))
+            .filter(|(_, row)| filter.kind.as_ref().is_none_or(|kind| *kind == row.event.kind))
             .take(usize::try_from(filter.limit).unwrap_or(usize::MAX))
             .map(|(id, row)| row.shown(*id))
             .collect()
     }
 
-    pub(super) fn replay(&mut self, which: Replay, now: Timestamp) -> u64 {
+    pub(super) fn inspect(&self, id: EventId) -> Option<EventDetail> {
+        let row = self.events.get(&id)?;
+        Some(EventDetail {
+            row: row.shown(id),
+            vendor_time: row.event.vendor_time,
+            has_token: !row.event.token.is_empty(),
+            object_done: self.ledger.is_done(row.keys.object),
+        })
+    }
+
+    pub(super) fn replay(&mut self, which: &Replay, now: Timestamp) -> u64 {
         let mut replayed = 0;
         for (id, row) in &mut self.events {
             let asked = match which {
-                Replay::One(one) => one == *id,
-                Replay::Dead(reason) => reason.is_none_or(|reason| row.event.reason == Some(reason)),
+                Replay::One(one) => one == id,
+                Replay::Dead(filter) => row.is_taken_by(filter),
             };
             if !asked || row.event.state != EventState::Dead || row.event.object_id.is_none() {
                 continue;
@@ -197,6 +209,12 @@ impl Row {
     fn wipe(&mut self) {
         self.event.token = Vec::new();
         self.event.correlation_id = None;
+    }
+
+    fn is_taken_by(&self, DeadFilter { reason, kind, accepted_before }: &DeadFilter) -> bool {
+        reason.is_none_or(|reason| self.event.reason == Some(reason))
+            && kind.as_ref().is_none_or(|kind| self.event.kind == *kind)
+            && accepted_before.is_none_or(|before| self.event.received_at < before)
     }
 
     fn shown(&self, id: EventId) -> EventRow {

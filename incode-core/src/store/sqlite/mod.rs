@@ -12,13 +12,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::oneshot;
 
 use super::{
-    Accepted, Claim, ClaimedEffect, ClaimedEvent, EffectClaim, EffectCounts, EffectFilter, EffectLease, EffectRow,
-    EffectSettlement, EffectStore, EventFilter, EventRow, EventState, InboxCounts, Lease, Linked, NewEvent, NewLink,
-    Prune, Replay, ReplayEffects, Settled, Settlement, Store, StoreError, StoreErrorKind, StoreFuture,
+    Accepted, Audit, AuditAction, AuditId, Claim, ClaimedEffect, ClaimedEvent, EffectClaim, EffectCounts, EffectFilter,
+    EffectLease, EffectRow, EffectSettlement, EffectStore, EventDetail, EventFilter, EventId, EventRow, EventState,
+    InboxCounts, Lease, Linked, NewEvent, NewLink, Prune, Replay, ReplayEffects, Settled, Settlement, Store,
+    StoreError, StoreErrorKind, StoreFuture,
 };
 use crate::identity::{Change, Identity, LinkedIdentity, Observation};
-use crate::{IdentityId, Subject, Timestamp};
+use crate::{Actor, IdentityId, Subject, Timestamp};
 
+mod audits;
 mod batch;
 mod effects;
 mod failure;
@@ -165,8 +167,13 @@ impl Store for SqliteStore {
         Box::pin(self.read(move |conn| queries::identity(conn, &id)))
     }
 
-    fn forget(&self, id: IdentityId, at: Timestamp) -> StoreFuture<'_, Option<Change>> {
-        Box::pin(self.write(move |tx| identities::forget(tx.conn, &id, at)))
+    fn forget(&self, id: IdentityId, by: Actor, at: Timestamp) -> StoreFuture<'_, Option<Change>> {
+        Box::pin(self.write(move |tx| {
+            let change = identities::forget(tx.conn, &id, at)?;
+            let count = u64::from(change.is_some());
+            audits::write(tx.conn, &AuditAction::Forget(id.masked()), &by, at, count)?;
+            Ok(change)
+        }))
     }
 
     fn counts(&self) -> StoreFuture<'_, InboxCounts> {
@@ -177,15 +184,38 @@ impl Store for SqliteStore {
     }
 
     fn events(&self, filter: EventFilter) -> StoreFuture<'_, Vec<EventRow>> {
-        Box::pin(self.read(move |conn| queries::events(conn, filter)))
+        Box::pin(self.read(move |conn| queries::events(conn, &filter)))
     }
 
-    fn replay(&self, which: Replay, now: Timestamp) -> StoreFuture<'_, u64> {
+    fn inspect(&self, id: EventId) -> StoreFuture<'_, Option<EventDetail>> {
+        // By the writer: it has the ledger, and no index knows objects.
+        Box::pin(self.write(move |tx| {
+            let found = queries::event(tx.conn, id)?;
+            Ok(found.map(|(detail, keys)| EventDetail { object_done: tx.ledger.is_done(keys.object), ..detail }))
+        }))
+    }
+
+    fn replay(&self, which: Replay, by: Actor, now: Timestamp) -> StoreFuture<'_, u64> {
         Box::pin(async move {
+            let which = Arc::new(which);
             let mut replayed = 0;
+            let mut audit = None;
             let mut after = Some(0);
             while let Some(id) = after {
-                let lot = self.write(move |tx| upkeep::replay(tx, which, now, id)).await?;
+                let (which, by) = (Arc::clone(&which), by.clone());
+                let work = move |tx: &mut batch::Transaction<'_>| {
+                    let lot = upkeep::replay(tx, &which, now, id)?;
+                    let audit = match audit {
+                        None => {
+                            let action = AuditAction::Replay(Replay::clone(&which));
+                            audits::write(tx.conn, &action, &by, now, lot.rows)?
+                        }
+                        Some(audit) => audits::add(tx.conn, audit, lot.rows).map(|()| audit)?,
+                    };
+                    Ok((lot, audit))
+                };
+                let (lot, begun) = self.write(work).await?;
+                audit = Some(begun);
                 replayed += lot.rows;
                 after = lot.last;
             }
@@ -195,6 +225,10 @@ impl Store for SqliteStore {
 
     fn effects(&self) -> &dyn EffectStore {
         self
+    }
+
+    fn audits(&self, limit: u32, before: Option<AuditId>) -> StoreFuture<'_, Vec<Audit>> {
+        Box::pin(self.read(move |conn| audits::list(conn, limit, before)))
     }
 
     fn prune(&self, prune: Prune) -> StoreFuture<'_, u64> {

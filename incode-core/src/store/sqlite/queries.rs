@@ -1,9 +1,11 @@
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::inbox::read_keys;
 use crate::identity::{Identity, Link, LinkProof, LinkedIdentity};
 use crate::model::{AttestationStatus, EventKind, IdentityStatus};
-use crate::store::{EventFilter, EventId, EventRow, EventState, Reason};
+use crate::store::ledger::Keys;
+use crate::store::{EventDetail, EventFilter, EventId, EventRow, EventState, Reason};
 use crate::{IdentityId, ObjectId, Subject, Timestamp};
 
 pub(super) fn next_due(conn: &Connection) -> rusqlite::Result<Option<Timestamp>> {
@@ -42,21 +44,43 @@ pub(super) fn identity(conn: &Connection, id: &IdentityId) -> rusqlite::Result<O
     conn.prepare_cached(sql)?.query_row([id.as_str()], read_identity).optional()
 }
 
-pub(super) fn events(conn: &Connection, filter: EventFilter) -> rusqlite::Result<Vec<EventRow>> {
-    let before = filter.before.map_or(i64::MAX, |id| id.0);
-    match filter.state {
-        None => {
-            let sql = "SELECT id, kind, object_id, state, reason, attempts, received_at, due_at, settled_at
-                FROM event WHERE id < ? ORDER BY id DESC LIMIT ?";
-            conn.prepare_cached(sql)?.query_map(params![before, filter.limit], read_event)?.collect()
-        }
-        Some(state) => {
-            let sql = "SELECT id, kind, object_id, state, reason, attempts, received_at, due_at, settled_at
-                FROM event INDEXED BY event_state WHERE id < ? AND state = ? ORDER BY id DESC LIMIT ?";
-            let params = params![before, state.as_str(), filter.limit];
-            conn.prepare_cached(sql)?.query_map(params, read_event)?.collect()
-        }
-    }
+pub(super) fn events(conn: &Connection, filter: &EventFilter) -> rusqlite::Result<Vec<EventRow>> {
+    // Each index holds the ids in order, so that a page is read from its end and nothing is sorted. A reason is the
+    // rarer of the two: no event that fares well has one.
+    let (from, state, reason) = match (filter.state, filter.reason) {
+        (_, Some(_)) => ("INDEXED BY event_reason", "(?2 IS NULL OR state = ?2)", "reason = ?3"),
+        (Some(_), None) => ("INDEXED BY event_state", "state = ?2", "?3 IS NULL"),
+        (None, None) => ("NOT INDEXED", "?2 IS NULL", "?3 IS NULL"),
+    };
+    let sql = format!(
+        "SELECT id, kind, object_id, state, reason, attempts, received_at, due_at, settled_at FROM event {from}
+        WHERE id < ?1 AND {state} AND {reason} AND (?4 IS NULL OR kind = ?4) ORDER BY id DESC LIMIT ?5"
+    );
+    let params = params![
+        filter.before.map_or(i64::MAX, |id| id.0),
+        filter.state.map(EventState::as_str),
+        filter.reason.map(Reason::as_str),
+        filter.kind.as_ref().map(EventKind::as_str),
+        filter.limit
+    ];
+    conn.prepare_cached(&sql)?.query_map(params, read_event)?.collect()
+}
+
+/// The row of an event and what is told beside it, but whether its object is done: the ledger knows that.
+pub(super) fn event(conn: &Connection, id: EventId) -> rusqlite::Result<Option<(EventDetail, Keys)>> {
+    let sql = "SELECT id, kind, object_id, state, reason, attempts, received_at, due_at, settled_at,
+        vendor_time, token IS NOT NULL, object_key, delivery_key FROM event WHERE id = ?";
+    conn.prepare_cached(sql)?
+        .query_row([id.0], |row| {
+            let detail = EventDetail {
+                row: read_event(row)?,
+                vendor_time: maybe_time(row, 9)?,
+                has_token: row.get(10)?,
+                object_done: false,
+            };
+            Ok((detail, read_keys(row, 11)?))
+        })
+        .optional()
 }
 
 /// Reads a row of a table, so that a file that went bad or away does not pass for a store that answers.

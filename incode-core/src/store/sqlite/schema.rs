@@ -38,7 +38,7 @@ pub(super) fn migrate(conn: &mut Connection) -> rusqlite::Result<()> {
 const APPLICATION_ID: i64 = 0x696e_6364;
 
 /// Each brings the version before it to its own; `user_version` counts them. Never edit one that was released.
-const MIGRATIONS: &[&str] = &[
+pub(super) const MIGRATIONS: &[&str] = &[
     "
 -- The inbox. Rows are appended in the order of acceptance, and no index is random: the file grows at its end.
 CREATE TABLE event (
@@ -92,7 +92,11 @@ CREATE TABLE forgotten (identity_hash BLOB PRIMARY KEY, forgotten_at INTEGER NOT
 CREATE TABLE spent (nonce BLOB PRIMARY KEY, expires_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE INDEX spent_expires ON spent (expires_at);
 ",
-    "
+    EFFECTS,
+    AUDIT,
+];
+
+const EFFECTS: &str = "
 -- What applied events owe to the application's handlers: a row for each, written when the event is done.
 CREATE TABLE effect (
     id INTEGER PRIMARY KEY AUTOINCREMENT, -- an id is never used twice
@@ -113,5 +117,23 @@ CREATE INDEX effect_due ON effect (handler, due_at) WHERE state = 'pending';
 CREATE INDEX effect_state ON effect (state);
 CREATE INDEX effect_settled ON effect (settled_at) WHERE settled_at IS NOT NULL;
 CREATE INDEX effect_identity ON effect (identity_id) WHERE identity_id IS NOT NULL;
-",
-];
+";
+
+const AUDIT: &str = "
+-- What was done by hand: a row in the transaction that did it.
+CREATE TABLE audit (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    at INTEGER NOT NULL,
+    actor TEXT NOT NULL,
+    action TEXT NOT NULL,     -- replay, forget
+    event_id INTEGER,         -- of a replay: the one event, or else what was asked of the dead
+    reason TEXT,
+    kind TEXT,
+    accepted_before INTEGER,
+    identity TEXT,            -- of a forget: the first characters
+    count INTEGER NOT NULL
+) STRICT;
+
+-- Lists of one reason. Events that fare well have none, so accepting and settling them writes nothing here.
+CREATE INDEX event_reason ON event (reason) WHERE reason IS NOT NULL;
+";

@@ -4,8 +4,9 @@ use super::batch::Transaction;
 use super::failure::Failure;
 use super::{effects, inbox, queries};
 use crate::Timestamp;
+use crate::model::EventKind;
 use crate::store::ledger::{Ledger, Move};
-use crate::store::{EventState, Prune, Reason, Replay};
+use crate::store::{DeadFilter, EventState, Prune, Reason, Replay};
 
 /// Reads the ledger back from the rows, with the last id that was given. One pass over narrow columns.
 pub(super) fn load(conn: &Connection) -> rusqlite::Result<(Ledger, i64)> {
@@ -38,7 +39,12 @@ pub(super) struct Replayed {
 
 /// Replays one lot of the events after the id `after`: long backlogs must not hold up deliveries. Lots move up the
 /// ids, so a replay ends even when events die again behind it.
-pub(super) fn replay(tx: &mut Transaction<'_>, which: Replay, now: Timestamp, after: i64) -> Result<Replayed, Failure> {
+pub(super) fn replay(
+    tx: &mut Transaction<'_>,
+    which: &Replay,
+    now: Timestamp,
+    after: i64,
+) -> Result<Replayed, Failure> {
     let read = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, inbox::read_keys(row, 1)?));
     let dead: Vec<_> = match which {
         Replay::One(id) => {
@@ -46,11 +52,17 @@ pub(super) fn replay(tx: &mut Transaction<'_>, which: Replay, now: Timestamp, af
                 WHERE id = ? AND id > ? AND state = 'dead' AND object_id IS NOT NULL";
             tx.conn.prepare_cached(sql)?.query_map([id.0, after], read)?.collect::<rusqlite::Result<_>>()?
         }
-        Replay::Dead(reason) => {
+        Replay::Dead(DeadFilter { reason, kind, accepted_before }) => {
             let sql = "SELECT id, object_key, delivery_key FROM event INDEXED BY event_state
                 WHERE state = 'dead' AND id > ?1 AND object_id IS NOT NULL AND (?2 IS NULL OR reason = ?2)
-                ORDER BY id LIMIT ?3";
-            let params = params![after, reason.map(Reason::as_str), LOT];
+                AND (?3 IS NULL OR kind = ?3) AND (?4 IS NULL OR received_at < ?4) ORDER BY id LIMIT ?5";
+            let params = params![
+                after,
+                reason.map(Reason::as_str),
+                kind.as_ref().map(EventKind::as_str),
+                accepted_before.map(Timestamp::as_millis),
+                LOT
+            ];
             tx.conn.prepare_cached(sql)?.query_map(params, read)?.collect::<rusqlite::Result<_>>()?
         }
     };

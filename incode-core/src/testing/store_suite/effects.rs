@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use super::*;
+use crate::Actor;
 use crate::store::{
     ClaimedEffect, EffectClaim, EffectCounts, EffectFailure, EffectFilter, EffectId, EffectLease, EffectRow,
     EffectSettlement, EffectState, Prune, ReplayEffects, Settled,
@@ -39,7 +40,7 @@ pub async fn only_the_first_application_owes(store: Arc<dyn Store>) {
     }
     assert_eq!(effects_of(&*store, "mail", 100).await.len(), 1, "two workers applied one object");
 
-    store.forget(identity_id("person"), ms(50)).await.expect("forget");
+    store.forget(identity_id("person"), Actor::unknown(), ms(50)).await.expect("forget");
     owed(&*store, "late", 13, &["mail"]).await;
     assert!(effects_of(&*store, "mail", 100).await.is_empty(), "nothing was applied");
 }
@@ -145,7 +146,7 @@ pub async fn prune_removes_settled_effects(store: Arc<dyn Store>) {
 pub async fn effects_of_the_forgotten_know_nobody(store: Arc<dyn Store>) {
     store.link(new_link("alice", "person", 5, None)).await.expect("link");
     owed(&*store, "object", 20, &["mail"]).await;
-    store.forget(identity_id("person"), ms(30)).await.expect("forget");
+    store.forget(identity_id("person"), Actor::unknown(), ms(30)).await.expect("forget");
     let effect = effect_of(&*store, "mail", 40).await;
     assert_eq!((effect.identity, effect.subjects), (None, Vec::new()));
     store.observe(seen("person", 50)).await.expect("observe");

@@ -163,12 +163,16 @@ pub async fn forgetting_leaves_a_tombstone(store: Arc<dyn Store>) {
     store.settle(early.lease, seen_early).await.expect("settle");
     store.link(new_link("alice", "person", 10, None)).await.expect("link");
 
-    let forgotten = store.forget(identity_id("person"), ms(50)).await.expect("forget");
+    let forgotten = store.forget(identity_id("person"), actor("anna"), ms(50)).await.expect("forget");
     assert_eq!(forgotten, Some(change("person", &["alice"])));
     assert_eq!(store.identity(identity_id("person")).await.expect("identity"), None);
     assert_eq!(store.linked(subject("alice")).await.expect("linked"), None);
     assert!(is_duplicate(&*store, pending("early", "token", 51)).await, "its events stay known");
-    assert_eq!(store.forget(identity_id("person"), ms(40)).await.expect("forget"), None, "nothing is left");
+    assert_eq!(
+        store.forget(identity_id("person"), actor("anna"), ms(40)).await.expect("forget"),
+        None,
+        "nothing is left"
+    );
 
     assert_eq!(store.observe(seen("person", 50)).await.expect("observe"), change("person", &[]));
     let refused = store.link(new_link("alice", "person", 45, Some(1))).await.expect("link");
@@ -194,8 +198,8 @@ pub async fn forgetting_leaves_a_tombstone(store: Arc<dyn Store>) {
 
 /// Nothing was known: the tombstone is written all the same, and an earlier one never replaces a later.
 pub async fn forgetting_the_unknown_still_holds(store: Arc<dyn Store>) {
-    assert_eq!(store.forget(identity_id("person"), ms(50)).await.expect("forget"), None);
-    assert_eq!(store.forget(identity_id("person"), ms(20)).await.expect("forget"), None);
+    assert_eq!(store.forget(identity_id("person"), actor("anna"), ms(50)).await.expect("forget"), None);
+    assert_eq!(store.forget(identity_id("person"), actor("anna"), ms(20)).await.expect("forget"), None);
     store.observe(seen("person", 30)).await.expect("observe");
     assert_eq!(store.identity(identity_id("person")).await.expect("identity"), None);
     store.observe(seen("another", 30)).await.expect("observe");

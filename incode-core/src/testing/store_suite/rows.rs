@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::store::{InboxCounts, Linked, Prune, Replay, Settled, StoreErrorKind};
+use crate::store::{InboxCounts, Linked, Prune, Settled, StoreErrorKind};
 
 /// Dead events come back by id, by reason or all together; asking twice does no more.
 pub async fn replay_revives_the_dead_once(store: Arc<dyn Store>) {
@@ -16,16 +16,20 @@ pub async fn replay_revives_the_dead_once(store: Arc<dyn Store>) {
     accepted(&*store, nameless).await;
 
     let one = Replay::One(ids[0]);
-    assert_eq!(store.replay(one, ms(100)).await.expect("replay"), 1);
-    assert_eq!(store.replay(one, ms(100)).await.expect("replay"), 0, "it is pending already");
-    assert_eq!(store.replay(Replay::One(EventId(i64::MAX)), ms(100)).await.expect("replay"), 0);
+    assert_eq!(store.replay(one.clone(), actor("anna"), ms(100)).await.expect("replay"), 1);
+    assert_eq!(store.replay(one.clone(), actor("anna"), ms(100)).await.expect("replay"), 0, "it is pending already");
+    assert_eq!(store.replay(Replay::One(EventId(i64::MAX)), actor("anna"), ms(100)).await.expect("replay"), 0);
     let event = claimed_one(&*store, 100).await;
     assert_eq!((event.lease.event, event.attempts, event.token), (ids[0], 1, b"token".to_vec()));
     assert!(is_duplicate(&*store, pending("object-0", "token", 101)).await, "pending again, known again");
 
-    assert_eq!(store.replay(Replay::Dead(Some(Reason::RateLimited)), ms(100)).await.expect("replay"), 0);
-    assert_eq!(store.replay(Replay::Dead(Some(Reason::NotFound)), ms(100)).await.expect("replay"), 2);
-    assert_eq!(store.replay(Replay::Dead(None), ms(100)).await.expect("replay"), 0, "no object, nothing to ask for");
+    assert_eq!(store.replay(dead_of(Reason::RateLimited), actor("anna"), ms(100)).await.expect("replay"), 0);
+    assert_eq!(store.replay(dead_of(Reason::NotFound), actor("anna"), ms(100)).await.expect("replay"), 2);
+    assert_eq!(
+        store.replay(all_dead(), actor("anna"), ms(100)).await.expect("replay"),
+        0,
+        "no object, nothing to ask for"
+    );
     let revived = claimed(&*store, 100, 900, 10).await;
     assert_eq!(revived.len(), 2);
     assert_eq!(revived[1].token, b"", "a wiped token does not come back");
@@ -34,7 +38,7 @@ pub async fn replay_revives_the_dead_once(store: Arc<dyn Store>) {
     for event in revived {
         store.settle(event.lease, done(110)).await.expect("settle");
     }
-    assert_eq!(store.replay(Replay::One(ids[1]), ms(120)).await.expect("replay"), 0, "done is not dead");
+    assert_eq!(store.replay(Replay::One(ids[1]), actor("anna"), ms(120)).await.expect("replay"), 0, "done is not dead");
     let stale = crate::store::Lease { event: ids[0], number: 1 };
     assert_eq!(store.settle(stale, done(120)).await.expect("settle"), Settled::LeaseLost);
 }
@@ -61,7 +65,7 @@ pub async fn prune_removes_what_is_old(store: Arc<dyn Store>) {
 
     let newest = accepted(&*store, pending("done-old", "token", 101)).await;
     accepted(&*store, ignored("ignored-old", 101)).await;
-    store.replay(Replay::Dead(None), ms(1_000)).await.expect("replay");
+    store.replay(all_dead(), actor("anna"), ms(1_000)).await.expect("replay");
     let revived = claimed(&*store, 1_000, 2_000, 10).await;
     let wiped = revived.iter().find(|event| event.object_id.as_str() == "dead-new").expect("replayed");
     assert_eq!(wiped.token, b"", "its token was too old to keep");
@@ -99,7 +103,7 @@ pub async fn counts_follow_every_move(store: Arc<dyn Store>) {
     store.settle(third.lease, retry).await.expect("settle");
     let expected = InboxCounts { pending: 2, done: 1, dead: 1, ignored: 1, oldest_pending: Some(ms(12)) };
     assert_eq!(store.counts().await.expect("counts"), expected);
-    store.replay(Replay::Dead(None), ms(40)).await.expect("replay");
+    store.replay(all_dead(), actor("anna"), ms(40)).await.expect("replay");
     let prune = Prune { now: ms(50), settled_before: ms(50), tokens_before: ms(50) };
     assert_eq!(store.prune(prune).await.expect("prune"), 2);
     let expected = InboxCounts { pending: 3, oldest_pending: Some(ms(11)), ..InboxCounts::default() };
@@ -122,7 +126,8 @@ pub async fn events_are_paged_newest_first(store: Arc<dyn Store>) {
         let mut times = Vec::new();
         let mut before = None;
         loop {
-            let page = store.events(EventFilter { state, before, limit: 3 }).await.expect("events");
+            let page =
+                store.events(EventFilter { state, before, limit: 3, ..EventFilter::default() }).await.expect("events");
             assert!(page.len() <= 3, "no more than asked for");
             let Some(last) = page.last() else { break };
             before = Some(last.id);

@@ -1,5 +1,6 @@
 use super::*;
-use crate::store::{EventFilter, EventState, Linked, Prune, Reason, Replay, Settled};
+use crate::Actor;
+use crate::store::{DeadFilter, EventFilter, EventState, Linked, Prune, Reason, Replay, Settled};
 use crate::testing::store_suite::{ignored, new_link, seen};
 use crate::{IdentityId, Subject};
 
@@ -19,7 +20,7 @@ async fn everything_survives_reopening() {
     store.settle(events[0].lease, applied).await.unwrap();
     let lost = Settlement::Dead { reason: Reason::NotFound, wipe_token: false, at: ms(21) };
     store.settle(events[2].lease, lost).await.unwrap();
-    store.forget(IdentityId::new("stranger").unwrap(), ms(500)).await.unwrap();
+    store.forget(IdentityId::new("stranger").unwrap(), Actor::unknown(), ms(500)).await.unwrap();
     let counts = store.counts().await.unwrap();
     store.close().await.unwrap();
 
@@ -54,7 +55,7 @@ async fn only_leases_end_at_opening() {
     store.settle(released.lease, Settlement::Release { due_at: ms(5_000), reason: None }).await.unwrap();
     let dead = Settlement::Dead { reason: Reason::NotFound, wipe_token: false, at: ms(20) };
     store.settle(replayed.lease, dead).await.unwrap();
-    store.replay(Replay::Dead(None), ms(5_000)).await.unwrap();
+    store.replay(Replay::Dead(DeadFilter::default()), Actor::unknown(), ms(5_000)).await.unwrap();
     // The second lease of this one: its first ended by itself.
     let lapsed = claim(&store, 2_000, 4).await;
     assert_eq!(lapsed.len(), 1);
@@ -172,7 +173,9 @@ async fn a_backlog_of_100_000_opens_and_drains() {
     {
         event.unwrap();
     }
-    assert_eq!(store.replay(Replay::Dead(None), ms(40)).await.unwrap(), 12_000);
-    let dead = EventFilter { state: Some(EventState::Dead), before: None, limit: 1 };
+    assert_eq!(store.replay(Replay::Dead(DeadFilter::default()), Actor::unknown(), ms(40)).await.unwrap(), 12_000);
+    let audits = store.audits(10, None).await.unwrap();
+    assert_eq!(audits.iter().map(|audit| audit.count).collect::<Vec<_>>(), [12_000], "one entry for all its lots");
+    let dead = EventFilter { state: Some(EventState::Dead), ..EventFilter::default() };
     assert!(store.events(dead).await.unwrap().is_empty());
 }

@@ -3,6 +3,8 @@ use std::error::Error;
 use rusqlite::Connection;
 
 use super::*;
+use crate::Actor;
+use crate::store::{EventFilter, Reason, Replay};
 
 #[tokio::test]
 async fn a_second_opener_is_refused_until_the_first_closes() {
@@ -65,6 +67,34 @@ async fn a_newer_version_is_refused_and_left_alone() {
     let before = std::fs::read(&path).unwrap();
     assert_eq!(kind_of(SqliteStore::open(&path).await), StoreErrorKind::Incompatible);
     assert_eq!(std::fs::read(&path).unwrap(), before);
+}
+
+/// Whatever a later version adds, a file of the first one opens and serves its rows.
+#[tokio::test]
+async fn a_file_of_version_1_is_brought_up_to_date() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("store.db");
+    let conn = Connection::open(&path).unwrap();
+    conn.execute_batch(crate::store::sqlite::schema::MIGRATIONS[0]).unwrap();
+    conn.execute_batch(
+        "PRAGMA user_version = 1; PRAGMA application_id = 0x696e6364;
+        INSERT INTO event VALUES (7, 'verification.completed', 'object', x'00112233445566778899aabbccddeeff',
+            x'00112233445566778899aabbccddee00', 'dead', 'not_found', 3, 4, 5, 10, NULL, 20, NULL, x'746f6b656e');
+        INSERT INTO identity VALUES ('person', 'ACTIVE', 5, NULL, NULL, NULL, NULL);
+        INSERT INTO link VALUES ('alice', 'person', 'flow', 6);",
+    )
+    .unwrap();
+    drop(conn);
+    let store = open(&path).await;
+    let rows = store.events(EventFilter { reason: Some(Reason::NotFound), ..EventFilter::default() }).await.unwrap();
+    assert_eq!(rows.iter().map(|row| (row.id.0, row.attempts)).collect::<Vec<_>>(), [(7, 3)]);
+    let linked = store.linked(crate::Subject::new("alice").unwrap()).await.unwrap().unwrap();
+    assert_eq!(linked.identity.identity_id.as_str(), "person");
+    assert_eq!(store.replay(Replay::One(rows[0].id), Actor::unknown(), ms(30)).await.unwrap(), 1);
+    assert_eq!(claim(&store, 30, 10).await[0].token, b"token");
+    assert_eq!(store.audits(10, None).await.unwrap().len(), 1);
+    let newer = accept(&store, pending("newer", "token", 40)).await;
+    assert_eq!(newer, Accepted::New(crate::store::EventId(8)));
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ async fn rows_of_version_1_are_served() {
     assert_eq!((counts.pending, counts.done, counts.dead), (1, 1, 1));
     assert_eq!(accept(&store, pending("applied", "other", 30)).await, Accepted::Duplicate);
     assert_eq!(accept(&store, pending("waiting", "token", 30)).await, Accepted::Duplicate);
-    let dead = EventFilter { state: Some(EventState::Dead), before: None, limit: 10 };
+    let dead = EventFilter { state: Some(EventState::Dead), limit: 10, ..EventFilter::default() };
     assert_eq!(store.events(dead).await.unwrap().len(), 1);
     let linked = store.linked(Subject::new("alice").unwrap()).await.unwrap().unwrap();
     assert_eq!(linked.identity.verified_at, Some(ms(5)));

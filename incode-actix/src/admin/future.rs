@@ -1,0 +1,44 @@
+use std::fmt;
+use std::future::Future;
+use std::mem;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use actix_web::Error;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use incode_core::admin::AdminExchange;
+
+use crate::body::ReplyBody;
+use crate::reply::response;
+
+/// The response future of [`AdminService`](super::AdminService).
+pub struct AdminFuture {
+    response: Pin<Box<dyn Future<Output = ServiceResponse>>>,
+}
+
+impl AdminFuture {
+    pub(super) fn answer(exchange: AdminExchange, request: ServiceRequest) -> Self {
+        Self { response: Box::pin(answer(exchange, request)) }
+    }
+}
+
+impl Future for AdminFuture {
+    type Output = Result<ServiceResponse, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.response.as_mut().poll(cx).map(Ok)
+    }
+}
+
+impl fmt::Debug for AdminFuture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AdminFuture").finish_non_exhaustive()
+    }
+}
+
+async fn answer(exchange: AdminExchange, request: ServiceRequest) -> ServiceResponse {
+    let (request, mut payload) = request.into_parts();
+    let mut reply = exchange.answer(&mut payload).await;
+    let body = ReplyBody::new(mem::take(&mut reply.body), payload);
+    ServiceResponse::new(request, response(reply).set_body(body).map_into_boxed_body())
+}

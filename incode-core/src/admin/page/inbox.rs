@@ -1,0 +1,162 @@
+use maud::{Markup, html};
+
+use crate::Timestamp;
+use crate::http::Reply;
+use crate::store::{Audit, EventId, EventRow, EventState, InboxCounts, Reason};
+
+use super::super::route::List;
+use super::words::{age, events_are, meaning};
+use super::{Place, notice, page, rows, trail};
+
+/// What the page of the inbox shows.
+pub(in crate::admin) struct Inbox<'a> {
+    pub(in crate::admin) list: &'a List,
+    pub(in crate::admin) counts: &'a InboxCounts,
+    pub(in crate::admin) events: &'a [EventRow],
+    pub(in crate::admin) next: Option<EventId>,
+    pub(in crate::admin) trail: &'a [Audit],
+    pub(in crate::admin) now: Timestamp,
+}
+
+pub(in crate::admin) fn inbox(inbox: &Inbox<'_>) -> Reply {
+    let Inbox { list, counts, events, next, trail, now } = *inbox;
+    let chosen = List { before: None, replayed: None, ..list.clone() };
+    let content = html! {
+        @match list.replayed {
+            None => {}
+            Some(0) => { (notice("calm", &html! { "Nothing to replay: none of these is dead any more." })) }
+            Some(count) => { (notice("good", &html! { (events_are(count)) " pending again, to be applied as usual." })) }
+        }
+        (tiles(list, counts, now))
+        div class="tools" {
+            (filter(list))
+            (replay_all(list, counts))
+        }
+        @if let Some(reason) = list.reason {
+            p class="notice calm" { b { (meaning(reason).what) } " " (meaning(reason).advice) }
+        }
+        @if events.is_empty() {
+            p class="card empty" { (nothing(list)) }
+        } @else {
+            (rows::table(events, &chosen, list.before, now))
+        }
+        @if list.before.is_some() || next.is_some() {
+            p class="pages" {
+                @if list.before.is_some() { a href=(chosen.link()) { "← Newest" } }
+                @if next.is_some() { a class="older" href=(List { before: next, ..chosen.clone() }.link()) { "Older →" } }
+            }
+        }
+        @if !trail.is_empty() {
+            h2 { "Done by hand" }
+            (trail::table(trail, "", now))
+            p class="pages" { a class="older" href="audit" { "Whole trail →" } }
+        }
+    };
+    page(200, "Events", "", Some(Place::Inbox), &content)
+}
+
+fn tiles(list: &List, counts: &InboxCounts, now: Timestamp) -> Markup {
+    let oldest = counts.oldest_pending.map(|oldest| now.since(oldest));
+    let late = oldest.is_some_and(|oldest| oldest.as_secs() >= LATE_SECS);
+    html! {
+        nav class="tiles" aria-label="Events by state" {
+            @for state in [EventState::Dead, EventState::Pending, EventState::Done, EventState::Ignored] {
+                a class="card" href=(List { state: Some(state), ..List::default() }.link())
+                    aria-current=[(list.state == Some(state)).then_some("page")] {
+                    span { (title(state)) }
+                    b { (count(counts, state)) }
+                    small class=[(state == EventState::Pending && late).then_some("late")] {
+                        @match (state, oldest) {
+                            (EventState::Pending, Some(oldest)) => { "oldest waits " (age(oldest)) }
+                            (EventState::Pending, None) => { "nothing waits" }
+                            (EventState::Dead, _) => { @if counts.dead > 0 { "need a look" } @else { "all is well" } }
+                            (EventState::Done, _) => { "applied" }
+                            (EventState::Ignored, _) => { "unknown kinds" }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn filter(list: &List) -> Markup {
+    html! {
+        form class="filter" method="get" action="inbox" {
+            label { "State"
+                select name="state" {
+                    option value="" { "any" }
+                    @for state in EventState::ALL {
+                        option value=(state.as_str()) selected[list.state == Some(state)] { (state.as_str()) }
+                    }
+                }
+            }
+            label { "Reason"
+                select name="reason" {
+                    option value="" { "any" }
+                    @for reason in Reason::ALL {
+                        option value=(reason.as_str()) selected[list.reason == Some(reason)] { (reason.as_str()) }
+                    }
+                }
+            }
+            label { "Kind"
+                input name="kind" list="kinds" maxlength="128" autocomplete="off" placeholder="any"
+                    value=[list.kind.as_ref().map(|kind| kind.as_str())];
+                datalist id="kinds" {
+                    option value="verification.completed" {}
+                    option value="authentication.completed" {}
+                }
+            }
+            button { "Show" }
+            @if *list != List::default() { a class="clear" href="inbox" { "Clear" } }
+        }
+    }
+}
+
+/// For all that died, or all that died of what is being looked at; there when any of them may be on the page.
+fn replay_all(list: &List, counts: &InboxCounts) -> Markup {
+    let narrowed = list.reason.is_some() || list.kind.is_some();
+    let offered = counts.dead > 0 && list.state.is_none_or(|state| state == EventState::Dead);
+    html! {
+        @if offered {
+            form method="post" action="inbox/replay" {
+                @if let Some(reason) = list.reason { input type="hidden" name="reason" value=(reason.as_str()); }
+                @if let Some(kind) = &list.kind { input type="hidden" name="kind" value=(kind.as_str()); }
+                button class="main" {
+                    @if narrowed { "Replay all dead events like these" } @else { "Replay all " (counts.dead) " dead events" }
+                }
+            }
+        }
+    }
+}
+
+fn nothing(list: &List) -> &'static str {
+    if list.before.is_some() {
+        "No older events."
+    } else if list.state == Some(EventState::Dead) {
+        "No dead events here."
+    } else {
+        "No events here."
+    }
+}
+
+fn title(state: EventState) -> &'static str {
+    match state {
+        EventState::Pending => "Pending",
+        EventState::Done => "Done",
+        EventState::Dead => "Dead",
+        EventState::Ignored => "Ignored",
+    }
+}
+
+fn count(counts: &InboxCounts, state: EventState) -> u64 {
+    match state {
+        EventState::Pending => counts.pending,
+        EventState::Done => counts.done,
+        EventState::Dead => counts.dead,
+        EventState::Ignored => counts.ignored,
+    }
+}
+
+/// Tokens begin to die then.
+const LATE_SECS: u64 = 600;

@@ -1,0 +1,108 @@
+use std::borrow::Cow;
+
+use crate::http::Problem;
+use crate::model::EventKind;
+use crate::store::{AuditId, DeadFilter, EventId, EventState, Reason};
+
+use super::invalid;
+use super::route::{Call, List, PAGE};
+
+/// The names and values of a query or a form, decoded. An empty value is as good as none: forms send those of fields
+/// that were left alone.
+#[derive(Debug, Default)]
+pub(super) struct Params(Vec<(String, String)>);
+
+impl Params {
+    pub(super) fn parse(text: &[u8]) -> Result<Self, Problem> {
+        let pairs = url::form_urlencoded::parse(text).map(|(name, value)| (name.into_owned(), value.into_owned()));
+        let params = Self(pairs.collect());
+        // Two readers could take one each.
+        let names = || params.0.iter().map(|(name, _)| name);
+        if names().enumerate().any(|(at, name)| names().take(at).any(|earlier| earlier == name)) {
+            return Err(invalid("A parameter is given twice."));
+        }
+        Ok(params)
+    }
+
+    /// With those of a form, which may repeat none of these.
+    pub(super) fn and(mut self, form: Self) -> Result<Self, Problem> {
+        if form.0.iter().any(|(name, _)| self.0.iter().any(|(own, _)| own == name)) {
+            return Err(invalid("A parameter is given twice."));
+        }
+        self.0.extend(form.0);
+        Ok(self)
+    }
+
+    /// A page of the inbox.
+    pub(super) fn listing(&self) -> Result<List, Problem> {
+        Ok(List {
+            state: self.state()?,
+            reason: self.reason()?,
+            kind: self.kind()?,
+            before: self.number("before", "before is the id of an event.")?.map(EventId),
+            limit: self.limit()?,
+            replayed: self.number("replayed", "replayed is a number.")?,
+        })
+    }
+
+    /// A page of the audit trail.
+    pub(super) fn audit(&self) -> Result<Call, Problem> {
+        Ok(Call::Audit {
+            before: self.number("before", "before is the id of an entry.")?.map(AuditId),
+            limit: self.limit()?,
+            forgotten: self.number::<u8>("forgotten", "forgotten is 0 or 1.")?.map(|count| count > 0),
+        })
+    }
+
+    /// A choice of dead events. A name it doesn't know might have been meant to narrow the choice, so it is refused
+    /// rather than taken for "all".
+    pub(super) fn dead_filter(&self) -> Result<DeadFilter, Problem> {
+        if self.0.iter().any(|(name, _)| name != "reason" && name != "kind") {
+            return Err(invalid("A replay takes reason and kind, and nothing else."));
+        }
+        Ok(DeadFilter { reason: self.reason()?, kind: self.kind()?, accepted_before: None })
+    }
+
+    fn state(&self) -> Result<Option<EventState>, Problem> {
+        let wrong = || invalid("state is one of pending, done, dead and ignored.");
+        self.value("state").map(|name| EventState::parse(name).ok_or_else(wrong)).transpose()
+    }
+
+    fn reason(&self) -> Result<Option<Reason>, Problem> {
+        let known = |name: &str| Reason::ALL.into_iter().find(|reason| reason.as_str() == name);
+        self.value("reason").map(|name| known(name).ok_or_else(unknown_reason)).transpose()
+    }
+
+    fn kind(&self) -> Result<Option<EventKind>, Problem> {
+        match self.value("kind") {
+            Some(name) if name.len() > LONGEST_KIND => Err(invalid("kind is the name of an event, up to 128 bytes.")),
+            name => Ok(name.map(EventKind::from)),
+        }
+    }
+
+    fn limit(&self) -> Result<u32, Problem> {
+        let wrong = "limit is a number from 1 to 200.";
+        match self.number("limit", wrong)? {
+            None => Ok(PAGE),
+            Some(limit @ 1..=200) => Ok(limit),
+            Some(_) => Err(invalid(wrong)),
+        }
+    }
+
+    fn number<T: std::str::FromStr>(&self, name: &str, wrong: &'static str) -> Result<Option<T>, Problem> {
+        self.value(name).map(|text| text.parse().map_err(|_| invalid(wrong))).transpose()
+    }
+
+    fn value(&self, name: &str) -> Option<&str> {
+        let (_, value) = self.0.iter().find(|(own, _)| own == name)?;
+        (!value.is_empty()).then_some(value)
+    }
+}
+
+fn unknown_reason() -> Problem {
+    let known: Vec<_> = Reason::ALL.into_iter().map(Reason::as_str).collect();
+    let detail = Cow::Owned(format!("reason is one of {}.", known.join(", ")));
+    Problem { detail, ..invalid("") }
+}
+
+const LONGEST_KIND: usize = 128;
