@@ -1,3 +1,5 @@
+mod gauges;
+
 use std::time::Duration;
 
 use data_encoding::BASE64URL_NOPAD;

@@ -185,9 +185,10 @@ impl Worker {
             settled_before: now.before(self.settings.retention),
             tokens_before: now.before(self.settings.token_retention),
         };
+        let mut again = PRUNE_EVERY;
         match self.applier.store.prune(prune).await {
             Ok(0) => {}
-            Ok(_) => return self.settings.sweep,
+            Ok(_) => again = self.settings.sweep,
             Err(error) => tracing::warn!(error.kind = ?error.kind(), "prune failed"),
         }
         if let Ok(counts) = self.applier.store.counts().await {
@@ -198,7 +199,7 @@ impl Worker {
             let oldest = counts.oldest_pending.map_or(Duration::ZERO, |oldest| now.since(oldest));
             metrics::gauge!("incode_inbox_oldest_seconds").set(oldest.as_secs_f64());
         }
-        PRUNE_EVERY
+        again
     }
 
     fn now(&self) -> Timestamp {
