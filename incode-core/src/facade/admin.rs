@@ -4,7 +4,7 @@ use crate::identity::{Identity, LinkedIdentity};
 use crate::store::{EventFilter, EventRow, InboxCounts, Replay, StoreError};
 use crate::{IdentityId, Subject};
 
-use super::Incode;
+use super::{Incode, to_the_end};
 
 /// Whether the parts answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,11 +69,15 @@ impl Incode {
     /// # Errors
     /// When the store does not answer.
     pub async fn unlink(&self, subject: &Subject) -> Result<bool, StoreError> {
-        let change = self.0.store.unlink(subject.clone()).await?;
-        if let Some(change) = &change {
-            self.0.near.invalidate(change);
-        }
-        Ok(change.is_some())
+        let (incode, subject) = (self.clone(), subject.clone());
+        to_the_end(async move {
+            let change = incode.0.store.unlink(subject).await?;
+            if let Some(change) = &change {
+                incode.0.near.invalidate(change);
+            }
+            Ok(change.is_some())
+        })
+        .await
     }
 
     /// Erases an identity and its links, leaving a tombstone that keeps old events from bringing it back. False when
@@ -82,12 +86,16 @@ impl Incode {
     /// # Errors
     /// When the store does not answer.
     pub async fn forget(&self, id: &IdentityId) -> Result<bool, StoreError> {
-        let change = self.0.store.forget(id.clone(), self.0.clock.now()).await?;
-        if let Some(change) = &change {
-            self.0.near.invalidate(change);
-        }
-        tracing::info!(known = change.is_some(), "identity forgotten");
-        Ok(change.is_some())
+        let (incode, id) = (self.clone(), id.clone());
+        to_the_end(async move {
+            let change = incode.0.store.forget(id, incode.0.clock.now()).await?;
+            if let Some(change) = &change {
+                incode.0.near.invalidate(change);
+            }
+            tracing::info!(known = change.is_some(), "identity forgotten");
+            Ok(change.is_some())
+        })
+        .await
     }
 
     /// Stops the worker in good order: what is under way is finished or given back, and the store is closed. Call it

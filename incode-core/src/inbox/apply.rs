@@ -25,8 +25,18 @@ pub(crate) struct Applier {
 #[derive(Debug)]
 pub(super) struct Verdict {
     pub(super) settlement: Settlement,
-    /// The vendor refused the API key: every other event would fare the same.
-    pub(super) key_refused: bool,
+    pub(super) key: Key,
+}
+
+/// What an event told of the API key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Key {
+    /// The vendor answered by it.
+    Accepted,
+    /// The vendor refused it: every other event would fare the same.
+    Refused,
+    /// The vendor was not asked, or did not get as far.
+    Untold,
 }
 
 /// Why an event could not be applied.
@@ -41,11 +51,11 @@ enum Obstacle {
 impl Applier {
     pub(super) async fn judge(&self, event: &ClaimedEvent) -> Verdict {
         if event.already_done {
-            return Verdict::settle(Settlement::Done { seen: None, link: None, at: self.clock.now() });
+            return Verdict::untold(Settlement::Done { seen: None, link: None, at: self.clock.now() });
         }
         let token = self.at_rest.open(&event.token);
         match self.ask(event, token.as_ref()).await {
-            Ok((seen, link)) => Verdict::settle(Settlement::Done { seen: Some(seen), link, at: self.clock.now() }),
+            Ok((seen, link)) => Verdict::answered(Settlement::Done { seen: Some(seen), link, at: self.clock.now() }),
             Err(obstacle) => self.give_way(event, token.as_ref(), obstacle),
         }
     }
@@ -103,9 +113,10 @@ impl Applier {
 
     fn give_way(&self, event: &ClaimedEvent, token: Option<&Token>, obstacle: Obstacle) -> Verdict {
         let now = self.clock.now();
-        let dead = |reason, wipe_token| Verdict::settle(Settlement::Dead { reason, wipe_token, at: now });
+        let settled = |reason, wipe_token| Settlement::Dead { reason, wipe_token, at: now };
+        let dead = |reason, wipe_token| Verdict::answered(settled(reason, wipe_token));
         match obstacle {
-            Obstacle::NoToken => dead(Reason::TokenDead, true),
+            Obstacle::NoToken => Verdict::untold(settled(Reason::TokenDead, true)),
             Obstacle::Mismatch => dead(Reason::BindingMismatch, true),
             Obstacle::Store(error) => {
                 tracing::warn!(event.id = event.lease.event.0, error.kind = ?error.kind(), "link not looked up");
@@ -115,7 +126,7 @@ impl Applier {
                 ErrorKind::Unauthorized => dead(Reason::TokenDead, true),
                 ErrorKind::Forbidden => Verdict {
                     settlement: Settlement::Release { due_at: now, reason: Some(Reason::KeyRefused) },
-                    key_refused: true,
+                    key: Key::Refused,
                 },
                 ErrorKind::NotFound => dead(Reason::NotFound, false),
                 ErrorKind::BadRequest | ErrorKind::MethodNotAllowed | ErrorKind::NotAcceptable => {
@@ -143,10 +154,10 @@ impl Applier {
         let wait = wait_after(event.attempts, jitter()).max(at_least.unwrap_or_default());
         let due_at = now.after(wait);
         let Some(reason) = reason else {
-            return Verdict::settle(Settlement::Release { due_at, reason: None });
+            return Verdict::untold(Settlement::Release { due_at, reason: None });
         };
         let over = token.is_none_or(|token| due_at > gives_up_at(token, event.received_at));
-        Verdict::settle(if over {
+        Verdict::untold(if over {
             let reason = if reason == Reason::Malformed { reason } else { Reason::Exhausted };
             Settlement::Dead { reason, wipe_token: false, at: now }
         } else {
@@ -156,8 +167,12 @@ impl Applier {
 }
 
 impl Verdict {
-    fn settle(settlement: Settlement) -> Self {
-        Self { settlement, key_refused: false }
+    fn answered(settlement: Settlement) -> Self {
+        Self { settlement, key: Key::Accepted }
+    }
+
+    fn untold(settlement: Settlement) -> Self {
+        Self { settlement, key: Key::Untold }
     }
 }
 

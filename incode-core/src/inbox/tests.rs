@@ -1,9 +1,12 @@
+mod gauges;
+
 use std::time::Duration;
 
 use data_encoding::BASE64URL_NOPAD;
 
 use super::at_rest::AtRest;
 use super::schedule::{expiry_hint, gives_up_at, wait_after};
+use super::worker::Pause;
 use crate::{Secret, Timestamp, Token};
 
 fn jwt(claims: &str) -> Token {
@@ -47,4 +50,20 @@ fn a_token_at_rest_opens_with_its_key_only() {
     let unsealed = plain.seal(&token).unwrap();
     assert_eq!(key.open(&unsealed).unwrap().expose(), "secret-token", "rows from before the key stay readable");
     assert!(plain.open(b"").is_none(), "wiped");
+}
+
+#[test]
+fn events_refused_together_pause_the_worker_once() {
+    let mut pause = Pause::default();
+    let begun = Duration::from_secs(100);
+    for _ in 0..16 {
+        pause.refused(begun);
+    }
+    assert_eq!((pause.room(begun, 16), pause.left(begun)), (0, Duration::from_secs(5)));
+    let probed = begun + Duration::from_secs(5);
+    assert_eq!(pause.room(probed, 16), 1, "one goes ahead");
+    pause.refused(probed);
+    assert_eq!(pause.left(probed), Duration::from_secs(10), "and each that is refused alone doubles the wait");
+    pause.accepted();
+    assert_eq!((pause.room(probed, 16), pause.left(probed)), (16, Duration::ZERO));
 }

@@ -10,7 +10,7 @@ use crate::model::EventKind;
 use crate::store::{Claim, ClaimedEvent, EventState, Prune, Settled, Settlement, StoreError};
 use crate::{ObjectId, Timestamp};
 
-use super::apply::Verdict;
+use super::apply::{Key, Verdict};
 use super::schedule::{jitter, wait_after};
 use super::{Applier, Inbox};
 
@@ -120,10 +120,10 @@ impl Worker {
         let Some(event) = claims.remove(&id) else { return };
         let settlement = match verdict {
             Some(verdict) => {
-                if verdict.key_refused {
-                    pause.refused(self.elapsed());
-                } else if !matches!(verdict.settlement, Settlement::Retry { .. } | Settlement::Release { .. }) {
-                    pause.accepted();
+                match verdict.key {
+                    Key::Refused => pause.refused(self.elapsed()),
+                    Key::Accepted => pause.accepted(),
+                    Key::Untold => {}
                 }
                 verdict.settlement
             }
@@ -185,9 +185,10 @@ impl Worker {
             settled_before: now.before(self.settings.retention),
             tokens_before: now.before(self.settings.token_retention),
         };
+        let mut again = PRUNE_EVERY;
         match self.applier.store.prune(prune).await {
             Ok(0) => {}
-            Ok(_) => return self.settings.sweep,
+            Ok(_) => again = self.settings.sweep,
             Err(error) => tracing::warn!(error.kind = ?error.kind(), "prune failed"),
         }
         if let Ok(counts) = self.applier.store.counts().await {
@@ -198,7 +199,7 @@ impl Worker {
             let oldest = counts.oldest_pending.map_or(Duration::ZERO, |oldest| now.since(oldest));
             metrics::gauge!("incode_inbox_oldest_seconds").set(oldest.as_secs_f64());
         }
-        PRUNE_EVERY
+        again
     }
 
     fn now(&self) -> Timestamp {
@@ -213,13 +214,13 @@ impl Worker {
 /// While the vendor refuses the API key nothing is claimed, and now and then one event goes ahead to find out whether
 /// the key works again. Every event is kept.
 #[derive(Debug, Default)]
-struct Pause {
+pub(super) struct Pause {
     until: Option<Duration>,
     refusals: u32,
 }
 
 impl Pause {
-    fn room(&self, now: Duration, concurrency: u32) -> u32 {
+    pub(super) fn room(&self, now: Duration, concurrency: u32) -> u32 {
         match self.until {
             None => concurrency,
             Some(until) if now >= until => 1,
@@ -227,13 +228,16 @@ impl Pause {
         }
     }
 
-    fn left(&self, now: Duration) -> Duration {
+    pub(super) fn left(&self, now: Duration) -> Duration {
         self.until.map_or(Duration::ZERO, |until| until.saturating_sub(now))
     }
 
-    fn refused(&mut self, now: Duration) {
-        if self.until.is_none() {
-            tracing::error!("the vendor refuses the API key: applying events is paused, all are kept");
+    pub(super) fn refused(&mut self, now: Duration) {
+        match self.until {
+            None => tracing::error!("the vendor refuses the API key: applying events is paused, all are kept"),
+            // Events that were asked about together are refused together: only the first tells something new.
+            Some(until) if now < until => return,
+            Some(_) => {}
         }
         metrics::gauge!("incode_worker_paused").set(1.0);
         let wait = FIRST_PAUSE * 2_u32.saturating_pow(self.refusals.min(6));
@@ -241,7 +245,7 @@ impl Pause {
         self.refusals += 1;
     }
 
-    fn accepted(&mut self) {
+    pub(super) fn accepted(&mut self) {
         if self.until.take().is_some() {
             self.refusals = 0;
             metrics::gauge!("incode_worker_paused").set(0.0);
