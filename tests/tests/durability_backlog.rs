@@ -34,7 +34,12 @@ async fn a_backlog_takes_little_memory_and_lets_newcomers_through() {
     println!("{} events accepted in {:.1} s", EVENTS - 100, begun.elapsed().as_secs_f64());
     // Each of them was tried and waits for its next turn, as in the middle of a long outage.
     let now = SystemClock.now();
-    let tried = Claim { now, lease_until: now.after(Duration::from_secs(600)), limit: u32::try_from(EVENTS).unwrap() };
+    let tried = Claim {
+        now,
+        lease_until: now.after(Duration::from_secs(600)),
+        limit: u32::try_from(EVENTS).unwrap(),
+        newest_first: false,
+    };
     assert_eq!(store.claim(tried).await.unwrap().len(), EVENTS);
     let grown = resident().saturating_sub(before);
     println!("{} KiB more for the store with all of them", grown >> 10);

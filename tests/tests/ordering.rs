@@ -107,7 +107,7 @@ async fn play(store: &dyn Store, steps: &[(usize, Shown)]) -> Identity {
         // Twice: the second delivery of the same event must not count.
         assert!(matches!(store.accept(event.clone()).await.unwrap(), Accepted::New(_)));
         assert_eq!(store.accept(event).await.unwrap(), Accepted::Duplicate);
-        let claim = Claim { now, lease_until: now.after(Duration::from_secs(60)), limit: 10 };
+        let claim = Claim { now, lease_until: now.after(Duration::from_secs(60)), limit: 10, newest_first: false };
         let claimed = store.claim(claim).await.unwrap();
         assert_eq!(claimed.len(), 1);
         let done =

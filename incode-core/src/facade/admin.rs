@@ -5,7 +5,7 @@ use crate::inbox::Surroundings;
 use crate::store::{Audit, AuditId, EventFilter, EventId, EventRow, InboxCounts, Replay, StoreError};
 use crate::{Actor, IdentityId, Subject};
 
-use super::{Incode, Inspection};
+use super::{Incode, Inspection, to_the_end};
 #[cfg(feature = "admin")]
 use crate::Timestamp;
 
@@ -81,11 +81,15 @@ impl Incode {
     /// # Errors
     /// When the store does not answer.
     pub async fn unlink(&self, subject: &Subject) -> Result<bool, StoreError> {
-        let change = self.0.store.unlink(subject.clone()).await?;
-        if let Some(change) = &change {
-            self.0.joined.changed(change);
-        }
-        Ok(change.is_some())
+        let (incode, subject) = (self.clone(), subject.clone());
+        to_the_end(async move {
+            let change = incode.0.store.unlink(subject).await?;
+            if let Some(change) = &change {
+                incode.0.joined.changed(change);
+            }
+            Ok(change.is_some())
+        })
+        .await
     }
 
     /// Erases an identity and its links, leaving a tombstone that keeps old events from bringing it back. False when
@@ -94,12 +98,16 @@ impl Incode {
     /// # Errors
     /// When the store does not answer.
     pub async fn forget(&self, id: &IdentityId, by: &Actor) -> Result<bool, StoreError> {
-        let change = self.0.store.forget(id.clone(), by.clone(), self.0.clock.now()).await?;
-        if let Some(change) = &change {
-            self.0.joined.changed(change);
-        }
-        tracing::info!(known = change.is_some(), "identity forgotten");
-        Ok(change.is_some())
+        let (incode, id, by) = (self.clone(), id.clone(), by.clone());
+        to_the_end(async move {
+            let change = incode.0.store.forget(id, by, incode.0.clock.now()).await?;
+            if let Some(change) = &change {
+                incode.0.joined.changed(change);
+            }
+            tracing::info!(known = change.is_some(), "identity forgotten");
+            Ok(change.is_some())
+        })
+        .await
     }
 
     /// What was done by hand, newest first: at most `limit` entries, only those older than `before`.

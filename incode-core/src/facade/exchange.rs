@@ -11,7 +11,7 @@ use crate::inbox::Surroundings;
 use crate::store::StoreErrorKind;
 use crate::webhook::{Delivery, Rejection, RejectionKind, Webhook};
 
-use super::{Incode, Mount};
+use super::{Incode, Mount, to_the_end};
 
 /// One request to a mounted route, between its head and its answer.
 #[derive(Debug)]
@@ -51,7 +51,10 @@ impl Exchange {
         let answer = match step {
             Step::Answered(reply) => return reply,
             Step::Deliver { delivery, read_deadline } => receive(&incode, *delivery, read_deadline, body).await,
-            Step::Redeem(callback) => redeem(&incode, *callback).await,
+            Step::Redeem(callback) => {
+                let incode = incode.clone();
+                to_the_end(async move { redeem(&incode, *callback).await }).await
+            }
         };
         answer.unwrap_or_else(|problem| incode.0.context.reply(&problem, audience))
     }

@@ -11,6 +11,7 @@ mod settings;
 mod surroundings;
 
 use std::fmt;
+use std::future::Future;
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -127,13 +128,17 @@ impl Incode {
         subject: &Subject,
         request: &FaceAuthenticationRequest,
     ) -> Result<FaceOutcome, FaceError> {
-        let shared = &*self.0;
-        let parts = flow::FaceParts { client: &shared.client, store: &*shared.store, clock: &shared.clock };
-        let (outcome, change) = flow::authenticate(parts, subject, request).await?;
-        if let Some(change) = change {
-            shared.joined.changed(&change);
-        }
-        Ok(outcome)
+        let (incode, subject, request) = (self.clone(), subject.clone(), request.clone());
+        to_the_end(async move {
+            let shared = &*incode.0;
+            let parts = flow::FaceParts { client: &shared.client, store: &*shared.store, clock: &shared.clock };
+            let (outcome, change) = flow::authenticate(parts, &subject, &request).await?;
+            if let Some(change) = change {
+                shared.joined.changed(&change);
+            }
+            Ok(outcome)
+        })
+        .await
     }
 
     /// News of identities from now on, whatever brought it: an event, a callback, a face authentication, `unlink`,
@@ -149,6 +154,19 @@ impl Incode {
 
     fn subject(&self, head: &dyn Head) -> Option<Subject> {
         Subject::new(self.0.subjects.find(head)?).ok()
+    }
+}
+
+/// Runs `work` on a task of its own, so that a caller who hangs up in between does not leave a change written and
+/// nobody told: the near cache would go on with what was true before.
+async fn to_the_end<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
+    match tokio::spawn(work).await {
+        Ok(done) => done,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime is going away, and whoever waits here with it.
+            Err(_) => std::future::pending().await,
+        },
     }
 }
 

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::client::{Client, ErrorKind};
-use crate::http::{Head, Problem, Reply};
+use crate::http::{Head, Problem, Reply, return_to};
 use crate::identity::{Change, Link, LinkProof, Observation};
 use crate::store::{Linked, NewLink, Store};
 use crate::{Clock, Subject, Token};
@@ -78,7 +78,7 @@ impl Callback {
         match parts.store.link(new).await {
             Ok(Linked::Done(change)) => {
                 metrics::counter!("incode_links_total", "proof" => LinkProof::Flow.as_str()).increment(1);
-                Ok((Reply::see_other(self.correlation.return_to), change))
+                Ok((Reply::see_other(return_to::location(&self.correlation.return_to)), change))
             }
             Ok(Linked::AlreadySpent) => {
                 let detail = "This verification link was used before. Start again if you are not verified yet.";

@@ -1,7 +1,8 @@
 use std::time::Duration;
 
 use super::correlation::Correlations;
-use crate::http::return_to::is_local;
+use crate::http::return_to::{self, is_local};
+use crate::webhook::Event;
 use crate::{Secret, Subject, Timestamp};
 
 const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
@@ -85,4 +86,26 @@ fn only_a_path_of_this_site_is_a_way_back() {
         assert!(!is_local(bad), "{bad}");
     }
     assert!(!is_local(&format!("/{}", "a".repeat(600))));
+}
+
+#[test]
+fn a_way_back_in_any_script_fits_into_a_header() {
+    for (target, location) in [
+        ("/vault?a=b&c=%20#d", "/vault?a=b&c=%20#d"),
+        ("/café", "/caf%C3%A9"),
+        ("/a b", "/a%20b"),
+        ("/\u{20ac}?q=\"<>\"", "/%E2%82%AC?q=%22%3C%3E%22"),
+    ] {
+        assert!(is_local(target), "{target}");
+        assert_eq!(return_to::location(target), location);
+    }
+}
+
+#[test]
+fn the_longest_correlation_id_survives_a_webhook() {
+    let made = correlations("0123456789abcdef0123456789abcdef");
+    let subject = Subject::new("s".repeat(Subject::MAX_LEN)).unwrap();
+    let id = made.make(&subject, &format!("/{}", "r".repeat(return_to::MAX_LEN - 1)), NOW).unwrap();
+    assert!(made.open(id.as_bytes()).is_ok());
+    assert!(id.len() <= Event::MAX_CORRELATION_ID, "{}", id.len());
 }

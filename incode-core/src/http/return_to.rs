@@ -1,4 +1,4 @@
-use percent_encoding::percent_decode_str;
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use url::Url;
 
 /// Longest way back, in bytes: it travels inside the correlation id, and URLs should stay short.
@@ -13,6 +13,11 @@ pub(crate) fn is_local(target: &str) -> bool {
     target.len() <= MAX_LEN && stays(target) && stays(&decoded) && resolves_here(target)
 }
 
+/// A way back as a `Location` can carry it: a header that is not ASCII would be left out, and the person with it.
+pub(crate) fn location(target: &str) -> String {
+    utf8_percent_encode(target, NOT_IN_A_LOCATION).to_string()
+}
+
 fn stays(target: &str) -> bool {
     let mut bytes = target.bytes();
     bytes.next() == Some(b'/')
@@ -25,3 +30,6 @@ fn resolves_here(target: &str) -> bool {
     let Ok(here) = Url::parse("https://here.invalid/") else { return false };
     here.join(target).is_ok_and(|url| url.origin() == here.origin())
 }
+
+/// Beside what is not ASCII, which is always encoded.
+const NOT_IN_A_LOCATION: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>');

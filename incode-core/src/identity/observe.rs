@@ -1,5 +1,5 @@
 use crate::Timestamp;
-use crate::model::{Authentication, AuthenticationStatus, UserInfo, Verification, VerificationStatus};
+use crate::model::{Authentication, UserInfo, Verification, VerificationStatus};
 
 use super::{Observation, Verified};
 
@@ -28,7 +28,7 @@ impl Observation {
 
     /// With an authentication that belongs to the same person. Only a pass counts.
     pub(crate) fn with_authentication(mut self, authentication: &Authentication) -> Self {
-        if authentication.status == AuthenticationStatus::Pass {
+        if authentication.passed() {
             self.face_authenticated_at = Some(self.past(authentication.created_at));
         }
         self

@@ -26,8 +26,20 @@ pub(crate) struct Applier {
 #[derive(Debug)]
 pub(crate) struct Verdict {
     pub(super) settlement: Settlement,
-    /// The vendor refused the API key: every other event would fare the same.
-    pub(super) key_refused: bool,
+    pub(super) word: Word,
+}
+
+/// What an event told of the vendor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Word {
+    /// It answers, and takes the API key.
+    Answered,
+    /// It refuses the API key: every other event would fare the same.
+    KeyRefused,
+    /// It can't be reached, is too slow, or answers 5xx.
+    Down,
+    /// It was not asked, or what it said tells nothing of other events.
+    Untold,
 }
 
 /// Why an event could not be applied.
@@ -43,23 +55,28 @@ impl Applier {
     pub(super) async fn judge(&self, event: &ClaimedEvent) -> Verdict {
         if event.already_done {
             let at = self.clock.now();
-            return Verdict::settle(Settlement::Done { seen: None, link: None, handlers: Vec::new(), at });
+            return Verdict::untold(Settlement::Done { seen: None, link: None, handlers: Vec::new(), at });
         }
         let token = self.at_rest.open(&event.token);
         match self.ask(event, token.as_ref()).await {
-            Ok((seen, link)) => {
+            Ok(Some((seen, link))) => {
                 let (handlers, at) = (self.handlers.names(), self.clock.now());
-                Verdict::settle(Settlement::Done { seen: Some(seen), link, handlers, at })
+                Verdict::answered(Settlement::Done { seen: Some(seen), link, handlers, at })
+            }
+            Ok(None) => {
+                let at = self.clock.now();
+                Verdict::answered(Settlement::Done { seen: None, link: None, handlers: Vec::new(), at })
             }
             Err(obstacle) => self.give_way(event, token.as_ref(), obstacle),
         }
     }
 
+    /// What the vendor says, with the link it proves; `None` when the event is about nobody.
     async fn ask(
         &self,
         event: &ClaimedEvent,
         token: Option<&Token>,
-    ) -> Result<(Observation, Option<Box<NewLink>>), Obstacle> {
+    ) -> Result<Option<(Observation, Option<Box<NewLink>>)>, Obstacle> {
         let token = token.ok_or(Obstacle::NoToken)?;
         // The row's instant is taken before anything is sent: what the vendor says is at least as new.
         let sent_at = self.clock.now();
@@ -75,7 +92,16 @@ impl Applier {
             }
             EventKind::Authentication => {
                 let (person, authentication) =
-                    tokio::try_join!(self.client.userinfo(token), self.client.authentication(&event.object_id, token))?;
+                    tokio::join!(self.client.userinfo(token), self.client.authentication(&event.object_id, token));
+                let authentication = authentication?;
+                let person = match person {
+                    // A face that was recognised as nobody's: the event is genuine, and there is nothing to apply.
+                    Err(error) if error.kind() == ErrorKind::NotFound && !authentication.passed() => {
+                        belonging::check_authentication(&event.object_id, &authentication)?;
+                        return Ok(None);
+                    }
+                    person => person?,
+                };
                 belonging::check_authentication(&event.object_id, &authentication)?;
                 Observation::of(&person, sent_at).with_authentication(&authentication)
             }
@@ -83,7 +109,7 @@ impl Applier {
             EventKind::Other(_) => return Err(Obstacle::Mismatch),
         };
         let link = self.link(event, &seen).await?;
-        Ok((seen, link))
+        Ok(Some((seen, link)))
     }
 
     /// The link that a repeated correlation id proves. Ids that are not ours, or too old, prove nothing and harm
@@ -108,9 +134,10 @@ impl Applier {
 
     fn give_way(&self, event: &ClaimedEvent, token: Option<&Token>, obstacle: Obstacle) -> Verdict {
         let now = self.clock.now();
-        let dead = |reason, wipe_token| Verdict::settle(Settlement::Dead { reason, wipe_token, at: now });
+        let settled = |reason, wipe_token| Settlement::Dead { reason, wipe_token, at: now };
+        let dead = |reason, wipe_token| Verdict::answered(settled(reason, wipe_token));
         match obstacle {
-            Obstacle::NoToken => dead(Reason::TokenDead, true),
+            Obstacle::NoToken => Verdict::untold(settled(Reason::TokenDead, true)),
             Obstacle::Mismatch => dead(Reason::BindingMismatch, true),
             Obstacle::Store(error) => {
                 tracing::warn!(event.id = event.lease.event.0, error.kind = ?error.kind(), "link not looked up");
@@ -120,7 +147,7 @@ impl Applier {
                 ErrorKind::Unauthorized => dead(Reason::TokenDead, true),
                 ErrorKind::Forbidden => Verdict {
                     settlement: Settlement::Release { due_at: now, reason: Some(Reason::KeyRefused) },
-                    key_refused: true,
+                    word: Word::KeyRefused,
                 },
                 ErrorKind::NotFound => dead(Reason::NotFound, false),
                 ErrorKind::BadRequest | ErrorKind::MethodNotAllowed | ErrorKind::NotAcceptable => {
@@ -128,7 +155,8 @@ impl Applier {
                 }
                 ErrorKind::TooManyRequests => self.again(event, token, Some(Reason::RateLimited), error.retry_after()),
                 ErrorKind::Transport | ErrorKind::TimedOut | ErrorKind::Server => {
-                    self.again(event, token, Some(Reason::VendorUnavailable), error.retry_after())
+                    let wait = error.retry_after();
+                    Verdict { word: Word::Down, ..self.again(event, token, Some(Reason::VendorUnavailable), wait) }
                 }
                 // An error page of something in between may pass; a vendor that changed its schema will not, and then
                 // the attempts run out.
@@ -148,10 +176,10 @@ impl Applier {
         let wait = wait_after(event.attempts, jitter()).max(at_least.unwrap_or_default());
         let due_at = now.after(wait);
         let Some(reason) = reason else {
-            return Verdict::settle(Settlement::Release { due_at, reason: None });
+            return Verdict::untold(Settlement::Release { due_at, reason: None });
         };
         let over = token.is_none_or(|token| due_at > gives_up_at(token, event.received_at));
-        Verdict::settle(if over {
+        Verdict::untold(if over {
             let reason = if reason == Reason::Malformed { reason } else { Reason::Exhausted };
             Settlement::Dead { reason, wipe_token: false, at: now }
         } else {
@@ -161,8 +189,12 @@ impl Applier {
 }
 
 impl Verdict {
-    fn settle(settlement: Settlement) -> Self {
-        Self { settlement, key_refused: false }
+    fn answered(settlement: Settlement) -> Self {
+        Self { settlement, word: Word::Answered }
+    }
+
+    fn untold(settlement: Settlement) -> Self {
+        Self { settlement, word: Word::Untold }
     }
 }
 

@@ -94,7 +94,7 @@ impl Work for Effects {
     }
 
     fn claim(&self, claim: Claim) -> StoreFuture<'_, Vec<ClaimedEffect>> {
-        let Claim { now, lease_until, limit } = claim;
+        let Claim { now, lease_until, limit, newest_first: _ } = claim;
         self.store.effects().claim_effects(EffectClaim {
             handler: Arc::clone(&self.registered.name),
             now,

@@ -6,6 +6,7 @@ mod at_rest;
 mod effects;
 mod handler;
 mod handlers;
+mod pause;
 mod runner;
 mod schedule;
 mod surroundings;

@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::sync::{Notify, watch};
 use tokio::task::{Id, JoinError, JoinSet};
 
@@ -80,15 +81,19 @@ pub(crate) struct RunnerSettings {
     pub(crate) sweep: Duration,
 }
 
+type Finished<W> = Result<(Id, <W as Work>::Verdict), JoinError>;
+
 /// The rows under way, with what is needed to settle one whose task died.
 struct UnderWay<W: Work> {
     tasks: JoinSet<W::Verdict>,
     items: HashMap<Id, W::Item>,
+    /// How often was claimed: now and then it is the turn of the newest.
+    claims: u32,
 }
 
 impl<W: Work> Runner<W> {
     pub(crate) async fn run(mut self) {
-        let mut under_way = UnderWay { tasks: JoinSet::new(), items: HashMap::new() };
+        let mut under_way = UnderWay { tasks: JoinSet::new(), items: HashMap::new(), claims: 0 };
         while !*self.stop.borrow_and_update() {
             self.work.tend().await;
             let (pause, most) = self.work.pace();
@@ -96,8 +101,8 @@ impl<W: Work> Runner<W> {
             let wait = self.claim(room, &mut under_way).await.max(pause);
             tokio::select! {
                 () = self.work.bell().notified(), if room > 0 => {}
-                Some(finished) = under_way.tasks.join_next_with_id(), if !under_way.tasks.is_empty() => {
-                    self.finish(finished, &mut under_way.items).await;
+                Some(first) = under_way.tasks.join_next_with_id(), if !under_way.tasks.is_empty() => {
+                    self.finish(first, &mut under_way).await;
                 }
                 () = tokio::time::sleep(wait) => {}
                 // An error means that every handle was dropped: the same as being told.
@@ -113,7 +118,9 @@ impl<W: Work> Runner<W> {
             return self.settings.sweep;
         }
         let now = self.clock.now();
-        let claim = Claim { now, lease_until: now.after(self.settings.lease), limit: room };
+        under_way.claims = under_way.claims.wrapping_add(1);
+        let newest_first = under_way.claims.is_multiple_of(NEWEST_EVERY);
+        let claim = Claim { now, lease_until: now.after(self.settings.lease), limit: room, newest_first };
         let claimed = match self.work.claim(claim).await {
             Ok(claimed) => claimed,
             Err(error) => {
@@ -122,29 +129,39 @@ impl<W: Work> Runner<W> {
             }
         };
         let mut busy: HashSet<_> = under_way.items.values().map(W::object).collect();
-        for item in claimed {
-            // One row of an object at a time: a flood of forged events costs one request, not the whole worker.
-            if !busy.insert(W::object(&item)) {
-                let due_at = now.after(NEXT_OF_OBJECT.mul_f64(0.5 + jitter()));
-                self.settle(&item, W::release(due_at)).await;
-                continue;
-            }
+        // One row of an object at a time: a flood of forged events costs one request, not the whole worker.
+        let (free, others): (Vec<_>, Vec<_>) = claimed.into_iter().partition(|item| busy.insert(W::object(item)));
+        for item in free {
             let handle = under_way.tasks.spawn(self.work.perform(item.clone()));
             under_way.items.insert(handle.id(), item);
         }
+        let later = || W::release(now.after(NEXT_OF_OBJECT.mul_f64(0.5 + jitter())));
+        self.settle_all(others.into_iter().map(|item| (item, later())).collect()).await;
         let due = self.work.next_due().await.ok().flatten();
         due.map_or(self.settings.sweep, |due| due.since(self.clock.now()).clamp(MIN_WAIT, self.settings.sweep))
     }
 
-    /// Settles one row that was worked on, or whose work panicked.
-    async fn finish(&mut self, finished: Result<(Id, W::Verdict), JoinError>, items: &mut HashMap<Id, W::Item>) {
-        let (id, verdict) = match finished {
-            Ok((id, verdict)) => (id, Some(verdict)),
-            Err(error) => (error.id(), None),
-        };
-        let Some(item) = items.remove(&id) else { return };
-        let settlement = self.work.decide(&item, verdict);
-        self.settle(&item, settlement).await;
+    /// Settles the rows that were worked on by now, or whose work panicked.
+    async fn finish(&mut self, first: Finished<W>, under_way: &mut UnderWay<W>) {
+        let mut settlements = Vec::new();
+        let mut next = Some(first);
+        while let Some(finished) = next {
+            let (id, verdict) = match finished {
+                Ok((id, verdict)) => (id, Some(verdict)),
+                Err(error) => (error.id(), None),
+            };
+            if let Some(item) = under_way.items.remove(&id) {
+                let settlement = self.work.decide(&item, verdict);
+                settlements.push((item, settlement));
+            }
+            next = under_way.tasks.try_join_next_with_id();
+        }
+        self.settle_all(settlements).await;
+    }
+
+    /// All at once, so that a store that commits in groups does so with these.
+    async fn settle_all(&self, settlements: Vec<(W::Item, W::Settlement)>) {
+        join_all(settlements.iter().map(|(item, settlement)| self.settle(item, settlement.clone()))).await;
     }
 
     async fn settle(&self, item: &W::Item, settlement: W::Settlement) {
@@ -159,16 +176,14 @@ impl<W: Work> Runner<W> {
     /// Lets what is under way finish within the drain time, and gives the leases of the rest back.
     async fn drain(mut self, mut under_way: UnderWay<W>) {
         let all = async {
-            while let Some(finished) = under_way.tasks.join_next_with_id().await {
-                self.finish(finished, &mut under_way.items).await;
+            while let Some(first) = under_way.tasks.join_next_with_id().await {
+                self.finish(first, &mut under_way).await;
             }
         };
         let _ = tokio::time::timeout(DRAIN, all).await;
         under_way.tasks.abort_all();
         let now = self.clock.now();
-        for item in under_way.items.into_values() {
-            self.settle(&item, W::release(now)).await;
-        }
+        self.settle_all(under_way.items.into_values().map(|item| (item, W::release(now))).collect()).await;
     }
 }
 
@@ -193,5 +208,8 @@ async fn retry_store<F: Future<Output = Result<Settled, StoreError>>>(
 
 /// How long, about, a row waits for another of the same object.
 const NEXT_OF_OBJECT: Duration = Duration::from_millis(200);
+/// A backlog is worked off from its old end, but for each fourth claim: who comes now would otherwise wait for all of it,
+/// while a token ages.
+const NEWEST_EVERY: u32 = 4;
 const MIN_WAIT: Duration = Duration::from_millis(5);
 const DRAIN: Duration = Duration::from_secs(10);

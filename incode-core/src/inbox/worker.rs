@@ -11,6 +11,7 @@ use crate::store::{Claim, ClaimedEvent, EffectState, EventState, Prune, Settled,
 use crate::{ObjectId, Timestamp};
 
 use super::apply::Verdict;
+use super::pause::Pause;
 use super::runner::{RunnerSettings, Work};
 use super::schedule::{jitter, wait_after};
 use super::{Applier, Inbox};
@@ -60,13 +61,14 @@ impl Worker {
             settled_before: now.before(self.settings.retention),
             tokens_before: now.before(self.settings.token_retention),
         };
+        let mut again = PRUNE_EVERY;
         match self.applier.store.prune(prune).await {
             Ok(0) => {}
-            Ok(_) => return self.settings.runner.sweep,
+            Ok(_) => again = self.settings.runner.sweep,
             Err(error) => tracing::warn!(error.kind = ?error.kind(), "prune failed"),
         }
         self.measure(now).await;
-        PRUNE_EVERY
+        again
     }
 
     async fn measure(&self, now: Timestamp) {
@@ -102,7 +104,7 @@ impl Work for Worker {
 
     fn pace(&self) -> (Duration, u32) {
         let now = self.elapsed();
-        (self.pause.left(now), self.pause.room(self.settings.concurrency))
+        (self.pause.left(now), self.pause.room(now, self.settings.concurrency))
     }
 
     fn claim(&self, claim: Claim) -> StoreFuture<'_, Vec<ClaimedEvent>> {
@@ -128,11 +130,7 @@ impl Work for Worker {
             let due_at = self.applier.clock.now().after(wait_after(event.attempts, jitter()));
             return Settlement::Retry { due_at, reason: crate::store::Reason::Other };
         };
-        if verdict.key_refused {
-            self.pause.refused(self.applier.clock.elapsed());
-        } else if !matches!(verdict.settlement, Settlement::Retry { .. } | Settlement::Release { .. }) {
-            self.pause.accepted();
-        }
+        self.pause.told(self.applier.clock.elapsed(), event.lease.event, verdict.word);
         verdict.settlement
     }
 
@@ -175,42 +173,6 @@ impl Work for Worker {
     }
 }
 
-/// While the vendor refuses the API key nothing is claimed, and now and then one event goes ahead to find out whether
-/// the key works again. Every event is kept.
-#[derive(Debug, Default)]
-struct Pause {
-    until: Option<Duration>,
-    refusals: u32,
-}
-
-impl Pause {
-    fn room(&self, concurrency: u32) -> u32 {
-        if self.until.is_some() { 1 } else { concurrency }
-    }
-
-    fn left(&self, now: Duration) -> Duration {
-        self.until.map_or(Duration::ZERO, |until| until.saturating_sub(now))
-    }
-
-    fn refused(&mut self, now: Duration) {
-        if self.until.is_none() {
-            tracing::error!("the vendor refuses the API key: applying events is paused, all are kept");
-        }
-        metrics::gauge!("incode_worker_paused").set(1.0);
-        let wait = FIRST_PAUSE * 2_u32.saturating_pow(self.refusals.min(6));
-        self.until = Some(now + wait.min(LONGEST_PAUSE));
-        self.refusals += 1;
-    }
-
-    fn accepted(&mut self) {
-        if self.until.take().is_some() {
-            self.refusals = 0;
-            metrics::gauge!("incode_worker_paused").set(0.0);
-            tracing::info!("the vendor takes the API key again: applying events goes on");
-        }
-    }
-}
-
 fn describe(settlement: &Settlement) -> (&'static str, &'static str) {
     match settlement {
         Settlement::Done { .. } => ("done", ""),
@@ -220,6 +182,4 @@ fn describe(settlement: &Settlement) -> (&'static str, &'static str) {
     }
 }
 
-const FIRST_PAUSE: Duration = Duration::from_secs(5);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5 * 60);
 const PRUNE_EVERY: Duration = Duration::from_secs(60);

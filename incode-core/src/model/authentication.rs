@@ -24,6 +24,13 @@ pub struct Authentication {
     pub verification_id: Option<ObjectId>,
 }
 
+impl Authentication {
+    /// True for `pass` alone.
+    pub fn passed(&self) -> bool {
+        self.status == AuthenticationStatus::Pass
+    }
+}
+
 redacted_debug!(Authentication { show: [id, created_at, status, verification_id], hide: [source_id] });
 
 fn source_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {

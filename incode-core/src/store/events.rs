@@ -150,6 +150,8 @@ pub struct Claim {
     pub lease_until: Timestamp,
     /// How many at most.
     pub limit: u32,
+    /// Takes what became due last instead of what has been due longest: a way past a backlog for newcomers.
+    pub newest_first: bool,
 }
 
 /// The right to settle an event, until it ends.

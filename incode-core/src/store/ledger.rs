@@ -10,6 +10,8 @@ use super::{EventState, InboxCounts, NewEvent};
 pub(super) struct Ledger {
     counts: InboxCounts,
     pending: Known,
+    /// Pending rows by object, whatever their tokens.
+    waiting: Known,
     done: Known,
     ignored: Known,
 }
@@ -41,11 +43,17 @@ impl Ledger {
             if let Some((known, key)) = self.known(state, keys) {
                 known.remove(key);
             }
+            if state == EventState::Pending {
+                self.waiting.remove(keys.object);
+            }
         }
         if let Some(state) = to {
             *self.count(state) += 1;
             if let Some((known, key)) = self.known(state, keys) {
                 known.insert(key);
+            }
+            if state == EventState::Pending {
+                self.waiting.insert(keys.object);
             }
         }
     }
@@ -66,6 +74,17 @@ impl Ledger {
                 EventState::Ignored => self.ignored.contains(keys.object),
                 EventState::Done | EventState::Dead => false,
             }
+    }
+
+    /// Whether one more pending event of the object is too many: then the sender is told to come again, and a flood of
+    /// forged tokens for one object ends here.
+    pub(super) fn is_crowded(&self, object: Key) -> bool {
+        self.counts.pending >= PENDING_KEPT || self.waiting.rows(object) >= WAITING_PER_OBJECT
+    }
+
+    /// How many of the oldest dead rows are too many.
+    pub(super) fn surplus_dead(&self) -> u64 {
+        self.counts.dead.saturating_sub(DEAD_KEPT)
     }
 
     pub(super) fn is_done(&self, object: Key) -> bool {
@@ -122,6 +141,10 @@ impl Known {
         self.0.contains_key(&key)
     }
 
+    fn rows(&self, key: Key) -> u32 {
+        self.0.get(&key).copied().unwrap_or(0)
+    }
+
     fn insert(&mut self, key: Key) {
         *self.0.entry(key).or_default() += 1;
     }
@@ -150,6 +173,15 @@ fn truncated(digest: Sha256) -> Key {
 
 /// How many ignored rows are kept.
 pub(super) const IGNORED_KEPT: u64 = 10_000;
+
+/// How many dead rows are kept: enough to look through, too few to fill a disk.
+const DEAD_KEPT: u64 = 100_000;
+
+/// How many pending rows are kept in all: some hundred MiB of file.
+const PENDING_KEPT: u64 = 1_000_000;
+
+/// How many pending rows of one object are kept. The vendor sends one, and a few more if every retry had a new token.
+pub(super) const WAITING_PER_OBJECT: u32 = 64;
 
 #[cfg(test)]
 mod tests;

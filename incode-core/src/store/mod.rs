@@ -53,7 +53,7 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreErrorKind::Failed`].
     fn accept(&self, event: NewEvent) -> StoreFuture<'_, Accepted>;
 
-    /// Leases up to `claim.limit` pending events that are due, oldest due first. An event under a lease that has not
+    /// Leases up to `claim.limit` pending events that are due, oldest due first unless the claim says otherwise. An event under a lease that has not
     /// ended is not due. Counts the attempt.
     fn claim(&self, claim: Claim) -> StoreFuture<'_, Vec<ClaimedEvent>>;
 

@@ -61,9 +61,11 @@ where
         ignored_events_are_known_by_their_object,
         ignored_events_are_capped,
         a_pending_event_needs_an_object,
+        a_crowd_for_one_object_is_sent_away,
         one_of_200_simultaneous_deliveries_is_new,
         claims_give_what_was_accepted,
         claims_take_the_oldest_due_first,
+        a_claim_may_take_the_newest_first,
         a_lease_is_exclusive_until_it_ends,
         a_lost_lease_writes_nothing,
         an_ended_lease_that_nobody_took_still_settles,
@@ -182,7 +184,7 @@ async fn is_duplicate(store: &dyn Store, event: NewEvent) -> bool {
 }
 
 async fn claimed(store: &dyn Store, now: i64, lease_until: i64, limit: u32) -> Vec<ClaimedEvent> {
-    store.claim(Claim { now: ms(now), lease_until: ms(lease_until), limit }).await.expect("claim")
+    store.claim(Claim { now: ms(now), lease_until: ms(lease_until), limit, newest_first: false }).await.expect("claim")
 }
 
 async fn claimed_one(store: &dyn Store, now: i64) -> ClaimedEvent {

@@ -55,8 +55,8 @@ impl Event {
     /// Longest name of an unknown kind, in characters.
     pub const MAX_KIND: usize = 64;
 
-    /// Longest correlation id, in bytes.
-    pub const MAX_CORRELATION_ID: usize = 1024;
+    /// Longest correlation id, in bytes: the longest one made here has 1,090.
+    pub const MAX_CORRELATION_ID: usize = 2048;
 }
 
 /// Leaves token and correlation id out, and shortens the id.

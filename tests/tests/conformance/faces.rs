@@ -7,7 +7,7 @@ use incode_core::flow::{FaceErrorKind, FaceOutcome};
 use incode_core::model::{Face, FaceAuthenticationRequest, FailureReason};
 use incode_core::testing::ManualClock;
 use incode_sandbox::{Effect, FaceKind, Fault, Route};
-use incode_tests::{Adapter, Plan, World, event};
+use incode_tests::{Adapter, FailingStore, Plan, World, event, eventually};
 use serde_json::json;
 
 on_every_adapter! {
@@ -19,6 +19,7 @@ on_every_adapter! {
     who_is_not_linked_has_no_face_to_compare,
     a_pass_with_an_error_beside_it_is_none,
     an_older_answer_does_not_bring_a_revoked_person_back,
+    hanging_up_does_not_keep_a_revoked_person_in,
 }
 
 async fn enrolled(world: &World, user: &str, name: &str) -> String {
@@ -164,4 +165,18 @@ async fn an_older_answer_does_not_bring_a_revoked_person_back(adapter: Adapter) 
     world.settles(1, 0, 0).await;
     assert_eq!(world.get("ana", "/vault").await.code(), "identity_revoked");
     assert!(world.identity(&ana).await.unwrap().verified_at.is_some(), "the verification itself counts");
+}
+
+async fn hanging_up_does_not_keep_a_revoked_person_in(adapter: Adapter) {
+    let (store, switch) = FailingStore::new();
+    let hour = Duration::from_secs(3600);
+    let world = Plan::new(adapter).incode(move |builder| builder.store(store).near_cache_lifetime(hour)).start().await;
+    let ana = enrolled(&world, "ana", "Ana Flores").await;
+    assert_eq!(world.status("ana", "/vault").await, 200);
+    world.sandbox.revoke(&ana).unwrap();
+    switch.delay(Duration::from_millis(100));
+    let face = world.face_of(&ana);
+    let hung_up = tokio::time::timeout(Duration::from_millis(150), world.authenticate("ana", &face)).await;
+    assert!(hung_up.is_err(), "gone before the answer was kept");
+    eventually("the vault closes", async || world.status("ana", "/vault").await == 403).await;
 }

@@ -33,7 +33,7 @@ async fn what_a_dead_worker_had_in_hand_is_applied_once_by_another() {
     store.put(&event).await;
     let now = SystemClock.now();
     let lease_until = now.after(Duration::from_millis(1_500));
-    let held = store.claim(Claim { now, lease_until, limit: 10 }).await.unwrap();
+    let held = store.claim(Claim { now, lease_until, limit: 10, newest_first: false }).await.unwrap();
     assert_eq!(held.len(), 1);
 
     let incode = incode_of(&sandbox, &store).await;

@@ -30,7 +30,7 @@ impl Setup {
     async fn apply(&self, handlers: &Handlers, object: &str) {
         let now = self.clock.now();
         self.store.accept(pending(object, "token", now.as_millis())).await.unwrap();
-        let claim = Claim { now, lease_until: now.after(Duration::from_secs(9)), limit: 1 };
+        let claim = Claim { now, lease_until: now.after(Duration::from_secs(9)), limit: 1, newest_first: false };
         let event = self.store.claim(claim).await.unwrap().pop().unwrap();
         let (seen, names) = (Some(seen("person", now.as_millis())), handlers.names());
         let done = Settlement::Done { seen, link: None, handlers: names, at: now };

@@ -24,6 +24,9 @@ impl Rows {
         if self.ledger.knows(keys, event.state) {
             return Ok(Accepted::Duplicate);
         }
+        if event.state == EventState::Pending && self.ledger.is_crowded(keys.object) {
+            return Err(StoreError::new(StoreErrorKind::Busy));
+        }
         if event.state == EventState::Ignored && self.ledger.counts().ignored >= IGNORED_KEPT {
             let oldest = self.events.iter().find(|(_, row)| row.event.state == EventState::Ignored).map(|(id, _)| *id);
             if let Some(id) = oldest {
@@ -46,13 +49,9 @@ impl Rows {
     }
 
     pub(super) fn claim(&mut self, claim: Claim) -> Vec<ClaimedEvent> {
-        let due: Vec<_> = self
-            .due
-            .iter()
-            .take_while(|(due_at, _)| *due_at <= claim.now)
-            .take(usize::try_from(claim.limit).unwrap_or(usize::MAX))
-            .copied()
-            .collect();
+        let limit = usize::try_from(claim.limit).unwrap_or(usize::MAX);
+        let due = self.due.range(..=(claim.now, EventId(i64::MAX))).copied();
+        let due: Vec<_> = if claim.newest_first { due.rev().take(limit).collect() } else { due.take(limit).collect() };
         due.into_iter()
             .filter_map(|(due_at, id)| {
                 let row = self.events.get_mut(&id)?;
@@ -191,6 +190,9 @@ impl Rows {
                 row.wipe();
             }
         }
+        let surplus = usize::try_from(self.ledger.surplus_dead()).unwrap_or(usize::MAX);
+        let dead = self.events.iter().filter(|(_, row)| row.event.state == EventState::Dead);
+        gone.extend(dead.map(|(id, _)| *id).take(surplus));
         self.prune_effects(prune.settled_before);
         let removed = gone.len() as u64;
         gone.into_iter().for_each(|id| self.remove(id));

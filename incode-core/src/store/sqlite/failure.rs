@@ -18,6 +18,11 @@ impl Failure {
     pub(super) fn refused(cause: &str) -> Self {
         Self { kind: StoreErrorKind::Failed, cause: cause.into(), dooms_batch: false }
     }
+
+    /// More is waiting than is taken on; the rest of the batch is not touched by it.
+    pub(super) fn busy() -> Self {
+        Self { kind: StoreErrorKind::Busy, cause: "too many events are pending".into(), dooms_batch: false }
+    }
 }
 
 impl From<rusqlite::Error> for Failure {

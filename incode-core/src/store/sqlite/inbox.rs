@@ -17,8 +17,11 @@ pub(super) fn accept(tx: &mut Transaction<'_>, event: NewEvent) -> Result<Accept
     if tx.ledger.knows(keys, event.state) {
         return Ok(Accepted::Duplicate);
     }
+    if event.state == EventState::Pending && tx.ledger.is_crowded(keys.object) {
+        return Err(Failure::busy());
+    }
     if event.state == EventState::Ignored && tx.ledger.counts().ignored >= IGNORED_KEPT {
-        remove_oldest_ignored(tx)?;
+        remove_oldest(tx, EventState::Ignored, 1)?;
     }
     *tx.last_id += 1;
     let id = *tx.last_id;
@@ -47,9 +50,13 @@ pub(super) fn accept(tx: &mut Transaction<'_>, event: NewEvent) -> Result<Accept
 }
 
 pub(super) fn claim(tx: &mut Transaction<'_>, claim: Claim) -> Result<Vec<ClaimedEvent>, Failure> {
-    let sql = "SELECT id, lease, kind, object_id, token, correlation_id, vendor_time, received_at, attempts, object_key
+    let oldest =
+        "SELECT id, lease, kind, object_id, token, correlation_id, vendor_time, received_at, attempts, object_key
         FROM event INDEXED BY event_due WHERE state = 'pending' AND due_at <= ? ORDER BY due_at, id LIMIT ?";
-    let mut due = tx.conn.prepare_cached(sql)?;
+    let newest =
+        "SELECT id, lease, kind, object_id, token, correlation_id, vendor_time, received_at, attempts, object_key
+        FROM event INDEXED BY event_due WHERE state = 'pending' AND due_at <= ? ORDER BY due_at DESC, id DESC LIMIT ?";
+    let mut due = tx.conn.prepare_cached(if claim.newest_first { newest } else { oldest })?;
     let mut rows = due.query(params![claim.now.as_millis(), claim.limit])?;
     let mut events = Vec::new();
     while let Some(row) = rows.next()? {
@@ -142,12 +149,20 @@ fn next_lease(last: i64) -> i64 {
     last.saturating_add(1) | 1
 }
 
-fn remove_oldest_ignored(tx: &mut Transaction<'_>) -> Result<(), Failure> {
+/// Removes the oldest rows of a state.
+pub(super) fn remove_oldest(tx: &mut Transaction<'_>, state: EventState, rows: u64) -> Result<(), Failure> {
     let sql = "SELECT object_key, delivery_key, id FROM event INDEXED BY event_state
-        WHERE state = 'ignored' ORDER BY id LIMIT 1";
-    let oldest = tx.conn.prepare_cached(sql)?.query_row([], |row| Ok((read_keys(row, 0)?, row.get::<_, i64>(2)?)));
-    let Some((keys, id)) = oldest.optional()? else { return Ok(()) };
-    tx.conn.prepare_cached("DELETE FROM event WHERE id = ?")?.execute([id])?;
-    tx.record(Move { keys, from: Some(EventState::Ignored), to: None });
+        WHERE state = ? ORDER BY id LIMIT ?";
+    let rows = i64::try_from(rows).unwrap_or(i64::MAX);
+    let oldest: Vec<_> = tx
+        .conn
+        .prepare_cached(sql)?
+        .query_map(params![state.as_str(), rows], |row| Ok((read_keys(row, 0)?, row.get::<_, i64>(2)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut remove = tx.conn.prepare_cached("DELETE FROM event WHERE id = ?")?;
+    for (keys, id) in oldest {
+        remove.execute([id])?;
+        tx.record(Move { keys, from: Some(state), to: None });
+    }
     Ok(())
 }

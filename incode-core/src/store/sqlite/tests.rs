@@ -43,7 +43,7 @@ async fn accept_many(store: &SqliteStore, range: std::ops::Range<usize>) {
 }
 
 async fn claim(store: &SqliteStore, now: i64, limit: u32) -> Vec<crate::store::ClaimedEvent> {
-    store.claim(Claim { now: ms(now), lease_until: ms(now + 1_000), limit }).await.unwrap()
+    store.claim(Claim { now: ms(now), lease_until: ms(now + 1_000), limit, newest_first: false }).await.unwrap()
 }
 
 fn ms(millis: i64) -> Timestamp {

@@ -100,6 +100,8 @@ pub(super) fn prune(tx: &mut Transaction<'_>, prune: Prune) -> Result<Pruned, Fa
         remove.execute([id])?;
         tx.record(Move { keys: *keys, from: Some(*state), to: None });
     }
+    let surplus = tx.ledger.surplus_dead().min(u64::from(LOT));
+    inbox::remove_oldest(tx, EventState::Dead, surplus)?;
     let wipe = "UPDATE event SET token = NULL, correlation_id = NULL WHERE id IN (
         SELECT id FROM event INDEXED BY event_dead_token
         WHERE state = 'dead' AND token IS NOT NULL AND settled_at < ? LIMIT ?)";

@@ -25,6 +25,26 @@ pub async fn a_junk_token_does_not_shadow_the_genuine_one(store: Arc<dyn Store>)
     assert_eq!(tokens, [b"junk".to_vec(), b"genuine".to_vec()]);
 }
 
+/// Tokens cost a forger nothing, so the pending events of one object are bounded: what is too many is refused as busy,
+/// and kept again once there is room. Other objects are not touched by it.
+pub async fn a_crowd_for_one_object_is_sent_away(store: Arc<dyn Store>) {
+    let mut kept = 0;
+    let refused = loop {
+        match store.accept(pending("object", &format!("token-{kept}"), 10)).await {
+            Ok(_) => kept += 1,
+            Err(error) => break error,
+        }
+        assert!(kept <= 1_000, "no end of a crowd");
+    };
+    assert_eq!(refused.kind(), StoreErrorKind::Busy);
+    assert!(kept >= 16, "{kept} is less than a vendor's own retries");
+    accepted(&*store, pending("other", "token", 10)).await;
+    let event = claimed(&*store, 20, 1_000, 1).await.pop().expect("due");
+    let dead = Settlement::Dead { reason: Reason::TokenDead, wipe_token: true, at: ms(20) };
+    store.settle(event.lease, dead).await.expect("settle");
+    accepted(&*store, pending("object", "one more", 30)).await;
+}
+
 /// Once applied, an object's later deliveries are known whatever token they carry, and its token is gone.
 pub async fn only_done_suppresses_whatever_the_token(store: Arc<dyn Store>) {
     accepted(&*store, pending("object", "token", 10)).await;

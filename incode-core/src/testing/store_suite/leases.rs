@@ -37,6 +37,17 @@ pub async fn claims_take_the_oldest_due_first(store: Arc<dyn Store>) {
     assert!(claimed(&*store, 50, 100, 0).await.is_empty(), "none were asked for");
 }
 
+/// A claim may ask for what became due last, and gets nothing that is not due.
+pub async fn a_claim_may_take_the_newest_first(store: Arc<dyn Store>) {
+    for (object, at) in [("a", 10), ("b", 20), ("c", 30), ("d", 40)] {
+        accepted(&*store, pending(object, "token", at)).await;
+    }
+    let claim = Claim { now: ms(35), lease_until: ms(100), limit: 2, newest_first: true };
+    let events = store.claim(claim).await.expect("claim");
+    let names: Vec<_> = events.iter().map(|event| event.object_id.as_str()).collect();
+    assert_eq!(names, ["c", "b"]);
+}
+
 /// Under a lease an event is not due; when the lease ends it is, and the attempt was counted.
 pub async fn a_lease_is_exclusive_until_it_ends(store: Arc<dyn Store>) {
     accepted(&*store, pending("object", "token", 10)).await;

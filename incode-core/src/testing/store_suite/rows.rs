@@ -144,7 +144,8 @@ pub async fn a_closed_store_is_unavailable(store: Arc<dyn Store>) {
     store.close().await.expect("close");
     store.close().await.expect("close again");
     let accept = store.accept(pending("object", "token", 10)).await.expect_err("closed");
-    let claim = store.claim(Claim { now: ms(1), lease_until: ms(2), limit: 1 }).await.expect_err("closed");
+    let claim =
+        store.claim(Claim { now: ms(1), lease_until: ms(2), limit: 1, newest_first: false }).await.expect_err("closed");
     let linked = store.linked(subject("alice")).await.expect_err("closed");
     let ping = store.ping().await.expect_err("closed");
     for error in [accept, claim, linked, ping] {

@@ -170,11 +170,11 @@ fn other_kinds_are_kept_by_name_and_need_nothing_else() {
 fn a_correlation_id_is_kept_when_it_is_one() {
     let read = |value: &str| parse(sample_with("correlation_id", Some(value)).as_bytes()).unwrap().correlation_id;
     assert_eq!(read("\"v1.abc\"").as_deref(), Some("v1.abc"));
-    assert_eq!(read(&format!("\"{}\"", "a".repeat(1024))).map(|id| id.len()), Some(1024));
+    assert_eq!(read(&format!("\"{}\"", "a".repeat(2048))).map(|id| id.len()), Some(2048));
     for dropped in ["null", "7", "{}", "\"\"", "\"a b\"", "\"é\"", "\"a\\u0000\""] {
         assert_eq!(read(dropped), None, "{dropped}");
     }
-    assert_eq!(read(&format!("\"{}\"", "a".repeat(1025))), None);
+    assert_eq!(read(&format!("\"{}\"", "a".repeat(2049))), None);
 }
 
 #[test]

@@ -1,0 +1,80 @@
+use std::collections::HashSet;
+use std::time::Duration;
+
+use crate::store::EventId;
+
+use super::apply::Word;
+
+/// Holds claiming back while every event would fare the same: the vendor refuses the API key, or is down. Now and then
+/// one event goes ahead to find out whether that is over. Every event is kept.
+#[derive(Debug, Default)]
+pub(super) struct Pause {
+    /// When the next one goes ahead, in elapsed time.
+    until: Option<Duration>,
+    /// How many were sent ahead in vain.
+    refusals: u32,
+    /// The events that found the vendor down since it last answered. One event may be the vendor's trouble; several are
+    /// the vendor in trouble.
+    down: HashSet<EventId>,
+}
+
+impl Pause {
+    /// How many events may be under way.
+    pub(super) fn room(&self, now: Duration, concurrency: u32) -> u32 {
+        match self.until {
+            None => concurrency,
+            Some(until) if now >= until => 1,
+            Some(_) => 0,
+        }
+    }
+
+    /// How long nothing shall be claimed.
+    pub(super) fn left(&self, now: Duration) -> Duration {
+        self.until.map_or(Duration::ZERO, |until| until.saturating_sub(now))
+    }
+
+    pub(super) fn told(&mut self, now: Duration, event: EventId, word: Word) {
+        match word {
+            Word::Untold => {}
+            Word::Answered => self.end(),
+            Word::KeyRefused => self.hold(now, "the vendor refuses the API key", KEY_PAUSES),
+            Word::Down => {
+                if self.down.len() < DOWN_EVENTS {
+                    self.down.insert(event);
+                }
+                if self.until.is_some() || self.down.len() >= DOWN_EVENTS {
+                    self.hold(now, "the vendor is down", DOWN_PAUSES);
+                }
+            }
+        }
+    }
+
+    fn hold(&mut self, now: Duration, why: &'static str, (first, longest): (Duration, Duration)) {
+        match self.until {
+            None => tracing::error!(why, "applying events is paused, all are kept"),
+            // Events that were asked about together fail together: only the first tells something new.
+            Some(until) if now < until => return,
+            Some(_) => {}
+        }
+        metrics::gauge!("incode_worker_paused").set(1.0);
+        let wait = first * 2_u32.saturating_pow(self.refusals.min(6));
+        self.until = Some(now + wait.min(longest));
+        self.refusals += 1;
+    }
+
+    fn end(&mut self) {
+        self.down.clear();
+        if self.until.take().is_some() {
+            self.refusals = 0;
+            metrics::gauge!("incode_worker_paused").set(0.0);
+            tracing::info!("the vendor answers again: applying events goes on");
+        }
+    }
+}
+
+/// First and longest pause for a refused key: somebody has to renew it.
+const KEY_PAUSES: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(5 * 60));
+/// The same for a vendor that is down: short, for tokens age meanwhile.
+const DOWN_PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(15));
+/// How many events have to find the vendor down.
+const DOWN_EVENTS: usize = 8;
