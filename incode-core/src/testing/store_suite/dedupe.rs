@@ -42,7 +42,7 @@ pub async fn a_crowd_for_one_object_is_sent_away(store: Arc<dyn Store>) {
     let event = claimed(&*store, 20, 1_000, 1).await.pop().expect("due");
     let dead = Settlement::Dead { reason: Reason::TokenDead, wipe_token: true, at: ms(20) };
     store.settle(event.lease, dead).await.expect("settle");
-    accepted(&*store, pending("object", "one more", 30)).await;
+    accepted(&*store, pending("object", "one-more", 30)).await;
 }
 
 /// Once applied, an object's later deliveries are known whatever token they carry, and its token is gone.
