@@ -12,6 +12,7 @@ use crate::http::{Problem, Reply};
 use crate::inbox::{Applier, AtRest, Inbox, Worker, WorkerSettings};
 use crate::model::EventKind;
 use crate::store::{MemoryStore, Store};
+use crate::time::SteadyClock;
 use crate::webhook::{Authenticity, Webhook};
 use crate::{Clock, Secret, SystemClock};
 
@@ -252,6 +253,7 @@ impl Builder {
                 client: client.clone(),
                 store: Arc::clone(&store),
                 clock: Arc::clone(&self.clock),
+                schedule: SteadyClock::new(Arc::clone(&self.clock)),
                 surroundings: Arc::new(Joined { near: Arc::clone(&near), flow: flow.clone() }),
                 at_rest: AtRest::new(key),
             }),

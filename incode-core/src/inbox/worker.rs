@@ -85,7 +85,7 @@ impl Worker {
         if room == 0 {
             return self.settings.sweep;
         }
-        let now = self.now();
+        let now = self.applier.schedule.now();
         let claim = Claim { now, lease_until: now.after(self.settings.lease), limit: room };
         let claimed = match self.applier.store.claim(claim).await {
             Ok(claimed) => claimed,
@@ -108,7 +108,9 @@ impl Worker {
             claims.insert(handle.id(), event);
         }
         let due = self.applier.store.next_due().await.ok().flatten();
-        due.map_or(self.settings.sweep, |due| due.since(self.now()).clamp(MIN_WAIT, self.settings.sweep))
+        due.map_or(self.settings.sweep, |due| {
+            due.since(self.applier.schedule.now()).clamp(MIN_WAIT, self.settings.sweep)
+        })
     }
 
     /// Settles one event that was judged, or whose judging panicked.
@@ -130,7 +132,7 @@ impl Worker {
             None => {
                 tracing::error!(event.id = event.lease.event.0, "applying an event panicked");
                 Settlement::Retry {
-                    due_at: self.now().after(wait_after(event.attempts, jitter())),
+                    due_at: self.applier.schedule.now().after(wait_after(event.attempts, jitter())),
                     reason: crate::store::Reason::Other,
                 }
             }
@@ -172,7 +174,7 @@ impl Worker {
         };
         let _ = tokio::time::timeout(DRAIN, all).await;
         running.abort_all();
-        let now = self.now();
+        let now = self.applier.schedule.now();
         for event in claims.into_values() {
             self.settle(&event, Settlement::Release { due_at: now, reason: None }).await;
         }
