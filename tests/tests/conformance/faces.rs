@@ -156,7 +156,7 @@ async fn an_older_answer_does_not_bring_a_revoked_person_back(adapter: Adapter) 
     };
     world.fault(Fault::new(late).on(Route::Userinfo).after(Duration::from_millis(700)));
     world.deliver(&event("verification.completed", &verified.verification_id, &verified.token)).await;
-    incode_tests::eventually("userinfo is under way", async || {
+    eventually("userinfo is under way", async || {
         world.sandbox.calls().iter().any(|call| call.path.ends_with("/userinfo") && call.status.is_none())
     })
     .await;
