@@ -1,7 +1,7 @@
 //! Instants and the clock that gives them. Time is always an argument or a [`Clock`], so tests never wait for it.
 
 use std::fmt;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Milliseconds since 1970-01-01T00:00:00Z. Serialises as RFC 3339 (`2023-06-29T17:30:47Z`).
@@ -99,3 +99,37 @@ impl Clock for SystemClock {
         SystemTime::now().into()
     }
 }
+
+/// A wall clock that is never seen to go back: when the one it follows is set back, time goes on from where it was.
+///
+/// What is due later goes by it. Otherwise everything that waits would wait longer by as much as the clock moved, and
+/// the vendor's tokens die meanwhile. Not for comparing with instants of others: it may run ahead of them.
+pub(crate) struct SteadyClock {
+    clock: Arc<dyn Clock>,
+    /// The latest instant shown, with the [`Clock::elapsed`] of then.
+    shown: Mutex<(Timestamp, Duration)>,
+}
+
+impl SteadyClock {
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+        let shown = Mutex::new((clock.now(), clock.elapsed()));
+        Self { clock, shown }
+    }
+}
+
+impl Clock for SteadyClock {
+    fn now(&self) -> Timestamp {
+        let (now, elapsed) = (self.clock.now(), self.clock.elapsed());
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        let (last, then) = *shown;
+        *shown = (now.max(last.after(elapsed.saturating_sub(then))), elapsed.max(then));
+        shown.0
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.clock.elapsed()
+    }
+}
+
+#[cfg(test)]
+mod tests;

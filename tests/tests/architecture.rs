@@ -226,6 +226,23 @@ fn every_dependency_builds_with_the_rust_version_we_promise() {
 }
 
 #[test]
+fn what_the_documents_name_exists() {
+    for document in ["README.md", "docs/architecture.md", "docs/operations.md", "docs/security.md"] {
+        let text = fs::read_to_string(root().join(document)).unwrap();
+        // Code spans that read as a path of ours; modules are named from the folder of core's sources.
+        let paths = text.split('`').skip(1).step_by(2).filter(|span| {
+            span.contains('/')
+                && !span.starts_with('/')
+                && span.chars().all(|c| c.is_ascii_lowercase() || "/._-".contains(c))
+        });
+        for path in paths {
+            let places = [root().join(path), root().join("incode-core/src").join(path)];
+            assert!(places.iter().any(|place| place.exists()), "{document} names {path}, which is not there");
+        }
+    }
+}
+
+#[test]
 fn files_stay_small() {
     let mut lengths = Vec::new();
     for folder in ["incode-core", "incode-tower", "incode-actix", "incode-sandbox", "examples", "tests"] {

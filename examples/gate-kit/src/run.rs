@@ -29,12 +29,20 @@ pub async fn run(app: &'static str, serve: impl AsyncFnOnce(TcpListener, Arc<Sit
         }
         None => writeln!(io::stdout(), "{app}: open {public_url}"),
     };
-    let incode = site.incode.clone();
+    let (incode, metrics) = (site.incode.clone(), site.metrics.clone());
+    // Histograms keep every sample until somebody tidies up, and nobody may ever read them.
+    let upkeep = tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(UPKEEP).await;
+            metrics.run_upkeep();
+        }
+    });
     let served = tokio::select! {
         served = serve(listener, Arc::new(site)) => served,
         // Requests that never end must not keep the process alive.
         () = async { stopped().await; tokio::time::sleep(PATIENCE).await } => Ok(()),
     };
+    upkeep.abort();
     incode.shutdown().await;
     if let Some(sandbox) = sandbox {
         sandbox.stop().await;
@@ -82,3 +90,5 @@ fn log_to_stderr() {
 
 /// How long requests under way are given after a stop.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How often the metrics recorder is tidied up.
+const UPKEEP: Duration = Duration::from_secs(5);

@@ -14,6 +14,7 @@ use crate::inbox::{
 };
 use crate::model::EventKind;
 use crate::store::{MemoryStore, Store};
+use crate::time::SteadyClock;
 use crate::webhook::{Authenticity, Webhook};
 use crate::{Clock, Secret, SystemClock};
 
@@ -254,23 +255,25 @@ impl Builder {
         let key = self.store_key.as_ref();
         let inbox = Inbox::new(Arc::clone(&store), Arc::clone(&self.clock), key, self.accept_deadline);
         let (stop, stopped) = watch::channel(false);
+        let schedule: Arc<dyn Clock> = Arc::new(SteadyClock::new(Arc::clone(&self.clock)));
         let joined = Arc::new(Joined { near: Arc::clone(&near), flow: flow.clone(), feed: Feed::new() });
         let handlers = Arc::new(self.handlers);
         let applier = Applier {
             client: client.clone(),
             store: Arc::clone(&store),
             clock: Arc::clone(&self.clock),
+            schedule: Arc::clone(&schedule),
             surroundings: Arc::clone(&joined) as _,
             at_rest: AtRest::new(key),
             handlers: Arc::clone(&handlers),
         };
         let worker = Runner {
             work: Worker::new(Arc::clone(&inbox), Arc::new(applier), self.worker),
-            clock: Arc::clone(&self.clock),
+            clock: Arc::clone(&schedule),
             settings: self.worker.runner,
             stop: stopped.clone(),
         };
-        let effects = Effects::runners(&handlers, &store, &self.clock, self.effects, &stopped);
+        let effects = Effects::runners(&handlers, &store, &schedule, self.effects, &stopped);
         let mut runners = vec![tokio::spawn(worker.run())];
         runners.extend(effects.into_iter().map(|runner| tokio::spawn(runner.run())));
         Ok(Incode(Arc::new(Shared {

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::{Identity, Observation};
 use crate::model::IdentityStatus;
 
@@ -7,6 +9,10 @@ impl Identity {
     ///
     /// Status and attestation follow the newest *sent* request; at a tie the less trusting word wins, so REVOKED
     /// always does. The newest verification and the newest face authentication are kept.
+    ///
+    /// All that holds among requests that can have been under way together. A word that is older by more than that is
+    /// no latecomer: the clock was set back since. If it trusts, it waits until the clock has caught up; if it does
+    /// not, it stands at once, or a revocation would be overlooked for as long as the clock was ahead.
     #[must_use]
     pub fn merge(known: Option<Self>, seen: &Observation) -> Self {
         let fresh = Self {
@@ -20,7 +26,12 @@ impl Identity {
         };
         match known {
             None => fresh,
-            Some(known) => join(known, fresh),
+            Some(mut known) => {
+                if seen.status != IdentityStatus::Active && known.checked_at > seen.sent_at.after(LONGEST_UNDER_WAY) {
+                    known.checked_at = seen.sent_at;
+                }
+                join(known, fresh)
+            }
         }
     }
 }
@@ -55,3 +66,6 @@ fn word_key(identity: &Identity) -> (i64, u8, &str, Option<&str>) {
     let attestation = identity.attestation.as_ref().map(|status| status.as_str());
     (identity.checked_at.as_millis(), wariness, identity.status.as_str(), attestation)
 }
+
+/// Longer than an event's lease, which is longer than the client's deadlines with every retry.
+const LONGEST_UNDER_WAY: Duration = Duration::from_secs(180);

@@ -59,3 +59,24 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_clock_set_back_hides_no_revocation_and_grants_nothing() {
+    let seen = |status: &str, sent_at| Observation {
+        identity_id: IdentityId::new("person").unwrap(),
+        sent_at: Timestamp::from_secs(sent_at),
+        status: status.into(),
+        attestation: None,
+        verified: None,
+        face_authenticated_at: None,
+    };
+    let after = |all: &[(&str, i64)]| {
+        let all: Vec<_> = all.iter().map(|(status, sent_at)| seen(status, *sent_at)).collect();
+        merged(&all).unwrap().status.as_str().to_owned()
+    };
+    assert_eq!(after(&[("ACTIVE", 4000), ("REVOKED", 400)]), "REVOKED");
+    assert_eq!(after(&[("ACTIVE", 4000), ("PENDING", 400)]), "PENDING");
+    assert_eq!(after(&[("ACTIVE", 4000), ("REVOKED", 400), ("ACTIVE", 401)]), "ACTIVE", "the clock is right again");
+    assert_eq!(after(&[("REVOKED", 4000), ("ACTIVE", 400)]), "REVOKED");
+    assert_eq!(after(&[("ACTIVE", 580), ("REVOKED", 400)]), "ACTIVE", "this one may have come late");
+}

@@ -17,6 +17,8 @@ pub(crate) struct Applier {
     pub(crate) client: Client,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,
+    /// What leases and retries go by.
+    pub(crate) schedule: Arc<dyn Clock>,
     pub(crate) surroundings: Arc<dyn Surroundings>,
     pub(crate) at_rest: AtRest,
     pub(crate) handlers: Arc<Handlers>,
@@ -146,7 +148,7 @@ impl Applier {
             Obstacle::Vendor(error) => match error.kind() {
                 ErrorKind::Unauthorized => dead(Reason::TokenDead, true),
                 ErrorKind::Forbidden => Verdict {
-                    settlement: Settlement::Release { due_at: now, reason: Some(Reason::KeyRefused) },
+                    settlement: Settlement::Release { due_at: self.schedule.now(), reason: Some(Reason::KeyRefused) },
                     word: Word::KeyRefused,
                 },
                 ErrorKind::NotFound => dead(Reason::NotFound, false),
@@ -174,11 +176,11 @@ impl Applier {
     ) -> Verdict {
         let now = self.clock.now();
         let wait = wait_after(event.attempts, jitter()).max(at_least.unwrap_or_default());
-        let due_at = now.after(wait);
+        let due_at = self.schedule.now().after(wait);
         let Some(reason) = reason else {
             return Verdict::untold(Settlement::Release { due_at, reason: None });
         };
-        let over = token.is_none_or(|token| due_at > gives_up_at(token, event.received_at));
+        let over = token.is_none_or(|token| now.after(wait) > gives_up_at(token, event.received_at));
         Verdict::untold(if over {
             let reason = if reason == Reason::Malformed { reason } else { Reason::Exhausted };
             Settlement::Dead { reason, wipe_token: false, at: now }

@@ -66,6 +66,7 @@ pub(crate) trait Work: Send + Sync + 'static {
 
 pub(crate) struct Runner<W> {
     pub(crate) work: W,
+    /// One that is never set back: leases and waits go by it.
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) settings: RunnerSettings,
     /// Turns true once, when the runner shall finish what it has and stop.

@@ -32,10 +32,11 @@ fn shortened(wait: Duration, jitter: f64) -> Duration {
 }
 
 /// When no further attempt makes sense: at the token's own `exp` when it shows one, with room for clocks that
-/// disagree; otherwise well after the vendor's longest token life and its last own retry.
+/// disagree, but within a day, for anybody can write an `exp` of the year 9999; otherwise well after the vendor's
+/// longest token life and its last own retry.
 pub(super) fn gives_up_at(token: &Token, received_at: Timestamp) -> Timestamp {
     match expiry_hint(token) {
-        Some(expiry) => expiry.after(SKEW),
+        Some(expiry) => expiry.after(SKEW).min(received_at.after(LONGEST)),
         None => received_at.after(PATIENCE),
     }
 }
@@ -73,3 +74,4 @@ const WAITS: [Duration; 6] = [
 const LAST_WAIT: Duration = Duration::from_secs(60);
 const SKEW: Duration = Duration::from_secs(60);
 const PATIENCE: Duration = Duration::from_secs(40 * 60);
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);

@@ -41,7 +41,9 @@ fn a_handler_is_tried_for_a_day_and_jitter_only_shortens() {
 fn the_expiry_of_a_token_is_a_hint_and_nonsense_is_none() {
     let token = jwt(r#"{"exp":1687963226,"iat":1687962326}"#);
     assert_eq!(expiry_hint(&token), Some(Timestamp::from_secs(1_687_963_226)));
-    assert_eq!(gives_up_at(&token, Timestamp::from_secs(0)), Timestamp::from_secs(1_687_963_286));
+    assert_eq!(gives_up_at(&token, Timestamp::from_secs(1_687_962_326)), Timestamp::from_secs(1_687_963_286));
+    let forged = jwt(r#"{"exp":253402300799}"#);
+    assert_eq!(gives_up_at(&forged, Timestamp::from_secs(0)), Timestamp::from_secs(86_400), "not for ever");
     for odd in [r#"{"exp":"soon"}"#, r#"{"exp":-1}"#, r#"{"exp":1e400}"#, "[]", ""] {
         assert_eq!(expiry_hint(&jwt(odd)), None, "{odd}");
     }

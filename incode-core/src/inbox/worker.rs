@@ -127,7 +127,7 @@ impl Work for Worker {
     fn decide(&mut self, event: &ClaimedEvent, verdict: Option<Verdict>) -> Settlement {
         let Some(verdict) = verdict else {
             tracing::error!(event.id = event.lease.event.0, "applying an event panicked");
-            let due_at = self.applier.clock.now().after(wait_after(event.attempts, jitter()));
+            let due_at = self.applier.schedule.now().after(wait_after(event.attempts, jitter()));
             return Settlement::Retry { due_at, reason: crate::store::Reason::Other };
         };
         self.pause.told(self.applier.clock.elapsed(), event.lease.event, verdict.word);

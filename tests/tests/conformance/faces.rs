@@ -20,6 +20,7 @@ on_every_adapter! {
     a_pass_with_an_error_beside_it_is_none,
     an_older_answer_does_not_bring_a_revoked_person_back,
     hanging_up_does_not_keep_a_revoked_person_in,
+    a_clock_set_back_does_not_keep_a_revoked_person_in,
 }
 
 async fn enrolled(world: &World, user: &str, name: &str) -> String {
@@ -155,7 +156,7 @@ async fn an_older_answer_does_not_bring_a_revoked_person_back(adapter: Adapter) 
     };
     world.fault(Fault::new(late).on(Route::Userinfo).after(Duration::from_millis(700)));
     world.deliver(&event("verification.completed", &verified.verification_id, &verified.token)).await;
-    incode_tests::eventually("userinfo is under way", async || {
+    eventually("userinfo is under way", async || {
         world.sandbox.calls().iter().any(|call| call.path.ends_with("/userinfo") && call.status.is_none())
     })
     .await;
@@ -179,4 +180,21 @@ async fn hanging_up_does_not_keep_a_revoked_person_in(adapter: Adapter) {
     let hung_up = tokio::time::timeout(Duration::from_millis(150), world.authenticate("ana", &face)).await;
     assert!(hung_up.is_err(), "gone before the answer was kept");
     eventually("the vault closes", async || world.status("ana", "/vault").await == 403).await;
+}
+
+async fn a_clock_set_back_does_not_keep_a_revoked_person_in(adapter: Adapter) {
+    let now = Timestamp::from(std::time::SystemTime::now());
+    let clock = ManualClock::new(now.after(Duration::from_secs(3600)));
+    let shown = clock.clone();
+    let world = Plan::new(adapter).incode(|builder| builder.clock(shown)).start().await;
+    let ana = enrolled(&world, "ana", "Ana Flores").await;
+    assert_eq!(world.status("ana", "/vault").await, 200);
+    clock.set(now);
+    world.sandbox.revoke(&ana).unwrap();
+    world.authenticate("ana", &world.face_of(&ana)).await;
+    assert_eq!(world.get("ana", "/vault").await.code(), "identity_revoked");
+    clock.advance(Duration::from_secs(1));
+    world.sandbox.activate(&ana).unwrap();
+    world.authenticate("ana", &world.face_of(&ana)).await;
+    assert_eq!(world.status("ana", "/vault").await, 200);
 }

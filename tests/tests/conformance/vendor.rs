@@ -1,7 +1,11 @@
 //! The vendor on its bad days: events survive them, and none of its errors opens a gate.
 
+use std::time::Duration;
+
+use incode_core::Timestamp;
+use incode_core::testing::ManualClock;
 use incode_sandbox::{Effect, Fault, NewPerson, Outcome, Route};
-use incode_tests::{Adapter, World, event, eventually};
+use incode_tests::{Adapter, Plan, World, event, eventually};
 use serde_json::json;
 
 on_every_adapter! {
@@ -13,6 +17,7 @@ on_every_adapter! {
     answers_that_are_none_grant_nothing,
     a_poisoned_event_does_not_hold_up_its_neighbours,
     statuses_nobody_knows_are_never_active,
+    a_clock_set_back_holds_up_no_event,
 }
 
 async fn verified(world: &World, name: &str) -> (String, serde_json::Value) {
@@ -95,7 +100,7 @@ async fn a_refused_key_pauses_and_keeps_everything(adapter: Adapter) {
         world.deliver(event).await;
     }
     // Paused: what comes meanwhile is kept, and the vendor is left alone.
-    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
     let counts = world.counts().await;
     assert_eq!((counts.pending, counts.dead), (4, 0));
     assert_eq!(world.sandbox.calls().len(), asked);
@@ -195,4 +200,19 @@ async fn statuses_nobody_knows_are_never_active(adapter: Adapter) {
         eventually("applied", async || world.identity(&person.identity_id).await.is_some()).await;
         assert_eq!(world.identity(&person.identity_id).await.unwrap().verified_at, None, "{status}");
     }
+}
+
+async fn a_clock_set_back_holds_up_no_event(adapter: Adapter) {
+    let now = Timestamp::from(std::time::SystemTime::now());
+    let clock = ManualClock::new(now);
+    let shown = clock.clone();
+    let world = Plan::new(adapter).incode(|builder| builder.clock(shown)).start().await;
+    let (identity, event) = verified(&world, "Ana Flores").await;
+    world.fault(Fault::status(500).on(Route::Verification));
+    world.deliver(&event).await;
+    waits_for(&world, "vendor_unavailable").await;
+    clock.set(now.before(Duration::from_secs(3600)));
+    clock.advance(Duration::from_secs(1));
+    world.settles(1, 0, 0).await;
+    assert!(world.identity(&identity).await.unwrap().verified_at.is_some());
 }
