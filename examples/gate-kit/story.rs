@@ -128,15 +128,31 @@ pub(crate) fn refusals(program: &str) {
     let huge = [("content-type", JSON), ("content-length", "10485761")];
     app.ask("POST", &alice, "/face", "", &huge).is_problem(413, "body_too_large");
 
-    app.get(&alice, "/admin/inbox").is_problem(401, "admin_token_required");
+    let stranger = app.get(&alice, "/admin/inbox");
+    stranger.is_problem(401, "admin_token_required");
+    assert!(stranger.headers["www-authenticate"].starts_with("Basic "), "for the prompt of a browser");
+    let wrong = [("authorization", "Bearer an admin token for this tes")];
+    for (method, path) in [("DELETE", "/admin/inbox"), ("POST", "/admin/inbox/replay"), ("GET", "/admin/nowhere")] {
+        app.ask(method, &nobody, path, "", &wrong).is_problem(401, "admin_token_required");
+    }
     let admin = [("authorization", "Bearer an admin token for this test")];
     let inbox = app.ask("GET", &nobody, "/admin/inbox?state=dead", "", &admin).json();
-    assert_eq!(inbox, json!({"counts": {"pending": 0, "done": 0, "dead": 0, "ignored": 0}, "events": []}));
+    assert_eq!(inbox["counts"], json!({"pending": 0, "done": 0, "dead": 0, "ignored": 0}));
+    assert_eq!(inbox["events"], json!([]));
     assert_eq!(app.ask("POST", &nobody, "/admin/inbox/replay", "", &admin).json(), json!({"replayed": 0}));
     app.ask("GET", &nobody, "/admin/identities/nobody", "", &admin).is_problem(404, "not_found");
+    app.ask("DELETE", &nobody, "/admin/inbox", "", &admin).is_problem(405, "method_not_allowed");
+    let prompted = [("authorization", "Basic YW5uYTphbiBhZG1pbiB0b2tlbiBmb3IgdGhpcyB0ZXN0")];
+    let forgotten = app.ask("POST", &nobody, "/admin/identities/nobody/forget", "", &prompted).json();
+    assert_eq!(forgotten, json!({"forgotten": false}));
+    let trail = app.ask("GET", &nobody, "/admin/audit", "", &prompted).json();
+    let who = |at: usize| (trail["audits"][at]["actor"].clone(), trail["audits"][at]["action"].clone());
+    assert_eq!((who(0), who(1)), ((json!("anna"), json!("forget")), (json!("admin"), json!("replay"))));
     assert_eq!(app.get(&nobody, "/healthz").json(), json!({"status": "ok", "store": "ok"}));
     let without = App::start(program, &[]);
-    without.ask("GET", &nobody, "/admin/inbox", "", &admin).is_problem(404, "not_found");
+    for method in ["GET", "POST", "DELETE", "PUT"] {
+        without.ask(method, &nobody, "/admin/inbox", "", &admin).is_problem(404, "not_found");
+    }
 }
 
 /// A wrong setting ends the program with 2 and one line, which names it and keeps its value to itself.

@@ -10,13 +10,15 @@ use std::net::TcpListener;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use actix_web::dev::Payload;
+use actix_web::body::BoxBody;
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::guard;
 use actix_web::http::header::HeaderValue;
+use actix_web::middleware::{Next, from_fn};
 use actix_web::web::{self, Data, ServiceConfig};
-use actix_web::{App, FromRequest, HttpRequest, HttpResponse, HttpServer, Resource};
+use actix_web::{App, Error, FromRequest, HttpMessage, HttpRequest, HttpResponse, HttpServer, Resource};
 use gate_kit::{Asked, Site};
-use incode_actix::{Active, GateMiddleware, IncodeMiddleware, Visitor, response};
+use incode_actix::{Active, AdminService, GateMiddleware, IncodeMiddleware, Visitor, response};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -26,16 +28,17 @@ async fn main() -> ExitCode {
 async fn serve(listener: TcpListener, site: Arc<Site>) -> io::Result<()> {
     // Made once, outside the closure that every worker runs: all of them share one cache and one store.
     let incode = IncodeMiddleware::new(site.incode().clone());
+    let admin = AdminService::behind_guard(site.incode().clone());
     let site = Data::from(site);
-    HttpServer::new(move || App::new().wrap(incode.clone()).app_data(site.clone()).configure(routes))
-        .listen(listener)?
-        .shutdown_signal(gate_kit::stopped())
-        .shutdown_timeout(10)
-        .run()
-        .await
+    let app = move || {
+        let routes = |app: &mut ServiceConfig| routes(app, admin.clone());
+        App::new().wrap(incode.clone()).app_data(site.clone()).configure(routes)
+    };
+    HttpServer::new(app).listen(listener)?.shutdown_signal(gate_kit::stopped()).shutdown_timeout(10).run().await
 }
 
-fn routes(app: &mut ServiceConfig) {
+/// The admin service is without a guard of its own, so behind ours.
+fn routes(app: &mut ServiceConfig, admin: AdminService) {
     app.service(get("/").to(page))
         .service(post("/login").to(login))
         .service(post("/logout").to(logout))
@@ -45,7 +48,7 @@ fn routes(app: &mut ServiceConfig) {
         .service(post("/face").to(face))
         .service(get("/healthz").to(healthz))
         .service(get("/metrics").to(metrics))
-        .service(web::resource("/admin/{rest:.+}").to(admin))
+        .service(web::scope("/admin").wrap(from_fn(guard)).default_service(admin))
         .default_service(web::to(unrouted));
 }
 
@@ -95,8 +98,19 @@ async fn metrics(site: Data<Site>) -> HttpResponse {
     response(site.metrics())
 }
 
-async fn admin(site: Data<Site>, Ask(asked): Ask) -> HttpResponse {
-    response(site.admin(&asked).await)
+async fn guard(
+    site: Data<Site>,
+    Ask(asked): Ask,
+    request: ServiceRequest,
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse, Error> {
+    match site.admit(&asked) {
+        Ok(actor) => {
+            request.extensions_mut().insert(actor);
+            next.call(request).await
+        }
+        Err(refusal) => Ok(request.into_response(response(refusal))),
+    }
 }
 
 async fn unrouted(site: Data<Site>, Ask(asked): Ask) -> HttpResponse {

@@ -11,13 +11,14 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{FromRequestParts, State};
+use axum::extract::{FromRequestParts, Request, State};
 use axum::http::HeaderValue;
 use axum::http::request::Parts;
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get, post};
+use axum::routing::{get, post};
 use gate_kit::{Asked, Site};
-use incode_tower::{Active, GateLayer, IncodeLayer, Visitor, response};
+use incode_tower::{Active, AdminService, GateLayer, IncodeLayer, Visitor, response};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -41,11 +42,18 @@ fn app(site: Arc<Site>) -> Router {
         .route("/face", post(face))
         .route("/healthz", get(healthz))
         .route("/metrics", get(metrics))
-        .route("/admin/{*rest}", any(admin))
         .fallback(unrouted)
         .method_not_allowed_fallback(unrouted)
+        .merge(admin(&site))
         .with_state(site)
         .layer(incode)
+}
+
+/// Without a guard of its own, so behind ours.
+fn admin(site: &Arc<Site>) -> Router<Arc<Site>> {
+    Router::new()
+        .nest_service("/admin", AdminService::behind_guard(site.incode().clone()))
+        .route_layer(from_fn_with_state(Arc::clone(site), guard))
 }
 
 type App = State<Arc<Site>>;
@@ -87,8 +95,14 @@ async fn metrics(State(site): App) -> Response {
     response(site.metrics()).into_response()
 }
 
-async fn admin(State(site): App, Ask(asked): Ask) -> Response {
-    response(site.admin(&asked).await).into_response()
+async fn guard(State(site): App, Ask(asked): Ask, mut request: Request, next: Next) -> Response {
+    match site.admit(&asked) {
+        Ok(actor) => {
+            request.extensions_mut().insert(actor);
+            next.run(request).await
+        }
+        Err(refusal) => response(refusal).into_response(),
+    }
 }
 
 async fn unrouted(State(site): App, Ask(asked): Ask) -> Response {

@@ -8,6 +8,7 @@ mod admin;
 mod asked;
 mod body;
 mod face;
+mod journal;
 mod notice;
 mod refusal;
 mod run;

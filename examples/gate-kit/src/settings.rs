@@ -13,6 +13,7 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 use tempfile::TempDir;
 use url::Url;
 
+use crate::journal::Journal;
 use crate::session::Sessions;
 use crate::{Site, refusal, vendor};
 
@@ -91,11 +92,12 @@ impl Settings {
         let metrics = PrometheusBuilder::new()
             .install_recorder()
             .map_err(|_| WrongSetting::new("metrics", "the recorder can't be installed"))?;
-        let incode = Builder::from_settings(|name| self.value(name))?
-            .subjects(sessions.subjects())
-            .render(refusal::render)
-            .build()
-            .await?;
+        let mut builder =
+            Builder::from_settings(|name| self.value(name))?.subjects(sessions.subjects()).render(refusal::render);
+        if let Some(journal) = self.journal()? {
+            builder = builder.handler("journal", journal);
+        }
+        let incode = builder.build().await?;
         if self.text("INCODE_FLOW_SECRET")?.is_none() {
             tracing::warn!("INCODE_FLOW_SECRET is not set: sessions end when this process does");
         }
@@ -145,6 +147,21 @@ impl Settings {
         let path = directory.path().join("incode.db");
         self.made_up.insert("INCODE_STORE", format!("sqlite:{}", path.to_str().ok_or_else(unusable)?));
         Ok(Some(directory))
+    }
+
+    /// Of `EXAMPLE_JOURNAL`, a file, and `EXAMPLE_JOURNAL_FAILS`: of each event, so many attempts fail on purpose.
+    fn journal(&self) -> Result<Option<Journal>, WrongSetting> {
+        let Some(path) = self.text("EXAMPLE_JOURNAL")? else { return Ok(None) };
+        let fails = match self.text("EXAMPLE_JOURNAL_FAILS")? {
+            Some(number) => {
+                number.parse().map_err(|_| WrongSetting::new("EXAMPLE_JOURNAL_FAILS", "is not a number of attempts"))?
+            }
+            None => 0,
+        };
+        let unusable = |error: std::io::Error| {
+            WrongSetting::new("EXAMPLE_JOURNAL", format!("can't be written to ({})", error.kind()))
+        };
+        Journal::open(path.into(), fails).map(Some).map_err(unusable)
     }
 
     fn session_secret(&self) -> Result<Vec<u8>, WrongSetting> {

@@ -20,7 +20,7 @@ pub struct Site {
     pub(crate) sessions: Sessions,
     /// The stand-in vendor, when it runs in this process.
     pub(crate) sandbox: Option<Sandbox>,
-    /// None: there are no admin routes.
+    /// None: as if there were no admin routes.
     pub(crate) admin_token: Option<Secret>,
     pub(crate) metrics: PrometheusHandle,
     /// Scheme, host and port of the site, as browsers send it in `Origin`.

@@ -1,4 +1,5 @@
-//! The whole story in a real browser: log in, be sent away, get verified, get in, be revoked, stay out.
+//! The whole story in a real browser: log in, be sent away, get verified, get in, be revoked, stay out. And the page of
+//! dead letters, replayed from.
 //!
 //! Runs when `INCODE_TEST_BROWSER=on`, which `tests/run` sets when it found or installed Chromium and its driver.
 //! Pictures of the pages are left in `target/tmp/browser`.
@@ -12,6 +13,7 @@
     reason = "tests; clippy spares only the functions marked as such, and these are marked by a macro"
 )]
 
+mod dead_letters;
 mod webdriver;
 
 use std::panic::AssertUnwindSafe;
@@ -23,22 +25,32 @@ use webdriver::{Browser, Javascript};
 
 #[tokio::test]
 async fn axum_gate_without_javascript() {
-    in_a_browser(Example::Axum, Javascript::Off).await;
+    tell(Example::Axum, Javascript::Off).await;
 }
 
 #[tokio::test]
 async fn actix_gate_with_javascript() {
-    in_a_browser(Example::Actix, Javascript::On).await;
+    tell(Example::Actix, Javascript::On).await;
 }
 
-async fn in_a_browser(example: Example, javascript: Javascript) {
-    if std::env::var("INCODE_TEST_BROWSER").as_deref() != Ok("on") {
-        println!("SKIPPED: the browser test of {}: INCODE_TEST_BROWSER is not on", example.name());
-        return;
-    }
+async fn tell(example: Example, javascript: Javascript) {
+    let Some(browser) = browser(example.name(), javascript).await else { return };
     let app = App::start(example, &Settings::none()).await;
-    let browser = Browser::start(example.name(), javascript).await;
-    let told = AssertUnwindSafe(story(&app, &browser)).catch_unwind().await;
+    in_a_browser(browser, async |browser| story(&app, browser).await).await;
+    assert_eq!(app.stop().await.code, Some(0));
+}
+
+/// None, and a word about it, where no browser is to be had.
+async fn browser(name: &str, javascript: Javascript) -> Option<Browser> {
+    if std::env::var("INCODE_TEST_BROWSER").as_deref() != Ok("on") {
+        println!("SKIPPED: the browser test of {name}: INCODE_TEST_BROWSER is not on");
+        return None;
+    }
+    Some(Browser::start(name, javascript).await)
+}
+
+async fn in_a_browser(browser: Browser, told: impl AsyncFnOnce(&Browser)) {
+    let told = AssertUnwindSafe(told(&browser)).catch_unwind().await;
     if told.is_err() {
         browser.picture("where-it-failed").await;
     }
@@ -47,7 +59,6 @@ async fn in_a_browser(example: Example, javascript: Javascript) {
     if let Err(panic) = told {
         std::panic::resume_unwind(panic);
     }
-    assert_eq!(app.stop().await.code, Some(0));
 }
 
 async fn story(app: &App, browser: &Browser) {

@@ -34,7 +34,9 @@ macro_rules! on_both_examples {
 mod disk;
 mod ends;
 mod first_run;
+mod handlers;
 mod kills;
 mod load;
 mod restarts;
 mod settings;
+mod spec;

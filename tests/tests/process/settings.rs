@@ -39,6 +39,10 @@ async fn a_wrong_setting_is_one_line_that_names_it(example: Example) {
     for (name, value) in wrong {
         is_one_line(&refused(example, &good().with(name, value)).await, example, name);
     }
+    let journal = |path: &str| good().with("EXAMPLE_JOURNAL", directory.path().join(path).to_str().unwrap());
+    is_one_line(&refused(example, &journal("canary/none")).await, example, "EXAMPLE_JOURNAL");
+    let fails = journal("journal").with("EXAMPLE_JOURNAL_FAILS", "canary");
+    is_one_line(&refused(example, &fails).await, example, "EXAMPLE_JOURNAL_FAILS");
     is_one_line(&refused(example, &good().without("INCODE_API_KEY")).await, example, "INCODE_API_KEY");
     is_one_line(&refused(example, &good().without("INCODE_WEBHOOK_AUTH")).await, example, "INCODE_WEBHOOK_AUTH");
 }

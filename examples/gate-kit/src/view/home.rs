@@ -5,7 +5,6 @@ use incode_sandbox::Sandbox;
 use maud::{Markup, html};
 
 use crate::Site;
-use crate::admin::masked;
 use crate::notice::Notice;
 
 use super::{bar, page, sign, time};
@@ -146,7 +145,7 @@ fn detail(visitor: &Visitor) -> Markup {
 fn facts(identity: &Identity) -> Markup {
     html! {
         dl class="facts" {
-            div { dt { "Identity" } dd { code { (masked(identity.identity_id.as_str())) } } }
+            div { dt { "Identity" } dd { code { (identity.identity_id.masked().as_str()) } } }
             div {
                 dt { "Verified" }
                 dd { @if let Some(at) = identity.verified_at { (time(at)) } @else { "not yet seen" } }

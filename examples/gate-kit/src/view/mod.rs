@@ -1,6 +1,5 @@
 //! The pages: no script, nothing loaded from anywhere, readable on a phone and in the dark.
 
-mod admin;
 mod home;
 mod problem;
 mod vault;
@@ -13,7 +12,6 @@ use incode_core::http::Reply;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest, Sha256};
 
-pub(crate) use admin::inbox;
 pub(crate) use home::home;
 pub(crate) use problem::problem;
 pub(crate) use vault::vault;

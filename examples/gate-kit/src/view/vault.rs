@@ -2,8 +2,6 @@ use incode_core::http::Reply;
 use incode_core::identity::Identity;
 use maud::html;
 
-use crate::admin::masked;
-
 use super::{bar, page, sign, time};
 
 /// `GET /vault` for somebody who may see it.
@@ -16,7 +14,7 @@ pub(crate) fn vault(identity: &Identity) -> Reply {
                 h1 { "The vault is open" }
                 p class="soft" { "Incode vouches for you at this moment, so here you are." }
                 dl class="facts" {
-                    div { dt { "Identity" } dd { code { (masked(identity.identity_id.as_str())) } } }
+                    div { dt { "Identity" } dd { code { (identity.identity_id.masked().as_str()) } } }
                     @if let Some(at) = identity.verified_at { div { dt { "Verified" } dd { (time(at)) } } }
                 }
                 div class="actions" { a class="button" href="/" { "Back" } }

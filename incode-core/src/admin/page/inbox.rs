@@ -56,7 +56,8 @@ pub(in crate::admin) fn inbox(inbox: &Inbox<'_>) -> Reply {
 }
 
 fn tiles(list: &List, counts: &InboxCounts, now: Timestamp) -> Markup {
-    let oldest = counts.oldest_pending.map(|oldest| now.since(oldest));
+    // Counted a moment apart: the one that waited may be applied by now.
+    let oldest = counts.oldest_pending.filter(|_| counts.pending > 0).map(|oldest| now.since(oldest));
     let late = oldest.is_some_and(|oldest| oldest.as_secs() >= LATE_SECS);
     html! {
         nav class="tiles" aria-label="Events by state" {
@@ -123,7 +124,7 @@ fn replay_all(list: &List, counts: &InboxCounts) -> Markup {
                 @if let Some(reason) = list.reason { input type="hidden" name="reason" value=(reason.as_str()); }
                 @if let Some(kind) = &list.kind { input type="hidden" name="kind" value=(kind.as_str()); }
                 button class="main" {
-                    @if narrowed { "Replay all dead events like these" } @else { "Replay all " (counts.dead) " dead events" }
+                    @if narrowed { "Replay all dead events like these" } @else { "Replay all that are dead" }
                 }
             }
         }

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::batch::Transaction;
 use super::failure::Failure;
 use super::upkeep::{LOT, Replayed};
-use super::{identities, queries};
+use super::{identities, inbox, queries};
 use crate::store::{
     ClaimedEffect, EffectClaim, EffectCounts, EffectFailure, EffectFilter, EffectId, EffectLease, EffectRow,
     EffectSettlement, EffectState, EventId, ReplayEffects, Settled,
@@ -78,6 +78,13 @@ pub(super) fn settle(conn: &Connection, lease: EffectLease, settlement: &EffectS
     Ok(Settled::Written(None))
 }
 
+/// Ends the leases of a process that died; see [`super::upkeep::end_leases`].
+pub(super) fn end_leases(conn: &Connection) -> rusqlite::Result<usize> {
+    let sql = "UPDATE effect INDEXED BY effect_state SET due_at = applied_at, lease = lease + 1
+        WHERE state = 'pending' AND lease % 2 = 1";
+    conn.execute(sql, [])
+}
+
 /// Replays one lot of the effects after the id `after`; see [`super::upkeep::replay`].
 pub(super) fn replay(
     conn: &Connection,
@@ -97,7 +104,7 @@ pub(super) fn replay(
             conn.prepare_cached(sql)?.query_map(params, |row| row.get(0))?.collect::<rusqlite::Result<_>>()?
         }
     };
-    let revive = "UPDATE effect SET state = 'pending', lease = lease + 1, attempts = 0, due_at = ?, settled_at = NULL
+    let revive = "UPDATE effect SET state = 'pending', lease = lease + 2, attempts = 0, due_at = ?, settled_at = NULL
         WHERE id = ?";
     let mut revive = conn.prepare_cached(revive)?;
     for id in &dead {
@@ -169,7 +176,7 @@ fn read_claimed(row: &Row<'_>, conn: &Connection) -> rusqlite::Result<ClaimedEff
         Some(id) => (queries::identity(conn, id)?, identities::change(conn, id)?.subjects),
     };
     Ok(ClaimedEffect {
-        lease: EffectLease { effect: EffectId(row.get(0)?), number: row.get::<_, i64>(1)?.saturating_add(1) },
+        lease: EffectLease { effect: EffectId(row.get(0)?), number: inbox::next_lease(row.get(1)?) },
         event: EventId(row.get(2)?),
         kind: queries::kind(row, 3)?,
         object_id: queries::object_id(row, 4)?.ok_or_else(|| queries::unreadable(4, "object id"))?,

@@ -145,7 +145,7 @@ fn read_claimed(row: &Row<'_>, tx: &Transaction<'_>) -> rusqlite::Result<Claimed
 
 /// Odd while it holds, whether or not the one before it ended by a settlement: so that an opener can tell the leases
 /// of a process that died.
-fn next_lease(last: i64) -> i64 {
+pub(super) fn next_lease(last: i64) -> i64 {
     last.saturating_add(1) | 1
 }
 

@@ -108,7 +108,7 @@ CREATE TABLE effect (
     state TEXT NOT NULL,        -- pending, done, dead
     failure TEXT,
     attempts INTEGER NOT NULL,
-    lease INTEGER NOT NULL,     -- counts up with every claim and settlement
+    lease INTEGER NOT NULL,     -- counts up with every claim and settlement; odd: under a lease
     applied_at INTEGER NOT NULL,
     due_at INTEGER,             -- while pending: when it is due, or its lease ends
     settled_at INTEGER

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use super::batch::{self, Job, Transaction};
 use super::failure::Failure;
 use super::queue::{Message, Reply};
-use super::{file, upkeep};
+use super::{effects, file, upkeep};
 use crate::store::ledger::Ledger;
 use crate::store::{InboxCounts, StoreError, StoreErrorKind};
 
@@ -96,6 +96,7 @@ impl Writer {
         let lock = file::lock(&path)?;
         let conn = file::open_writer(&path)?;
         upkeep::end_leases(&conn).map_err(Failure::from)?;
+        effects::end_leases(&conn).map_err(Failure::from)?;
         let (ledger, last_id) = upkeep::load(&conn).map_err(Failure::from)?;
         let writer = Self { conn, ledger, last_id, log: Log::Written, changes: 0, changed: Instant::now(), written };
         writer.publish();

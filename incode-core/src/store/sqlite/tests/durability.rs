@@ -1,6 +1,9 @@
 use super::*;
 use crate::Actor;
-use crate::store::{DeadFilter, EventFilter, EventState, Linked, Prune, Reason, Replay, Settled};
+use crate::store::{
+    ClaimedEffect, DeadFilter, EffectClaim, EffectFailure, EffectSettlement, EventFilter, EventState, Linked, Prune,
+    Reason, Replay, ReplayEffects, Settled,
+};
 use crate::testing::store_suite::{ignored, new_link, seen};
 use crate::{IdentityId, Subject};
 
@@ -65,6 +68,51 @@ async fn only_leases_end_at_opening() {
     let due = claim(&store, 30, 10).await;
     assert_eq!(due.iter().map(|event| event.object_id.as_str()).collect::<Vec<_>>(), ["lapsed"]);
     assert_eq!(claim(&store, 5_000, 10).await.len(), 4, "the others at their time, and this one's third lease is over");
+}
+
+/// The same for what is owed to handlers: a call that was cut off counts, and is made again at once.
+#[tokio::test]
+async fn only_leases_of_effects_end_at_opening() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("store.db");
+    let store = open(&path).await;
+    for object in ["held", "retried", "released", "lapsed", "replayed"] {
+        accept(&store, pending(object, "token", 10)).await;
+    }
+    for event in claim(&store, 10, 5).await {
+        let owing =
+            Settlement::Done { seen: Some(seen("person", 15)), link: None, handlers: vec!["mail".into()], at: ms(20) };
+        store.settle(event.lease, owing).await.unwrap();
+    }
+    let settle = async |lease, settlement| {
+        assert_eq!(store.effects().settle_effect(lease, settlement).await.unwrap(), Settled::Written(None));
+    };
+    let [held, retried, released, _, replayed] = claim_effects(&store, 20).await.try_into().unwrap();
+    settle(retried.lease, EffectSettlement::Retry { due_at: ms(5_000), failure: EffectFailure::Failed }).await;
+    settle(released.lease, EffectSettlement::Release { due_at: ms(5_000) }).await;
+    settle(replayed.lease, EffectSettlement::Dead { failure: EffectFailure::Failed, at: ms(30) }).await;
+    store.effects().replay_effects(ReplayEffects::Dead(None), ms(5_000)).await.unwrap();
+    // The second lease of these two: their first ended by itself.
+    let again = claim_effects(&store, 2_000).await;
+    assert_eq!(objects(&again), ["held", "lapsed"]);
+    store.close().await.unwrap();
+
+    let store = open(&path).await;
+    let again = claim_effects(&store, 2_001).await;
+    assert_eq!(objects(&again), ["held", "lapsed"], "at once; the others wait for their time");
+    assert_eq!(again[0].attempts, 3);
+    let late = store.effects().settle_effect(held.lease, EffectSettlement::Done { at: ms(2_001) }).await.unwrap();
+    assert_eq!(late, Settled::LeaseLost);
+    assert_eq!(objects(&claim_effects(&store, 5_000).await), ["held", "lapsed", "retried", "released", "replayed"]);
+}
+
+async fn claim_effects(store: &SqliteStore, now: i64) -> Vec<ClaimedEffect> {
+    let claim = EffectClaim { handler: "mail".into(), now: ms(now), lease_until: ms(now + 1_000), limit: 10 };
+    store.effects().claim_effects(claim).await.unwrap()
+}
+
+fn objects(effects: &[ClaimedEffect]) -> Vec<&str> {
+    effects.iter().map(|effect| effect.object_id.as_str()).collect()
 }
 
 #[tokio::test]
