@@ -99,7 +99,7 @@ fn measure(kind: Kind, connections: u64) -> Outcome {
 async fn serve_and_load(store: impl Store, connections: u64) -> Outcome {
     let authenticity = Authenticity::header("x-incode-secret", [Secret::from(load::SECRET)]).unwrap();
     // Never asked: the worker waits for its first claim for ever.
-    let client = Client::builder("http://127.0.0.1:9", Secret::from("a key")).build().unwrap();
+    let client = Client::builder("http://127.0.0.1:9", Secret::from("a-key")).build().unwrap();
     let builder = Incode::builder().client(client).webhook_authenticity(authenticity).store(store);
     let incode = builder.build().await.unwrap();
     let app = Router::new().layer(IncodeLayer::new(incode));

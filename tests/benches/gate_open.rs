@@ -24,6 +24,7 @@ use incode_tower::{GateLayer, Incode, IncodeLayer, SubjectSource};
 use tokio::net::TcpListener;
 
 fn main() {
+    rustls::crypto::ring::default_provider().install_default().unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     println!("{RUNS} runs of {EVENTS} events; of each run the p50 and the p99, median (range) of the runs\n");
     println!("| events at a time | p50 ms | p99 ms |\n|---|---|---|");

@@ -145,7 +145,7 @@ pub(crate) fn router() -> Router {
 /// longer than any run takes.
 pub(crate) async fn incode(capacity: usize) -> Incode {
     // Never asked: there are no events.
-    let client = Client::builder("http://127.0.0.1:9", Secret::from("a key")).build().unwrap();
+    let client = Client::builder("http://127.0.0.1:9", Secret::from("a-key")).build().unwrap();
     let builder = Incode::builder()
         .client(client)
         .webhook_authenticity(Authenticity::fetch_back())

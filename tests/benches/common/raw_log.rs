@@ -1,7 +1,7 @@
 //! The physical limit of a durable accept: append, `fdatasync`, answer; many share one sync.
 
-use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::fs::File;
+use std::io::{Seek, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,8 +12,11 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::partial_store::Part;
 
-/// Appends events to a file, in batches as they come, as the SQLite store does; knows no duplicates, keeps no index,
-/// and nothing can be read back. Ends with the process.
+/// Writes events one after the other, in batches as they come, as the SQLite store does; knows no duplicates, keeps no
+/// index, and nothing can be read back. Ends with the process.
+///
+/// The file is written out beforehand and used as a ring: a file that grows has its length synced as well, which takes
+/// twice as long.
 pub(crate) struct RawLog {
     jobs: mpsc::Sender<Job>,
     syncs: Arc<AtomicU64>,
@@ -23,7 +26,9 @@ type Job = (NewEvent, oneshot::Sender<EventId>);
 
 impl RawLog {
     pub(crate) fn create(path: &Path) -> Self {
-        let file = OpenOptions::new().create_new(true).append(true).open(path).unwrap();
+        let mut file = File::create_new(path).unwrap();
+        file.write_all(&vec![0; LEN]).unwrap();
+        file.sync_all().unwrap();
         let (jobs, receiver) = mpsc::channel(4096);
         let syncs = Arc::new(AtomicU64::new(0));
         let counter = Arc::clone(&syncs);
@@ -50,6 +55,7 @@ impl Part for RawLog {
 fn run(mut file: File, mut jobs: mpsc::Receiver<Job>, syncs: &AtomicU64) {
     let (mut bytes, mut replies) = (Vec::new(), Vec::new());
     let mut last_id = 0;
+    file.rewind().unwrap();
     while let Some(first) = jobs.blocking_recv() {
         let mut next = Some(first);
         while let Some((event, reply)) = next {
@@ -57,6 +63,9 @@ fn run(mut file: File, mut jobs: mpsc::Receiver<Job>, syncs: &AtomicU64) {
             append(&mut bytes, last_id, &event);
             replies.push((reply, EventId(last_id)));
             next = if replies.len() < LARGEST_BATCH { jobs.try_recv().ok() } else { None };
+        }
+        if file.stream_position().unwrap() > (LEN - bytes.len()) as u64 {
+            file.rewind().unwrap();
         }
         file.write_all(&bytes).unwrap();
         file.sync_data().unwrap();
@@ -82,3 +91,5 @@ fn append(bytes: &mut Vec<u8>, id: i64, event: &NewEvent) {
 }
 
 const LARGEST_BATCH: usize = 512;
+/// What the log of the SQLite store grows to.
+const LEN: usize = 64 << 20;
