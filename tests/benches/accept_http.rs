@@ -1,4 +1,4 @@
-//! Durable accept through real HTTP over loopback, beside the same server without a store and with a raw log.
+//! Durable accept through real HTTP over loopback, beside the same server without a store and with raw logs.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout, reason = "a benchmark")]
 
 mod common {
@@ -31,7 +31,7 @@ fn main() {
     let runs: usize = std::env::var("RUNS").map_or(3, |runs| runs.parse().unwrap());
     println!("deliveries of {} bytes, {runs} runs of {SECS} s each; median (range)\n", common::events::body(0).len());
     println!(
-        "| connections | store | requests/s | p50 ms | p99 ms | of raw log | of none |\n|---|---|---|---|---|---|---|"
+        "| connections | store | requests/s | p50 ms | p99 ms | of growing log | of ring | of none |\n|---|---|---|---|---|---|---|---|"
     );
     for connections in [64, 256] {
         // The kinds take turns, so that what else the machine does meets all of them.
@@ -46,11 +46,12 @@ fn main() {
                 Figures::from(shares.collect::<Vec<_>>())
             };
             println!(
-                "| {connections} | {kind:?} | {} | {} | {} | {} % | {} % |",
+                "| {connections} | {kind:?} | {} | {} | {} | {} % | {} % | {} % |",
                 figures(|outcome| outcome.per_second),
                 figures(|outcome| outcome.p50_millis),
                 figures(|outcome| outcome.p99_millis),
                 share(1),
+                share(2),
                 share(0),
             );
         }
@@ -60,11 +61,12 @@ fn main() {
 #[derive(Clone, Copy, Debug)]
 enum Kind {
     None,
-    RawLog,
+    GrowingLog,
+    RingLog,
     Sqlite,
 }
 
-const KINDS: [Kind; 3] = [Kind::None, Kind::RawLog, Kind::Sqlite];
+const KINDS: [Kind; 4] = [Kind::None, Kind::GrowingLog, Kind::RingLog, Kind::Sqlite];
 
 /// A server of its own for each run, on a file of its own.
 fn measure(kind: Kind, connections: u64) -> Outcome {
@@ -73,10 +75,11 @@ fn measure(kind: Kind, connections: u64) -> Outcome {
     let outcome = runtime.block_on(async {
         match kind {
             Kind::None => serve_and_load(PartialStore(Nothing), connections).await,
-            Kind::RawLog => {
-                let log = Arc::new(RawLog::create(&directory.path().join("log")));
+            Kind::GrowingLog | Kind::RingLog => {
+                let create = if matches!(kind, Kind::GrowingLog) { RawLog::growing } else { RawLog::ring };
+                let log = Arc::new(create(&directory.path().join("log")));
                 let outcome = serve_and_load(PartialStore(Arc::clone(&log)), connections).await;
-                eprintln!("{connections} connections, raw log: {:.0}/s, {} syncs", outcome.per_second, log.syncs());
+                eprintln!("{connections} connections, {kind:?}: {:.0}/s, {} syncs", outcome.per_second, log.syncs());
                 outcome
             }
             Kind::Sqlite => {

@@ -23,7 +23,7 @@ use incode_core::{Clock, SystemClock};
 fn main() {
     println!("{RUNS} runs of {} s each; median (range)\n", TIME.as_secs());
     println!("| store | writers | rows/s | rows per commit |\n|---|---|---|---|");
-    for (name, writers) in [("SQLite", 1), ("SQLite", 256), ("raw log", 1), ("raw log", 256)] {
+    for (name, writers) in CASES {
         let (mut rows, mut sizes) = (Vec::new(), Vec::new());
         for _ in 0..RUNS {
             let (accepted, commits) = measure(name, writers);
@@ -47,7 +47,8 @@ fn measure(name: &str, writers: u64) -> (u64, u64) {
             store.close().await.unwrap();
             (accepted, commits)
         } else {
-            let store = Arc::new(PartialStore(RawLog::create(&directory.path().join("log"))));
+            let create = if name == "ring log" { RawLog::ring } else { RawLog::growing };
+            let store = Arc::new(PartialStore(create(&directory.path().join("log"))));
             let accepted = accept(Arc::clone(&store), writers).await;
             (accepted, store.0.syncs())
         }
@@ -88,5 +89,6 @@ fn row(number: u64) -> NewEvent {
     }
 }
 
+const CASES: [(&str, u64); 4] = [("SQLite", 1), ("SQLite", 256), ("growing log", 256), ("ring log", 256)];
 const RUNS: usize = 3;
 const TIME: Duration = Duration::from_secs(3);

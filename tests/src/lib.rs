@@ -1,1 +1,27 @@
-//! (being written)
+//! What the conformance suite stands on: one little app on each adapter, a client that can send any bytes, and a
+//! world that joins sandbox, [`Incode`](incode_core::Incode) and server.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a harness of tests"
+)]
+
+mod adapters;
+pub mod canary;
+mod failing;
+mod http;
+pub mod process;
+mod world;
+
+pub use adapters::{Adapter, Served};
+pub use failing::{FailingStore, Switch};
+pub use http::{Call, Response, Wire, get, post, problem};
+pub use world::{ACKNOWLEDGED, Auth, FLOW_SECRET, HEADER, Plan, SECRET, SIGNATURE, World, event, eventually, fixture};
+
+/// The README's code, compiled.
+#[doc = include_str!("../../README.md")]
+#[cfg(doctest)]
+pub struct Readme;

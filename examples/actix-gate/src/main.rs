@@ -1,1 +1,118 @@
-fn main() {}
+//! An actix-web app whose vault opens when Incode says so.
+//!
+//! [`IncodeMiddleware`] goes around everything, [`GateMiddleware`] around what only the right people may reach, and the
+//! extractors [`Visitor`] and [`Active`] bring the person to the handlers. What the pages say is in `gate-kit`.
+
+use std::convert::Infallible;
+use std::future::{Ready, ready};
+use std::io;
+use std::net::TcpListener;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use actix_web::dev::Payload;
+use actix_web::guard;
+use actix_web::http::header::HeaderValue;
+use actix_web::web::{self, Data, ServiceConfig};
+use actix_web::{App, FromRequest, HttpRequest, HttpResponse, HttpServer, Resource};
+use gate_kit::{Asked, Site};
+use incode_actix::{Active, GateMiddleware, IncodeMiddleware, Visitor, response};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    gate_kit::run("actix-gate", serve).await
+}
+
+async fn serve(listener: TcpListener, site: Arc<Site>) -> io::Result<()> {
+    // Made once, outside the closure that every worker runs: all of them share one cache and one store.
+    let incode = IncodeMiddleware::new(site.incode().clone());
+    let site = Data::from(site);
+    HttpServer::new(move || App::new().wrap(incode.clone()).app_data(site.clone()).configure(routes))
+        .listen(listener)?
+        .shutdown_signal(gate_kit::stopped())
+        .shutdown_timeout(10)
+        .run()
+        .await
+}
+
+fn routes(app: &mut ServiceConfig) {
+    app.service(get("/").to(page))
+        .service(post("/login").to(login))
+        .service(post("/logout").to(logout))
+        .service(get("/me").to(me))
+        .service(get("/vault").wrap(GateMiddleware::active()).to(vault))
+        .service(post("/transfer").wrap(GateMiddleware::new(Site::TRANSFER)).to(transfer))
+        .service(post("/face").to(face))
+        .service(get("/healthz").to(healthz))
+        .service(get("/metrics").to(metrics))
+        .service(web::resource("/admin/{rest:.+}").to(admin))
+        .default_service(web::to(unrouted));
+}
+
+/// With guards on the resource and not on its routes, the wrong method passes by its gate and ends in [`unrouted`].
+fn get(path: &str) -> Resource {
+    web::resource(path).guard(guard::Any(guard::Get()).or(guard::Head()))
+}
+
+fn post(path: &str) -> Resource {
+    web::resource(path).guard(guard::Post())
+}
+
+async fn page(site: Data<Site>, Visitor(visitor): Visitor, Ask(asked): Ask) -> HttpResponse {
+    response(site.page(&visitor, &asked))
+}
+
+async fn login(site: Data<Site>, Ask(asked): Ask, body: web::Payload) -> HttpResponse {
+    response(site.login(&asked, body).await)
+}
+
+async fn logout(site: Data<Site>, Ask(asked): Ask) -> HttpResponse {
+    response(site.logout(&asked))
+}
+
+async fn me(site: Data<Site>, visitor: Visitor) -> HttpResponse {
+    response(site.me(&visitor))
+}
+
+/// The gate has let the visitor pass; taking an [`Active`] makes the compiler agree.
+async fn vault(site: Data<Site>, active: Active, Ask(asked): Ask) -> HttpResponse {
+    response(site.vault(active.visitor(), active.identity(), &asked))
+}
+
+async fn transfer(site: Data<Site>, Visitor(visitor): Visitor, Ask(asked): Ask) -> HttpResponse {
+    response(site.transfer(&visitor, &asked))
+}
+
+async fn face(site: Data<Site>, Visitor(visitor): Visitor, Ask(asked): Ask, body: web::Payload) -> HttpResponse {
+    response(site.face(&visitor, &asked, body).await)
+}
+
+async fn healthz(site: Data<Site>) -> HttpResponse {
+    response(site.healthz().await)
+}
+
+async fn metrics(site: Data<Site>) -> HttpResponse {
+    response(site.metrics())
+}
+
+async fn admin(site: Data<Site>, Ask(asked): Ask) -> HttpResponse {
+    response(site.admin(&asked).await)
+}
+
+async fn unrouted(site: Data<Site>, Ask(asked): Ask) -> HttpResponse {
+    response(site.unrouted(&asked))
+}
+
+/// Extractor: what the shared pages read of a request.
+struct Ask(Asked);
+
+impl FromRequest for Ask {
+    type Error = Infallible;
+    type Future = Ready<Result<Self, Infallible>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let header = |name| request.headers().get(name).map(HeaderValue::as_bytes);
+        let uri = request.uri();
+        ready(Ok(Self(Asked::new(request.method().as_str(), uri.path(), uri.query(), header))))
+    }
+}

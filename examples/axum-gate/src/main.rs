@@ -1,1 +1,108 @@
-fn main() {}
+//! An axum app whose vault opens when Incode says so.
+//!
+//! [`IncodeLayer`] goes around everything, [`GateLayer`] around what only the right people may reach, and the
+//! extractors [`Visitor`] and [`Active`] bring the person to the handlers. What the pages say is in `gate-kit`.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::TcpListener;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{FromRequestParts, State};
+use axum::http::HeaderValue;
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get, post};
+use gate_kit::{Asked, Site};
+use incode_tower::{Active, GateLayer, IncodeLayer, Visitor, response};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    gate_kit::run("axum-gate", serve).await
+}
+
+async fn serve(listener: TcpListener, site: Arc<Site>) -> io::Result<()> {
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    axum::serve(listener, app(site)).with_graceful_shutdown(gate_kit::stopped()).await
+}
+
+fn app(site: Arc<Site>) -> Router {
+    let incode = IncodeLayer::new(site.incode().clone());
+    Router::new()
+        .route("/", get(page))
+        .route("/login", post(login))
+        .route("/logout", post(logout))
+        .route("/me", get(me))
+        .route("/vault", get(vault).route_layer(GateLayer::active()))
+        .route("/transfer", post(transfer).route_layer(GateLayer::new(Site::TRANSFER)))
+        .route("/face", post(face))
+        .route("/healthz", get(healthz))
+        .route("/metrics", get(metrics))
+        .route("/admin/{*rest}", any(admin))
+        .fallback(unrouted)
+        .method_not_allowed_fallback(unrouted)
+        .with_state(site)
+        .layer(incode)
+}
+
+type App = State<Arc<Site>>;
+
+async fn page(State(site): App, Visitor(visitor): Visitor, Ask(asked): Ask) -> Response {
+    response(site.page(&visitor, &asked)).into_response()
+}
+
+async fn login(State(site): App, Ask(asked): Ask, body: Body) -> Response {
+    response(site.login(&asked, body.into_data_stream()).await).into_response()
+}
+
+async fn logout(State(site): App, Ask(asked): Ask) -> Response {
+    response(site.logout(&asked)).into_response()
+}
+
+async fn me(State(site): App, visitor: Visitor) -> Response {
+    response(site.me(&visitor)).into_response()
+}
+
+/// The gate has let the visitor pass; taking an [`Active`] makes the compiler agree.
+async fn vault(State(site): App, active: Active, Ask(asked): Ask) -> Response {
+    response(site.vault(active.visitor(), active.identity(), &asked)).into_response()
+}
+
+async fn transfer(State(site): App, Visitor(visitor): Visitor, Ask(asked): Ask) -> Response {
+    response(site.transfer(&visitor, &asked)).into_response()
+}
+
+async fn face(State(site): App, Visitor(visitor): Visitor, Ask(asked): Ask, body: Body) -> Response {
+    response(site.face(&visitor, &asked, body.into_data_stream()).await).into_response()
+}
+
+async fn healthz(State(site): App) -> Response {
+    response(site.healthz().await).into_response()
+}
+
+async fn metrics(State(site): App) -> Response {
+    response(site.metrics()).into_response()
+}
+
+async fn admin(State(site): App, Ask(asked): Ask) -> Response {
+    response(site.admin(&asked).await).into_response()
+}
+
+async fn unrouted(State(site): App, Ask(asked): Ask) -> Response {
+    response(site.unrouted(&asked)).into_response()
+}
+
+/// Extractor: what the shared pages read of a request.
+struct Ask(Asked);
+
+impl<S: Sync> FromRequestParts<S> for Ask {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let header = |name| parts.headers.get(name).map(HeaderValue::as_bytes);
+        Ok(Self(Asked::new(parts.method.as_str(), parts.uri.path(), parts.uri.query(), header)))
+    }
+}

@@ -53,6 +53,28 @@ pub enum ErrorKind {
     Unsendable,
 }
 
+impl ErrorKind {
+    /// The name in metrics and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Transport => "transport",
+            Self::TimedOut => "timed_out",
+            Self::BadRequest => "bad_request",
+            Self::Unauthorized => "unauthorized",
+            Self::Forbidden => "forbidden",
+            Self::NotFound => "not_found",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::NotAcceptable => "not_acceptable",
+            Self::TooManyRequests => "too_many_requests",
+            Self::Server => "server",
+            Self::Malformed => "malformed",
+            Self::TooLarge => "too_large",
+            Self::UnexpectedStatus => "unexpected_status",
+            Self::Unsendable => "unsendable",
+        }
+    }
+}
+
 impl Error {
     /// What happened.
     pub fn kind(&self) -> ErrorKind {

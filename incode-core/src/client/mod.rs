@@ -56,7 +56,7 @@ impl Client {
     /// # Errors
     /// [`Error`]; a transport error or a 5xx only after the retries were spent.
     pub async fn userinfo(&self, token: &Token) -> Result<UserInfo, Error> {
-        self.fetch(self.url("userinfo"), token).await
+        self.fetch("userinfo", self.url("userinfo"), token).await
     }
 
     /// A verification (spec: "Get Verification Data").
@@ -64,7 +64,7 @@ impl Client {
     /// # Errors
     /// [`Error`]; a transport error or a 5xx only after the retries were spent.
     pub async fn verification(&self, id: &ObjectId, token: &Token) -> Result<Verification, Error> {
-        self.fetch(self.url(&format!("verification/{}", path_segment(id))), token).await
+        self.fetch("verification", self.url(&format!("verification/{}", path_segment(id))), token).await
     }
 
     /// An authentication (spec: "Get Authentication Data").
@@ -72,7 +72,7 @@ impl Client {
     /// # Errors
     /// [`Error`]; a transport error or a 5xx only after the retries were spent.
     pub async fn authentication(&self, id: &ObjectId, token: &Token) -> Result<Authentication, Error> {
-        self.fetch(self.url(&format!("authentication/{}", path_segment(id))), token).await
+        self.fetch("authentication", self.url(&format!("authentication/{}", path_segment(id))), token).await
     }
 
     /// Has a face authenticated (spec: "Face Authentication"). Sent once, whatever happens: whether a lost answer was a
@@ -92,17 +92,17 @@ impl Client {
         let body = serde_json::to_vec(request).map_err(|_| Error::unsendable("the request is no JSON"))?;
         let mut post = self.request(Method::POST, self.url("authenticate"), hardware_id);
         *post.body_mut() = Some(body.into());
-        self.attempt(post, Instant::now() + self.shared.attempt_timeout).await?.decode()
+        self.attempt("authenticate", post, Instant::now() + self.shared.attempt_timeout).await?.decode()
     }
 
-    async fn fetch<T: DeserializeOwned>(&self, url: Url, token: &Token) -> Result<T, Error> {
+    async fn fetch<T: DeserializeOwned>(&self, call: &'static str, url: Url, token: &Token) -> Result<T, Error> {
         let hardware_id = header_of(token)?;
         let give_up = Instant::now() + self.shared.call_timeout;
         let mut retries = 0;
         loop {
             let get = self.request(Method::GET, url.clone(), hardware_id.clone());
             let deadline = give_up.min(Instant::now() + self.shared.attempt_timeout);
-            let error = match self.attempt(get, deadline).await {
+            let error = match self.attempt(call, get, deadline).await {
                 Ok(answer) => return answer.decode_without_error(),
                 Err(error) => error,
             };
@@ -115,12 +115,17 @@ impl Client {
     }
 
     /// One request, one answer.
-    async fn attempt(&self, request: Request, deadline: Instant) -> Result<Answer, Error> {
-        match timeout_at(deadline, self.shared.http.execute(request)).await {
+    async fn attempt(&self, call: &'static str, request: Request, deadline: Instant) -> Result<Answer, Error> {
+        let begun = Instant::now();
+        let answer = match timeout_at(deadline, self.shared.http.execute(request)).await {
             Ok(Ok(response)) => Answer::read(response, self.shared.max_answer_bytes, deadline).await,
             Ok(Err(error)) => Err(Error::transport(error)),
             Err(_) => Err(Error::timed_out()),
-        }
+        };
+        let outcome = answer.as_ref().map_or_else(|error| error.kind().as_str(), |_| "answered");
+        metrics::histogram!("incode_vendor_seconds", "call" => call, "outcome" => outcome)
+            .record(begun.elapsed().as_secs_f64());
+        answer
     }
 
     fn request(&self, method: Method, url: Url, hardware_id: HeaderValue) -> Request {

@@ -5,7 +5,6 @@ mod callback;
 mod correlation;
 mod face;
 mod query;
-mod return_to;
 mod start;
 
 use std::fmt;

@@ -1,7 +1,7 @@
-use crate::http::{Head, Problem, Reply};
+use crate::http::{Head, Problem, Reply, return_to};
 use crate::{Subject, Timestamp};
 
-use super::{Flow, query, return_to};
+use super::{Flow, query};
 
 /// `GET start?return_to=/path`: sends the logged-in subject to the hosted page, with a correlation id of its own.
 ///

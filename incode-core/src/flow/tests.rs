@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::correlation::Correlations;
-use super::return_to::is_local;
+use crate::http::return_to::is_local;
 use crate::{Secret, Subject, Timestamp};
 
 const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);

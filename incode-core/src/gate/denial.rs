@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::http::{Head, Problem, Reply};
+use crate::http::{Head, Problem, Reply, return_to};
 
 use super::context::{Audience, Context};
 use super::{Requirement, Visitor};
@@ -84,10 +84,12 @@ impl Denial {
     #[must_use]
     pub fn returning_to(mut self, head: &dyn Head) -> Self {
         if head.method() == "GET" {
-            self.return_to = Some(match head.query() {
+            let target = match head.query() {
                 Some(query) => format!("{}?{query}", head.path()),
                 None => head.path().to_owned(),
-            });
+            };
+            // Start would refuse any other, and leave the person nowhere.
+            self.return_to = Some(target).filter(|target| return_to::is_local(target));
         }
         self
     }

@@ -25,6 +25,8 @@ pub(crate) struct NearCache {
     /// A change removes the flight, so that what it read before the change is not kept, and who comes later starts anew.
     flights: Mutex<HashMap<Subject, Flight>>,
     nobody: Arc<Snapshot>,
+    /// Asked for once: looking a counter up by name would cost more than the hit it counts.
+    hits: metrics::Counter,
     settings: NearSettings,
 }
 
@@ -53,7 +55,16 @@ struct Flight {
 impl NearCache {
     pub(crate) fn new(store: Arc<dyn Store>, context: Arc<Context>, settings: NearSettings) -> Arc<Self> {
         let nobody = Arc::new(Snapshot::nobody(Arc::clone(&context)));
-        Arc::new(Self { store, context, known: papaya::HashMap::new(), flights: Mutex::default(), nobody, settings })
+        let hits = metrics::counter!("incode_standing_hits_total");
+        Arc::new(Self {
+            store,
+            context,
+            known: papaya::HashMap::new(),
+            flights: Mutex::default(),
+            nobody,
+            hits,
+            settings,
+        })
     }
 
     pub(crate) fn nobody(&self) -> Visitor {
@@ -65,7 +76,11 @@ impl NearCache {
         let known = self.known.pin();
         let snapshot = known.get(subject)?;
         let age = self.context.clock.elapsed().saturating_sub(snapshot.loaded);
-        (age < self.settings.lifetime).then(|| Arc::clone(snapshot).into())
+        if age >= self.settings.lifetime {
+            return None;
+        }
+        self.hits.increment(1);
+        Some(Arc::clone(snapshot).into())
     }
 
     /// The miss path: joins the load under way for the subject, or starts one. Must be called inside a tokio runtime.

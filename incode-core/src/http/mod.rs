@@ -4,6 +4,7 @@
 mod head;
 mod problem;
 mod reply;
+pub(crate) mod return_to;
 
 pub use head::{Field, Head};
 pub use problem::Problem;

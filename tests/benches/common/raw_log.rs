@@ -14,9 +14,7 @@ use super::partial_store::Part;
 
 /// Writes events one after the other, in batches as they come, as the SQLite store does; knows no duplicates, keeps no
 /// index, and nothing can be read back. Ends with the process.
-///
-/// The file is written out beforehand and used as a ring: a file that grows has its length synced as well, which takes
-/// twice as long.
+
 pub(crate) struct RawLog {
     jobs: mpsc::Sender<Job>,
     syncs: Arc<AtomicU64>,
@@ -25,14 +23,26 @@ pub(crate) struct RawLog {
 type Job = (NewEvent, oneshot::Sender<EventId>);
 
 impl RawLog {
-    pub(crate) fn create(path: &Path) -> Self {
+    /// A log that grows, as logs do.
+    pub(crate) fn growing(path: &Path) -> Self {
+        Self::start(File::create_new(path).unwrap(), u64::MAX)
+    }
+
+    /// A file written out beforehand and used as a ring: a file that grows has its length synced as well, which takes
+    /// about twice as long.
+    pub(crate) fn ring(path: &Path) -> Self {
         let mut file = File::create_new(path).unwrap();
-        file.write_all(&vec![0; LEN]).unwrap();
+        file.write_all(&vec![0; RING_LEN]).unwrap();
         file.sync_all().unwrap();
+        file.rewind().unwrap();
+        Self::start(file, RING_LEN as u64)
+    }
+
+    fn start(file: File, len: u64) -> Self {
         let (jobs, receiver) = mpsc::channel(4096);
         let syncs = Arc::new(AtomicU64::new(0));
         let counter = Arc::clone(&syncs);
-        thread::spawn(move || run(file, receiver, &counter));
+        thread::spawn(move || run(file, len, receiver, &counter));
         Self { jobs, syncs }
     }
 
@@ -52,10 +62,9 @@ impl Part for RawLog {
     }
 }
 
-fn run(mut file: File, mut jobs: mpsc::Receiver<Job>, syncs: &AtomicU64) {
+fn run(mut file: File, len: u64, mut jobs: mpsc::Receiver<Job>, syncs: &AtomicU64) {
     let (mut bytes, mut replies) = (Vec::new(), Vec::new());
     let mut last_id = 0;
-    file.rewind().unwrap();
     while let Some(first) = jobs.blocking_recv() {
         let mut next = Some(first);
         while let Some((event, reply)) = next {
@@ -64,7 +73,7 @@ fn run(mut file: File, mut jobs: mpsc::Receiver<Job>, syncs: &AtomicU64) {
             replies.push((reply, EventId(last_id)));
             next = if replies.len() < LARGEST_BATCH { jobs.try_recv().ok() } else { None };
         }
-        if file.stream_position().unwrap() > (LEN - bytes.len()) as u64 {
+        if file.stream_position().unwrap() + bytes.len() as u64 > len {
             file.rewind().unwrap();
         }
         file.write_all(&bytes).unwrap();
@@ -92,4 +101,4 @@ fn append(bytes: &mut Vec<u8>, id: i64, event: &NewEvent) {
 
 const LARGEST_BATCH: usize = 512;
 /// What the log of the SQLite store grows to.
-const LEN: usize = 64 << 20;
+const RING_LEN: usize = 64 << 20;

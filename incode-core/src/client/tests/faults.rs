@@ -41,7 +41,8 @@ async fn a_lost_connection_is_a_transport_error() {
     let half = b"HTTP/1.1 200 OK\r\ncontent-length: 400\r\n\r\n{\"status\":".to_vec();
     assert_eq!(error_after(vec![Send(half), Pause(SHORT / 10), Reset]).await.kind(), ErrorKind::Transport);
     assert_eq!(error_after(vec![Send(b"SSH-2.0-OpenSSH\r\n".to_vec())]).await.kind(), ErrorKind::Transport);
-    let unreachable = Client::builder("http://127.0.0.1:1", API_KEY).retries(0).build().unwrap();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let unreachable = Client::builder(&format!("http://{free}"), API_KEY).retries(0).build().unwrap();
     assert_eq!(userinfo(&unreachable).await.unwrap_err().kind(), ErrorKind::Transport);
 }
 

@@ -120,7 +120,7 @@ fn read_key(row: &Row<'_>, column: usize) -> rusqlite::Result<Key> {
 
 fn read_claimed(row: &Row<'_>, tx: &Transaction<'_>) -> rusqlite::Result<ClaimedEvent> {
     Ok(ClaimedEvent {
-        lease: Lease { event: EventId(row.get(0)?), number: row.get::<_, i64>(1)?.saturating_add(1) },
+        lease: Lease { event: EventId(row.get(0)?), number: next_lease(row.get(1)?) },
         kind: queries::kind(row, 2)?,
         object_id: queries::object_id(row, 3)?.ok_or_else(|| queries::unreadable(3, "object id"))?,
         token: row.get::<_, Option<Vec<u8>>>(4)?.unwrap_or_default(),
@@ -130,6 +130,12 @@ fn read_claimed(row: &Row<'_>, tx: &Transaction<'_>) -> rusqlite::Result<Claimed
         attempts: row.get::<_, u32>(8)?.saturating_add(1),
         already_done: tx.ledger.is_done(read_key(row, 9)?),
     })
+}
+
+/// Odd while it holds, whether or not the one before it ended by a settlement: so that an opener can tell the leases
+/// of a process that died.
+fn next_lease(last: i64) -> i64 {
+    last.saturating_add(1) | 1
 }
 
 fn remove_oldest_ignored(tx: &mut Transaction<'_>) -> Result<(), Failure> {

@@ -49,7 +49,7 @@ CREATE TABLE event (
     state TEXT NOT NULL,        -- pending, done, dead, ignored
     reason TEXT,
     attempts INTEGER NOT NULL,
-    lease INTEGER NOT NULL,     -- counts up with every claim and settlement
+    lease INTEGER NOT NULL,     -- counts up with every claim and settlement; odd: under a lease
     vendor_time INTEGER,        -- all times in milliseconds since 1970
     received_at INTEGER NOT NULL,
     due_at INTEGER,             -- while pending: when it is due, or its lease ends

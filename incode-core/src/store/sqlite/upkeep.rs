@@ -21,6 +21,14 @@ pub(super) fn load(conn: &Connection) -> rusqlite::Result<(Ledger, i64)> {
     Ok((ledger, last_id))
 }
 
+/// Ends the leases of a process that died: nobody else has the file open, so nobody holds one. What it had in hand is
+/// due at once, not when its leases would have ended.
+pub(super) fn end_leases(conn: &Connection) -> rusqlite::Result<usize> {
+    let sql = "UPDATE event INDEXED BY event_state SET due_at = received_at, lease = lease + 1
+        WHERE state = 'pending' AND lease % 2 = 1";
+    conn.execute(sql, [])
+}
+
 /// What became of one lot of a replay.
 pub(super) struct Replayed {
     pub(super) rows: u64,
@@ -46,7 +54,7 @@ pub(super) fn replay(tx: &mut Transaction<'_>, which: Replay, now: Timestamp, af
             tx.conn.prepare_cached(sql)?.query_map(params, read)?.collect::<rusqlite::Result<_>>()?
         }
     };
-    let revive = "UPDATE event SET state = 'pending', lease = lease + 1, attempts = 0, due_at = ?, settled_at = NULL
+    let revive = "UPDATE event SET state = 'pending', lease = lease + 2, attempts = 0, due_at = ?, settled_at = NULL
         WHERE id = ?";
     let mut revive = tx.conn.prepare_cached(revive)?;
     for (id, keys) in &dead {

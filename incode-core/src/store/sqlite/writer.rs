@@ -95,6 +95,7 @@ impl Writer {
         let path = file::absolute(path)?;
         let lock = file::lock(&path)?;
         let conn = file::open_writer(&path)?;
+        upkeep::end_leases(&conn).map_err(Failure::from)?;
         let (ledger, last_id) = upkeep::load(&conn).map_err(Failure::from)?;
         let writer = Self { conn, ledger, last_id, log: Log::Written, changes: 0, changed: Instant::now(), written };
         writer.publish();

@@ -1,5 +1,5 @@
 use super::*;
-use crate::store::{EventFilter, EventState, Linked, Prune, Reason, Settled};
+use crate::store::{EventFilter, EventState, Linked, Prune, Reason, Replay, Settled};
 use crate::testing::store_suite::{ignored, new_link, seen};
 use crate::{IdentityId, Subject};
 
@@ -28,13 +28,41 @@ async fn everything_survives_reopening() {
     assert_eq!(accept(&store, pending("leased", "token", 30)).await, Accepted::Duplicate);
     assert_eq!(accept(&store, ignored("odd", 30)).await, Accepted::Duplicate);
     assert!(matches!(accept(&store, pending("lost", "token", 2_000)).await, Accepted::New(_)));
-    assert!(claim(&store, 1_009, 10).await.is_empty(), "the lease still runs");
-    assert_eq!(store.settle(events[1].lease, done(40)).await.unwrap(), Settled::Written(None));
+    let again = claim(&store, 30, 10).await;
+    assert_eq!(again[0].lease.event, events[1].lease.event, "a lease ends with its process, not with its time");
+    assert_eq!(store.settle(events[1].lease, done(40)).await.unwrap(), Settled::LeaseLost);
+    assert_eq!(store.settle(again[0].lease, done(40)).await.unwrap(), Settled::Written(None));
     let linked = store.linked(Subject::new("alice").unwrap()).await.unwrap().unwrap();
     assert_eq!(linked.link, new_link("alice", "person", 20, None).link);
     assert_eq!(store.link(new_link("bob", "x", 30, Some(1))).await.unwrap(), Linked::AlreadySpent);
     store.observe(seen("stranger", 400)).await.unwrap();
     assert_eq!(store.identity(IdentityId::new("stranger").unwrap()).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn only_leases_end_at_opening() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("store.db");
+    let store = open(&path).await;
+    for object in ["retried", "released", "lapsed", "replayed"] {
+        accept(&store, pending(object, "token", 10)).await;
+    }
+    let [retried, released, _, replayed] = claim(&store, 10, 4).await.try_into().unwrap();
+    let retry = Settlement::Retry { due_at: ms(5_000), reason: Reason::RateLimited };
+    store.settle(retried.lease, retry).await.unwrap();
+    store.settle(released.lease, Settlement::Release { due_at: ms(5_000), reason: None }).await.unwrap();
+    let dead = Settlement::Dead { reason: Reason::NotFound, wipe_token: false, at: ms(20) };
+    store.settle(replayed.lease, dead).await.unwrap();
+    store.replay(Replay::Dead(None), ms(5_000)).await.unwrap();
+    // The second lease of this one: its first ended by itself.
+    let lapsed = claim(&store, 2_000, 4).await;
+    assert_eq!(lapsed.len(), 1);
+    store.close().await.unwrap();
+
+    let store = open(&path).await;
+    let due = claim(&store, 30, 10).await;
+    assert_eq!(due.iter().map(|event| event.object_id.as_str()).collect::<Vec<_>>(), ["lapsed"]);
+    assert_eq!(claim(&store, 5_000, 10).await.len(), 4, "the others at their time, and this one's third lease is over");
 }
 
 #[tokio::test]
@@ -143,7 +171,7 @@ async fn a_backlog_of_100_000_opens_and_drains() {
     {
         event.unwrap();
     }
-    assert_eq!(store.replay(crate::store::Replay::Dead(None), ms(40)).await.unwrap(), 12_000);
+    assert_eq!(store.replay(Replay::Dead(None), ms(40)).await.unwrap(), 12_000);
     let dead = EventFilter { state: Some(EventState::Dead), before: None, limit: 1 };
     assert!(store.events(dead).await.unwrap().is_empty());
 }

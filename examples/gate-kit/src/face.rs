@@ -1,0 +1,166 @@
+//! `POST /face`: face authentication of whoever is logged in.
+
+use std::borrow::Cow;
+use std::convert::Infallible;
+use std::time::Duration;
+
+use bytes::Bytes;
+use data_encoding::BASE64;
+use futures_core::Stream;
+use incode_core::flow::{FaceError, FaceErrorKind, FaceOutcome};
+use incode_core::gate::{Requirement, Standing, Visitor};
+use incode_core::http::{Problem, Reply};
+use incode_core::identity::Identity;
+use incode_core::model::{Face, FaceAuthenticationRequest};
+use multer::Multipart;
+use serde::{Deserialize, Serialize};
+
+use crate::notice::{self, Notice};
+use crate::site::json;
+use crate::{Asked, Site, body, refusal};
+
+impl Site {
+    /// `POST /face`: JSON `{"base64Image"}`, or the page's own form with a picture or a file. Programs get
+    /// `{"passed":true,"standing","identity"}` or a problem, browsers go back to the page with a notice.
+    pub async fn face<B, C, E>(&self, visitor: &Visitor, asked: &Asked, body: B) -> Reply
+    where
+        B: Stream<Item = Result<C, E>>,
+        C: AsRef<[u8]>,
+    {
+        let Some(subject) = visitor.subject() else {
+            return match visitor.require(&Requirement::active()) {
+                Err(denial) => refusal::deny(&denial, asked),
+                Ok(()) => refusal::refuse(&refusal::not_found(), asked),
+            };
+        };
+        let image = match self.image(asked, body).await {
+            Ok(image) => image,
+            Err(problem) => return refusal::refuse(&problem, asked),
+        };
+        let request = FaceAuthenticationRequest { face: Face::Base64Image(image), source: None };
+        match self.incode.authenticate(subject, &request).await {
+            Ok(outcome) => told(outcome, asked),
+            Err(error) => {
+                if matches!(error.kind(), FaceErrorKind::Vendor | FaceErrorKind::Store) {
+                    tracing::warn!(error.kind = ?error.kind(), "no outcome of a face authentication");
+                }
+                refusal::refuse(&no_outcome(&error, self.can_verify), asked)
+            }
+        }
+    }
+
+    async fn image<B, C, E>(&self, asked: &Asked, body: B) -> Result<String, Problem>
+    where
+        B: Stream<Item = Result<C, E>>,
+        C: AsRef<[u8]>,
+    {
+        self.check_origin(asked)?;
+        let image = match asked.media_type().as_str() {
+            "application/json" => {
+                let body = body::read(asked, body, BODY_CAP).await?;
+                let image: Image = serde_json::from_slice(&body).map_err(|_| {
+                    Problem::new(400, "body_malformed", "Not readable", "Send JSON such as {\"base64Image\":\"...\"}.")
+                })?;
+                image.base64_image
+            }
+            body::FORM => {
+                let body = body::read(asked, body, BODY_CAP).await?;
+                body::form_value(&body, "base64Image").unwrap_or_default()
+            }
+            "multipart/form-data" => {
+                let body = body::read(asked, body, BODY_CAP).await?;
+                from_parts(asked, body).await?
+            }
+            _ => return Err(body::unsupported(TAKEN)),
+        };
+        match BASE64.decode(image.as_bytes()) {
+            Ok(bytes) if !bytes.is_empty() => Ok(image),
+            Ok(_) => Err(Problem::new(400, "image_missing", "No picture", "Choose a picture of your face.")),
+            Err(_) => {
+                let detail = "base64Image must be an image in padded base64, without a data: prefix.";
+                Err(Problem::new(400, "image_malformed", "Picture not readable", detail))
+            }
+        }
+    }
+}
+
+/// The field `image` of a form with a file, or `base64Image` as text.
+async fn from_parts(asked: &Asked, body: Bytes) -> Result<String, Problem> {
+    let malformed =
+        |_| Problem::new(400, "body_malformed", "Not readable", "Send a form with the picture in the field `image`.");
+    let boundary = multer::parse_boundary(asked.content_type.as_deref().unwrap_or_default()).map_err(malformed)?;
+    let whole = futures_util::stream::once(async move { Ok::<_, Infallible>(body) });
+    let mut parts = Multipart::new(whole, boundary);
+    while let Some(part) = parts.next_field().await.map_err(malformed)? {
+        match part.name() {
+            Some("image") => return Ok(BASE64.encode(&part.bytes().await.map_err(malformed)?)),
+            Some("base64Image") => return part.text().await.map_err(malformed),
+            _ => {}
+        }
+    }
+    Ok(String::new())
+}
+
+fn told(outcome: FaceOutcome, asked: &Asked) -> Reply {
+    let (code, notice) = match outcome {
+        FaceOutcome::Passed(identity) => return passed(&identity, asked),
+        FaceOutcome::Failed(reason) => ("face_authentication_failed", Notice::of_failure(reason.as_ref())),
+        FaceOutcome::OtherIdentity => ("face_of_other_identity", notice::FACE_OTHER),
+        _ => ("face_authentication_failed", notice::FACE_FAILED),
+    };
+    if asked.html {
+        return Reply::see_other(notice.url());
+    }
+    Problem::new(403, code, "Face not confirmed", Cow::Borrowed(notice.text)).reply()
+}
+
+fn passed(identity: &Identity, asked: &Asked) -> Reply {
+    let standing = Standing::from(&identity.status);
+    if !asked.html {
+        return json(200, &Passed { passed: true, standing, identity });
+    }
+    let notice = if standing == Standing::Active { notice::FACE_PASSED } else { notice::FACE_REVOKED };
+    Reply::see_other(notice.url())
+}
+
+fn no_outcome(error: &FaceError, can_verify: bool) -> Problem {
+    match error.kind() {
+        FaceErrorKind::NotLinked => {
+            let detail = "There is no verified face to compare with yet.";
+            let problem = Problem::new(403, "verification_required", "Verify your identity", detail);
+            if can_verify { problem.verify_at("/incode/start?return_to=/") } else { problem }
+        }
+        FaceErrorKind::Refused => {
+            let detail = "Incode could not read this picture. Use a clear JPEG or PNG of your face.";
+            Problem::new(400, "image_refused", "Picture refused", detail)
+        }
+        FaceErrorKind::Store => {
+            let detail = "Identity status can't be read right now.";
+            Problem::new(503, "identity_unavailable", "Try again soon", detail).retry_after(RETRY_AFTER)
+        }
+        _ => {
+            let detail = "Incode can't be asked right now. Nothing was decided about the face.";
+            Problem::new(503, "vendor_unavailable", "Try again soon", detail).retry_after(RETRY_AFTER)
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Image {
+    base64_image: String,
+}
+
+#[derive(Serialize)]
+struct Passed<'a> {
+    passed: bool,
+    standing: Standing,
+    identity: &'a Identity,
+}
+
+const TAKEN: &str = "application/json, multipart/form-data, application/x-www-form-urlencoded";
+
+/// A photograph of a few megabytes, in base64, with room to spare.
+const BODY_CAP: usize = 10 * 1024 * 1024;
+
+const RETRY_AFTER: Duration = Duration::from_secs(5);

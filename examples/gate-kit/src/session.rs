@@ -1,0 +1,88 @@
+//! The session: a signed cookie. No table behind it, so it outlives restarts and works on every replica that shares
+//! `INCODE_FLOW_SECRET`.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::time::Duration;
+
+use data_encoding::BASE64URL_NOPAD;
+use hmac::{Hmac, KeyInit, Mac};
+use incode_core::gate::SubjectSource;
+use incode_core::{Clock, SystemClock, Timestamp};
+use sha2::Sha256;
+
+/// Makes and reads session cookies.
+#[derive(Clone)]
+pub(crate) struct Sessions {
+    mac: Hmac<Sha256>,
+    secure: bool,
+}
+
+impl Sessions {
+    /// `secret` is any key material; what signs is derived from it. `secure` when browsers come over https.
+    pub(crate) fn new(secret: &[u8], secure: bool) -> Self {
+        let derived = keyed(secret).chain_update(b"gate-kit session v1").finalize().into_bytes();
+        Self { mac: keyed(&derived), secure }
+    }
+
+    /// `Set-Cookie` of a new session.
+    pub(crate) fn begin(&self, user: &str) -> String {
+        let expires = SystemClock.now().after(LIFETIME).as_millis() / 1000;
+        let mac = BASE64URL_NOPAD.encode(&self.mac_of(expires, user).finalize().into_bytes());
+        self.cookie(&format!("{expires}.{mac}.{user}"), LIFETIME.as_secs())
+    }
+
+    /// `Set-Cookie` that ends the session.
+    pub(crate) fn end(&self) -> String {
+        self.cookie("", 0)
+    }
+
+    /// How the layer finds the subject: the user of a cookie that was signed here and has not expired.
+    pub(crate) fn subjects(&self) -> SubjectSource {
+        let sessions = self.clone();
+        SubjectSource::cookie(NAME, move |value| sessions.user(value, SystemClock.now()).map(Cow::Borrowed))
+    }
+
+    fn user<'a>(&self, value: &'a str, now: Timestamp) -> Option<&'a str> {
+        let (expires, rest) = value.split_once('.')?;
+        let (mac, user) = rest.split_once('.')?;
+        let expires: i64 = expires.parse().ok()?;
+        let mac = BASE64URL_NOPAD.decode(mac.as_bytes()).ok()?;
+        self.mac_of(expires, user).verify_slice(&mac).ok()?;
+        (now < Timestamp::from_secs(expires)).then_some(user)
+    }
+
+    fn mac_of(&self, expires: i64, user: &str) -> Hmac<Sha256> {
+        self.mac.clone().chain_update(expires.to_be_bytes()).chain_update(user)
+    }
+
+    fn cookie(&self, value: &str, max_age: u64) -> String {
+        let secure = if self.secure { "; Secure" } else { "" };
+        format!("{NAME}={value}; Path=/; Max-Age={max_age}; HttpOnly; SameSite=Lax{secure}")
+    }
+}
+
+impl fmt::Debug for Sessions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sessions").field("secure", &self.secure).finish_non_exhaustive()
+    }
+}
+
+/// 1 to 64 of the characters that need no escaping in a cookie, a form or a page.
+pub(crate) fn is_user_name(text: &str) -> bool {
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'@' | b'-');
+    (1..=64).contains(&text.len()) && text.bytes().all(legal)
+}
+
+#[expect(clippy::expect_used, reason = "HMAC takes keys of every length")]
+fn keyed(key: &[u8]) -> Hmac<Sha256> {
+    Hmac::new_from_slice(key).expect("a key of any length")
+}
+
+const NAME: &str = "session";
+
+/// A working day.
+const LIFETIME: Duration = Duration::from_secs(12 * 60 * 60);
+
+#[cfg(test)]
+mod tests;

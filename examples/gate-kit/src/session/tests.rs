@@ -1,0 +1,54 @@
+use std::time::Duration;
+
+use incode_core::{Clock, SystemClock};
+
+use super::{LIFETIME, Sessions, is_user_name};
+
+fn value(cookie: &str) -> &str {
+    cookie.strip_prefix("session=").unwrap().split(';').next().unwrap()
+}
+
+#[test]
+fn a_session_is_read_by_whoever_shares_the_secret_until_it_expires() {
+    let cookie = Sessions::new(b"secret of both replicas", false).begin("a.l@ice");
+    let other = Sessions::new(b"secret of both replicas", true);
+    let now = SystemClock.now();
+    assert_eq!(other.user(value(&cookie), now), Some("a.l@ice"));
+    assert_eq!(other.user(value(&cookie), now.after(LIFETIME + Duration::from_secs(1))), None);
+}
+
+#[test]
+fn a_forged_session_is_nobody() {
+    let sessions = Sessions::new(b"secret", false);
+    let cookie = sessions.begin("alice");
+    let value = value(&cookie);
+    let now = SystemClock.now();
+    let (expires, signed) = value.split_once('.').unwrap();
+    assert_eq!(Sessions::new(b"another", false).user(value, now), None);
+    for forged in [
+        value.replace("alice", "admin"),
+        format!("9{expires}.{signed}"),
+        format!("{expires}..alice"),
+        String::new(),
+        "...".to_owned(),
+    ] {
+        assert_eq!(sessions.user(&forged, now), None, "{forged}");
+    }
+}
+
+#[test]
+fn cookies_are_out_of_reach_of_scripts_and_other_sites() {
+    let plain = Sessions::new(b"secret", false).begin("alice");
+    assert!(plain.ends_with("; Path=/; Max-Age=43200; HttpOnly; SameSite=Lax"), "{plain}");
+    assert!(Sessions::new(b"secret", true).end().ends_with("Max-Age=0; HttpOnly; SameSite=Lax; Secure"));
+}
+
+#[test]
+fn user_names_are_short_and_plain() {
+    for good in ["alice", "a.b_c@d-9", &"x".repeat(64)] {
+        assert!(is_user_name(good), "{good}");
+    }
+    for bad in ["", "a b", "a;b", "é", "a=b", &"x".repeat(65)] {
+        assert!(!is_user_name(bad), "{bad}");
+    }
+}

@@ -1,0 +1,184 @@
+use std::fmt;
+
+use bytes::Bytes;
+use futures_core::Stream;
+use incode_core::gate::{Requirement, Standing, Visitor};
+use incode_core::http::{Problem, Reply};
+use incode_core::identity::Identity;
+use incode_core::{Incode, Secret, Subject};
+use incode_sandbox::Sandbox;
+use metrics_exporter_prometheus::PrometheusHandle;
+use serde::Serialize;
+
+use crate::notice::{self, Notice};
+use crate::session::{Sessions, is_user_name};
+use crate::{Asked, body, refusal, view};
+
+/// The example site: one method per route, each giving the complete answer.
+pub struct Site {
+    pub(crate) incode: Incode,
+    pub(crate) sessions: Sessions,
+    /// The stand-in vendor, when it runs in this process.
+    pub(crate) sandbox: Option<Sandbox>,
+    /// None: there are no admin routes.
+    pub(crate) admin_token: Option<Secret>,
+    pub(crate) metrics: PrometheusHandle,
+    /// Scheme, host and port of the site, as browsers send it in `Origin`.
+    pub(crate) public_origin: String,
+    /// The hosted flow is set up: people can get verified from here.
+    pub(crate) can_verify: bool,
+}
+
+impl Site {
+    /// What the layer is made of.
+    pub fn incode(&self) -> &Incode {
+        &self.incode
+    }
+
+    /// `GET /`: who am I, my standing, what I can do.
+    pub fn page(&self, visitor: &Visitor, asked: &Asked) -> Reply {
+        let notice = asked.query_value("notice").and_then(|name| Notice::named(&name));
+        view::home(self, visitor, notice)
+    }
+
+    /// `POST /login` with the form `user=alice`: anybody may be anybody, because this is an example.
+    pub async fn login<B, C, E>(&self, asked: &Asked, body: B) -> Reply
+    where
+        B: Stream<Item = Result<C, E>>,
+        C: AsRef<[u8]>,
+    {
+        match self.log_in(asked, body).await {
+            Ok(user) => Reply::see_other("/").header("set-cookie", self.sessions.begin(&user)),
+            Err(problem) => refusal::refuse(&problem, asked),
+        }
+    }
+
+    /// `POST /logout`.
+    pub fn logout(&self, asked: &Asked) -> Reply {
+        match self.check_origin(asked) {
+            Ok(()) => Reply::see_other("/").header("set-cookie", self.sessions.end()),
+            Err(problem) => refusal::refuse(&problem, asked),
+        }
+    }
+
+    /// `GET /me`: the visitor as JSON. Passes everybody.
+    pub fn me(&self, visitor: &Visitor) -> Reply {
+        json(200, &Me { subject: visitor.subject(), standing: visitor.standing(), identity: visitor.identity() })
+    }
+
+    /// `GET /vault`, behind a gate that asks for ACTIVE.
+    pub fn vault(&self, visitor: &Visitor, identity: &Identity, asked: &Asked) -> Reply {
+        if asked.html {
+            return view::vault(identity);
+        }
+        json(200, &Vault { vault: "open", subject: visitor.subject(), identity })
+    }
+
+    /// What `POST /transfer` asks for: ACTIVE, and a face that was confirmed within 5 minutes.
+    pub const TRANSFER: Requirement =
+        Requirement::active().face_authenticated_within(std::time::Duration::from_secs(5 * 60));
+
+    /// `POST /transfer`, behind a gate that asks for [`Site::TRANSFER`].
+    pub fn transfer(&self, visitor: &Visitor, asked: &Asked) -> Reply {
+        if let Err(problem) = self.check_origin(asked) {
+            return refusal::refuse(&problem, asked);
+        }
+        if asked.html {
+            return Reply::see_other(notice::TRANSFERRED.url());
+        }
+        json(200, &Transfer { transferred: true, subject: visitor.subject() })
+    }
+
+    /// `GET /healthz`: 200 while the store answers.
+    pub async fn healthz(&self) -> Reply {
+        let (status, word) = if self.incode.health().await.store { (200, "ok") } else { (503, "unavailable") };
+        json(status, &Health { status: word, store: word })
+    }
+
+    /// `GET /metrics`: Prometheus text.
+    pub fn metrics(&self) -> Reply {
+        self.metrics.run_upkeep();
+        Reply::new(200)
+            .body("text/plain; version=0.0.4; charset=utf-8", self.metrics.render())
+            .header("cache-control", "no-store")
+    }
+
+    /// Every other path: 404; every other method of a known path: 405 with `Allow`.
+    pub fn unrouted(&self, asked: &Asked) -> Reply {
+        refusal::unrouted(asked, &ROUTES)
+    }
+
+    pub(crate) fn check_origin(&self, asked: &Asked) -> Result<(), Problem> {
+        if asked.is_from_here(&self.public_origin) { Ok(()) } else { Err(refusal::cross_site()) }
+    }
+
+    async fn log_in<B, C, E>(&self, asked: &Asked, body: B) -> Result<String, Problem>
+    where
+        B: Stream<Item = Result<C, E>>,
+        C: AsRef<[u8]>,
+    {
+        self.check_origin(asked)?;
+        if asked.media_type() != body::FORM {
+            return Err(body::unsupported(body::FORM));
+        }
+        let form = body::read(asked, body, LOGIN_CAP).await?;
+        body::form_value(&form, "user").filter(|user| is_user_name(user)).ok_or_else(|| {
+            let detail = "A user name has 1 to 64 characters: letters, digits and . _ @ -";
+            Problem::new(400, "user_invalid", "Not a user name", detail)
+        })
+    }
+}
+
+impl fmt::Debug for Site {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Site").field("public_origin", &self.public_origin).finish_non_exhaustive()
+    }
+}
+
+/// JSON that no cache keeps.
+pub(crate) fn json(status: u16, value: &impl Serialize) -> Reply {
+    // Strings, numbers and times only: serialising can't fail.
+    let body = serde_json::to_vec(value).map(Bytes::from).unwrap_or_default();
+    Reply::new(status).body("application/json", body).header("cache-control", "no-store")
+}
+
+#[derive(Serialize)]
+struct Me<'a> {
+    subject: Option<&'a Subject>,
+    standing: Standing,
+    identity: Option<&'a Identity>,
+}
+
+#[derive(Serialize)]
+struct Vault<'a> {
+    vault: &'static str,
+    subject: Option<&'a Subject>,
+    identity: &'a Identity,
+}
+
+#[derive(Serialize)]
+struct Transfer<'a> {
+    transferred: bool,
+    subject: Option<&'a Subject>,
+}
+
+#[derive(Serialize)]
+struct Health {
+    status: &'static str,
+    store: &'static str,
+}
+
+/// Every path with the methods it takes; `/incode/*` and `/admin/*` answer for themselves.
+const ROUTES: [(&str, &str); 9] = [
+    ("/", "GET, HEAD"),
+    ("/login", "POST"),
+    ("/logout", "POST"),
+    ("/me", "GET, HEAD"),
+    ("/vault", "GET, HEAD"),
+    ("/transfer", "POST"),
+    ("/face", "POST"),
+    ("/healthz", "GET, HEAD"),
+    ("/metrics", "GET, HEAD"),
+];
+
+const LOGIN_CAP: usize = 4 * 1024;

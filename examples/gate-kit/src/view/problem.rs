@@ -1,0 +1,43 @@
+use incode_core::http::{Problem, Reply};
+use maud::html;
+
+use super::{bar, page, sign};
+
+/// A refusal for a person: the same status and headers as for a program, in plain words with one next step.
+pub(crate) fn problem(problem: &Problem) -> Reply {
+    let (label, url) = next_step(problem);
+    let tone = if matches!(problem.code, "identity_revoked" | "layer_missing") { "bad" } else { "wait" };
+    let content = html! {
+        (bar(None))
+        main {
+            div class="card" {
+                (sign(tone))
+                h1 { (problem.title) }
+                p class="soft" { (problem.detail) }
+                div class="actions" {
+                    a class="button main" href=(url) { (label) }
+                    @if url != "/" { a class="button" href="/" { "Back" } }
+                }
+                p class="code" { (problem.status) " · " (problem.code) }
+            }
+        }
+    };
+    let mut reply = page(problem.status, problem.title, "alone", &content);
+    reply.headers.extend(problem.headers.iter().cloned());
+    reply
+}
+
+fn next_step(problem: &Problem) -> (&'static str, &str) {
+    match (problem.code, problem.verify_url.as_deref()) {
+        ("identity_revoked" | "identity_not_active" | "verification_expired", Some(url)) => ("Verify again", url),
+        (_, Some(url)) => ("Verify my identity", url),
+        ("authentication_required", None) => ("Log in", "/"),
+        ("face_authentication_required", None) => ("Confirm by face", "/#face"),
+        (code, None) if code.starts_with("image_") => ("Try again", "/#face"),
+        (code, None) if RESTARTS.contains(&code) => ("Start again", "/incode/start?return_to=/"),
+        _ => ("Back", "/"),
+    }
+}
+
+/// Ends of the hosted flow that another start can mend.
+const RESTARTS: [&str; 5] = ["flow_incomplete", "flow_unknown", "flow_expired", "flow_used", "flow_token_dead"];

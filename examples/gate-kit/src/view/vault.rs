@@ -1,0 +1,27 @@
+use incode_core::http::Reply;
+use incode_core::identity::Identity;
+use maud::html;
+
+use crate::admin::masked;
+
+use super::{bar, page, sign, time};
+
+/// `GET /vault` for somebody who may see it.
+pub(crate) fn vault(identity: &Identity) -> Reply {
+    let content = html! {
+        (bar(None))
+        main {
+            div class="card" {
+                (sign("good"))
+                h1 { "The vault is open" }
+                p class="soft" { "Incode vouches for you at this moment, so here you are." }
+                dl class="facts" {
+                    div { dt { "Identity" } dd { code { (masked(identity.identity_id.as_str())) } } }
+                    @if let Some(at) = identity.verified_at { div { dt { "Verified" } dd { (time(at)) } } }
+                }
+                div class="actions" { a class="button" href="/" { "Back" } }
+            }
+        }
+    };
+    page(200, "The vault", "alone", &content)
+}

@@ -1,0 +1,7 @@
+//! The example apps as child processes: started, asked, killed, told to stop.
+
+mod app;
+mod settings;
+
+pub use app::{App, Ended, Example, refused, within};
+pub use settings::{ADMIN_TOKEN, FLOW_SECRET, Settings, WEBHOOK_HEADER, WEBHOOK_SECRET};

@@ -1,0 +1,282 @@
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::time::Duration;
+
+use incode_core::client::Client;
+use incode_core::flow::HostedFlow;
+use incode_core::gate::SubjectSource;
+use incode_core::identity::Identity;
+use incode_core::model::{Face, FaceAuthenticationRequest};
+use incode_core::store::{EventFilter, EventRow, InboxCounts};
+use incode_core::testing::signer::Signer;
+use incode_core::webhook::{Authenticity, HmacScheme};
+use incode_core::{Builder, IdentityId, Incode, Secret, Subject};
+use incode_sandbox::{Fault, NewPerson, Person, Sandbox, Webhook, WebhookAuth};
+use serde_json::{Value, json};
+
+use crate::{Adapter, Call, Response, Served, get, post};
+
+/// How deliveries prove where they come from, on both sides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Auth {
+    /// [`SECRET`] in [`HEADER`].
+    Header,
+    /// A signature in [`SIGNATURE`].
+    Hmac,
+    /// Nothing.
+    FetchBack,
+}
+
+/// A world to be started.
+#[must_use]
+pub struct Plan {
+    adapter: Adapter,
+    auth: Auth,
+    sandbox: incode_sandbox::Builder,
+    adjust: Box<dyn FnOnce(Builder) -> Builder + Send>,
+}
+
+/// Sandbox, incode and server, joined.
+#[derive(Debug)]
+pub struct World {
+    /// The stand-in vendor.
+    pub sandbox: Sandbox,
+    /// What is tested, in the same process.
+    pub incode: Incode,
+    /// Where its server listens.
+    pub address: SocketAddr,
+    signer: Option<Signer>,
+    _served: Served,
+}
+
+impl Plan {
+    /// A header secret, subjects from `x-user`, everything in memory; the vendor sends nothing by itself.
+    pub fn new(adapter: Adapter) -> Self {
+        let sandbox = Sandbox::builder().automatic_events(false).time_scale(0.001);
+        Self { adapter, auth: Auth::Header, sandbox, adjust: Box::new(|builder| builder) }
+    }
+
+    /// Another way to prove where deliveries come from.
+    pub fn auth(mut self, auth: Auth) -> Self {
+        self.auth = auth;
+        self
+    }
+
+    /// Other settings of the sandbox.
+    pub fn sandbox(mut self, adjust: impl FnOnce(incode_sandbox::Builder) -> incode_sandbox::Builder) -> Self {
+        self.sandbox = adjust(self.sandbox);
+        self
+    }
+
+    /// Other settings of incode.
+    pub fn incode(mut self, adjust: impl FnOnce(Builder) -> Builder + Send + 'static) -> Self {
+        let before = self.adjust;
+        self.adjust = Box::new(|builder| adjust(before(builder)));
+        self
+    }
+
+    /// Starts all three.
+    pub async fn start(self) -> World {
+        let sandbox = self.sandbox.start().await.unwrap();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let secret = || Secret::from(SECRET);
+        let (authenticity, signer, sent) = match self.auth {
+            Auth::FetchBack => (Authenticity::fetch_back(), None, WebhookAuth::None),
+            Auth::Header => (
+                Authenticity::header(HEADER, [secret()]).unwrap(),
+                Some(Signer::header(HEADER, secret())),
+                WebhookAuth::Header { name: HEADER.into(), secret: SECRET.into() },
+            ),
+            Auth::Hmac => (
+                Authenticity::hmac(HmacScheme::new(SIGNATURE, [secret()]).unwrap()),
+                Some(Signer::hmac(SIGNATURE, secret())),
+                WebhookAuth::Hmac { header: SIGNATURE.into(), secret: SECRET.into() },
+            ),
+        };
+        sandbox.set_webhook(Webhook::to(format!("http://{address}/incode/webhook")).auth(sent)).unwrap();
+        let client = Client::builder(&sandbox.url(), sandbox.api_key())
+            .attempt_timeout(Duration::from_secs(2))
+            .call_timeout(Duration::from_secs(3))
+            .retries(0)
+            .build()
+            .unwrap();
+        let public = format!("http://{address}");
+        let flow = HostedFlow::new(sandbox.client_id(), &sandbox.web_url(), &public, Secret::from(FLOW_SECRET));
+        let builder = Incode::builder()
+            .client(client)
+            .webhook_authenticity(authenticity)
+            .subjects(SubjectSource::trusted_header("x-user"))
+            .hosted_flow(flow.unwrap())
+            .memory();
+        let incode = (self.adjust)(builder).build().await.unwrap();
+        let served = self.adapter.serve(listener, Some(incode.clone())).await;
+        World { sandbox, incode, address, signer, _served: served }
+    }
+}
+
+impl World {
+    /// As [`Plan::new`] has it.
+    pub async fn start(adapter: Adapter) -> Self {
+        Plan::new(adapter).start().await
+    }
+
+    /// Sends a request to the server.
+    pub async fn send(&self, call: Call) -> Response {
+        call.send(self.address).await
+    }
+
+    /// GET as this user.
+    pub async fn get(&self, user: &str, target: &str) -> Response {
+        self.send(get(target).user(user)).await
+    }
+
+    /// The status a gated path gives this user.
+    pub async fn status(&self, user: &str, target: &str) -> u16 {
+        let call = if target == "/transfer" { post(target).body("") } else { get(target) };
+        self.send(call.user(user)).await.status
+    }
+
+    /// What `/open` says of this user's standing.
+    pub async fn standing(&self, user: &str) -> String {
+        self.get(user, "/open").await.json()["standing"].as_str().unwrap().to_owned()
+    }
+
+    /// A delivery of these bytes, authenticated as agreed, to the usual route.
+    pub fn delivery(&self, body: impl AsRef<[u8]>) -> Call {
+        self.authentic(post("/incode/webhook"), body.as_ref()).body(body)
+    }
+
+    /// Adds what makes a delivery of `body` authentic.
+    pub fn authentic(&self, call: Call, body: &[u8]) -> Call {
+        let headers = self.signer.iter().flat_map(|signer| signer.headers(body));
+        headers.fold(call, |call, (name, value)| call.header(&name, value))
+    }
+
+    /// Delivers, and insists on 204 with nothing in it.
+    pub async fn deliver(&self, event: &Value) {
+        let response = self.send(self.delivery(event.to_string())).await;
+        assert_eq!(response.essence(), ACKNOWLEDGED);
+    }
+
+    /// A person at the vendor, ACTIVE, whose email follows from the name.
+    pub fn person(&self, name: &str) -> Person {
+        self.sandbox.add_person(NewPerson::named(name))
+    }
+
+    /// Links a user to an identity through start and callback, past the hosted page.
+    pub async fn link(&self, user: &str, identity_id: &str) {
+        let token = self.sandbox.issue_token(identity_id);
+        let response = self.come_back(user, &self.start_flow(user).await, &token).await;
+        assert_eq!(response.status, 303, "{response:?}");
+    }
+
+    /// The correlation id of a flow that this user starts now.
+    pub async fn start_flow(&self, user: &str) -> String {
+        let response = self.get(user, "/incode/start?return_to=/vault").await;
+        let page = url::Url::parse(response.header("location").unwrap()).unwrap();
+        let (_, id) = page.query_pairs().find(|(name, _)| name == "correlation_id").unwrap();
+        id.into_owned()
+    }
+
+    /// The callback with these two.
+    pub async fn come_back(&self, user: &str, correlation_id: &str, token: &str) -> Response {
+        let query = url::form_urlencoded::Serializer::new(String::new())
+            .append_pair("token", token)
+            .append_pair("correlation_id", correlation_id)
+            .finish();
+        self.get(user, &format!("/incode/callback?{query}")).await
+    }
+
+    /// Face authentication with the face of this person.
+    pub async fn authenticate(&self, user: &str, image: &str) -> incode_core::flow::FaceOutcome {
+        let request = FaceAuthenticationRequest { face: Face::Base64Image(image.to_owned()), source: None };
+        self.incode.authenticate(&Subject::new(user).unwrap(), &request).await.unwrap()
+    }
+
+    /// The picture that passes as this person, who has been verified.
+    pub fn face_of(&self, identity_id: &str) -> String {
+        let faces = self.sandbox.faces();
+        let face = faces.iter().find(|face| face.identity_id.as_deref() == Some(identity_id));
+        face.expect("verified before").base64_image.clone()
+    }
+
+    /// A fault for vendor calls to come.
+    pub fn fault(&self, fault: Fault) {
+        self.sandbox.add_fault(fault);
+    }
+
+    /// The stored identity.
+    pub async fn identity(&self, identity_id: &str) -> Option<Identity> {
+        self.incode.identity(&IdentityId::new(identity_id).unwrap()).await.unwrap()
+    }
+
+    /// Events by state.
+    pub async fn counts(&self) -> InboxCounts {
+        self.incode.inbox_counts().await.unwrap()
+    }
+
+    /// All events, newest first.
+    pub async fn events(&self) -> Vec<EventRow> {
+        self.incode.inbox_events(EventFilter { state: None, before: None, limit: 100 }).await.unwrap()
+    }
+
+    /// Waits until nothing is pending and so many events are done, dead and ignored.
+    pub async fn settles(&self, done: u64, dead: u64, ignored: u64) {
+        eventually("the inbox settles", async || {
+            let counts = self.counts().await;
+            (counts.pending, counts.done, counts.dead, counts.ignored) == (0, done, dead, ignored)
+        })
+        .await;
+    }
+
+    /// The reason of the one dead event.
+    pub async fn died_of(&self) -> &'static str {
+        self.settles(0, 1, 0).await;
+        self.events().await[0].reason.unwrap().as_str()
+    }
+}
+
+impl std::fmt::Debug for Plan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Plan").field("adapter", &self.adapter).finish_non_exhaustive()
+    }
+}
+
+/// Polls until it is so, and fails when it takes longer than any schedule of ours.
+pub async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    for _ in 0..1_000 {
+        if is_so().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("not so after 10 s: {what}");
+}
+
+/// A payload of the vendor's document.
+pub fn fixture(name: &str) -> Value {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name);
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+impl Auth {
+    /// Each of them.
+    pub const ALL: [Self; 3] = [Self::Header, Self::Hmac, Self::FetchBack];
+}
+
+/// An event of the spec's form.
+pub fn event(kind: &str, id: &str, token: &str) -> Value {
+    let object = kind.split('.').next().unwrap();
+    json!({ "token": token, "event": kind, "object": object, "id": id, "timestamp": 1_688_052_828 })
+}
+
+/// [`Response::essence`] of the answer to a delivery that was taken: no body, and no type of one.
+pub const ACKNOWLEDGED: &str = "204\nx-outer: seen\n\n";
+/// The secret that deliveries carry or are signed with.
+pub const SECRET: &str = "conformance-secret-0123456789";
+/// The header of the secret.
+pub const HEADER: &str = "x-incode-secret";
+/// The header of the signature.
+pub const SIGNATURE: &str = "x-incode-signature";
+/// What correlation ids are sealed with.
+pub const FLOW_SECRET: &str = "conformance-flow-secret-0123456789abcdef";

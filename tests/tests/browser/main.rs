@@ -1,0 +1,100 @@
+//! The whole story in a real browser: log in, be sent away, get verified, get in, be revoked, stay out.
+//!
+//! Runs when `INCODE_TEST_BROWSER=on`, which `tests/run` sets when it found or installed Chromium and its driver.
+//! Pictures of the pages are left in `target/tmp/browser`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "tests; clippy spares only the functions marked as such, and these are marked by a macro"
+)]
+
+mod webdriver;
+
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use incode_tests::process::{App, Example, Settings, within};
+use webdriver::{Browser, Javascript};
+
+#[tokio::test]
+async fn axum_gate_without_javascript() {
+    in_a_browser(Example::Axum, Javascript::Off).await;
+}
+
+#[tokio::test]
+async fn actix_gate_with_javascript() {
+    in_a_browser(Example::Actix, Javascript::On).await;
+}
+
+async fn in_a_browser(example: Example, javascript: Javascript) {
+    if std::env::var("INCODE_TEST_BROWSER").as_deref() != Ok("on") {
+        println!("SKIPPED: the browser test of {}: INCODE_TEST_BROWSER is not on", example.name());
+        return;
+    }
+    let app = App::start(example, &Settings::none()).await;
+    let browser = Browser::start(example.name(), javascript).await;
+    let told = AssertUnwindSafe(story(&app, &browser)).catch_unwind().await;
+    if told.is_err() {
+        browser.picture("where-it-failed").await;
+    }
+    // In any case: a browser outlives its driver.
+    browser.quit().await;
+    if let Err(panic) = told {
+        std::panic::resume_unwind(panic);
+    }
+    assert_eq!(app.stop().await.code, Some(0));
+}
+
+async fn story(app: &App, browser: &Browser) {
+    browser.proves_its_javascript().await;
+    let link = app.line.split(' ').find(|word| word.starts_with("http://")).unwrap();
+    let control = app.line.rsplit(' ').next().unwrap().trim_end_matches(')');
+
+    browser.open(link).await;
+    assert_eq!(browser.heading().await, "A vault that opens for verified people");
+    browser.picture("1-welcome").await;
+    browser.fill("user", "alice").await;
+    browser.press("Log in").await;
+    assert_eq!(browser.heading().await, "We don't know you yet");
+    browser.picture("2-logged-in").await;
+
+    browser.follow("Open the vault").await;
+    assert_eq!(browser.text(".code").await, "403 · verification_required");
+    browser.picture("3-sent-away").await;
+    browser.follow("Verify my identity").await;
+    assert_eq!(browser.heading().await, "Confirm who you are");
+    browser.picture("4-vendor").await;
+    browser.press("Pass the check").await;
+    assert_eq!(browser.heading().await, "The vault is open");
+    assert!(browser.url().await.ends_with("/vault"), "nothing of the flow is left in the address");
+    browser.picture("5-vault").await;
+
+    // The webhook is applied by then, or a moment later.
+    within(Duration::from_secs(10), "verified", async || {
+        browser.open(link).await;
+        !browser.text(".facts").await.contains("not yet seen")
+    })
+    .await;
+    assert_eq!(browser.heading().await, "You are who you say you are");
+    browser.picture("6-verified").await;
+
+    browser.open(control).await;
+    assert!(browser.text("main").await.contains("ACTIVE"));
+    browser.press("Revoke").await;
+    assert!(browser.text("main").await.contains("REVOKED"));
+    browser.picture("7-control").await;
+
+    browser.open(link).await;
+    assert_eq!(browser.heading().await, "You are who you say you are", "nothing announces a revocation");
+    browser.press("Confirm by face").await;
+    assert_eq!(browser.heading().await, "Your identity was revoked");
+    browser.picture("8-revoked").await;
+    browser.follow("Open the vault").await;
+    assert_eq!(browser.text(".code").await, "403 · identity_revoked");
+    browser.picture("9-closed").await;
+}

@@ -1,0 +1,65 @@
+use incode_sandbox::Sandbox;
+use incode_tests::process::{App, Ended, Example, Settings, refused};
+use tempfile::TempDir;
+
+on_both_examples!(a_wrong_setting_is_one_line_that_names_it, one_store_file_has_one_process);
+
+async fn a_wrong_setting_is_one_line_that_names_it(example: Example) {
+    let sandbox = Sandbox::builder().start().await.unwrap();
+    let directory = TempDir::new().unwrap();
+    let good = || Settings::of(&sandbox, directory.path());
+    let wrong = [
+        ("BIND", "canary.invalid:http"),
+        ("PUBLIC_URL", "canary"),
+        ("PUBLIC_URL", "ftp://canary.invalid"),
+        ("INCODE_HOST", "http://canary.invalid"),
+        ("INCODE_HOST", "canary"),
+        ("INCODE_HOST", "https://user:canary@vendor.invalid"),
+        ("INCODE_API_KEY", "canary\nx-other: 1"),
+        ("INCODE_API_KEY", ""),
+        ("INCODE_CLIENT_ID", ""),
+        ("INCODE_WEB_URL", "canary"),
+        ("INCODE_WEB_URL", ""),
+        ("INCODE_WEBHOOK_AUTH", "canary"),
+        ("INCODE_WEBHOOK_AUTH", "header,canary"),
+        ("INCODE_WEBHOOK_AUTH", ""),
+        ("INCODE_WEBHOOK_SECRETS", "canary"),
+        ("INCODE_WEBHOOK_SECRETS", "long-enough-0123456789-abcdef,canary"),
+        ("INCODE_WEBHOOK_SECRETS", "canary-with-a-line-break\n-0123456789"),
+        ("INCODE_WEBHOOK_SECRETS", ""),
+        ("INCODE_WEBHOOK_HEADER", "canary header"),
+        ("INCODE_FLOW_SECRET", "canary"),
+        ("INCODE_FLOW_SECRET", "Y2FuYXJ5"),
+        ("INCODE_STORE", "canary:nothing"),
+        ("INCODE_STORE", "sqlite:"),
+        ("INCODE_STORE", "sqlite:/nonexistent/canary/incode.db"),
+        ("INCODE_STORE_KEY", "canary"),
+        ("INCODE_STORE_KEY", "Y2FuYXJ5"),
+    ];
+    for (name, value) in wrong {
+        is_one_line(&refused(example, &good().with(name, value)).await, example, name);
+    }
+    is_one_line(&refused(example, &good().without("INCODE_API_KEY")).await, example, "INCODE_API_KEY");
+    is_one_line(&refused(example, &good().without("INCODE_WEBHOOK_AUTH")).await, example, "INCODE_WEBHOOK_AUTH");
+}
+
+async fn one_store_file_has_one_process(example: Example) {
+    let sandbox = Sandbox::builder().start().await.unwrap();
+    let directory = TempDir::new().unwrap();
+    let settings = Settings::of(&sandbox, directory.path());
+    let first = App::start(example, &settings).await;
+    for other in [Example::Axum, Example::Actix] {
+        is_one_line(&refused(other, &settings).await, other, "INCODE_STORE");
+    }
+    assert_eq!(first.count("pending").await, 0, "the first goes on");
+    first.kill().await;
+    App::start(example, &settings).await;
+}
+
+fn is_one_line(ended: &Ended, example: Example, name: &str) {
+    assert!(ended.code.is_some_and(|code| code != 0), "{name}: {ended:?}");
+    assert!(ended.stdout.is_empty(), "{name}: {ended:?}");
+    let [line] = ended.stderr.as_slice() else { panic!("{name}: not one line: {ended:?}") };
+    assert!(line.starts_with(&format!("{}: {name}: ", example.name())), "{line}");
+    assert!(!line.contains("canary") && !line.contains("Y2FuYXJ5"), "{name} shows its value: {line}");
+}
