@@ -1,14 +1,9 @@
-use std::iter;
-
-/// The value of the cookie `name` in one `Cookie` header, found in place: no map, no allocation.
+/// The value of the cookie `name` in one `Cookie` header, found byte by byte: no map, no allocation.
 ///
 /// `Err` when the name occurs twice: whoever can set a second cookie must not choose which one is read.
 pub(super) fn find<'a>(header: &'a [u8], name: &[u8]) -> Result<Option<&'a [u8]>, Ambiguous> {
-    let (mut found, mut start) = (None, 0);
-    // Browsers send kilobytes of cookies, of which one is ours: the bytes between are looked at many at a time.
-    for end in memchr::memchr_iter(b';', header).chain(iter::once(header.len())) {
-        let pair = header.get(start..end).unwrap_or_default();
-        start = end + 1;
+    let mut found = None;
+    for pair in header.split(|byte| *byte == b';') {
         let Some(rest) = pair.trim_ascii().strip_prefix(name) else { continue };
         let Some(value) = rest.strip_prefix(b"=") else { continue };
         if found.replace(value).is_some() {

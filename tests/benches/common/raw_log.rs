@@ -14,7 +14,6 @@ use super::partial_store::Part;
 
 /// Writes events one after the other, in batches as they come, as the SQLite store does; knows no duplicates, keeps no
 /// index, and nothing can be read back. Ends with the process.
-
 pub(crate) struct RawLog {
     jobs: mpsc::Sender<Job>,
     syncs: Arc<AtomicU64>,
