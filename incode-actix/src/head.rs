@@ -3,6 +3,7 @@ use std::cell::Ref;
 use std::net::IpAddr;
 
 use actix_web::dev::{self, Extensions};
+use actix_web::http::header::COOKIE;
 use actix_web::{HttpMessage, HttpRequest};
 use incode_core::gate::Visitor;
 use incode_core::http::Head;
@@ -43,7 +44,10 @@ impl Head for RequestHead<'_> {
     }
 
     fn header_values<'h>(&'h self, name: &str, visit: &mut dyn FnMut(&'h [u8])) {
-        for value in self.head.headers.get_all(name) {
+        // Every gated request is asked for its cookies, and a name known beforehand is found at half the cost.
+        let headers = &self.head.headers;
+        let values = if name == "cookie" { headers.get_all(COOKIE) } else { headers.get_all(name) };
+        for value in values {
             visit(value.as_bytes());
         }
     }

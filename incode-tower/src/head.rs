@@ -1,5 +1,6 @@
 use std::any::Any;
 
+use http::header::COOKIE;
 use http::{Extensions, Request};
 use incode_core::http::Head;
 use incode_core::{Actor, Subject};
@@ -43,7 +44,9 @@ impl Head for RequestHead<'_> {
     }
 
     fn header_values<'h>(&'h self, name: &str, visit: &mut dyn FnMut(&'h [u8])) {
-        for value in self.headers.get_all(name) {
+        // Every gated request is asked for its cookies, and a name known beforehand is found at half the cost.
+        let values = if name == "cookie" { self.headers.get_all(COOKIE) } else { self.headers.get_all(name) };
+        for value in values {
             visit(value.as_bytes());
         }
     }

@@ -51,7 +51,7 @@ impl Visitor {
     /// The [`Denial`] to answer with; both adapters turn it into a response.
     pub fn require(&self, requirement: &Requirement) -> Result<(), Denial> {
         requirement
-            .check(self.standing(), self.identity(), self.0.context.clock.now())
+            .check(self.standing(), self.identity(), || self.0.context.clock.now())
             .map_err(|kind| Denial::new(kind, Arc::clone(&self.0.context)))
     }
 }

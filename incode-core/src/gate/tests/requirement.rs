@@ -10,13 +10,13 @@ const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 const MINUTE: Duration = Duration::from_secs(60);
 
 fn check(requirement: &Requirement, identity: &Identity) -> Result<(), DenialKind> {
-    requirement.check(Standing::from(&identity.status), Some(identity), NOW)
+    requirement.check(Standing::from(&identity.status), Some(identity), || NOW)
 }
 
 #[test]
 fn each_standing_has_its_denial() {
     let active = Requirement::active();
-    let none = |standing| active.check(standing, None, NOW).unwrap_err();
+    let none = |standing| active.check(standing, None, || NOW).unwrap_err();
     assert_eq!(none(Standing::NoSubject), DenialKind::AuthenticationRequired);
     assert_eq!(none(Standing::NotLinked), DenialKind::VerificationRequired);
     assert_eq!(none(Standing::Unavailable), DenialKind::IdentityUnavailable);
