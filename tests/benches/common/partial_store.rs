@@ -1,13 +1,15 @@
 //! Stores that do one thing of many, for what is measured against them.
 
 use std::future::pending;
+use std::sync::LazyLock;
 
 use incode_core::identity::{Change, Identity, LinkedIdentity, Observation};
 use incode_core::store::{
-    Accepted, Claim, ClaimedEvent, EventFilter, EventRow, InboxCounts, Lease, Linked, NewEvent, NewLink, Prune, Replay,
-    Settled, Settlement, Store, StoreError, StoreErrorKind, StoreFuture,
+    Accepted, Audit, AuditId, Claim, ClaimedEvent, EffectStore, EventDetail, EventFilter, EventId, EventRow,
+    InboxCounts, Lease, Linked, MemoryStore, NewEvent, NewLink, Prune, Replay, Settled, Settlement, Store, StoreError,
+    StoreErrorKind, StoreFuture,
 };
-use incode_core::{IdentityId, Subject, Timestamp};
+use incode_core::{Actor, IdentityId, Subject, Timestamp};
 
 /// What a benchmark needs of a store.
 pub(crate) trait Part: Send + Sync + 'static {
@@ -69,7 +71,7 @@ impl<P: Part> Store for PartialStore<P> {
         unavailable()
     }
 
-    fn forget(&self, _: IdentityId, _: Timestamp) -> StoreFuture<'_, Option<Change>> {
+    fn forget(&self, _: IdentityId, _: Actor, _: Timestamp) -> StoreFuture<'_, Option<Change>> {
         unavailable()
     }
 
@@ -81,8 +83,22 @@ impl<P: Part> Store for PartialStore<P> {
         unavailable()
     }
 
-    fn replay(&self, _: Replay, _: Timestamp) -> StoreFuture<'_, u64> {
+    fn replay(&self, _: Replay, _: Actor, _: Timestamp) -> StoreFuture<'_, u64> {
         unavailable()
+    }
+
+    fn inspect(&self, _: EventId) -> StoreFuture<'_, Option<EventDetail>> {
+        unavailable()
+    }
+
+    fn audits(&self, _: u32, _: Option<AuditId>) -> StoreFuture<'_, Vec<Audit>> {
+        unavailable()
+    }
+
+    /// Empty for ever: nothing is applied, so nothing is owed.
+    fn effects(&self) -> &dyn EffectStore {
+        static EMPTY: LazyLock<MemoryStore> = LazyLock::new(MemoryStore::new);
+        EMPTY.effects()
     }
 
     fn ping(&self) -> StoreFuture<'_, ()> {
