@@ -20,6 +20,7 @@ use crate::client::Client;
 use crate::flow::{FaceError, FaceOutcome, Flow};
 use crate::gate::{Context, Load, NearCache, SubjectSource, Visitor};
 use crate::http::Head;
+use crate::identity::Observer;
 use crate::inbox::{Handlers, Inbox, Surroundings};
 use crate::model::FaceAuthenticationRequest;
 use crate::store::Store;
@@ -47,6 +48,7 @@ struct Shared {
     client: Client,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
+    observer: Arc<Observer>,
     inbox: Arc<Inbox>,
     near: Arc<NearCache>,
     context: Arc<Context>,
@@ -128,7 +130,12 @@ impl Incode {
         request: &FaceAuthenticationRequest,
     ) -> Result<FaceOutcome, FaceError> {
         let shared = &*self.0;
-        let parts = flow::FaceParts { client: &shared.client, store: &*shared.store, clock: &shared.clock };
+        let parts = flow::FaceParts {
+            client: &shared.client,
+            store: &*shared.store,
+            clock: &shared.clock,
+            observer: &shared.observer,
+        };
         let (outcome, change) = flow::authenticate(parts, subject, request).await?;
         if let Some(change) = change {
             shared.joined.changed(&change);

@@ -27,6 +27,7 @@ fn observation() -> impl Strategy<Value = Observation> {
             attestation,
             verified,
             face_authenticated_at: face.map(Timestamp::from_millis),
+            fields: Vec::new(),
         },
     )
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::client::{self, Client, ErrorKind};
 use crate::identity::belonging::{self, BindingMismatch};
-use crate::identity::{Link, LinkProof, Observation};
+use crate::identity::{Link, LinkProof, Observation, Observer};
 use crate::model::EventKind;
 use crate::store::{ClaimedEvent, NewLink, Reason, Settlement, Store, StoreError};
 use crate::{Clock, Token};
@@ -17,6 +17,7 @@ pub(crate) struct Applier {
     pub(crate) client: Client,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) observer: Arc<Observer>,
     pub(crate) surroundings: Arc<dyn Surroundings>,
     pub(crate) at_rest: AtRest,
     pub(crate) handlers: Arc<Handlers>,
@@ -71,13 +72,13 @@ impl Applier {
                 let (person, verification) =
                     tokio::try_join!(self.client.userinfo(token), self.client.verification(&event.object_id, token))?;
                 belonging::check_verification(&event.object_id, &verification, &person)?;
-                Observation::of(&person, sent_at).with_verification(&verification)
+                self.observer.observe(&person, sent_at).with_verification(&verification)
             }
             EventKind::Authentication => {
                 let (person, authentication) =
                     tokio::try_join!(self.client.userinfo(token), self.client.authentication(&event.object_id, token))?;
                 belonging::check_authentication(&event.object_id, &authentication)?;
-                Observation::of(&person, sent_at).with_authentication(&authentication)
+                self.observer.observe(&person, sent_at).with_authentication(&authentication)
             }
             // Never pending: accepted as ignored.
             EventKind::Other(_) => return Err(Obstacle::Mismatch),

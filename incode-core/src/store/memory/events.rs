@@ -192,6 +192,7 @@ impl Rows {
             }
         }
         self.prune_effects(prune.settled_before);
+        self.prune_fields(prune.now);
         let removed = gone.len() as u64;
         gone.into_iter().for_each(|id| self.remove(id));
         removed
