@@ -81,9 +81,8 @@ fn rows_that_were_moved_edited_or_sealed_with_another_key_do_not_open() {
     assert_eq!(opened(&Observer::new(), "ana", &fields), 0);
     assert_eq!(opened(&observer_of(KEY, &[Field::City]), "ana", &fields), 1, "no longer to be kept");
     let mut moved = fields.clone();
-    let first = moved[0].field;
-    for at in 0..moved.len() {
-        moved[at].field = fields.get(at + 1).map_or(first, |next| next.field);
+    for (kept, next) in moved.iter_mut().zip(fields.iter().cycle().skip(1)) {
+        kept.field = next.field;
     }
     assert_eq!(opened(&observer, "ana", &moved), 0, "another field's");
     let mut one_is_bad = fields.clone();
