@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use incode_core::identity::{Change, Identity, LinkedIdentity, Observation};
+use incode_core::identity::{Change, Identity, KeptField, LinkedIdentity, Observation};
 use incode_core::store::{
     Accepted, Audit, AuditId, Claim, ClaimedEvent, EffectStore, EventDetail, EventFilter, EventId, EventRow,
     InboxCounts, Lease, Linked, MemoryStore, NewEvent, NewLink, Prune, Replay, Settled, Settlement, Store, StoreError,
@@ -109,6 +109,10 @@ impl Store for FailingStore {
 
     fn identity(&self, id: IdentityId) -> StoreFuture<'_, Option<Identity>> {
         self.or(move |kept| kept.identity(id))
+    }
+
+    fn fields(&self, id: IdentityId, now: Timestamp) -> StoreFuture<'_, Vec<KeptField>> {
+        self.or(move |kept| kept.fields(id, now))
     }
 
     fn forget(&self, id: IdentityId, by: Actor, at: Timestamp) -> StoreFuture<'_, Option<Change>> {

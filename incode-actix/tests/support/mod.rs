@@ -11,7 +11,7 @@ use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::rt::{self, task::spawn_blocking, time::sleep};
 use actix_web::{App, HttpServer, web};
 use incode_actix::core::client::Client;
-use incode_actix::core::identity::{Change, Identity, Link, LinkProof, LinkedIdentity, Observation};
+use incode_actix::core::identity::{Change, Identity, KeptField, Link, LinkProof, LinkedIdentity, Observation};
 use incode_actix::core::model::IdentityStatus;
 use incode_actix::core::store::{
     Accepted, Audit, AuditId, Claim, ClaimedEvent, EffectStore, EventDetail, EventFilter, EventId, EventRow,
@@ -108,6 +108,7 @@ pub(crate) async fn link(store: &impl Store, subject: &str, status: &str) {
         attestation: None,
         verified: None,
         face_authenticated_at: None,
+        fields: Vec::new(),
     };
     let linked = store.link(NewLink { link, seen, spend: None, shared: false }).await.unwrap();
     assert!(matches!(linked, Linked::Done(_)));
@@ -159,6 +160,10 @@ impl Store for SlowStore {
 
     fn identity(&self, id: IdentityId) -> StoreFuture<'_, Option<Identity>> {
         self.store.identity(id)
+    }
+
+    fn fields(&self, id: IdentityId, now: Timestamp) -> StoreFuture<'_, Vec<KeptField>> {
+        self.store.fields(id, now)
     }
 
     fn forget(&self, id: IdentityId, by: Actor, at: Timestamp) -> StoreFuture<'_, Option<Change>> {

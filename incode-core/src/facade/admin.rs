@@ -1,6 +1,6 @@
 use std::sync::PoisonError;
 
-use crate::identity::{Identity, LinkedIdentity};
+use crate::identity::{Identity, LinkedIdentity, Personal};
 use crate::inbox::Surroundings;
 use crate::store::{Audit, AuditId, EventFilter, EventId, EventRow, InboxCounts, Replay, StoreError};
 use crate::{Actor, IdentityId, Subject};
@@ -66,6 +66,16 @@ impl Incode {
     /// When the store does not answer.
     pub async fn identity(&self, id: &IdentityId) -> Result<Option<Identity>, StoreError> {
         self.0.store.identity(id.clone()).await
+    }
+
+    /// The personal fields that are kept of an identity; see [`Builder::keep`](crate::Builder::keep). Those whose time is
+    /// over are not among them, nor those sealed with another key than today's.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn personal(&self, id: &IdentityId) -> Result<Personal, StoreError> {
+        let kept = self.0.store.fields(id.clone(), self.0.clock.now()).await?;
+        Ok(self.0.observer.reveal(id, &kept))
     }
 
     /// The identity a subject is linked to, past every cache.

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -9,6 +10,7 @@ use crate::client::Client;
 use crate::flow::{Flow, HostedFlow};
 use crate::gate::{Audience, Context, NearCache, NearSettings, SubjectSource};
 use crate::http::{Problem, Reply};
+use crate::identity::{Field, Observer};
 use crate::inbox::{
     Applier, AtRest, EffectSettings, Effects, Handlers, IllegalHandler, Inbox, Runner, Worker, WorkerSettings,
 };
@@ -29,6 +31,7 @@ pub struct Builder {
     authenticity: Option<Authenticity>,
     store: Option<StoreChoice>,
     store_key: Option<Secret>,
+    keep: BTreeMap<Field, Duration>,
     subjects: SubjectSource,
     flow: Option<HostedFlow>,
     shared_identities: bool,
@@ -59,6 +62,7 @@ impl Builder {
             authenticity: None,
             store: None,
             store_key: None,
+            keep: BTreeMap::new(),
             subjects: SubjectSource::extension(),
             flow: None,
             shared_identities: false,
@@ -107,9 +111,16 @@ impl Builder {
         self.store(MemoryStore::default())
     }
 
-    /// Seals tokens at rest with this key, 32 bytes or more.
+    /// Seals tokens and kept personal fields at rest with this key, 32 bytes or more.
     pub fn store_key(mut self, key: Secret) -> Self {
         self.store_key = Some(key);
+        self
+    }
+
+    /// Keeps a personal field of everybody the vendor is asked about, sealed, for so long after it was last asked for;
+    /// [`Incode::personal`] reads it. Call it once for each field: none is kept unless named. Needs a `store_key`.
+    pub fn keep(mut self, field: Field, retention: Duration) -> Self {
+        self.keep.insert(field, retention);
         self
     }
 
@@ -219,6 +230,7 @@ impl Builder {
         if self.store_key.as_ref().is_some_and(|key| key.expose().len() < 32) {
             return Err(SettingError::new("store_key", "shorter than 32 bytes"));
         }
+        let observer = Arc::new(observer(self.store_key.as_ref(), self.keep)?);
         self.handlers.check().map_err(|IllegalHandler(problem)| SettingError::new("handler", problem))?;
         let mut webhook_paths = self.webhook_paths;
         if webhook_paths.is_empty() {
@@ -263,6 +275,7 @@ impl Builder {
             store: Arc::clone(&store),
             clock: Arc::clone(&self.clock),
             schedule: Arc::clone(&schedule),
+            observer: Arc::clone(&observer),
             surroundings: Arc::clone(&joined) as _,
             at_rest: AtRest::new(key),
             handlers: Arc::clone(&handlers),
@@ -281,6 +294,7 @@ impl Builder {
             client,
             store,
             clock: self.clock,
+            observer,
             inbox,
             near,
             context,
@@ -298,6 +312,17 @@ impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder").finish_non_exhaustive()
     }
+}
+
+fn observer(key: Option<&Secret>, keep: BTreeMap<Field, Duration>) -> Result<Observer, SettingError> {
+    if keep.is_empty() {
+        return Ok(Observer::new());
+    }
+    if keep.values().any(|retention| retention.as_millis() == 0) {
+        return Err(SettingError::new("keep", "a field can't be kept for no time at all"));
+    }
+    let key = key.ok_or(SettingError::new("keep", "keeping personal fields needs a store key"))?;
+    Ok(Observer::keeping(key, keep))
 }
 
 fn check_paths(mounts: &[(Box<str>, Mount)]) -> Result<(), SettingError> {

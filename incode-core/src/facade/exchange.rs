@@ -113,7 +113,8 @@ where
 async fn redeem(incode: &Incode, callback: Callback) -> Result<Reply, Problem> {
     let shared = &*incode.0;
     let flow = shared.flow.as_ref().ok_or_else(not_set_up)?;
-    let parts = Parts { flow, client: &shared.client, store: &*shared.store, clock: &shared.clock };
+    let parts =
+        Parts { flow, client: &shared.client, store: &*shared.store, clock: &shared.clock, observer: &shared.observer };
     let (reply, change) = callback.redeem(parts).await.map_err(no_referrer)?;
     shared.joined.changed(&change);
     Ok(reply)

@@ -21,6 +21,7 @@ use crate::client::Client;
 use crate::flow::{FaceError, FaceOutcome, Flow};
 use crate::gate::{Context, Load, NearCache, SubjectSource, Visitor};
 use crate::http::Head;
+use crate::identity::Observer;
 use crate::inbox::{Handlers, Inbox, Surroundings};
 use crate::model::FaceAuthenticationRequest;
 use crate::store::Store;
@@ -48,6 +49,7 @@ struct Shared {
     client: Client,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
+    observer: Arc<Observer>,
     inbox: Arc<Inbox>,
     near: Arc<NearCache>,
     context: Arc<Context>,
@@ -131,7 +133,12 @@ impl Incode {
         let (incode, subject, request) = (self.clone(), subject.clone(), request.clone());
         to_the_end(async move {
             let shared = &*incode.0;
-            let parts = flow::FaceParts { client: &shared.client, store: &*shared.store, clock: &shared.clock };
+            let parts = flow::FaceParts {
+                client: &shared.client,
+                store: &*shared.store,
+                clock: &shared.clock,
+                observer: &shared.observer,
+            };
             let (outcome, change) = flow::authenticate(parts, &subject, &request).await?;
             if let Some(change) = change {
                 shared.joined.changed(&change);

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use crate::client::{Client, ErrorKind};
 use crate::http::{Head, Problem, Reply, return_to};
-use crate::identity::{Change, Link, LinkProof, Observation};
+use crate::identity::{Change, Link, LinkProof, Observer};
 use crate::store::{Linked, NewLink, Store};
 use crate::{Clock, Subject, Token};
 
@@ -23,6 +23,7 @@ pub(crate) struct Parts<'a> {
     pub(crate) client: &'a Client,
     pub(crate) store: &'a dyn Store,
     pub(crate) clock: &'a Arc<dyn Clock>,
+    pub(crate) observer: &'a Observer,
 }
 
 impl Callback {
@@ -67,7 +68,7 @@ impl Callback {
             tracing::info!(error.kind = ?error.kind(), "callback token not redeemed");
             not_redeemed(error.kind())
         })?;
-        let seen = Observation::of(&userinfo, sent_at);
+        let seen = parts.observer.observe(&userinfo, sent_at);
         let link = Link {
             subject: self.correlation.subject,
             identity_id: seen.identity_id.clone(),

@@ -3,7 +3,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::client::{self, Client};
-use crate::identity::{Change, Identity, Observation};
+use crate::identity::{Change, Identity, Observer};
 use crate::model::{FaceAuthenticationRequest, FailureReason};
 use crate::store::{Store, StoreError};
 use crate::{Clock, Subject};
@@ -45,6 +45,7 @@ pub(crate) struct FaceParts<'a> {
     pub(crate) client: &'a Client,
     pub(crate) store: &'a dyn Store,
     pub(crate) clock: &'a Arc<dyn Clock>,
+    pub(crate) observer: &'a Observer,
 }
 
 /// Authenticates, then redeems the token of the answer: only userinfo says whose face passed, and whether that
@@ -61,7 +62,7 @@ pub(crate) async fn authenticate(
     }
     let token = answer.token.ok_or(FaceErrorKind::Vendor)?;
     let sent_at = parts.clock.now();
-    let mut seen = Observation::of(&parts.client.userinfo(&token).await?, sent_at);
+    let mut seen = parts.observer.observe(&parts.client.userinfo(&token).await?, sent_at);
     if seen.identity_id != linked.identity.identity_id {
         return Ok((FaceOutcome::OtherIdentity, None));
     }

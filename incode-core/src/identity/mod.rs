@@ -1,13 +1,20 @@
 //! What is known of a person, and the rules by which newer vendor truth replaces older.
 
 pub(crate) mod belonging;
+mod field;
 mod merge;
 mod observe;
+mod observer;
+mod personal;
 
 use serde::Serialize;
 
 use crate::model::{AttestationStatus, IdentityStatus};
 use crate::{IdentityId, ObjectId, Subject, Timestamp};
+
+pub use field::{Field, KeptField};
+pub(crate) use observer::Observer;
+pub use personal::Personal;
 
 /// What is known of one `identityId`. Ids, statuses and times only: no personal data.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -45,6 +52,8 @@ pub struct Observation {
     pub verified: Option<Verified>,
     /// The instant of a face authentication that passed and belongs to the identity.
     pub face_authenticated_at: Option<Timestamp>,
+    /// The personal fields the application opted in to keep, sealed. None unless it did.
+    pub fields: Vec<KeptField>,
 }
 
 /// A verification whose status was VERIFIED.

@@ -4,8 +4,8 @@ use crate::model::{Authentication, UserInfo, Verification, VerificationStatus};
 use super::{Observation, Verified};
 
 impl Observation {
-    /// What userinfo says, asked at `sent_at`. Personal data is left behind here.
-    pub(crate) fn of(person: &UserInfo, sent_at: Timestamp) -> Self {
+    /// What userinfo says, asked at `sent_at`. Personal data is left behind here; [`super::Observer`] adds what is kept.
+    pub(super) fn of(person: &UserInfo, sent_at: Timestamp) -> Self {
         let attestation = person.id_attestation.as_ref().and_then(|attestation| attestation.overall.as_ref());
         Self {
             identity_id: person.identity_id.clone(),
@@ -14,6 +14,7 @@ impl Observation {
             attestation: attestation.and_then(|overall| overall.status.clone()),
             verified: None,
             face_authenticated_at: None,
+            fields: Vec::new(),
         }
     }
 

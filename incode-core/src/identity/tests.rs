@@ -27,6 +27,7 @@ fn observation() -> impl Strategy<Value = Observation> {
             attestation,
             verified,
             face_authenticated_at: face.map(Timestamp::from_millis),
+            fields: Vec::new(),
         },
     )
 }
@@ -69,6 +70,7 @@ fn a_clock_set_back_hides_no_revocation_and_grants_nothing() {
         attestation: None,
         verified: None,
         face_authenticated_at: None,
+        fields: Vec::new(),
     };
     let after = |all: &[(&str, i64)]| {
         let all: Vec<_> = all.iter().map(|(status, sent_at)| seen(status, *sent_at)).collect();

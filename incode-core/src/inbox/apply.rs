@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::client::{self, Client, ErrorKind};
 use crate::identity::belonging::{self, BindingMismatch};
-use crate::identity::{Link, LinkProof, Observation};
+use crate::identity::{Link, LinkProof, Observation, Observer};
 use crate::model::EventKind;
 use crate::store::{ClaimedEvent, NewLink, Reason, Settlement, Store, StoreError};
 use crate::{Clock, Token};
@@ -19,6 +19,7 @@ pub(crate) struct Applier {
     pub(crate) clock: Arc<dyn Clock>,
     /// What leases and retries go by.
     pub(crate) schedule: Arc<dyn Clock>,
+    pub(crate) observer: Arc<Observer>,
     pub(crate) surroundings: Arc<dyn Surroundings>,
     pub(crate) at_rest: AtRest,
     pub(crate) handlers: Arc<Handlers>,
@@ -90,7 +91,7 @@ impl Applier {
                 let (person, verification) =
                     tokio::try_join!(self.client.userinfo(token), self.client.verification(&event.object_id, token))?;
                 belonging::check_verification(&event.object_id, &verification, &person)?;
-                Observation::of(&person, sent_at).with_verification(&verification)
+                self.observer.observe(&person, sent_at).with_verification(&verification)
             }
             EventKind::Authentication => {
                 let (person, authentication) =
@@ -105,7 +106,7 @@ impl Applier {
                     person => person?,
                 };
                 belonging::check_authentication(&event.object_id, &authentication)?;
-                Observation::of(&person, sent_at).with_authentication(&authentication)
+                self.observer.observe(&person, sent_at).with_authentication(&authentication)
             }
             // Never pending: accepted as ignored.
             EventKind::Other(_) => return Err(Obstacle::Mismatch),

@@ -9,12 +9,13 @@ use super::{
     InboxCounts, Lease, Linked, NewEvent, NewLink, Prune, Replay, ReplayEffects, Settled, Settlement, Store,
     StoreError, StoreErrorKind, StoreFuture,
 };
-use crate::identity::{Change, Identity, Link, LinkedIdentity, Observation};
+use crate::identity::{Change, Field, Identity, KeptField, Link, LinkedIdentity, Observation};
 use crate::{Actor, IdentityId, Subject, Timestamp};
 
 mod audits;
 mod effects;
 mod events;
+mod fields;
 mod identities;
 
 /// A store that forgets everything with the process: for tests, and for trying things out.
@@ -96,6 +97,10 @@ impl Store for MemoryStore {
 
     fn identity(&self, id: IdentityId) -> StoreFuture<'_, Option<Identity>> {
         self.locked(|rows| Ok(rows.identities.get(&id).cloned()))
+    }
+
+    fn fields(&self, id: IdentityId, now: Timestamp) -> StoreFuture<'_, Vec<KeptField>> {
+        self.locked(|rows| Ok(rows.fields(&id, now)))
     }
 
     fn forget(&self, id: IdentityId, by: Actor, at: Timestamp) -> StoreFuture<'_, Option<Change>> {
@@ -188,6 +193,7 @@ struct Rows {
     /// The pending ones of each handler by when they are due.
     effects_due: BTreeSet<(Arc<str>, Timestamp, EffectId)>,
     identities: HashMap<IdentityId, Identity>,
+    fields: HashMap<IdentityId, BTreeMap<Field, fields::Row>>,
     links: HashMap<Subject, Link>,
     /// The links from their other end.
     subjects: HashMap<IdentityId, BTreeSet<Subject>>,

@@ -29,7 +29,7 @@ pub use memory::MemoryStore;
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteOptions, SqliteStore};
 
-use crate::identity::{Change, Identity, Link, LinkedIdentity, Observation};
+use crate::identity::{Change, Identity, KeptField, Link, LinkedIdentity, Observation};
 use crate::{Actor, IdentityId, Subject, Timestamp};
 
 /// What every store method returns: boxed, so that the store can be erased behind `Arc<dyn Store>`.
@@ -85,7 +85,14 @@ pub trait Store: Send + Sync + 'static {
     /// An identity by its id.
     fn identity(&self, id: IdentityId) -> StoreFuture<'_, Option<Identity>>;
 
-    /// Erases an identity and its links, leaving a tombstone: observations sent at or before `at` no longer bring it
+    /// The personal fields that are kept of an identity and have not expired at `now`, in any order.
+    ///
+    /// They come with observations, and are written in the transaction that merges one. Each field follows the newest
+    /// *sent* observation that has it (at a tie the greater `expires_at`, then the greater bytes, so that any order ends
+    /// the same way); one without it removes nothing, for what an answer leaves out it does not deny.
+    fn fields(&self, id: IdentityId, now: Timestamp) -> StoreFuture<'_, Vec<KeptField>>;
+
+    /// Erases an identity, its fields and its links, leaving a tombstone: observations sent at or before `at` no longer bring it
     /// back, and its events stay known. Its effects stay, and no longer know whose they are. `None` when nothing was
     /// known of it (the tombstone is written all the same). Leaves an [`Audit`] in the same transaction, either way.
     fn forget(&self, id: IdentityId, by: Actor, at: Timestamp) -> StoreFuture<'_, Option<Change>>;
@@ -111,8 +118,8 @@ pub trait Store: Send + Sync + 'static {
     /// The effects of the same store: what [`Store::settle`] owes is claimed here.
     fn effects(&self) -> &dyn EffectStore;
 
-    /// Removes events and effects settled before `settled_before` and spent correlation ids that expired before `now`; wipes the
-    /// tokens of dead events settled before `tokens_before`. Returns how many events were removed.
+    /// Removes events and effects settled before `settled_before`, spent correlation ids that expired before `now` and
+    /// fields that have expired at `now`; wipes the tokens of dead events settled before `tokens_before`. Returns how many events were removed.
     fn prune(&self, prune: Prune) -> StoreFuture<'_, u64>;
 
     /// Cheap proof that the store answers.

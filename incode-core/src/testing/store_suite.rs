@@ -29,6 +29,7 @@ use crate::{Actor, IdentityId, ObjectId, Subject, Timestamp, Token};
 mod audits;
 mod dedupe;
 mod effects;
+mod fields;
 mod identities;
 mod leases;
 mod rows;
@@ -36,6 +37,7 @@ mod rows;
 pub use audits::*;
 pub use dedupe::*;
 pub use effects::*;
+pub use fields::*;
 pub use identities::*;
 pub use leases::*;
 pub use rows::*;
@@ -98,6 +100,10 @@ where
         leases_of_effects_hold,
         only_the_first_application_owes,
         prune_removes_settled_effects,
+        fields_are_kept_with_their_identity,
+        the_newest_sent_field_stands,
+        expired_fields_are_neither_read_nor_left,
+        forgetting_erases_fields,
         the_trail_is_capped,
         what_is_done_by_hand_leaves_a_trail,
         a_closed_store_is_unavailable,
@@ -142,6 +148,7 @@ pub fn seen(identity: &str, at: i64) -> Observation {
             at: Timestamp::from_millis(at),
         }),
         face_authenticated_at: None,
+        fields: Vec::new(),
     }
 }
 

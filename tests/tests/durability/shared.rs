@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use incode_core::identity::{Change, Identity, LinkedIdentity, Observation};
+use incode_core::identity::{Change, Identity, KeptField, LinkedIdentity, Observation};
 use incode_core::model::EventKind;
 use incode_core::store::{
     Accepted, Audit, AuditId, Claim, ClaimedEvent, EffectStore, EventDetail, EventFilter, EventId, EventRow,
@@ -132,6 +132,10 @@ impl Store for SharedStore {
 
     fn identity(&self, id: IdentityId) -> StoreFuture<'_, Option<Identity>> {
         self.kept.identity(id)
+    }
+
+    fn fields(&self, id: IdentityId, now: Timestamp) -> StoreFuture<'_, Vec<KeptField>> {
+        self.kept.fields(id, now)
     }
 
     fn forget(&self, id: IdentityId, by: Actor, at: Timestamp) -> StoreFuture<'_, Option<Change>> {

@@ -8,7 +8,7 @@ use super::{PROOF, identity, observation};
 use crate::gate::context::Context;
 use crate::gate::near::{NearCache, NearSettings};
 use crate::gate::{Standing, Visitor};
-use crate::identity::{Change, Identity, Link, LinkedIdentity, Observation};
+use crate::identity::{Change, Identity, KeptField, Link, LinkedIdentity, Observation};
 use crate::store::{
     Accepted, Audit, AuditId, Claim, ClaimedEvent, EffectStore, EventDetail, EventFilter, EventId, EventRow,
     InboxCounts, Lease, Linked, NewEvent, NewLink, Prune, Replay, Settled, Settlement, Store, StoreError,
@@ -75,6 +75,9 @@ impl Store for Arc<GatedStore> {
         no()
     }
     fn identity(&self, _: IdentityId) -> StoreFuture<'_, Option<Identity>> {
+        no()
+    }
+    fn fields(&self, _: IdentityId, _: Timestamp) -> StoreFuture<'_, Vec<KeptField>> {
         no()
     }
     fn forget(&self, _: IdentityId, _: Actor, _: Timestamp) -> StoreFuture<'_, Option<Change>> {

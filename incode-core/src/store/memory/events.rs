@@ -194,6 +194,7 @@ impl Rows {
         let dead = self.events.iter().filter(|(_, row)| row.event.state == EventState::Dead);
         gone.extend(dead.map(|(id, _)| *id).take(surplus));
         self.prune_effects(prune.settled_before);
+        self.prune_fields(prune.now);
         let removed = gone.len() as u64;
         gone.into_iter().for_each(|id| self.remove(id));
         removed

@@ -11,6 +11,7 @@ impl Rows {
         }
         let known = self.identities.remove(&seen.identity_id);
         self.identities.insert(seen.identity_id.clone(), Identity::merge(known, seen));
+        self.keep(seen);
         Some(self.change(seen.identity_id.clone()))
     }
 
@@ -62,6 +63,7 @@ impl Rows {
             self.links.remove(&subject);
         }
         self.disown_effects(&id);
+        self.fields.remove(&id);
         let forgotten_at = self.forgotten.entry(id).or_insert(at);
         *forgotten_at = at.max(*forgotten_at);
         known.then_some(change)

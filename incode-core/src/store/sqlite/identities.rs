@@ -1,9 +1,9 @@
 use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest, Sha256};
 
-use super::effects;
 use super::failure::Failure;
 use super::queries::{self, unreadable};
+use super::{effects, fields};
 use crate::identity::{Change, Identity, Observation};
 use crate::store::{Linked, NewLink};
 use crate::{IdentityId, Subject, Timestamp};
@@ -18,6 +18,7 @@ pub(super) fn observe(conn: &Connection, seen: &Observation) -> Result<Option<Ch
     if known.as_ref() != Some(&merged) {
         write(conn, &merged)?;
     }
+    fields::keep(conn, seen)?;
     Ok(Some(change(conn, &seen.identity_id)?))
 }
 
@@ -68,6 +69,7 @@ pub(super) fn forget(conn: &Connection, id: &IdentityId, at: Timestamp) -> Resul
     let change = change(conn, id)?;
     let identities = conn.prepare_cached("DELETE FROM identity WHERE identity_id = ?")?.execute([id.as_str()])?;
     let links = conn.prepare_cached("DELETE FROM link WHERE identity_id = ?")?.execute([id.as_str()])?;
+    fields::forget(conn, id)?;
     effects::disown(conn, id)?;
     let tombstone = "INSERT INTO forgotten (identity_hash, forgotten_at) VALUES (?, ?)
         ON CONFLICT DO UPDATE SET forgotten_at = max(forgotten_at, excluded.forgotten_at)";

@@ -17,13 +17,14 @@ use super::{
     InboxCounts, Lease, Linked, NewEvent, NewLink, Prune, Replay, ReplayEffects, Settled, Settlement, Store,
     StoreError, StoreErrorKind, StoreFuture,
 };
-use crate::identity::{Change, Identity, LinkedIdentity, Observation};
+use crate::identity::{Change, Identity, KeptField, LinkedIdentity, Observation};
 use crate::{Actor, IdentityId, Subject, Timestamp};
 
 mod audits;
 mod batch;
 mod effects;
 mod failure;
+mod fields;
 mod file;
 mod identities;
 mod inbox;
@@ -165,6 +166,10 @@ impl Store for SqliteStore {
 
     fn identity(&self, id: IdentityId) -> StoreFuture<'_, Option<Identity>> {
         Box::pin(self.read(move |conn| queries::identity(conn, &id)))
+    }
+
+    fn fields(&self, id: IdentityId, now: Timestamp) -> StoreFuture<'_, Vec<KeptField>> {
+        Box::pin(self.read(move |conn| fields::list(conn, &id, now)))
     }
 
     fn forget(&self, id: IdentityId, by: Actor, at: Timestamp) -> StoreFuture<'_, Option<Change>> {

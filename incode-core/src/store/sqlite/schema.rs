@@ -94,6 +94,7 @@ CREATE INDEX spent_expires ON spent (expires_at);
 ",
     EFFECTS,
     AUDIT,
+    FIELD,
 ];
 
 const EFFECTS: &str = "
@@ -136,4 +137,17 @@ CREATE TABLE audit (
 
 -- Lists of one reason. Events that fare well have none, so accepting and settling them writes nothing here.
 CREATE INDEX event_reason ON event (reason) WHERE reason IS NOT NULL;
+";
+
+const FIELD: &str = "
+-- Personal fields that the application opted in to keep: sealed, each until it expires.
+CREATE TABLE field (
+    identity_id TEXT NOT NULL,
+    field TEXT NOT NULL,
+    sealed BLOB NOT NULL,
+    sent_at INTEGER NOT NULL,    -- of the request that brought it: the newest stands
+    expires_at INTEGER NOT NULL, -- from then on it is not read, and goes
+    PRIMARY KEY (identity_id, field)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX field_expires ON field (expires_at);
 ";

@@ -2,7 +2,7 @@ use rusqlite::{Connection, Row, params};
 
 use super::batch::Transaction;
 use super::failure::Failure;
-use super::{effects, inbox, queries};
+use super::{effects, fields, inbox, queries};
 use crate::Timestamp;
 use crate::model::EventKind;
 use crate::store::ledger::{Ledger, Move};
@@ -109,7 +109,8 @@ pub(super) fn prune(tx: &mut Transaction<'_>, prune: Prune) -> Result<Pruned, Fa
     let spent = "DELETE FROM spent WHERE nonce IN (SELECT nonce FROM spent WHERE expires_at < ? LIMIT ?)";
     let expired = tx.conn.prepare_cached(spent)?.execute(params![prune.now.as_millis(), LOT])?;
     let settled = effects::prune(tx.conn, prune.settled_before)?;
-    let more = [old.len(), wiped, expired, settled].contains(&usize::from(LOT));
+    let outlived = fields::prune(tx.conn, prune.now)?;
+    let more = [old.len(), wiped, expired, settled, outlived].contains(&usize::from(LOT));
     Ok(Pruned { removed: old.len() as u64, more })
 }
 

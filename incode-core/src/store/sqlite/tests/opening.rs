@@ -98,6 +98,37 @@ async fn a_file_of_version_1_is_brought_up_to_date() {
 }
 
 #[tokio::test]
+async fn files_of_every_earlier_version_take_fields() {
+    use crate::identity::{Field, KeptField, Observation};
+    use crate::store::sqlite::schema::MIGRATIONS;
+    let directory = TempDir::new().unwrap();
+    let person = || crate::IdentityId::new("person").unwrap();
+    for version in 1..MIGRATIONS.len() {
+        let path = directory.path().join(format!("{version}.db"));
+        let conn = Connection::open(&path).unwrap();
+        conn.execute_batch(&MIGRATIONS[..version].concat()).unwrap();
+        conn.execute_batch(&format!(
+            "PRAGMA user_version = {version}; PRAGMA application_id = 0x696e6364;
+            INSERT INTO identity VALUES ('person', 'ACTIVE', 5, NULL, NULL, NULL, NULL)"
+        ))
+        .unwrap();
+        drop(conn);
+        let store = open(&path).await;
+        assert!(store.identity(person()).await.unwrap().is_some(), "of version {version}");
+        assert_eq!(store.fields(person(), ms(0)).await.unwrap(), []);
+        let kept = KeptField { field: Field::Email, sealed: b"sealed".to_vec(), expires_at: ms(90) };
+        let seen = Observation { fields: vec![kept.clone()], ..store_suite::seen("person", 6) };
+        store.observe(seen).await.unwrap();
+        store.close().await.unwrap();
+        // A field that only a later version knows is passed over, and goes in its time.
+        let conn = Connection::open(&path).unwrap();
+        conn.execute_batch("INSERT INTO field VALUES ('person', 'unheard_of', x'00', 6, 90)").unwrap();
+        drop(conn);
+        assert_eq!(open(&path).await.fields(person(), ms(89)).await.unwrap(), [kept]);
+    }
+}
+
+#[tokio::test]
 async fn foreign_files_are_refused_and_left_alone() {
     let directory = TempDir::new().unwrap();
     let other_program = directory.path().join("other.db");
