@@ -3,7 +3,7 @@
 use std::future::pending;
 use std::sync::LazyLock;
 
-use incode_core::identity::{Change, Identity, LinkedIdentity, Observation};
+use incode_core::identity::{Change, Identity, KeptField, LinkedIdentity, Observation};
 use incode_core::store::{
     Accepted, Audit, AuditId, Claim, ClaimedEvent, EffectStore, EventDetail, EventFilter, EventId, EventRow,
     InboxCounts, Lease, Linked, MemoryStore, NewEvent, NewLink, Prune, Replay, Settled, Settlement, Store, StoreError,
@@ -92,6 +92,10 @@ impl<P: Part> Store for PartialStore<P> {
     }
 
     fn audits(&self, _: u32, _: Option<AuditId>) -> StoreFuture<'_, Vec<Audit>> {
+        unavailable()
+    }
+
+    fn fields(&self, _: IdentityId, _: Timestamp) -> StoreFuture<'_, Vec<KeptField>> {
         unavailable()
     }
 
