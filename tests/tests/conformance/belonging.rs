@@ -14,7 +14,8 @@ on_every_adapter! {
     the_kind_of_one_with_the_object_of_the_other,
     a_junk_token_first_does_not_shadow_the_genuine_one,
     a_replay_changes_nothing,
-    a_hundred_at_once_are_one_event,
+    a_thousand_replays_and_one_after_a_restart_change_nothing,
+    two_hundred_at_once_are_one_event,
     an_event_put_together_for_another_subject_is_quarantined,
     a_forged_event_changes_no_standing,
     a_flood_for_one_object_asks_one_at_a_time,
@@ -133,12 +134,42 @@ async fn a_replay_changes_nothing(adapter: Adapter) {
     assert_eq!(world.identity(&ana.identity_id).await, identity);
 }
 
-async fn a_hundred_at_once_are_one_event(adapter: Adapter) {
+async fn a_thousand_replays_and_one_after_a_restart_change_nothing(adapter: Adapter) {
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("incode.db");
+    let on_file = || {
+        let file = file.clone();
+        Plan::new(adapter).incode(|builder| builder.sqlite(file)).start()
+    };
+    let world = on_file().await;
+    let ana = world.person("Ana Flores");
+    let verified = world.sandbox.verify(&ana.identity_id).unwrap();
+    let event = event("verification.completed", &verified.verification_id, &verified.token);
+    world.deliver(&event).await;
+    world.settles(1, 0, 0).await;
+    let (asked, identity) = (world.sandbox.calls().len(), world.identity(&ana.identity_id).await);
+    assert!(identity.is_some());
+    for _ in 0..20 {
+        join_all((0..50).map(|_| world.deliver(&event))).await;
+    }
+    assert_eq!((world.events().await.len(), world.sandbox.calls().len()), (1, asked));
+    world.incode.shutdown().await;
+    drop(world);
+
+    let world = on_file().await;
+    join_all((0..50).map(|_| world.deliver(&event))).await;
+    world.settles(1, 0, 0).await;
+    assert_eq!((world.events().await.len(), world.sandbox.calls().len()), (1, 0));
+    assert_eq!(world.identity(&ana.identity_id).await, identity);
+    world.incode.shutdown().await;
+}
+
+async fn two_hundred_at_once_are_one_event(adapter: Adapter) {
     let world = World::start(adapter).await;
     let ana = world.person("Ana Flores");
     let verified = world.sandbox.verify(&ana.identity_id).unwrap();
     let body = event("verification.completed", &verified.verification_id, &verified.token).to_string();
-    let all = join_all((0..100).map(|_| world.send(world.delivery(&body)))).await;
+    let all = join_all((0..200).map(|_| world.send(world.delivery(&body)))).await;
     assert!(all.iter().all(|response| response.essence() == ACKNOWLEDGED));
     world.settles(1, 0, 0).await;
     assert_eq!(world.events().await.len(), 1);

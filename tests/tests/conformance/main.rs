@@ -42,3 +42,4 @@ mod privacy;
 mod readiness;
 mod store;
 mod vendor;
+mod vendor_late;

@@ -1,0 +1,308 @@
+//! Every metric that the operator is told of moves when it should, and none moves that he is not told of.
+//!
+//! Alone in its process, because a recorder is installed once for each.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests; clippy spares only the functions marked as such, and these are marked by a macro"
+)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use incode_core::testing::ManualClock;
+use incode_core::{Applied, Timestamp};
+use incode_sandbox::{Fault, Route};
+use incode_tests::{Adapter, FailingStore, Plan, World, event, eventually, post};
+use metrics::{
+    Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit,
+};
+use serde_json::{Value, json};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_documented_metric_moves_and_every_metric_is_documented() {
+    let tally = Tally::default();
+    metrics::set_global_recorder(tally.clone()).unwrap();
+    deliveries(&tally).await;
+    a_store_that_is_down(&tally).await;
+    a_backlog(&tally).await;
+    a_refused_key(&tally).await;
+    the_gate(&tally).await;
+    handlers(&tally).await;
+    assert_eq!(tally.names(), documented());
+}
+
+async fn deliveries(tally: &Tally) {
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("incode.db");
+    let world = Plan::new(Adapter::Axum).incode(|builder| builder.sqlite(file)).start().await;
+    let seconds = tally.of("incode_accept_seconds");
+    let good = verified(&world, "Ana Flores");
+    tally.moves("incode_events_accepted_total{state=pending}", 1.0, world.deliver(&good)).await;
+    world.settles(1, 0, 0).await;
+    eventually("told", async || tally.of("incode_events_settled_total{outcome=done,reason=}") == 1.0).await;
+    assert_eq!(tally.of("incode_event_attempts"), 1.0);
+    assert_eq!(tally.of("incode_vendor_seconds{call=userinfo,outcome=answered}"), 1.0);
+    assert_eq!(tally.of("incode_vendor_seconds{call=verification,outcome=answered}"), 1.0);
+
+    tally.moves("incode_events_duplicate_total", 1.0, world.deliver(&good)).await;
+    let unknown = json!({"event": "unknown.kind", "id": "an-id", "token": "a-token"});
+    tally.moves("incode_events_accepted_total{state=ignored}", 1.0, world.deliver(&unknown)).await;
+    assert_eq!(tally.of("incode_accept_seconds"), seconds + 3.0, "each that was kept or known");
+    assert!(tally.of("incode_store_commit_events") >= 2.0);
+
+    let unsigned = async || world.send(post("/incode/webhook").body(good.to_string())).await;
+    tally.moves("incode_deliveries_rejected_total{reason=unauthentic}", 1.0, unsigned()).await;
+    let broken = async || world.send(world.delivery("{")).await;
+    tally.moves("incode_deliveries_rejected_total{reason=malformed}", 1.0, broken()).await;
+
+    let dead = event("verification.completed", "no-such-object", &world.sandbox.issue_token("nobody"));
+    let died = async {
+        world.deliver(&dead).await;
+        eventually("dead", async || world.counts().await.dead == 1).await;
+        eventually("told", async || tally.sum("incode_events_settled_total{outcome=dead") > 0.0).await;
+    };
+    tally.moves("incode_event_attempts", 1.0, died).await;
+    world.incode.shutdown().await;
+}
+
+async fn a_store_that_is_down(tally: &Tally) {
+    let (store, switch) = FailingStore::new();
+    let world = Plan::new(Adapter::Axum).incode(|builder| builder.store(store)).start().await;
+    world.link("ana", &world.person("Ana Flores").identity_id).await;
+    switch.fail();
+    let delivery = async {
+        let body = event("verification.completed", "an-id", "a-token").to_string();
+        assert_eq!(world.send(world.delivery(body)).await.status, 503);
+    };
+    tally.moves("incode_deliveries_refused_total{reason=store_unavailable}", 1.0, delivery).await;
+    let gated = async { assert_eq!(world.status("ben", "/vault").await, 503) };
+    tally.moves("incode_standing_loads_total{outcome=failed}", 1.0, gated).await;
+    let denied = async { assert_eq!(world.status("ben", "/vault").await, 503) };
+    tally.moves("incode_denials_total{code=identity_unavailable}", 1.0, denied).await;
+    world.incode.shutdown().await;
+}
+
+/// The gauges are taken now and then: time goes by on a clock of our own, and a delivery wakes the worker.
+async fn a_backlog(tally: &Tally) {
+    let clock = ManualClock::new(Timestamp::from(std::time::SystemTime::now()));
+    let shown = clock.clone();
+    let world = Plan::new(Adapter::Axum).incode(|builder| builder.clock(shown)).start().await;
+    eventually("counted at the start", async || tally.is("incode_inbox_events{state=pending}", 0.0)).await;
+    world.fault(Fault::status(500).on(Route::Verification).times(u32::MAX));
+    world.deliver(&verified(&world, "Ana Flores")).await;
+    let retried = async || tally.of("incode_events_settled_total{outcome=retry,reason=vendor_unavailable}") >= 1.0;
+    eventually("to be tried again", retried).await;
+    assert!(tally.of("incode_vendor_seconds{call=verification,outcome=server}") >= 1.0);
+    let gauges = async |pending: f64, at_least: f64| {
+        tally.of("incode_inbox_events{state=pending}") >= pending && tally.of("incode_inbox_oldest_seconds") >= at_least
+    };
+    clock.advance(Duration::from_secs(100));
+    world.deliver(&verified(&world, "Ben Ochoa")).await;
+    eventually("the backlog shows", async || gauges(1.0, 100.0).await).await;
+
+    world.sandbox.clear_faults();
+    for id in ["wakes-the-worker", "wakes-it-again"] {
+        clock.advance(Duration::from_secs(100));
+        world.deliver(&json!({"event": "unknown.kind", "id": id})).await;
+        eventually("applied", async || world.counts().await.pending == 0).await;
+    }
+    let over =
+        async || tally.is("incode_inbox_events{state=pending}", 0.0) && tally.is("incode_inbox_oldest_seconds", 0.0);
+    eventually("the backlog is gone", over).await;
+    assert!(tally.of("incode_inbox_events{state=done}") >= 2.0);
+    world.incode.shutdown().await;
+}
+
+async fn a_refused_key(tally: &Tally) {
+    let world = World::start(Adapter::Axum).await;
+    world.fault(Fault::status(403));
+    world.deliver(&verified(&world, "Ana Flores")).await;
+    eventually("paused", async || tally.is("incode_worker_paused", 1.0)).await;
+    assert!(tally.sum("incode_vendor_seconds{call=") > 0.0);
+    eventually("goes on", async || tally.is("incode_worker_paused", 0.0)).await;
+    eventually("given back", async || tally.sum("incode_events_settled_total{outcome=release") >= 1.0).await;
+    world.settles(1, 0, 0).await;
+}
+
+async fn the_gate(tally: &Tally) {
+    let world = World::start(Adapter::Axum).await;
+    let ana = world.person("Ana Flores");
+    tally.moves("incode_links_total{proof=flow}", 1.0, world.link("ana", &ana.identity_id)).await;
+    let loads = tally.of("incode_standing_loads_total{outcome=loaded}");
+    let hits = tally.of("incode_standing_hits_total");
+    for _ in 0..5 {
+        assert_eq!(world.status("ana", "/vault").await, 200);
+    }
+    assert_eq!(tally.of("incode_standing_loads_total{outcome=loaded}"), loads + 1.0);
+    assert_eq!(tally.of("incode_standing_hits_total"), hits + 4.0);
+    let nobody = async { assert_eq!(world.send(incode_tests::get("/vault")).await.status, 401) };
+    tally.moves("incode_denials_total{code=authentication_required}", 1.0, nobody).await;
+    let stranger = async { assert_eq!(world.status("ben", "/vault").await, 403) };
+    tally.moves("incode_denials_total{code=verification_required}", 1.0, stranger).await;
+}
+
+async fn handlers(tally: &Tally) {
+    let clock = ManualClock::new(Timestamp::from(std::time::SystemTime::now()));
+    let shown = clock.clone();
+    let plan = Plan::new(Adapter::Axum).incode(|builder| {
+        builder
+            .clock(shown)
+            .handler_schedule([Duration::from_millis(10)])
+            .handler("well", |_: Applied| async { Ok(()) })
+            .handler("ill", |_: Applied| async { Err("out of order".into()) })
+    });
+    let world = plan.start().await;
+    world.deliver(&verified(&world, "Ana Flores")).await;
+    let calls =
+        |handler, outcome| tally.of(&format!("incode_handler_calls_total{{handler={handler},outcome={outcome}}}"));
+    eventually("called", async || calls("well", "done") == 1.0 && calls("ill", "retry") == 1.0).await;
+    clock.advance(Duration::from_secs(1));
+    eventually("called again", async || calls("ill", "dead") == 1.0).await;
+    clock.advance(Duration::from_secs(100));
+    world.deliver(&json!({"event": "unknown.kind", "id": "an-id"})).await;
+    eventually("given up", async || tally.is("incode_handler_effects{state=dead}", 1.0)).await;
+    world.incode.shutdown().await;
+
+    // One that never comes back to it: what is owed grows old.
+    let clock = ManualClock::new(Timestamp::from(std::time::SystemTime::now()));
+    let shown = clock.clone();
+    let plan = Plan::new(Adapter::Axum).incode(|builder| {
+        builder.clock(shown).handler("slow", |_: Applied| async {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            Ok(())
+        })
+    });
+    let world = plan.start().await;
+    world.deliver(&verified(&world, "Ana Flores")).await;
+    world.settles(1, 0, 0).await;
+    clock.advance(Duration::from_secs(100));
+    world.deliver(&json!({"event": "unknown.kind", "id": "an-id"})).await;
+    let owed = async || {
+        tally.is("incode_handler_effects{state=pending}", 1.0) && tally.of("incode_handler_oldest_seconds") >= 100.0
+    };
+    eventually("what is owed shows", owed).await;
+}
+
+fn verified(world: &World, name: &str) -> Value {
+    let person = world.person(name);
+    let verified = world.sandbox.verify(&person.identity_id).unwrap();
+    event("verification.completed", &verified.verification_id, &verified.token)
+}
+
+/// The names in the table of `docs/operations.md`.
+fn documented() -> BTreeSet<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/operations.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let rows = text.lines().filter_map(|line| line.strip_prefix("| `incode_"));
+    rows.map(|row| format!("incode_{}", row.split(['`', '{']).next().unwrap())).collect()
+}
+
+/// Sums of counters, values of gauges, numbers of measurements; by name and labels. What never moved is not there.
+#[derive(Clone, Default)]
+struct Tally(Arc<Mutex<BTreeMap<String, f64>>>);
+
+impl Tally {
+    /// Zero when it never moved.
+    fn of(&self, key: &str) -> f64 {
+        self.0.lock().unwrap().get(key).copied().unwrap_or_default()
+    }
+
+    /// It moved, and stands there.
+    fn is(&self, key: &str, value: f64) -> bool {
+        self.0.lock().unwrap().get(key) == Some(&value)
+    }
+
+    /// Of all whose key begins so.
+    fn sum(&self, prefix: &str) -> f64 {
+        let all = self.0.lock().unwrap();
+        all.iter().filter(|(key, _)| key.starts_with(prefix)).map(|(_, value)| value).sum()
+    }
+
+    /// Moves by so much while this is done.
+    async fn moves<T>(&self, key: &str, by: f64, done: impl Future<Output = T>) {
+        let before = self.of(key);
+        done.await;
+        assert_eq!(self.of(key), before + by, "{key} of {:#?}", self.0.lock().unwrap());
+    }
+
+    fn names(&self) -> BTreeSet<String> {
+        let all = self.0.lock().unwrap();
+        all.keys().map(|key| key.split('{').next().unwrap().to_owned()).collect()
+    }
+
+    fn series(&self, key: &Key) -> Arc<Series> {
+        let labels: Vec<_> = key.labels().map(|label| format!("{}={}", label.key(), label.value())).collect();
+        let labels = if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
+        Arc::new(Series { key: format!("{}{labels}", key.name()), all: self.clone() })
+    }
+}
+
+struct Series {
+    key: String,
+    all: Tally,
+}
+
+impl Series {
+    fn change(&self, change: impl FnOnce(f64) -> f64) {
+        let mut all = self.all.0.lock().unwrap();
+        let value = all.entry(self.key.clone()).or_default();
+        *value = change(*value);
+    }
+}
+
+impl CounterFn for Series {
+    fn increment(&self, by: u64) {
+        self.change(|value| value + by as f64);
+    }
+
+    fn absolute(&self, value: u64) {
+        self.change(|_| value as f64);
+    }
+}
+
+impl GaugeFn for Series {
+    fn increment(&self, by: f64) {
+        self.change(|value| value + by);
+    }
+
+    fn decrement(&self, by: f64) {
+        self.change(|value| value - by);
+    }
+
+    fn set(&self, value: f64) {
+        self.change(|_| value);
+    }
+}
+
+impl HistogramFn for Series {
+    fn record(&self, value: f64) {
+        assert!(value >= 0.0, "{}: {value}", self.key);
+        self.change(|count| count + 1.0);
+    }
+}
+
+impl Recorder for Tally {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
+        Counter::from_arc(self.series(key))
+    }
+
+    fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
+        Gauge::from_arc(self.series(key))
+    }
+
+    fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
+        Histogram::from_arc(self.series(key))
+    }
+}
