@@ -14,11 +14,13 @@ pub mod canary;
 mod failing;
 mod http;
 pub mod process;
+mod tally;
 mod world;
 
 pub use adapters::{Adapter, Served};
 pub use failing::{FailingStore, Switch};
 pub use http::{Call, Response, Wire, get, post, problem};
+pub use tally::Tally;
 pub use world::{ACKNOWLEDGED, Auth, FLOW_SECRET, HEADER, Plan, SECRET, SIGNATURE, World, event, eventually, fixture};
 
 /// The README's code, compiled.

@@ -227,7 +227,8 @@ fn every_dependency_builds_with_the_rust_version_we_promise() {
 
 #[test]
 fn what_the_documents_name_exists() {
-    for document in ["README.md", "docs/architecture.md", "docs/operations.md", "docs/security.md"] {
+    for document in ["README.md", "docs/architecture.md", "docs/assurance.md", "docs/operations.md", "docs/security.md"]
+    {
         let text = fs::read_to_string(root().join(document)).unwrap();
         // Code spans that read as a path of ours; modules are named from the folder of core's sources.
         let paths = text.split('`').skip(1).step_by(2).filter(|span| {
@@ -239,6 +240,18 @@ fn what_the_documents_name_exists() {
             let places = [root().join(path), root().join("incode-core/src").join(path)];
             assert!(places.iter().any(|place| place.exists()), "{document} names {path}, which is not there");
         }
+    }
+}
+
+/// `file::test` in the page of what is shown, so that no line of it outlives its test.
+#[test]
+fn the_tests_that_the_documents_name_exist() {
+    let text = fs::read_to_string(root().join("docs/assurance.md")).unwrap();
+    let named: Vec<_> = text.split('`').skip(1).step_by(2).filter_map(|span| span.split_once(".rs::")).collect();
+    assert!(named.len() > 50, "{}", named.len());
+    for (file, test) in named {
+        let source = fs::read_to_string(root().join(format!("{file}.rs"))).unwrap_or_else(|_| panic!("no {file}.rs"));
+        assert!(source.contains(&format!("fn {test}(")), "{file}.rs has no {test}");
     }
 }
 

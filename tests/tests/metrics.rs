@@ -10,18 +10,14 @@
     reason = "tests; clippy spares only the functions marked as such, and these are marked by a macro"
 )]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use incode_core::testing::ManualClock;
 use incode_core::{Applied, Timestamp};
 use incode_sandbox::{Fault, Route};
-use incode_tests::{Adapter, FailingStore, Plan, World, event, eventually, post};
-use metrics::{
-    Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit,
-};
+use incode_tests::{Adapter, FailingStore, Plan, Tally, World, event, eventually, post};
 use serde_json::{Value, json};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -201,108 +197,4 @@ fn documented() -> BTreeSet<String> {
     let text = std::fs::read_to_string(path).unwrap();
     let rows = text.lines().filter_map(|line| line.strip_prefix("| `incode_"));
     rows.map(|row| format!("incode_{}", row.split(['`', '{']).next().unwrap())).collect()
-}
-
-/// Sums of counters, values of gauges, numbers of measurements; by name and labels. What never moved is not there.
-#[derive(Clone, Default)]
-struct Tally(Arc<Mutex<BTreeMap<String, f64>>>);
-
-impl Tally {
-    /// Zero when it never moved.
-    fn of(&self, key: &str) -> f64 {
-        self.0.lock().unwrap().get(key).copied().unwrap_or_default()
-    }
-
-    /// It moved, and stands there.
-    fn is(&self, key: &str, value: f64) -> bool {
-        self.0.lock().unwrap().get(key) == Some(&value)
-    }
-
-    /// Of all whose key begins so.
-    fn sum(&self, prefix: &str) -> f64 {
-        let all = self.0.lock().unwrap();
-        all.iter().filter(|(key, _)| key.starts_with(prefix)).map(|(_, value)| value).sum()
-    }
-
-    /// Moves by so much while this is done.
-    async fn moves<T>(&self, key: &str, by: f64, done: impl Future<Output = T>) {
-        let before = self.of(key);
-        done.await;
-        assert_eq!(self.of(key), before + by, "{key} of {:#?}", self.0.lock().unwrap());
-    }
-
-    fn names(&self) -> BTreeSet<String> {
-        let all = self.0.lock().unwrap();
-        all.keys().map(|key| key.split('{').next().unwrap().to_owned()).collect()
-    }
-
-    fn series(&self, key: &Key) -> Arc<Series> {
-        let labels: Vec<_> = key.labels().map(|label| format!("{}={}", label.key(), label.value())).collect();
-        let labels = if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
-        Arc::new(Series { key: format!("{}{labels}", key.name()), all: self.clone() })
-    }
-}
-
-struct Series {
-    key: String,
-    all: Tally,
-}
-
-impl Series {
-    fn change(&self, change: impl FnOnce(f64) -> f64) {
-        let mut all = self.all.0.lock().unwrap();
-        let value = all.entry(self.key.clone()).or_default();
-        *value = change(*value);
-    }
-}
-
-impl CounterFn for Series {
-    fn increment(&self, by: u64) {
-        self.change(|value| value + by as f64);
-    }
-
-    fn absolute(&self, value: u64) {
-        self.change(|_| value as f64);
-    }
-}
-
-impl GaugeFn for Series {
-    fn increment(&self, by: f64) {
-        self.change(|value| value + by);
-    }
-
-    fn decrement(&self, by: f64) {
-        self.change(|value| value - by);
-    }
-
-    fn set(&self, value: f64) {
-        self.change(|_| value);
-    }
-}
-
-impl HistogramFn for Series {
-    fn record(&self, value: f64) {
-        assert!(value >= 0.0, "{}: {value}", self.key);
-        self.change(|count| count + 1.0);
-    }
-}
-
-impl Recorder for Tally {
-    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
-
-    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
-
-    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
-
-    fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
-        Counter::from_arc(self.series(key))
-    }
-
-    fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
-        Gauge::from_arc(self.series(key))
-    }
-
-    fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
-        Histogram::from_arc(self.series(key))
-    }
 }
