@@ -40,5 +40,6 @@ mod flow;
 mod job;
 mod privacy;
 mod readiness;
+mod reconcile;
 mod store;
 mod vendor;
