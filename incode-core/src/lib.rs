@@ -28,8 +28,10 @@ mod seal;
 mod secret;
 mod time;
 
-pub use facade::{Builder, Changed, Changes, Exchange, Health, Incode, Inspection, SettingError, TokenState, Visit};
+pub use facade::{
+    Builder, Changed, Changes, Drift, Exchange, Health, Incode, Inspection, Reconciled, SettingError, TokenState, Visit,
+};
 pub use ids::{Actor, IdentityId, Masked, ObjectId, Subject};
-pub use inbox::{Applied, Handler, HandlerError};
+pub use inbox::{Applied, Handler, HandlerError, RecheckError, RecheckErrorKind};
 pub use secret::{InvalidValue, Secret, Token, TokenHash};
 pub use time::{Clock, SystemClock, Timestamp};

@@ -96,6 +96,7 @@ async fn link_everybody(path: &Path, people: &[String]) {
                 attestation: None,
                 verified: None,
                 face_authenticated_at: None,
+                fields: Vec::new(),
             },
             spend: None,
             shared: false,

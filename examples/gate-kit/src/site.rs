@@ -89,10 +89,12 @@ impl Site {
         json(200, &Transfer { transferred: true, subject: visitor.subject() })
     }
 
-    /// `GET /healthz`: 200 while the store answers.
+    /// `GET /healthz`: 200 while the store answers and the worker is at work.
     pub async fn healthz(&self) -> Reply {
-        let (status, word) = if self.incode.health().await.store { (200, "ok") } else { (503, "unavailable") };
-        json(status, &Health { status: word, store: word })
+        let health = self.incode.health().await;
+        let word = |well| if well { "ok" } else { "unavailable" };
+        let well = health.store && health.worker;
+        json(if well { 200 } else { 503 }, &Health { status: word(well), store: word(health.store) })
     }
 
     /// `GET /metrics`: Prometheus text.

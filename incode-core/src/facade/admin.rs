@@ -1,5 +1,7 @@
 use std::sync::PoisonError;
 
+use tokio::task::JoinHandle;
+
 use crate::identity::{Identity, LinkedIdentity, Personal};
 use crate::inbox::Surroundings;
 use crate::store::{Audit, AuditId, EventFilter, EventId, EventRow, InboxCounts, Replay, StoreError};
@@ -15,13 +17,20 @@ use crate::Timestamp;
 pub struct Health {
     /// The store answered.
     pub store: bool,
+    /// The worker and every handler's runner are at work.
+    pub worker: bool,
 }
 
 /// Operations: what an application's own admin pages and commands call.
 impl Incode {
-    /// Whether the store answers.
+    /// Whether store and worker are well. A worker that ended otherwise than by [`Incode::shutdown`] is a fault: events
+    /// are kept, and nobody applies them.
     pub async fn health(&self) -> Health {
-        Health { store: self.0.store.ping().await.is_ok() }
+        let worker = {
+            let runners = self.0.runners.lock().unwrap_or_else(PoisonError::into_inner);
+            !runners.is_empty() && !runners.iter().any(JoinHandle::is_finished)
+        };
+        Health { store: self.0.store.ping().await.is_ok(), worker }
     }
 
     /// Events by state.

@@ -12,7 +12,7 @@ use crate::gate::{Audience, Context, NearCache, NearSettings, SubjectSource};
 use crate::http::{Problem, Reply};
 use crate::identity::{Field, Observer};
 use crate::inbox::{
-    Applier, AtRest, EffectSettings, Effects, Handlers, IllegalHandler, Inbox, Runner, Worker, WorkerSettings,
+    Applier, AtRest, EffectSettings, Effects, Handlers, IllegalHandler, Inbox, Runner, Watchers, Worker, WorkerSettings,
 };
 use crate::model::EventKind;
 use crate::store::{MemoryStore, Store};
@@ -279,9 +279,11 @@ impl Builder {
             surroundings: Arc::clone(&joined) as _,
             at_rest: AtRest::new(key),
             handlers: Arc::clone(&handlers),
+            watchers: Watchers::default(),
         };
+        let applier = Arc::new(applier);
         let worker = Runner {
-            work: Worker::new(Arc::clone(&inbox), Arc::new(applier), self.worker),
+            work: Worker::new(Arc::clone(&inbox), Arc::clone(&applier), self.worker),
             clock: Arc::clone(&schedule),
             settings: self.worker.runner,
             stop: stopped.clone(),
@@ -296,6 +298,7 @@ impl Builder {
             clock: self.clock,
             observer,
             inbox,
+            applier,
             near,
             context,
             subjects: self.subjects,

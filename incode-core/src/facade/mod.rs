@@ -6,6 +6,7 @@ mod changes;
 mod exchange;
 mod handlers;
 mod inspection;
+mod reconcile;
 mod setting;
 mod settings;
 mod surroundings;
@@ -22,7 +23,7 @@ use crate::flow::{FaceError, FaceOutcome, Flow};
 use crate::gate::{Context, Load, NearCache, SubjectSource, Visitor};
 use crate::http::Head;
 use crate::identity::Observer;
-use crate::inbox::{Handlers, Inbox, Surroundings};
+use crate::inbox::{Applier, Handlers, Inbox, Surroundings};
 use crate::model::FaceAuthenticationRequest;
 use crate::store::Store;
 use crate::webhook::Webhook;
@@ -35,6 +36,7 @@ pub use builder::Builder;
 pub use changes::{Changed, Changes};
 pub use exchange::Exchange;
 pub use inspection::{Inspection, TokenState};
+pub use reconcile::{Drift, Reconciled};
 pub use setting::SettingError;
 
 /// Client, store, worker, near cache and flow behind one `Arc`: cloning is cheap, and every clone is the same.
@@ -51,6 +53,7 @@ struct Shared {
     clock: Arc<dyn Clock>,
     observer: Arc<Observer>,
     inbox: Arc<Inbox>,
+    applier: Arc<Applier>,
     near: Arc<NearCache>,
     context: Arc<Context>,
     subjects: SubjectSource,

@@ -8,10 +8,10 @@ use crate::identity::belonging::{self, BindingMismatch};
 use crate::identity::{Link, LinkProof, Observation, Observer};
 use crate::model::EventKind;
 use crate::store::{ClaimedEvent, NewLink, Reason, Settlement, Store, StoreError};
-use crate::{Clock, Token};
+use crate::{Clock, ObjectId, Token};
 
 use super::schedule::{gives_up_at, jitter, wait_after};
-use super::{AtRest, Handlers, Surroundings};
+use super::{AtRest, Handlers, Surroundings, Watchers};
 
 pub(crate) struct Applier {
     pub(crate) client: Client,
@@ -23,6 +23,7 @@ pub(crate) struct Applier {
     pub(crate) surroundings: Arc<dyn Surroundings>,
     pub(crate) at_rest: AtRest,
     pub(crate) handlers: Arc<Handlers>,
+    pub(crate) watchers: Watchers,
 }
 
 /// What is to become of an event, and of the worker.
@@ -46,7 +47,7 @@ pub(super) enum Word {
 }
 
 /// Why an event could not be applied.
-enum Obstacle {
+pub(super) enum Obstacle {
     Vendor(client::Error),
     Mismatch,
     Store(StoreError),
@@ -63,6 +64,10 @@ impl Applier {
         let token = self.at_rest.open(&event.token);
         match self.ask(event, token.as_ref()).await {
             Ok(Some((seen, link))) => {
+                if self.watchers.is_watched(event.lease.event) {
+                    let before = self.store.identity(seen.identity_id.clone()).await.ok().flatten();
+                    self.watchers.saw(event.lease.event, before);
+                }
                 let (handlers, at) = (self.handlers.names(), self.clock.now());
                 Verdict::answered(Settlement::Done { seen: Some(seen), link, handlers, at })
             }
@@ -81,38 +86,48 @@ impl Applier {
         token: Option<&Token>,
     ) -> Result<Option<(Observation, Option<Box<NewLink>>)>, Obstacle> {
         let token = token.ok_or(Obstacle::NoToken)?;
-        // The row's instant is taken before anything is sent: what the vendor says is at least as new.
-        let sent_at = self.clock.now();
-        if event.attempts > 1 && sent_at > gives_up_at(token, event.received_at) {
+        if event.attempts > 1 && self.clock.now() > gives_up_at(token, event.received_at) {
             return Err(Obstacle::NoToken);
         }
-        let seen = match event.kind {
+        let Some(seen) = self.look(&event.kind, &event.object_id, token).await? else { return Ok(None) };
+        let link = self.link(event, &seen).await?;
+        Ok(Some((seen, link)))
+    }
+
+    /// Asks the vendor, and checks that the pieces belong together.
+    pub(super) async fn look(
+        &self,
+        kind: &EventKind,
+        id: &ObjectId,
+        token: &Token,
+    ) -> Result<Option<Observation>, Obstacle> {
+        // The row's instant is taken before anything is sent: what the vendor says is at least as new.
+        let sent_at = self.clock.now();
+        Ok(Some(match kind {
             EventKind::Verification => {
                 let (person, verification) =
-                    tokio::try_join!(self.client.userinfo(token), self.client.verification(&event.object_id, token))?;
-                belonging::check_verification(&event.object_id, &verification, &person)?;
+                    tokio::try_join!(self.client.userinfo(token), self.client.verification(id, token))?;
+                belonging::check_verification(id, &verification, &person)?;
                 self.observer.observe(&person, sent_at).with_verification(&verification)
             }
             EventKind::Authentication => {
                 let (person, authentication) =
-                    tokio::join!(self.client.userinfo(token), self.client.authentication(&event.object_id, token));
+                    tokio::join!(self.client.userinfo(token), self.client.authentication(id, token));
                 let authentication = authentication?;
                 let person = match person {
                     // A face that was recognised as nobody's: the event is genuine, and there is nothing to apply.
                     Err(error) if error.kind() == ErrorKind::NotFound && !authentication.passed() => {
-                        belonging::check_authentication(&event.object_id, &authentication)?;
+                        belonging::check_authentication(id, &authentication)?;
                         return Ok(None);
                     }
                     person => person?,
                 };
-                belonging::check_authentication(&event.object_id, &authentication)?;
+                belonging::check_authentication(id, &authentication)?;
                 self.observer.observe(&person, sent_at).with_authentication(&authentication)
             }
             // Never pending: accepted as ignored.
             EventKind::Other(_) => return Err(Obstacle::Mismatch),
-        };
-        let link = self.link(event, &seen).await?;
-        Ok(Some((seen, link)))
+        }))
     }
 
     /// The link that a repeated correlation id proves. Ids that are not ours, or too old, prove nothing and harm
@@ -140,7 +155,8 @@ impl Applier {
         let settled = |reason, wipe_token| Settlement::Dead { reason, wipe_token, at: now };
         let dead = |reason, wipe_token| Verdict::answered(settled(reason, wipe_token));
         match obstacle {
-            Obstacle::NoToken => Verdict::untold(settled(Reason::TokenDead, true)),
+            // By our clock alone: should it be wrong, a replay can still use the token.
+            Obstacle::NoToken => Verdict::untold(settled(Reason::TokenDead, false)),
             Obstacle::Mismatch => dead(Reason::BindingMismatch, true),
             Obstacle::Store(error) => {
                 tracing::warn!(event.id = event.lease.event.0, error.kind = ?error.kind(), "link not looked up");

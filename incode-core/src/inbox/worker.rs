@@ -127,6 +127,10 @@ impl Work for Worker {
     fn decide(&mut self, event: &ClaimedEvent, verdict: Option<Verdict>) -> Settlement {
         let Some(verdict) = verdict else {
             tracing::error!(event.id = event.lease.event.0, "applying an event panicked");
+            if event.attempts >= MOST_PANICS {
+                let at = self.applier.clock.now();
+                return Settlement::Dead { reason: crate::store::Reason::Other, wipe_token: false, at };
+            }
             let due_at = self.applier.schedule.now().after(wait_after(event.attempts, jitter()));
             return Settlement::Retry { due_at, reason: crate::store::Reason::Other };
         };
@@ -149,6 +153,7 @@ impl Work for Worker {
         if matches!(settlement, Settlement::Done { seen: Some(_), .. }) {
             self.applier.handlers.ring();
         }
+        self.applier.watchers.settled(event.lease.event, settlement);
         let (outcome, reason) = describe(settlement);
         metrics::counter!("incode_events_settled_total", "outcome" => outcome, "reason" => reason).increment(1);
         metrics::histogram!("incode_event_attempts").record(f64::from(event.attempts));
@@ -182,4 +187,6 @@ fn describe(settlement: &Settlement) -> (&'static str, &'static str) {
     }
 }
 
+/// An event that brings the program down this often is left to people.
+const MOST_PANICS: u32 = 10;
 const PRUNE_EVERY: Duration = Duration::from_secs(60);

@@ -40,6 +40,7 @@ mod flow;
 mod job;
 mod privacy;
 mod readiness;
+mod reconcile;
 mod store;
 mod vendor;
 mod vendor_late;

@@ -1,0 +1,155 @@
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::oneshot;
+
+use crate::client::ErrorKind;
+use crate::identity::{Change, Identity, Observation};
+use crate::model::EventKind;
+use crate::store::{EventId, Settlement};
+use crate::{ObjectId, Token};
+
+use super::Applier;
+use super::apply::Obstacle;
+
+/// Events whose end somebody waits for. They go through the worker like all others; it only tells how they ended.
+#[derive(Default)]
+pub(crate) struct Watchers(Mutex<HashMap<EventId, Watcher>>);
+
+struct Watcher {
+    /// What was known of the identity before the event was applied.
+    before: Option<Identity>,
+    tell: oneshot::Sender<End>,
+}
+
+/// How a watched event ended.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// Applied; nothing was seen when it was about nobody, or applied before.
+    Done { before: Option<Identity>, seen: Option<Box<Observation>> },
+    /// Dead again.
+    Dead,
+}
+
+impl Watchers {
+    pub(crate) fn watch(&self, event: EventId) -> oneshot::Receiver<End> {
+        let (tell, told) = oneshot::channel();
+        self.lock().insert(event, Watcher { before: None, tell });
+        told
+    }
+
+    pub(crate) fn forget(&self, event: EventId) {
+        self.lock().remove(&event);
+    }
+
+    pub(super) fn is_watched(&self, event: EventId) -> bool {
+        self.lock().contains_key(&event)
+    }
+
+    pub(super) fn saw(&self, event: EventId, before: Option<Identity>) {
+        if let Some(watcher) = self.lock().get_mut(&event) {
+            watcher.before = before;
+        }
+    }
+
+    pub(super) fn settled(&self, event: EventId, settlement: &Settlement) {
+        if matches!(settlement, Settlement::Retry { .. } | Settlement::Release { .. }) {
+            return;
+        }
+        let Some(Watcher { before, tell }) = self.lock().remove(&event) else { return };
+        // Nobody waits any longer: nothing is lost, the event is settled.
+        let _ = tell.send(match settlement {
+            Settlement::Done { seen, .. } => End::Done { before, seen: seen.clone().map(Box::new) },
+            _ => End::Dead,
+        });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<EventId, Watcher>> {
+        // Every change to the map is one call, so it is whole whoever panicked.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A verification that could not be looked at again.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct RecheckError(RecheckErrorKind);
+
+/// The cause of a [`RecheckError`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RecheckErrorKind {
+    /// The vendor no longer takes the token.
+    TokenDead,
+    /// The vendor knows no such verification.
+    NotFound,
+    /// Verification and token belong to different people; nothing was recorded.
+    BindingMismatch,
+    /// The vendor did not answer, or not in a way that can be trusted.
+    Vendor,
+    /// The store did not answer.
+    Store,
+}
+
+impl RecheckError {
+    /// The cause.
+    pub fn kind(&self) -> RecheckErrorKind {
+        self.0
+    }
+}
+
+impl From<RecheckErrorKind> for RecheckError {
+    fn from(kind: RecheckErrorKind) -> Self {
+        Self(kind)
+    }
+}
+
+impl fmt::Display for RecheckError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            RecheckErrorKind::TokenDead => "the vendor no longer takes the token",
+            RecheckErrorKind::NotFound => "the vendor knows no such verification",
+            RecheckErrorKind::BindingMismatch => "verification and token belong to different people",
+            RecheckErrorKind::Vendor => "the vendor gave no answer that can be trusted",
+            RecheckErrorKind::Store => "the store did not answer",
+        })
+    }
+}
+
+impl fmt::Debug for RecheckError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("RecheckError").field(&self.0).finish()
+    }
+}
+
+impl std::error::Error for RecheckError {}
+
+impl Applier {
+    /// Asks about a verification with a fresh token, and records the answer. What was known before, what is known now,
+    /// and the change to make known.
+    pub(crate) async fn recheck(
+        &self,
+        id: &ObjectId,
+        token: &Token,
+    ) -> Result<(Option<Identity>, Identity, Change), RecheckError> {
+        let seen = self.look(&EventKind::Verification, id, token).await.map_err(refused)?;
+        let seen = seen.ok_or(RecheckErrorKind::NotFound)?;
+        let before = self.store.identity(seen.identity_id.clone()).await.map_err(|_| RecheckErrorKind::Store)?;
+        let after = Identity::merge(before.clone(), &seen);
+        let change = self.store.observe(seen).await.map_err(|_| RecheckErrorKind::Store)?;
+        Ok((before, after, change))
+    }
+}
+
+fn refused(obstacle: Obstacle) -> RecheckError {
+    RecheckError(match obstacle {
+        Obstacle::Mismatch => RecheckErrorKind::BindingMismatch,
+        Obstacle::NoToken => RecheckErrorKind::TokenDead,
+        Obstacle::Store(_) => RecheckErrorKind::Store,
+        Obstacle::Vendor(error) => match error.kind() {
+            ErrorKind::Unauthorized => RecheckErrorKind::TokenDead,
+            ErrorKind::NotFound => RecheckErrorKind::NotFound,
+            _ => RecheckErrorKind::Vendor,
+        },
+    })
+}

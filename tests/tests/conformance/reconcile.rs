@@ -1,0 +1,74 @@
+//! What died of an outage is asked about again, and what the vendor says differently by now is reported.
+
+use std::time::{Duration, SystemTime};
+
+use incode_core::model::IdentityStatus;
+use incode_core::testing::ManualClock;
+use incode_core::{Actor, ObjectId, RecheckErrorKind, Timestamp, Token};
+use incode_sandbox::Fault;
+use incode_tests::{Adapter, Plan, World, event, eventually};
+
+on_every_adapter! {
+    what_died_of_an_outage_is_applied_once_the_vendor_is_back,
+    a_verification_is_looked_at_again_with_a_fresh_token,
+}
+
+async fn what_died_of_an_outage_is_applied_once_the_vendor_is_back(adapter: Adapter) {
+    let clock = ManualClock::new(Timestamp::from(SystemTime::now()));
+    let time = clock.clone();
+    let world = Plan::new(adapter).incode(move |builder| builder.clock(time)).start().await;
+    let person = world.person("Ana Flores");
+    let verified = world.sandbox.verify(&person.identity_id).unwrap();
+    world.sandbox.seed_token("a-token-without-exp", Some(&person.identity_id), Duration::from_secs(3600));
+    world.fault(Fault::status(503).times(1_000));
+    world.deliver(&event("verification.completed", &verified.verification_id, "a-token-without-exp")).await;
+    eventually("a first attempt", async || world.events().await[0].reason.is_some()).await;
+    // To the last second of the patience with a token that shows no end: the attempt that fails now is the last.
+    clock.advance(Duration::from_secs(40 * 60 - 1));
+    eventually("the end of all attempts", async || world.counts().await.dead == 1).await;
+    assert_eq!(world.died_of().await, "exhausted");
+    let by = Actor::new("anna").unwrap();
+    clock.advance(Duration::from_secs(2));
+
+    let report = world.incode.reconcile(&by).await.unwrap();
+    assert_eq!((report.applied.len(), report.dead), (0, 1), "the vendor is out still");
+
+    world.sandbox.clear_faults();
+    let report = world.incode.reconcile(&by).await.unwrap();
+    assert_eq!((report.applied.len(), report.nothing_new, report.dead, report.pending), (1, 0, 0, 0));
+    let drift = &report.applied[0];
+    assert!(drift.is_change() && drift.before.is_none());
+    assert_eq!(drift.after.status, IdentityStatus::Active);
+    assert_eq!(drift.after.verification_id.as_ref().map(ObjectId::as_str), Some(&*verified.verification_id));
+    assert_eq!(world.identity(&person.identity_id).await.as_ref(), Some(&drift.after));
+
+    let again = world.incode.reconcile(&by).await.unwrap();
+    assert_eq!((again.applied.len(), again.dead, again.pending), (0, 0, 0), "nothing is left to do");
+    assert!(world.incode.audits(10, None).await.unwrap().iter().all(|entry| entry.actor == by));
+}
+
+async fn a_verification_is_looked_at_again_with_a_fresh_token(adapter: Adapter) {
+    let world = World::start(adapter).await;
+    let person = world.person("Ana Flores");
+    let verified = world.sandbox.verify(&person.identity_id).unwrap();
+    world.deliver(&event("verification.completed", &verified.verification_id, &verified.token)).await;
+    world.settles(1, 0, 0).await;
+    world.link("ana", &person.identity_id).await;
+    assert_eq!(world.status("ana", "/vault").await, 200);
+
+    let id = ObjectId::new(&verified.verification_id).unwrap();
+    let fresh = || Token::new(world.sandbox.issue_token(&person.identity_id)).unwrap();
+    assert!(!world.incode.recheck(&id, &fresh()).await.unwrap().is_change());
+    world.sandbox.revoke(&person.identity_id).unwrap();
+    let drift = world.incode.recheck(&id, &fresh()).await.unwrap();
+    assert!(drift.is_change());
+    assert_eq!(drift.before.unwrap().status, IdentityStatus::Active);
+    assert_eq!(drift.after.status, IdentityStatus::Revoked);
+    assert_eq!(world.status("ana", "/vault").await, 403, "the gate knows at once");
+    assert!(!world.incode.recheck(&id, &fresh()).await.unwrap().is_change(), "safe to run twice");
+
+    let dead = Token::new("no-token-of-the-vendor").unwrap();
+    assert_eq!(world.incode.recheck(&id, &dead).await.unwrap_err().kind(), RecheckErrorKind::TokenDead);
+    let unknown = ObjectId::new("unknown").unwrap();
+    assert_eq!(world.incode.recheck(&unknown, &fresh()).await.unwrap_err().kind(), RecheckErrorKind::NotFound);
+}
