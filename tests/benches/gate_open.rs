@@ -96,6 +96,7 @@ async fn link_everybody(path: &Path, people: &[String]) {
                 attestation: None,
                 verified: None,
                 face_authenticated_at: None,
+                face_origin: Default::default(),
                 fields: Vec::new(),
             },
             spend: None,

@@ -72,6 +72,7 @@ fn observation(number: usize, shown: &Shown) -> Observation {
         attestation: None,
         verified: matches!(shown.step, Step::Grant | Step::Reverify).then(|| Verified { id: id(), at }),
         face_authenticated_at: matches!(shown.step, Step::Face).then_some(at),
+        face_origin: Default::default(),
         fields: Vec::new(),
     }
 }

@@ -108,6 +108,7 @@ pub(crate) async fn link(store: &impl Store, subject: &str, status: &str) {
         attestation: None,
         verified: None,
         face_authenticated_at: None,
+        face_origin: Default::default(),
         fields: Vec::new(),
     };
     let linked = store.link(NewLink { link, seen, spend: None, shared: false }).await.unwrap();

@@ -192,6 +192,13 @@ impl Builder {
         self
     }
 
+    /// How long settled events are kept, and known as done: 30 days unless set, far beyond the vendor's own retries. A
+    /// replay that is older meets a dead token.
+    pub fn inbox_retention(mut self, retention: Duration) -> Self {
+        self.worker.retention = retention;
+        self
+    }
+
     /// Events asked about at the same time. 16 unless set.
     pub fn worker_concurrency(mut self, events: u32) -> Self {
         self.worker.concurrency = events.max(1);

@@ -3,7 +3,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::client::{self, Client};
-use crate::identity::{Change, Identity, Observer};
+use crate::identity::{Change, FaceOrigin, Identity, Observer};
 use crate::model::{FaceAuthenticationRequest, FailureReason};
 use crate::store::{Store, StoreError};
 use crate::{Clock, Subject};
@@ -67,6 +67,7 @@ pub(crate) async fn authenticate(
         return Ok((FaceOutcome::OtherIdentity, None));
     }
     seen.face_authenticated_at = Some(sent_at);
+    seen.face_origin = FaceOrigin { verification_id: answer.verification_id, source_id: answer.source };
     let known = Identity::merge(Some(linked.identity), &seen);
     let change = parts.store.observe(seen).await?;
     Ok((FaceOutcome::Passed(known), Some(change)))

@@ -170,7 +170,7 @@ impl NearCache {
 #[must_use]
 pub struct Load {
     landed: Pin<Box<dyn Future<Output = Option<Arc<Snapshot>>> + Send>>,
-    otherwise: Option<Snapshot>,
+    otherwise: Option<Arc<Snapshot>>,
 }
 
 impl Load {
@@ -182,7 +182,7 @@ impl Load {
             }
             landed.borrow().clone()
         };
-        Self { landed: Box::pin(landed), otherwise: Some(otherwise) }
+        Self { landed: Box::pin(landed), otherwise: Some(Arc::new(otherwise)) }
     }
 }
 
@@ -194,7 +194,7 @@ impl Future for Load {
         let otherwise = self.otherwise.take();
         match (landed, otherwise) {
             (Some(snapshot), _) => Poll::Ready(snapshot.into()),
-            (None, Some(unavailable)) => Poll::Ready(Arc::new(unavailable).into()),
+            (None, Some(unavailable)) => Poll::Ready(unavailable.into()),
             // Polled again after it was ready, which no caller does; never resolving is the harmless answer.
             (None, None) => Poll::Pending,
         }

@@ -51,6 +51,7 @@ fn observation(identity: &str, status: &str, sent_at: i64) -> Observation {
         attestation: Some(AttestationStatus::Ok),
         verified: None,
         face_authenticated_at: None,
+        face_origin: Default::default(),
         fields: Vec::new(),
     }
 }

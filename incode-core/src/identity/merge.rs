@@ -22,6 +22,7 @@ impl Identity {
             verification_id: seen.verified.as_ref().map(|verified| verified.id.clone()),
             verified_at: seen.verified.as_ref().map(|verified| verified.at),
             face_authenticated_at: seen.face_authenticated_at,
+            face_origin: seen.face_origin.clone(),
             attestation: seen.attestation.clone(),
         };
         match known {
@@ -44,13 +45,21 @@ fn join(a: Identity, b: Identity) -> Identity {
     } else {
         (older.verified_at, older.verification_id)
     };
+    let newer_face =
+        (newer.face_authenticated_at, &newer.face_origin) >= (older.face_authenticated_at, &older.face_origin);
+    let (face_authenticated_at, face_origin) = if newer_face {
+        (newer.face_authenticated_at, newer.face_origin)
+    } else {
+        (older.face_authenticated_at, older.face_origin)
+    };
     Identity {
         identity_id: newer.identity_id,
         status: newer.status,
         checked_at: newer.checked_at,
         verification_id,
         verified_at,
-        face_authenticated_at: newer.face_authenticated_at.max(older.face_authenticated_at),
+        face_authenticated_at,
+        face_origin,
         attestation: newer.attestation,
     }
 }

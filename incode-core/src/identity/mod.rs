@@ -33,6 +33,9 @@ pub struct Identity {
     pub verified_at: Option<Timestamp>,
     /// The newest face authentication that passed.
     pub face_authenticated_at: Option<Timestamp>,
+    /// What the vendor said of that face authentication.
+    #[serde(skip)]
+    pub face_origin: FaceOrigin,
     /// The overall verdict of the id attestation (spec: `idAttestation.overall.status`).
     pub attestation: Option<AttestationStatus>,
 }
@@ -52,8 +55,19 @@ pub struct Observation {
     pub verified: Option<Verified>,
     /// The instant of a face authentication that passed and belongs to the identity.
     pub face_authenticated_at: Option<Timestamp>,
+    /// What the vendor said of it; empty without one.
+    pub face_origin: FaceOrigin,
     /// The personal fields the application opted in to keep, sealed. None unless it did.
     pub fields: Vec<KeptField>,
+}
+
+/// Where a face authentication came from, as far as the vendor says (spec: "Get Authentication Data").
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FaceOrigin {
+    /// `verificationId`: the verification that enrolled the person.
+    pub verification_id: Option<ObjectId>,
+    /// `sourceId`: the device, source or location that the request named.
+    pub source_id: Option<String>,
 }
 
 /// A verification whose status was VERIFIED.

@@ -1,7 +1,7 @@
 use crate::Timestamp;
 use crate::model::{Authentication, UserInfo, Verification, VerificationStatus};
 
-use super::{Observation, Verified};
+use super::{FaceOrigin, Observation, Verified};
 
 impl Observation {
     /// What userinfo says, asked at `sent_at`. Personal data is left behind here; [`super::Observer`] adds what is kept.
@@ -14,6 +14,7 @@ impl Observation {
             attestation: attestation.and_then(|overall| overall.status.clone()),
             verified: None,
             face_authenticated_at: None,
+            face_origin: Default::default(),
             fields: Vec::new(),
         }
     }
@@ -31,6 +32,10 @@ impl Observation {
     pub(crate) fn with_authentication(mut self, authentication: &Authentication) -> Self {
         if authentication.passed() {
             self.face_authenticated_at = Some(self.past(authentication.created_at));
+            self.face_origin = FaceOrigin {
+                verification_id: authentication.verification_id.clone(),
+                source_id: authentication.source_id.clone(),
+            };
         }
         self
     }

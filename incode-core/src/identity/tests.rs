@@ -27,6 +27,7 @@ fn observation() -> impl Strategy<Value = Observation> {
             attestation,
             verified,
             face_authenticated_at: face.map(Timestamp::from_millis),
+            face_origin: Default::default(),
             fields: Vec::new(),
         },
     )
@@ -70,6 +71,7 @@ fn a_clock_set_back_hides_no_revocation_and_grants_nothing() {
         attestation: None,
         verified: None,
         face_authenticated_at: None,
+        face_origin: Default::default(),
         fields: Vec::new(),
     };
     let after = |all: &[(&str, i64)]| {

@@ -148,6 +148,7 @@ pub fn seen(identity: &str, at: i64) -> Observation {
             at: Timestamp::from_millis(at),
         }),
         face_authenticated_at: None,
+        face_origin: Default::default(),
         fields: Vec::new(),
     }
 }

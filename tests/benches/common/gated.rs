@@ -170,6 +170,7 @@ impl Part for EverybodyActive {
             verification_id: Some(ObjectId::new("64bb17ff915ccccb85bb45b8").unwrap()),
             verified_at: Some(now),
             face_authenticated_at: None,
+            face_origin: Default::default(),
             attestation: Some(AttestationStatus::Ok),
         };
         let link = Link { subject, identity_id, proof: LinkProof::Flow, linked_at: now };

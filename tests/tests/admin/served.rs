@@ -145,6 +145,7 @@ async fn seed(store: &MemoryStore) {
         attestation: None,
         verified: None,
         face_authenticated_at: None,
+        face_origin: Default::default(),
         fields: Vec::new(),
     };
     store.link(NewLink { link, seen, spend: None, shared: false }).await.unwrap();

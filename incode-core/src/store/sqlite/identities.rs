@@ -79,8 +79,9 @@ pub(super) fn forget(conn: &Connection, id: &IdentityId, at: Timestamp) -> Resul
 
 fn write(conn: &Connection, identity: &Identity) -> rusqlite::Result<()> {
     let sql = "INSERT OR REPLACE INTO identity
-        (identity_id, status, checked_at, verification_id, verified_at, face_authenticated_at, attestation)
-        VALUES (?, ?, ?, ?, ?, ?, ?)";
+        (identity_id, status, checked_at, verification_id, verified_at, face_authenticated_at, attestation,
+            face_verification_id, face_source_id)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
     conn.prepare_cached(sql)?.execute(params![
         identity.identity_id.as_str(),
         identity.status.as_str(),
@@ -89,6 +90,8 @@ fn write(conn: &Connection, identity: &Identity) -> rusqlite::Result<()> {
         identity.verified_at.map(Timestamp::as_millis),
         identity.face_authenticated_at.map(Timestamp::as_millis),
         identity.attestation.as_ref().map(|status| status.as_str()),
+        identity.face_origin.verification_id.as_ref().map(|id| id.as_str()),
+        identity.face_origin.source_id,
     ])?;
     Ok(())
 }

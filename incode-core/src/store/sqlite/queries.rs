@@ -2,7 +2,7 @@ use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::inbox::read_keys;
-use crate::identity::{Identity, Link, LinkProof, LinkedIdentity};
+use crate::identity::{FaceOrigin, Identity, Link, LinkProof, LinkedIdentity};
 use crate::model::{AttestationStatus, EventKind, IdentityStatus};
 use crate::store::ledger::Keys;
 use crate::store::{EventDetail, EventFilter, EventId, EventRow, EventState, Reason};
@@ -22,16 +22,17 @@ pub(super) fn oldest_pending(conn: &Connection) -> rusqlite::Result<Option<Times
 pub(super) fn linked(conn: &Connection, subject: &Subject) -> rusqlite::Result<Option<LinkedIdentity>> {
     let sql =
         "SELECT identity_id, status, checked_at, verification_id, verified_at, face_authenticated_at, attestation,
+            face_verification_id, face_source_id,
         proof, linked_at FROM link JOIN identity USING (identity_id) WHERE subject = ?";
     conn.prepare_cached(sql)?
         .query_row([subject.as_str()], |row| {
             let identity = read_identity(row)?;
-            let proof = LinkProof::parse(row.get_ref(7)?.as_str()?).ok_or_else(|| unreadable(7, "proof"))?;
+            let proof = LinkProof::parse(row.get_ref(9)?.as_str()?).ok_or_else(|| unreadable(9, "proof"))?;
             let link = Link {
                 subject: subject.clone(),
                 identity_id: identity.identity_id.clone(),
                 proof,
-                linked_at: time(row, 8)?,
+                linked_at: time(row, 10)?,
             };
             Ok(LinkedIdentity { link, identity })
         })
@@ -39,7 +40,9 @@ pub(super) fn linked(conn: &Connection, subject: &Subject) -> rusqlite::Result<O
 }
 
 pub(super) fn identity(conn: &Connection, id: &IdentityId) -> rusqlite::Result<Option<Identity>> {
-    let sql = "SELECT identity_id, status, checked_at, verification_id, verified_at, face_authenticated_at, attestation
+    let sql =
+        "SELECT identity_id, status, checked_at, verification_id, verified_at, face_authenticated_at, attestation,
+            face_verification_id, face_source_id
         FROM identity WHERE identity_id = ?";
     conn.prepare_cached(sql)?.query_row([id.as_str()], read_identity).optional()
 }
@@ -123,6 +126,7 @@ fn read_identity(row: &Row<'_>) -> rusqlite::Result<Identity> {
         verification_id: object_id(row, 3)?,
         verified_at: maybe_time(row, 4)?,
         face_authenticated_at: maybe_time(row, 5)?,
+        face_origin: FaceOrigin { verification_id: object_id(row, 7)?, source_id: row.get(8)? },
         attestation: attestation.map(AttestationStatus::from),
     })
 }

@@ -95,6 +95,7 @@ CREATE INDEX spent_expires ON spent (expires_at);
     EFFECTS,
     AUDIT,
     FIELD,
+    FACE,
 ];
 
 const EFFECTS: &str = "
@@ -137,6 +138,12 @@ CREATE TABLE audit (
 
 -- Lists of one reason. Events that fare well have none, so accepting and settling them writes nothing here.
 CREATE INDEX event_reason ON event (reason) WHERE reason IS NOT NULL;
+";
+
+const FACE: &str = "
+-- What the vendor said of the newest face authentication that passed.
+ALTER TABLE identity ADD COLUMN face_verification_id TEXT;
+ALTER TABLE identity ADD COLUMN face_source_id TEXT;
 ";
 
 const FIELD: &str = "
