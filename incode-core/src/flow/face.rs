@@ -67,7 +67,7 @@ pub(crate) async fn authenticate(
         return Ok((FaceOutcome::OtherIdentity, None));
     }
     seen.face_authenticated_at = Some(sent_at);
-    seen.face_origin = FaceOrigin { verification_id: answer.verification_id, source_id: answer.source };
+    seen.face_origin = FaceOrigin::new(answer.verification_id, answer.source);
     let known = Identity::merge(Some(linked.identity), &seen);
     let change = parts.store.observe(seen).await?;
     Ok((FaceOutcome::Passed(known), Some(change)))

@@ -62,12 +62,30 @@ pub struct Observation {
 }
 
 /// Where a face authentication came from, as far as the vendor says (spec: "Get Authentication Data").
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FaceOrigin {
     /// `verificationId`: the verification that enrolled the person.
     pub verification_id: Option<ObjectId>,
-    /// `sourceId`: the device, source or location that the request named.
+    /// `sourceId`: the device, source or location that the request named, when it is a plain name.
     pub source_id: Option<String>,
+}
+
+impl FaceOrigin {
+    /// Keeps a source of up to 64 letters, digits and `. _ : / -`. Other text is dropped: it is free, and could be
+    /// anything, the name of a person for one.
+    pub(crate) fn new(verification_id: Option<ObjectId>, source_id: Option<String>) -> Self {
+        let is_plain = |source: &String| {
+            source.len() <= 64 && source.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._:/-".contains(&byte))
+        };
+        Self { verification_id, source_id: source_id.filter(is_plain) }
+    }
+}
+
+/// Without the source: it is free text, and could be anything.
+impl std::fmt::Debug for FaceOrigin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FaceOrigin").field("verification_id", &self.verification_id).finish_non_exhaustive()
+    }
 }
 
 /// A verification whose status was VERIFIED.

@@ -32,10 +32,8 @@ impl Observation {
     pub(crate) fn with_authentication(mut self, authentication: &Authentication) -> Self {
         if authentication.passed() {
             self.face_authenticated_at = Some(self.past(authentication.created_at));
-            self.face_origin = FaceOrigin {
-                verification_id: authentication.verification_id.clone(),
-                source_id: authentication.source_id.clone(),
-            };
+            self.face_origin =
+                FaceOrigin::new(authentication.verification_id.clone(), authentication.source_id.clone());
         }
         self
     }

@@ -206,6 +206,7 @@ async fn both_spec_samples_share_an_id_and_are_two_events(adapter: Adapter) {
     let identity = world.identity(IDENTITY).await.unwrap();
     assert!(identity.verified_at.is_some() && identity.face_authenticated_at.is_some());
     assert!(identity.face_origin.verification_id.is_some(), "the verification that enrolled the person");
+    assert_eq!(identity.face_origin.source_id.as_deref(), Some("source-name"));
 }
 
 async fn ids_of_any_form_reach_the_vendor_as_they_are(adapter: Adapter) {

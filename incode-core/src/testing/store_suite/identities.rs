@@ -139,7 +139,7 @@ pub async fn observations_merge_in_any_order(store: Arc<dyn Store>) {
         attestation: Some(crate::model::AttestationStatus::from("WARN")),
         face_authenticated_at: Some(ms(7)),
         face_origin: crate::identity::FaceOrigin {
-            verification_id: Some(crate::ObjectId::new("enrolled-by").expect("a legal id")),
+            verification_id: Some(ObjectId::new("enrolled-by").expect("a legal id")),
             source_id: Some("lobby".into()),
         },
         ..seen("person", 10)
