@@ -58,8 +58,7 @@ pub(super) enum Obstacle {
 impl Applier {
     pub(super) async fn judge(&self, event: &ClaimedEvent) -> Verdict {
         if event.already_done {
-            let at = self.clock.now();
-            return Verdict::untold(Settlement::Done { seen: None, link: None, handlers: Vec::new(), at });
+            return Verdict::untold(self.nothing_to_apply());
         }
         let token = self.at_rest.open(&event.token);
         match self.ask(event, token.as_ref()).await {
@@ -71,12 +70,13 @@ impl Applier {
                 let (handlers, at) = (self.handlers.names(), self.clock.now());
                 Verdict::answered(Settlement::Done { seen: Some(seen), link, handlers, at })
             }
-            Ok(None) => {
-                let at = self.clock.now();
-                Verdict::answered(Settlement::Done { seen: None, link: None, handlers: Vec::new(), at })
-            }
+            Ok(None) => Verdict::answered(self.nothing_to_apply()),
             Err(obstacle) => self.give_way(event, token.as_ref(), obstacle),
         }
+    }
+
+    fn nothing_to_apply(&self) -> Settlement {
+        Settlement::Done { seen: None, link: None, handlers: Vec::new(), at: self.clock.now() }
     }
 
     /// What the vendor says, with the link it proves; `None` when the event is about nobody.
