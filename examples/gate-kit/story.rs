@@ -11,6 +11,41 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+/// Makes the tests of one app's program: the same names and the same story for each.
+macro_rules! contract_of {
+    ($program:expr) => {
+        #[test]
+        fn the_whole_story() {
+            story::whole_story($program, &[]);
+        }
+
+        #[test]
+        fn browsers_get_pages() {
+            story::browsers_get_pages($program);
+        }
+
+        #[test]
+        fn what_is_refused_is_told_apart() {
+            story::refusals($program);
+        }
+
+        #[test]
+        fn a_wrong_setting_is_named_and_its_value_kept() {
+            story::wrong_settings($program);
+        }
+
+        #[test]
+        fn every_kind_of_delivery_is_taken() {
+            story::every_authenticity($program);
+        }
+
+        #[test]
+        fn what_was_verified_outlives_a_sudden_death() {
+            story::sudden_death($program);
+        }
+    };
+}
+
 /// The story, with every kind of delivery that the stand-in vendor is told of by settings alone.
 pub(crate) fn every_authenticity(program: &str) {
     let secret = ("INCODE_WEBHOOK_SECRETS", "the newest of two secrets,the older one of two secrets");

@@ -4,6 +4,8 @@ use incode_core::model::EventKind;
 use incode_tests::{ACKNOWLEDGED, Adapter, Auth, Call, HEADER, Plan, SIGNATURE, World, event, post, problem};
 use serde_json::json;
 
+use crate::refusals::{UNAUTHENTIC, body, expected, stored};
+
 on_every_adapter! {
     methods_other_than_post,
     every_unauthentic_delivery_gets_the_same_answer,
@@ -14,23 +16,8 @@ on_every_adapter! {
     the_content_type_does_not_matter,
 }
 
-const UNAUTHENTIC: (u16, &str, &str, &str) =
-    (401, "delivery_unauthentic", "Delivery not authentic", "The delivery does not prove where it comes from.");
 const MALFORMED: (u16, &str, &str, &str) =
     (400, "delivery_malformed", "Delivery malformed", "The delivery is not an event.");
-
-fn expected(row: (u16, &str, &str, &str)) -> String {
-    problem(row.0, row.1, row.2, row.3, None, &[])
-}
-
-async fn stored(world: &World) -> u64 {
-    let counts = world.counts().await;
-    counts.pending + counts.done + counts.dead + counts.ignored
-}
-
-fn body() -> String {
-    event("verification.completed", "an-id", "a-token").to_string()
-}
 
 async fn methods_other_than_post(adapter: Adapter) {
     let world = World::start(adapter).await;

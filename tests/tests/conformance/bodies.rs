@@ -2,8 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use incode_tests::{ACKNOWLEDGED, Adapter, Call, HEADER, Plan, SECRET, Wire, World, event, get, post, problem};
+use incode_tests::{ACKNOWLEDGED, Adapter, Call, HEADER, Plan, SECRET, Wire, World, get, post, problem};
 use serde_json::json;
+
+use crate::refusals::{UNAUTHENTIC, body, expected, stored};
 
 on_every_adapter! {
     the_body_cap_by_length_and_by_chunk,
@@ -17,23 +19,8 @@ on_every_adapter! {
     an_unread_body_is_never_the_next_request,
 }
 
-const UNAUTHENTIC: (u16, &str, &str, &str) =
-    (401, "delivery_unauthentic", "Delivery not authentic", "The delivery does not prove where it comes from.");
 const TOO_LARGE: (u16, &str, &str, &str) =
     (413, "delivery_too_large", "Delivery too large", "The body is longer than is accepted.");
-
-fn expected(row: (u16, &str, &str, &str)) -> String {
-    problem(row.0, row.1, row.2, row.3, None, &[])
-}
-
-async fn stored(world: &World) -> u64 {
-    let counts = world.counts().await;
-    counts.pending + counts.done + counts.dead + counts.ignored
-}
-
-fn body() -> String {
-    event("verification.completed", "an-id", "a-token").to_string()
-}
 
 async fn the_body_cap_by_length_and_by_chunk(adapter: Adapter) {
     for (cap, set) in [(64 * 1024, false), (1000, true)] {

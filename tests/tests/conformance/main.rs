@@ -41,6 +41,7 @@ mod job;
 mod privacy;
 mod readiness;
 mod reconcile;
+mod refusals;
 mod store;
 mod vendor;
 mod vendor_late;
