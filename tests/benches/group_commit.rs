@@ -84,6 +84,7 @@ fn row(number: u64) -> NewEvent {
         correlation_id: event.correlation_id,
         vendor_time: event.vendor_time,
         received_at: SystemClock.now(),
+        authenticated: true,
         state: EventState::Pending,
         reason: None,
     }

@@ -8,7 +8,7 @@ use incode_core::store::{
     InboxCounts, Lease, Linked, MemoryStore, NewEvent, NewLink, Prune, Replay, Settled, Settlement, Store, StoreError,
     StoreErrorKind, StoreFuture,
 };
-use incode_core::{Actor, IdentityId, Subject, Timestamp};
+use incode_core::{Actor, IdentityId, ObjectId, Subject, Timestamp};
 
 /// A memory store that fails, or takes its time, while its [`Switch`] says so.
 #[derive(Debug, Default)]
@@ -109,6 +109,10 @@ impl Store for FailingStore {
 
     fn identity(&self, id: IdentityId) -> StoreFuture<'_, Option<Identity>> {
         self.or(move |kept| kept.identity(id))
+    }
+
+    fn verified_as(&self, verification: ObjectId) -> StoreFuture<'_, Option<IdentityId>> {
+        self.or(move |kept| kept.verified_as(verification))
     }
 
     fn fields(&self, id: IdentityId, now: Timestamp) -> StoreFuture<'_, Vec<KeptField>> {

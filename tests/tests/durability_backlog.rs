@@ -94,6 +94,7 @@ fn event(number: usize, received_at: Timestamp) -> NewEvent {
         correlation_id: None,
         vendor_time: None,
         received_at,
+        authenticated: true,
         state: EventState::Pending,
         reason: None,
     }

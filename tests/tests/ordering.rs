@@ -103,6 +103,7 @@ async fn play(store: &dyn Store, steps: &[(usize, Shown)]) -> Identity {
             correlation_id: None,
             vendor_time: None,
             received_at: now,
+            authenticated: true,
             state: EventState::Pending,
             reason: None,
         };

@@ -18,7 +18,7 @@ use incode_actix::core::store::{
     InboxCounts, Lease, Linked, MemoryStore, NewEvent, NewLink, Prune, Replay, Settled, Settlement, Store, StoreFuture,
 };
 use incode_actix::core::webhook::Authenticity;
-use incode_actix::core::{Actor, Clock, IdentityId, SystemClock, Timestamp};
+use incode_actix::core::{Actor, Clock, IdentityId, ObjectId, SystemClock, Timestamp};
 use incode_actix::{Builder, Incode, IncodeMiddleware, Subject, SubjectSource};
 
 pub(crate) struct Served {
@@ -161,6 +161,10 @@ impl Store for SlowStore {
 
     fn identity(&self, id: IdentityId) -> StoreFuture<'_, Option<Identity>> {
         self.store.identity(id)
+    }
+
+    fn verified_as(&self, verification: ObjectId) -> StoreFuture<'_, Option<IdentityId>> {
+        self.store.verified_as(verification)
     }
 
     fn fields(&self, id: IdentityId, now: Timestamp) -> StoreFuture<'_, Vec<KeptField>> {

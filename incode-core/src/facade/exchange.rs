@@ -98,8 +98,8 @@ where
         delivery.finish()
     };
     let read = tokio::time::timeout(read_deadline, read).await;
-    let (event, _) = read.unwrap_or_else(|_| Err(Rejection::new(RejectionKind::TooSlow))).map_err(rejected)?;
-    match incode.0.inbox.accept(event).await {
+    let (event, trust) = read.unwrap_or_else(|_| Err(Rejection::new(RejectionKind::TooSlow))).map_err(rejected)?;
+    match incode.0.inbox.accept(event, trust).await {
         Ok(_) => Ok(Reply::new(204)),
         Err(error) => {
             tracing::warn!(error.kind = ?error.kind(), "delivery not accepted");

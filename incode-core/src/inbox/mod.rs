@@ -19,7 +19,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use crate::store::{Accepted, EventState, NewEvent, Reason, Store, StoreError, StoreErrorKind};
-use crate::webhook::Event;
+use crate::webhook::{Event, Trust};
 use crate::{Clock, Secret, TokenHash};
 
 pub(crate) use apply::Applier;
@@ -56,9 +56,9 @@ impl Inbox {
 
     /// Keeps an authenticated event. Returns only once it is durable, or can't be in time: then the sender must be told
     /// to come again, whatever became of the write.
-    pub(crate) async fn accept(&self, event: Event) -> Result<Accepted, StoreError> {
+    pub(crate) async fn accept(&self, event: Event, trust: Trust) -> Result<Accepted, StoreError> {
         let kind = event.kind.clone();
-        let new = self.row(event)?;
+        let new = self.row(event, trust)?;
         let state = new.state;
         let begun = self.clock.elapsed();
         let accepted = tokio::time::timeout(self.accept_deadline, self.store.accept(new))
@@ -81,7 +81,7 @@ impl Inbox {
         self.bell.notify_one();
     }
 
-    fn row(&self, event: Event) -> Result<NewEvent, StoreError> {
+    fn row(&self, event: Event, trust: Trust) -> Result<NewEvent, StoreError> {
         let (state, reason) = match (&event.token, event.mismatched) {
             (Some(_), false) => (EventState::Pending, None),
             (Some(_), true) => (EventState::Dead, Some(Reason::BindingMismatch)),
@@ -100,6 +100,7 @@ impl Inbox {
             correlation_id: event.correlation_id,
             vendor_time: event.vendor_time,
             received_at: self.clock.now(),
+            authenticated: trust == Trust::Authenticated,
             state,
             reason,
         })

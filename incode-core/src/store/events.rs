@@ -126,6 +126,9 @@ pub struct NewEvent {
     pub vendor_time: Option<Timestamp>,
     /// When the delivery was accepted, also when it is first due.
     pub received_at: Timestamp,
+    /// True: the sender proved to be the vendor, so that id and token come from one hand. False: anybody may have put
+    /// the two together.
+    pub authenticated: bool,
     /// Pending, or settled at once: ignored (unknown kind) and dead (quarantined) events carry their reason.
     pub state: EventState,
     /// Why, when the state is not pending.
@@ -180,6 +183,8 @@ pub struct ClaimedEvent {
     pub vendor_time: Option<Timestamp>,
     /// When it was accepted.
     pub received_at: Timestamp,
+    /// As it was accepted.
+    pub authenticated: bool,
     /// Attempts counted so far, this one included: 1 at the first claim.
     pub attempts: u32,
     /// Another event of the same (kind, object id) is done: nothing is left to do but to settle this one as done.

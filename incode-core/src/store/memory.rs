@@ -10,7 +10,7 @@ use super::{
     StoreError, StoreErrorKind, StoreFuture,
 };
 use crate::identity::{Change, Field, Identity, KeptField, Link, LinkedIdentity, Observation};
-use crate::{Actor, IdentityId, Subject, Timestamp};
+use crate::{Actor, IdentityId, ObjectId, Subject, Timestamp};
 
 mod audits;
 mod effects;
@@ -97,6 +97,10 @@ impl Store for MemoryStore {
 
     fn identity(&self, id: IdentityId) -> StoreFuture<'_, Option<Identity>> {
         self.locked(|rows| Ok(rows.identities.get(&id).cloned()))
+    }
+
+    fn verified_as(&self, verification: ObjectId) -> StoreFuture<'_, Option<IdentityId>> {
+        self.locked(|rows| Ok(rows.verified_as(&verification)))
     }
 
     fn fields(&self, id: IdentityId, now: Timestamp) -> StoreFuture<'_, Vec<KeptField>> {
@@ -193,6 +197,8 @@ struct Rows {
     /// The pending ones of each handler by when they are due.
     effects_due: BTreeSet<(Arc<str>, Timestamp, EffectId)>,
     identities: HashMap<IdentityId, Identity>,
+    /// The identities from their verifications.
+    verified: HashMap<ObjectId, BTreeSet<IdentityId>>,
     fields: HashMap<IdentityId, BTreeMap<Field, fields::Row>>,
     links: HashMap<Subject, Link>,
     /// The links from their other end.

@@ -30,7 +30,7 @@ pub use memory::MemoryStore;
 pub use sqlite::{SqliteOptions, SqliteStore};
 
 use crate::identity::{Change, Identity, KeptField, Link, LinkedIdentity, Observation};
-use crate::{Actor, IdentityId, Subject, Timestamp};
+use crate::{Actor, IdentityId, ObjectId, Subject, Timestamp};
 
 /// What every store method returns: boxed, so that the store can be erased behind `Arc<dyn Store>`.
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -84,6 +84,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// An identity by its id.
     fn identity(&self, id: IdentityId) -> StoreFuture<'_, Option<Identity>>;
+
+    /// The identity whose row names this verification ([`Identity::verification_id`]); the least id, should several.
+    fn verified_as(&self, verification: ObjectId) -> StoreFuture<'_, Option<IdentityId>>;
 
     /// The personal fields that are kept of an identity and have not expired at `now`, in any order.
     ///

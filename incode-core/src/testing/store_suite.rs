@@ -83,6 +83,7 @@ where
         shared_identities_name_all_their_subjects,
         unlinking_frees_the_subject,
         observations_merge_in_any_order,
+        a_verification_leads_to_its_identity,
         forgetting_leaves_a_tombstone,
         forgetting_the_unknown_still_holds,
         replay_revives_the_dead_once,
@@ -120,6 +121,7 @@ pub fn pending(object: &str, token: &str, at: i64) -> NewEvent {
         correlation_id: Some(format!("correlation of {object}")),
         vendor_time: Some(Timestamp::from_millis(at - 1)),
         received_at: Timestamp::from_millis(at),
+        authenticated: true,
         state: EventState::Pending,
         reason: None,
     }

@@ -9,7 +9,7 @@ use incode_core::store::{
     InboxCounts, Lease, Linked, MemoryStore, NewEvent, NewLink, Prune, Replay, Settled, Settlement, Store, StoreError,
     StoreErrorKind, StoreFuture,
 };
-use incode_core::{Actor, IdentityId, Subject, Timestamp};
+use incode_core::{Actor, IdentityId, ObjectId, Subject, Timestamp};
 
 /// What a benchmark needs of a store.
 pub(crate) trait Part: Send + Sync + 'static {
@@ -68,6 +68,10 @@ impl<P: Part> Store for PartialStore<P> {
     }
 
     fn identity(&self, _: IdentityId) -> StoreFuture<'_, Option<Identity>> {
+        unavailable()
+    }
+
+    fn verified_as(&self, _: ObjectId) -> StoreFuture<'_, Option<IdentityId>> {
         unavailable()
     }
 

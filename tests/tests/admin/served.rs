@@ -125,6 +125,7 @@ async fn seed(store: &MemoryStore) {
             correlation_id: Some("canary-correlation".to_owned()),
             vendor_time: None,
             received_at: SystemClock.now(),
+            authenticated: true,
             state,
             reason: Some(reason),
         };

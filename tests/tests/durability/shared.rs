@@ -66,6 +66,7 @@ impl SharedStore {
             correlation_id: None,
             vendor_time: None,
             received_at: SystemClock.now(),
+            authenticated: true,
             state: EventState::Pending,
             reason: None,
         };
@@ -132,6 +133,10 @@ impl Store for SharedStore {
 
     fn identity(&self, id: IdentityId) -> StoreFuture<'_, Option<Identity>> {
         self.kept.identity(id)
+    }
+
+    fn verified_as(&self, verification: ObjectId) -> StoreFuture<'_, Option<IdentityId>> {
+        self.kept.verified_as(verification)
     }
 
     fn fields(&self, id: IdentityId, now: Timestamp) -> StoreFuture<'_, Vec<KeptField>> {

@@ -15,7 +15,7 @@ use crate::store::{
     StoreErrorKind, StoreFuture,
 };
 use crate::testing::ManualClock;
-use crate::{Actor, IdentityId, Subject, Timestamp};
+use crate::{Actor, IdentityId, ObjectId, Subject, Timestamp};
 
 /// A store whose one interesting call, `linked`, answers when the test lets it.
 struct GatedStore {
@@ -75,6 +75,9 @@ impl Store for Arc<GatedStore> {
         no()
     }
     fn identity(&self, _: IdentityId) -> StoreFuture<'_, Option<Identity>> {
+        no()
+    }
+    fn verified_as(&self, _: ObjectId) -> StoreFuture<'_, Option<IdentityId>> {
         no()
     }
     fn fields(&self, _: IdentityId, _: Timestamp) -> StoreFuture<'_, Vec<KeptField>> {

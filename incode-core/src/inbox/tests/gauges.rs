@@ -51,6 +51,7 @@ async fn rows_are_counted_also_when_old_ones_were_removed() {
         correlation_id: None,
         vendor_time: None,
         received_at: Timestamp::from_secs(0),
+        authenticated: true,
         state: EventState::Ignored,
         reason: Some(Reason::UnknownKind),
     };

@@ -69,6 +69,7 @@ impl Rows {
                     correlation_id: row.event.correlation_id.clone(),
                     vendor_time: row.event.vendor_time,
                     received_at: row.event.received_at,
+                    authenticated: row.event.authenticated,
                     attempts: row.attempts,
                     already_done: self.ledger.is_done(row.keys.object),
                 })

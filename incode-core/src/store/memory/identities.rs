@@ -1,7 +1,7 @@
 use super::Rows;
 use crate::identity::{Change, Identity, LinkedIdentity, Observation};
 use crate::store::{Linked, NewLink};
-use crate::{IdentityId, Subject, Timestamp};
+use crate::{IdentityId, ObjectId, Subject, Timestamp};
 
 impl Rows {
     /// `None` when the identity was forgotten since.
@@ -9,8 +9,12 @@ impl Rows {
         if self.is_forgotten(seen) {
             return None;
         }
-        let known = self.identities.remove(&seen.identity_id);
-        self.identities.insert(seen.identity_id.clone(), Identity::merge(known, seen));
+        let known = self.erase(&seen.identity_id);
+        let merged = Identity::merge(known, seen);
+        if let Some(verification) = &merged.verification_id {
+            self.verified.entry(verification.clone()).or_default().insert(merged.identity_id.clone());
+        }
+        self.identities.insert(seen.identity_id.clone(), merged);
         self.keep(seen);
         Some(self.change(seen.identity_id.clone()))
     }
@@ -58,7 +62,7 @@ impl Rows {
 
     pub(super) fn forget(&mut self, id: IdentityId, at: Timestamp) -> Option<Change> {
         let change = self.change(id.clone());
-        let known = self.identities.remove(&id).is_some() || !change.subjects.is_empty();
+        let known = self.erase(&id).is_some() || !change.subjects.is_empty();
         for subject in self.subjects.remove(&id).unwrap_or_default() {
             self.links.remove(&subject);
         }
@@ -67,6 +71,24 @@ impl Rows {
         let forgotten_at = self.forgotten.entry(id).or_insert(at);
         *forgotten_at = at.max(*forgotten_at);
         known.then_some(change)
+    }
+
+    pub(super) fn verified_as(&self, verification: &ObjectId) -> Option<IdentityId> {
+        self.verified.get(verification)?.first().cloned()
+    }
+
+    /// Takes a row out, and what leads to it.
+    fn erase(&mut self, id: &IdentityId) -> Option<Identity> {
+        let row = self.identities.remove(id)?;
+        if let Some(verification) = &row.verification_id
+            && let Some(identities) = self.verified.get_mut(verification)
+        {
+            identities.remove(id);
+            if identities.is_empty() {
+                self.verified.remove(verification);
+            }
+        }
+        Some(row)
     }
 
     fn is_forgotten(&self, seen: &Observation) -> bool {

@@ -28,8 +28,8 @@ pub(super) fn accept(tx: &mut Transaction<'_>, event: NewEvent) -> Result<Accept
     let received_at = event.received_at.as_millis();
     let is_pending = event.state == EventState::Pending;
     let sql = "INSERT INTO event (id, kind, object_id, object_key, delivery_key, state, reason, attempts, lease,
-            vendor_time, received_at, due_at, settled_at, correlation_id, token)
-        VALUES (?, ?, ?, ?, ?, ?, ?, 0, 0, ?, ?, ?, ?, ?, ?)";
+            vendor_time, received_at, due_at, settled_at, correlation_id, token, authenticated)
+        VALUES (?, ?, ?, ?, ?, ?, ?, 0, 0, ?, ?, ?, ?, ?, ?, ?)";
     tx.conn.prepare_cached(sql)?.execute(params![
         id,
         event.kind.as_str(),
@@ -44,6 +44,7 @@ pub(super) fn accept(tx: &mut Transaction<'_>, event: NewEvent) -> Result<Accept
         (!is_pending).then_some(received_at),
         event.correlation_id,
         (!event.token.is_empty()).then_some(event.token),
+        event.authenticated,
     ])?;
     tx.record(Move { keys, from: None, to: Some(event.state) });
     Ok(Accepted::New(EventId(id)))
@@ -51,10 +52,12 @@ pub(super) fn accept(tx: &mut Transaction<'_>, event: NewEvent) -> Result<Accept
 
 pub(super) fn claim(tx: &mut Transaction<'_>, claim: Claim) -> Result<Vec<ClaimedEvent>, Failure> {
     let oldest =
-        "SELECT id, lease, kind, object_id, token, correlation_id, vendor_time, received_at, attempts, object_key
+        "SELECT id, lease, kind, object_id, token, correlation_id, vendor_time, received_at, attempts, object_key,
+            authenticated
         FROM event INDEXED BY event_due WHERE state = 'pending' AND due_at <= ? ORDER BY due_at, id LIMIT ?";
     let newest =
-        "SELECT id, lease, kind, object_id, token, correlation_id, vendor_time, received_at, attempts, object_key
+        "SELECT id, lease, kind, object_id, token, correlation_id, vendor_time, received_at, attempts, object_key,
+            authenticated
         FROM event INDEXED BY event_due WHERE state = 'pending' AND due_at <= ? ORDER BY due_at DESC, id DESC LIMIT ?";
     let mut due = tx.conn.prepare_cached(if claim.newest_first { newest } else { oldest })?;
     let mut rows = due.query(params![claim.now.as_millis(), claim.limit])?;
@@ -139,6 +142,7 @@ fn read_claimed(row: &Row<'_>, tx: &Transaction<'_>) -> rusqlite::Result<Claimed
         vendor_time: queries::maybe_time(row, 6)?,
         received_at: queries::time(row, 7)?,
         attempts: row.get::<_, u32>(8)?.saturating_add(1),
+        authenticated: row.get(10)?,
         already_done: tx.ledger.is_done(read_key(row, 9)?),
     })
 }

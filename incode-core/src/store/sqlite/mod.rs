@@ -18,7 +18,7 @@ use super::{
     StoreError, StoreErrorKind, StoreFuture,
 };
 use crate::identity::{Change, Identity, KeptField, LinkedIdentity, Observation};
-use crate::{Actor, IdentityId, Subject, Timestamp};
+use crate::{Actor, IdentityId, ObjectId, Subject, Timestamp};
 
 mod audits;
 mod batch;
@@ -166,6 +166,10 @@ impl Store for SqliteStore {
 
     fn identity(&self, id: IdentityId) -> StoreFuture<'_, Option<Identity>> {
         Box::pin(self.read(move |conn| queries::identity(conn, &id)))
+    }
+
+    fn verified_as(&self, verification: ObjectId) -> StoreFuture<'_, Option<IdentityId>> {
+        Box::pin(self.read(move |conn| queries::verified_as(conn, &verification)))
     }
 
     fn fields(&self, id: IdentityId, now: Timestamp) -> StoreFuture<'_, Vec<KeptField>> {

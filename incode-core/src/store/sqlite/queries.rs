@@ -47,6 +47,16 @@ pub(super) fn identity(conn: &Connection, id: &IdentityId) -> rusqlite::Result<O
     conn.prepare_cached(sql)?.query_row([id.as_str()], read_identity).optional()
 }
 
+pub(super) fn verified_as(conn: &Connection, verification: &ObjectId) -> rusqlite::Result<Option<IdentityId>> {
+    let sql = "SELECT identity_id FROM identity INDEXED BY identity_verification
+        WHERE verification_id = ? ORDER BY identity_id LIMIT 1";
+    conn.prepare_cached(sql)?
+        .query_row([verification.as_str()], |row| {
+            IdentityId::new(row.get_ref(0)?.as_str()?).map_err(|_| unreadable(0, "identity id"))
+        })
+        .optional()
+}
+
 pub(super) fn events(conn: &Connection, filter: &EventFilter) -> rusqlite::Result<Vec<EventRow>> {
     // Each index holds the ids in order, so that a page is read from its end and nothing is sorted. A reason is the
     // rarer of the two: no event that fares well has one.

@@ -96,6 +96,7 @@ CREATE INDEX spent_expires ON spent (expires_at);
     AUDIT,
     FIELD,
     FACE,
+    BINDING,
 ];
 
 const EFFECTS: &str = "
@@ -144,6 +145,14 @@ const FACE: &str = "
 -- What the vendor said of the newest face authentication that passed.
 ALTER TABLE identity ADD COLUMN face_verification_id TEXT;
 ALTER TABLE identity ADD COLUMN face_source_id TEXT;
+";
+
+const BINDING: &str = "
+-- Whose verification it is.
+CREATE INDEX identity_verification ON identity (verification_id) WHERE verification_id IS NOT NULL;
+
+-- 1: the sender proved to be the vendor. What was accepted before does not say, and is taken for what anybody may send.
+ALTER TABLE event ADD COLUMN authenticated INTEGER NOT NULL DEFAULT 0;
 ";
 
 const FIELD: &str = "

@@ -209,3 +209,27 @@ pub async fn forgetting_the_unknown_still_holds(store: Arc<dyn Store>) {
     store.observe(seen("another", 30)).await.expect("observe");
     assert!(store.identity(identity_id("another")).await.expect("identity").is_some());
 }
+
+/// By the newest verification of a row, and no longer once that is replaced, or its identity forgotten.
+pub async fn a_verification_leads_to_its_identity(store: Arc<dyn Store>) {
+    let verified_as = async |at: i64| {
+        let id = ObjectId::new(format!("verification-{at}")).expect("a legal object id");
+        store.verified_as(id).await.expect("verified_as")
+    };
+    assert_eq!(verified_as(10).await, None);
+    store.observe(Observation { verified: None, ..seen("nobody", 5) }).await.expect("observe");
+    store.observe(seen("one", 10)).await.expect("observe");
+    store.observe(seen("two", 20)).await.expect("observe");
+    assert_eq!(verified_as(10).await, Some(identity_id("one")));
+    assert_eq!(verified_as(20).await, Some(identity_id("two")));
+    store.observe(Observation { verified: None, ..seen("one", 30) }).await.expect("observe");
+    assert_eq!(verified_as(10).await, Some(identity_id("one")), "what is seen without it leaves it");
+    store.link(new_link("alice", "one", 40, None)).await.expect("link");
+    assert_eq!((verified_as(10).await, verified_as(40).await), (None, Some(identity_id("one"))));
+    // Never so by the rules above a store, which is no reason for it to be at a loss.
+    store.observe(Observation { verified: seen("two", 20).verified, ..seen("a", 50) }).await.expect("observe");
+    assert_eq!(verified_as(20).await, Some(identity_id("a")));
+    store.forget(identity_id("a"), actor("operator"), ms(60)).await.expect("forget");
+    store.forget(identity_id("one"), actor("operator"), ms(60)).await.expect("forget");
+    assert_eq!((verified_as(20).await, verified_as(40).await), (Some(identity_id("two")), None));
+}

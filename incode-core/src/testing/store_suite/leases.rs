@@ -18,7 +18,9 @@ pub async fn claims_give_what_was_accepted(store: Arc<dyn Store>) {
     assert_eq!(event.vendor_time, Some(ms(9)));
     assert_eq!(event.received_at, ms(10));
     assert_eq!(event.attempts, 1, "the first claim is the first attempt");
-    assert!(!event.already_done);
+    assert!(event.authenticated && !event.already_done);
+    accepted(&*store, NewEvent { authenticated: false, ..pending("forged", "token", 11) }).await;
+    assert!(!claimed_one(&*store, 11).await.authenticated);
 }
 
 /// Oldest due first, never what is not due, never more than asked for.

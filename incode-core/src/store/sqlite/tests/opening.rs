@@ -109,7 +109,7 @@ async fn files_of_every_earlier_version_take_fields() {
         conn.execute_batch(&MIGRATIONS[..version].concat()).unwrap();
         conn.execute_batch(&format!(
             "PRAGMA user_version = {version}; PRAGMA application_id = 0x696e6364;
-            INSERT INTO identity VALUES ('person', 'ACTIVE', 5, NULL, NULL, NULL, NULL)"
+            INSERT INTO identity (identity_id, status, checked_at) VALUES ('person', 'ACTIVE', 5)"
         ))
         .unwrap();
         drop(conn);

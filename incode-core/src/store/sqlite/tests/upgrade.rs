@@ -3,7 +3,7 @@ use rusqlite::Connection;
 use super::*;
 use crate::store::{EffectClaim, EventFilter, EventState, Linked};
 use crate::testing::store_suite::{new_link, seen};
-use crate::{IdentityId, Subject};
+use crate::{IdentityId, ObjectId, Subject};
 
 #[tokio::test]
 async fn rows_of_version_1_are_served() {
@@ -29,6 +29,9 @@ async fn rows_of_version_1_are_served() {
     );
     let event = super::claim(&store, 20, 1).await.pop().unwrap();
     assert_eq!((event.object_id.as_str(), &event.token[..], event.attempts), ("waiting", &b"token"[..], 3));
+    assert!(!event.authenticated, "nobody wrote down who sent it");
+    let verification = ObjectId::new("verification-5").unwrap();
+    assert_eq!(store.verified_as(verification).await.unwrap(), Some(IdentityId::new("person").unwrap()));
     let (seen, handlers) = (Some(seen("person", 20)), vec!["mail".into()]);
     store.settle(event.lease, Settlement::Done { seen, link: None, handlers, at: ms(21) }).await.unwrap();
     let effect = store.effects().claim_effects(claim).await.unwrap().pop().unwrap();
