@@ -14,21 +14,28 @@ use sha2::Sha256;
 /// Makes and reads session cookies.
 #[derive(Clone)]
 pub(crate) struct Sessions {
-    mac: Hmac<Sha256>,
+    /// Of the secret that signs, and of older ones that still read. Never empty.
+    macs: Vec<Hmac<Sha256>>,
     secure: bool,
 }
 
 impl Sessions {
-    /// `secret` is any key material; what signs is derived from it. `secure` when browsers come over https.
+    /// A secret is any key material; what signs is derived from it. `secure` when browsers come over https.
     pub(crate) fn new(secret: &[u8], secure: bool) -> Self {
-        let derived = keyed(secret).chain_update(b"gate-kit session v1").finalize().into_bytes();
-        Self { mac: keyed(&derived), secure }
+        Self { macs: vec![derived(secret)], secure }
+    }
+
+    /// Also reads what was signed with an older secret.
+    pub(crate) fn older_secret(mut self, secret: &[u8]) -> Self {
+        self.macs.push(derived(secret));
+        self
     }
 
     /// `Set-Cookie` of a new session.
     pub(crate) fn begin(&self, user: &str) -> String {
         let expires = SystemClock.now().after(LIFETIME).as_millis() / 1000;
-        let mac = BASE64URL_NOPAD.encode(&self.mac_of(expires, user).finalize().into_bytes());
+        let newest = self.macs.first().map(|mac| signing(mac, expires, user).finalize().into_bytes());
+        let mac = BASE64URL_NOPAD.encode(&newest.unwrap_or_default());
         self.cookie(&format!("{expires}.{mac}.{user}"), LIFETIME.as_secs())
     }
 
@@ -48,12 +55,8 @@ impl Sessions {
         let (mac, user) = rest.split_once('.')?;
         let expires: i64 = expires.parse().ok()?;
         let mac = BASE64URL_NOPAD.decode(mac.as_bytes()).ok()?;
-        self.mac_of(expires, user).verify_slice(&mac).ok()?;
+        self.macs.iter().find(|key| signing(key, expires, user).verify_slice(&mac).is_ok())?;
         (now < Timestamp::from_secs(expires)).then_some(user)
-    }
-
-    fn mac_of(&self, expires: i64, user: &str) -> Hmac<Sha256> {
-        self.mac.clone().chain_update(expires.to_be_bytes()).chain_update(user)
     }
 
     fn cookie(&self, value: &str, max_age: u64) -> String {
@@ -72,6 +75,14 @@ impl fmt::Debug for Sessions {
 pub(crate) fn is_user_name(text: &str) -> bool {
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'@' | b'-');
     (1..=64).contains(&text.len()) && text.bytes().all(legal)
+}
+
+fn derived(secret: &[u8]) -> Hmac<Sha256> {
+    keyed(&keyed(secret).chain_update(b"gate-kit session v1").finalize().into_bytes())
+}
+
+fn signing(mac: &Hmac<Sha256>, expires: i64, user: &str) -> Hmac<Sha256> {
+    mac.clone().chain_update(expires.to_be_bytes()).chain_update(user)
 }
 
 #[expect(clippy::expect_used, reason = "HMAC takes keys of every length")]

@@ -88,7 +88,8 @@ impl Settings {
                 (Some(sandbox), self.throw_away_store()?)
             }
         };
-        let sessions = Sessions::new(&self.session_secret()?, public.scheme() == "https");
+        let sessions = self.sessions(public.scheme() == "https")?;
+        let admin_token = self.admin_token()?;
         let metrics = PrometheusBuilder::new()
             .install_recorder()
             .map_err(|_| WrongSetting::new("metrics", "the recorder can't be installed"))?;
@@ -105,7 +106,7 @@ impl Settings {
             incode,
             sessions,
             sandbox,
-            admin_token: self.text("INCODE_ADMIN_TOKEN")?.map(|token| Secret::from(token.as_str())),
+            admin_token,
             metrics,
             public_origin: public.origin().ascii_serialization(),
             can_verify: self.text("INCODE_CLIENT_ID")?.is_some(),
@@ -164,14 +165,30 @@ impl Settings {
         Journal::open(path.into(), fails).map(Some).map_err(unusable)
     }
 
-    fn session_secret(&self) -> Result<Vec<u8>, WrongSetting> {
+    /// Signed with the newest flow secret, read with each; with one of this process alone when none is set.
+    fn sessions(&self, secure: bool) -> Result<Sessions, WrongSetting> {
         const NAME: &str = "INCODE_FLOW_SECRET";
+        let Some(list) = self.text(NAME)? else { return Ok(Sessions::new(&random()?, secure)) };
+        let mut sessions = None::<Sessions>;
+        for text in list.split(',') {
+            let secret = BASE64.decode(text.trim().as_bytes()).ok().filter(|secret| secret.len() >= 32);
+            let secret = secret.ok_or_else(|| WrongSetting::new(NAME, "is not padded base64 of 32 bytes or more"))?;
+            sessions = Some(match sessions {
+                Some(sessions) => sessions.older_secret(&secret),
+                None => Sessions::new(&secret, secure),
+            });
+        }
+        sessions.ok_or_else(|| WrongSetting::new(NAME, "is empty"))
+    }
+
+    /// None: no admin routes.
+    fn admin_token(&self) -> Result<Option<Secret>, WrongSetting> {
+        const NAME: &str = "INCODE_ADMIN_TOKEN";
         match self.text(NAME)? {
-            Some(text) => {
-                let secret = BASE64.decode(text.as_bytes()).ok().filter(|secret| secret.len() >= 32);
-                secret.ok_or_else(|| WrongSetting::new(NAME, "is not padded base64 of 32 bytes or more"))
+            Some(token) if token.len() < MIN_ADMIN_TOKEN => {
+                Err(WrongSetting::new(NAME, format!("is shorter than {MIN_ADMIN_TOKEN} bytes")))
             }
-            None => Ok(random()?.to_vec()),
+            token => Ok(token.map(|token| Secret::from(token.as_str()))),
         }
     }
 
@@ -192,3 +209,6 @@ fn random() -> Result<[u8; 32], WrongSetting> {
         .map_err(|_| WrongSetting::new("INCODE_FLOW_SECRET", "no randomness on this machine"))?;
     Ok(bytes)
 }
+
+/// As long as a webhook secret: it opens dead letters and erasure to whoever guesses it.
+const MIN_ADMIN_TOKEN: usize = 24;

@@ -29,7 +29,7 @@ impl Builder {
         if let Some(flow) = settings.hosted_flow()? {
             builder = builder.hosted_flow(flow);
         }
-        if let Some(key) = settings.key("INCODE_STORE_KEY")? {
+        if let Some(key) = settings.text("INCODE_STORE_KEY")?.map(|text| key("INCODE_STORE_KEY", &text)).transpose()? {
             builder = builder.store_key(key);
         }
         Ok(builder)
@@ -48,14 +48,13 @@ impl Settings<'_> {
         self.text(name)?.ok_or(SettingError::new(name, "is not set"))
     }
 
-    /// 32 bytes or more, in base64.
-    fn key(&self, name: &'static str) -> Result<Option<Secret>, SettingError> {
-        let Some(text) = self.text(name)? else { return Ok(None) };
-        let bytes = BASE64.decode(text.as_bytes()).map_err(|_| SettingError::new(name, "is not padded base64"))?;
-        if bytes.len() < 32 {
-            return Err(SettingError::new(name, "is shorter than 32 bytes"));
-        }
-        Ok(Some(Secret::new(bytes)))
+    /// Newest first, each of 32 bytes or more.
+    fn flow_secrets(&self) -> Result<(Secret, Vec<Secret>), SettingError> {
+        const NAME: &str = "INCODE_FLOW_SECRET";
+        let list = self.required(NAME)?;
+        let mut secrets = list.split(',').map(|text| key(NAME, text.trim()));
+        let newest = secrets.next().ok_or(SettingError::new(NAME, "is not set"))??;
+        Ok((newest, secrets.collect::<Result<_, _>>()?))
     }
 
     fn client(&self) -> Result<Client, SettingError> {
@@ -125,16 +124,27 @@ impl Settings<'_> {
         }
         let client_id = client_id.ok_or(SettingError::new("INCODE_CLIENT_ID", "is not set, but INCODE_WEB_URL is"))?;
         let web_url = web_url.ok_or(SettingError::new("INCODE_WEB_URL", "is not set, but INCODE_CLIENT_ID is"))?;
-        let secret = self.key("INCODE_FLOW_SECRET")?.ok_or(SettingError::new("INCODE_FLOW_SECRET", "is not set"))?;
+        let (newest, older) = self.flow_secrets()?;
         let public_url = match self.text("PUBLIC_URL")? {
             Some(url) => url,
             None => format!("http://{}", self.text("BIND")?.as_deref().unwrap_or("127.0.0.1:3000")),
         };
-        HostedFlow::new(&client_id, &web_url, &public_url, secret).map(Some).map_err(|error| {
+        let flow = HostedFlow::new(&client_id, &web_url, &public_url, newest);
+        let flow = older.into_iter().fold(flow, |flow, secret| flow?.older_secret(secret));
+        flow.map(Some).map_err(|error| {
             let name = if error.0.contains("public") { "PUBLIC_URL" } else { "INCODE_WEB_URL" };
             SettingError::new(name, error.0)
         })
     }
+}
+
+/// 32 bytes or more, in base64.
+fn key(name: &'static str, text: &str) -> Result<Secret, SettingError> {
+    let bytes = BASE64.decode(text.as_bytes()).map_err(|_| SettingError::new(name, "is not padded base64"))?;
+    if bytes.len() < 32 {
+        return Err(SettingError::new(name, "is shorter than 32 bytes"));
+    }
+    Ok(Secret::new(bytes))
 }
 
 fn refused(error: PolicyError) -> SettingError {

@@ -12,7 +12,8 @@ use crate::{Secret, Subject, Timestamp};
 /// characters, every replica can open them, and nothing is stored until one is spent.
 #[derive(Debug)]
 pub(crate) struct Correlations {
-    sealer: Sealer,
+    /// Newest first: that one seals, each of them opens.
+    sealers: Vec<Sealer>,
     lifetime: Duration,
 }
 
@@ -29,8 +30,8 @@ pub(crate) struct Correlation {
 pub(crate) struct UnknownCorrelation;
 
 impl Correlations {
-    pub(crate) fn new(secret: &Secret, lifetime: Duration) -> Self {
-        Self { sealer: Sealer::new(secret, "correlation id"), lifetime }
+    pub(crate) fn new(secrets: &[Secret], lifetime: Duration) -> Self {
+        Self { sealers: secrets.iter().map(|secret| Sealer::new(secret, "correlation id")).collect(), lifetime }
     }
 
     /// `None` only when the system has no randomness to give.
@@ -38,7 +39,7 @@ impl Correlations {
         let expires_at = now.after(self.lifetime).as_millis().to_be_bytes();
         // A subject has no control characters, so the first NUL ends it.
         let plain = [expires_at.as_slice(), subject.as_str().as_bytes(), b"\0", return_to.as_bytes()].concat();
-        self.sealer.seal(&plain, b"").map(|sealed| BASE64URL_NOPAD.encode(&sealed))
+        self.sealers.first()?.seal(&plain, b"").map(|sealed| BASE64URL_NOPAD.encode(&sealed))
     }
 
     /// What the id says; the caller compares subject and expiry, and spends it.
@@ -47,7 +48,8 @@ impl Correlations {
             return Err(UnknownCorrelation);
         }
         let sealed = BASE64URL_NOPAD.decode(id).map_err(|_| UnknownCorrelation)?;
-        let (nonce, plain) = self.sealer.open(&sealed, b"").map_err(|_| UnknownCorrelation)?;
+        let opened = self.sealers.iter().find_map(|sealer| sealer.open(&sealed, b"").ok());
+        let (nonce, plain) = opened.ok_or(UnknownCorrelation)?;
         read(nonce, &plain).ok_or(UnknownCorrelation)
     }
 }

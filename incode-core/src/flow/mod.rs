@@ -28,7 +28,8 @@ pub struct HostedFlow {
     pub(crate) client_id: String,
     pub(crate) web_url: Url,
     pub(crate) public_url: Url,
-    pub(crate) secret: Secret,
+    /// Newest first: that one seals, each of them opens. Never empty.
+    pub(crate) secrets: Vec<Secret>,
     pub(crate) lifetime: Duration,
 }
 
@@ -57,9 +58,22 @@ impl HostedFlow {
             client_id: client_id.to_owned(),
             web_url: http(web_url).ok_or(InvalidFlow("the web URL is not an http(s) URL"))?,
             public_url: http(public_url).ok_or(InvalidFlow("the public URL is not an http(s) URL"))?,
-            secret,
+            secrets: vec![secret],
             lifetime: Duration::from_secs(30 * 60),
         })
+    }
+
+    /// Also takes what was sealed with an older secret, so that nobody's flow is cut off when a new one comes: give
+    /// the old one here until the lifetime of a flow has gone by on every replica.
+    ///
+    /// # Errors
+    /// [`InvalidFlow`] for a short secret.
+    pub fn older_secret(mut self, secret: Secret) -> Result<Self, InvalidFlow> {
+        if secret.expose().len() < Self::MIN_SECRET_LEN {
+            return Err(InvalidFlow("a flow secret is shorter than 32 bytes"));
+        }
+        self.secrets.push(secret);
+        Ok(self)
     }
 
     /// How long a person may take from start to callback. 30 minutes unless changed.
@@ -97,7 +111,7 @@ pub(crate) struct Flow {
 
 impl Flow {
     pub(crate) fn new(hosted: HostedFlow, callback_path: &str, shared_identities: bool) -> Arc<Self> {
-        let correlations = Correlations::new(&hosted.secret, hosted.lifetime);
+        let correlations = Correlations::new(&hosted.secrets, hosted.lifetime);
         let mut callback_url = hosted.public_url.clone();
         let base = callback_url.path().trim_end_matches('/').to_owned();
         callback_url.set_path(&format!("{base}{callback_path}"));

@@ -9,7 +9,7 @@ const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 const HALF_HOUR: Duration = Duration::from_secs(1800);
 
 fn correlations(secret: &str) -> Correlations {
-    Correlations::new(&Secret::from(secret), HALF_HOUR)
+    Correlations::new(&[Secret::from(secret)], HALF_HOUR)
 }
 
 fn alice() -> Subject {
@@ -27,6 +27,17 @@ fn a_correlation_id_says_what_it_was_made_of_and_hides_it() {
     let raw = data_encoding::BASE64URL_NOPAD.decode(id.as_bytes()).unwrap();
     assert!(!raw.windows(5).any(|bytes| bytes == b"alice"));
     assert_ne!(id, made.make(&alice(), "/vault?a=b", NOW).unwrap(), "each is single-use, so each is new");
+}
+
+#[test]
+fn a_flow_under_way_outlives_its_secret_while_the_old_one_is_known() {
+    let (old, new) = ("0123456789abcdef0123456789abcdef", "fedcba9876543210fedcba9876543210");
+    let both = Correlations::new(&[new.into(), old.into()], HALF_HOUR);
+    let begun = correlations(old).make(&alice(), "/", NOW).unwrap();
+    assert_eq!(both.open(begun.as_bytes()).unwrap().subject, alice());
+    let next = both.make(&alice(), "/", NOW).unwrap();
+    assert!(correlations(new).open(next.as_bytes()).is_ok(), "the newest seals");
+    assert!(correlations(old).open(next.as_bytes()).is_err());
 }
 
 #[test]

@@ -15,6 +15,9 @@ fn a_session_is_read_by_whoever_shares_the_secret_until_it_expires() {
     let now = SystemClock.now();
     assert_eq!(other.user(value(&cookie), now), Some("a.l@ice"));
     assert_eq!(other.user(value(&cookie), now.after(LIFETIME + Duration::from_secs(1))), None);
+    let renewed = Sessions::new(b"the next secret", true).older_secret(b"secret of both replicas");
+    assert_eq!(renewed.user(value(&cookie), now), Some("a.l@ice"));
+    assert_eq!(other.user(value(&renewed.begin("alice")), now), None, "the newest signs");
 }
 
 #[test]
