@@ -12,6 +12,7 @@
 mod adapters;
 pub mod canary;
 mod failing;
+mod hosted;
 mod http;
 pub mod process;
 mod tally;
@@ -19,6 +20,7 @@ mod world;
 
 pub use adapters::{Adapter, Served};
 pub use failing::{FailingStore, Switch};
+pub use hosted::verify;
 pub use http::{Call, Response, Wire, get, post, problem};
 pub use tally::Tally;
 pub use world::{ACKNOWLEDGED, Auth, FLOW_SECRET, HEADER, Plan, SECRET, SIGNATURE, World, event, eventually, fixture};

@@ -46,14 +46,14 @@ impl Asked {
     }
 
     /// The first value of `name` in the query, decoded.
-    pub(crate) fn query_value(&self, name: &str) -> Option<String> {
+    pub fn query_value(&self, name: &str) -> Option<String> {
         let pairs = url::form_urlencoded::parse(self.query.as_deref()?.as_bytes());
         pairs.into_iter().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
     }
 
     /// False when a page of another site made the browser ask. Programs send neither header, and carry no cookie that
     /// somebody else's page could make them send.
-    pub(crate) fn is_from_here(&self, public_origin: &str) -> bool {
+    pub fn is_from_here(&self, public_origin: &str) -> bool {
         match (&self.fetch_site, &self.origin) {
             (Some(site), _) => matches!(site.as_str(), "same-origin" | "none"),
             (None, Some(origin)) => {

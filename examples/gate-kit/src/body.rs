@@ -45,7 +45,7 @@ where
 }
 
 /// The one value of `name` in an `application/x-www-form-urlencoded` body. `None` when it is absent or given twice.
-pub(crate) fn form_value(body: &[u8], name: &str) -> Option<String> {
+pub fn form_value(body: &[u8], name: &str) -> Option<String> {
     let mut values = url::form_urlencoded::parse(body).filter(|(key, _)| key == name);
     let (_, value) = values.next()?;
     values.next().is_none().then(|| value.into_owned())

@@ -7,28 +7,21 @@ use std::time::Duration;
 use tracing_subscriber::EnvFilter;
 
 use crate::Site;
-use crate::settings::Prepared;
+use crate::settings::{Start, WrongSetting};
 
 /// The life of an example app: settings, one line that says where to click, `serve` until [`stopped`], and an orderly
 /// end. 2 for a wrong setting, which is named on stderr.
 pub async fn run(app: &'static str, serve: impl AsyncFnOnce(TcpListener, Arc<Site>) -> io::Result<()>) -> ExitCode {
     log_to_stderr();
-    let prepared = match Prepared::from_env().await {
+    let (start, site) = match prepare().await {
         Ok(prepared) => prepared,
         Err(wrong) => {
             let _ = writeln!(io::stderr(), "{app}: {wrong}");
             return ExitCode::from(2);
         }
     };
-    let Prepared { listener, site, public_url, throw_away } = prepared;
-    let sandbox = site.sandbox.clone();
-    // Nobody may be reading: a closed stdout is no reason not to serve.
-    let _ = match &sandbox {
-        Some(sandbox) => {
-            writeln!(io::stdout(), "{app}: open {public_url} (the stand-in vendor: {})", sandbox.control_url())
-        }
-        None => writeln!(io::stdout(), "{app}: open {public_url}"),
-    };
+    start.announce(app);
+    let Start { listener, sandbox, .. } = start;
     let (incode, metrics) = (site.incode.clone(), site.metrics.clone());
     // Histograms keep every sample until somebody tidies up, and nobody may ever read them.
     let upkeep = tokio::spawn(async move {
@@ -47,7 +40,6 @@ pub async fn run(app: &'static str, serve: impl AsyncFnOnce(TcpListener, Arc<Sit
     if let Some(sandbox) = sandbox {
         sandbox.stop().await;
     }
-    drop(throw_away);
     match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -55,6 +47,12 @@ pub async fn run(app: &'static str, serve: impl AsyncFnOnce(TcpListener, Arc<Sit
             ExitCode::FAILURE
         }
     }
+}
+
+async fn prepare() -> Result<(Start, Site), WrongSetting> {
+    let mut start = Start::from_env().await?;
+    let site = Site::prepare(&mut start).await?;
+    Ok((start, site))
 }
 
 /// Resolves when the process is asked to end: SIGTERM or ctrl-c.
@@ -81,8 +79,8 @@ pub async fn stopped() {
     }
 }
 
-/// To stderr, so that stdout has the one line.
-fn log_to_stderr() {
+/// Logs to stderr, so that stdout has the one line: warnings, or what `RUST_LOG` asks for.
+pub fn log_to_stderr() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
     let ansi = io::stderr().is_terminal();
     tracing_subscriber::fmt().with_env_filter(filter).with_ansi(ansi).with_writer(io::stderr).init();

@@ -13,7 +13,7 @@ use sha2::Sha256;
 
 /// Makes and reads session cookies.
 #[derive(Clone)]
-pub(crate) struct Sessions {
+pub struct Sessions {
     /// Of the secret that signs, and of older ones that still read. Never empty.
     macs: Vec<Hmac<Sha256>>,
     secure: bool,
@@ -21,7 +21,7 @@ pub(crate) struct Sessions {
 
 impl Sessions {
     /// A secret is any key material; what signs is derived from it. `secure` when browsers come over https.
-    pub(crate) fn new(secret: &[u8], secure: bool) -> Self {
+    pub fn new(secret: &[u8], secure: bool) -> Self {
         Self { macs: vec![derived(secret)], secure }
     }
 
@@ -32,7 +32,7 @@ impl Sessions {
     }
 
     /// `Set-Cookie` of a new session.
-    pub(crate) fn begin(&self, user: &str) -> String {
+    pub fn begin(&self, user: &str) -> String {
         let expires = SystemClock.now().after(LIFETIME).as_millis() / 1000;
         let newest = self.macs.first().map(|mac| signing(mac, expires, user).finalize().into_bytes());
         let mac = BASE64URL_NOPAD.encode(&newest.unwrap_or_default());
@@ -40,12 +40,12 @@ impl Sessions {
     }
 
     /// `Set-Cookie` that ends the session.
-    pub(crate) fn end(&self) -> String {
+    pub fn end(&self) -> String {
         self.cookie("", 0)
     }
 
     /// How the layer finds the subject: the user of a cookie that was signed here and has not expired.
-    pub(crate) fn subjects(&self) -> SubjectSource {
+    pub fn subjects(&self) -> SubjectSource {
         let sessions = self.clone();
         SubjectSource::cookie(NAME, move |value| sessions.user(value, SystemClock.now()).map(Cow::Borrowed))
     }
@@ -72,7 +72,7 @@ impl fmt::Debug for Sessions {
 }
 
 /// 1 to 64 of the characters that need no escaping in a cookie, a form or a page.
-pub(crate) fn is_user_name(text: &str) -> bool {
+pub fn is_user_name(text: &str) -> bool {
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'@' | b'-');
     (1..=64).contains(&text.len()) && text.bytes().all(legal)
 }

@@ -1,42 +1,79 @@
-//! From the environment to a [`Site`] and the socket it listens on.
+//! From the environment to what every example begins with.
 
 use std::collections::HashMap;
 use std::error::Error;
 use std::ffi::OsString;
 use std::fmt;
+use std::io::{self, Write};
 use std::net::TcpListener;
 
 use data_encoding::{BASE64, HEXLOWER};
-use incode_core::{Builder, Secret};
+use incode_core::Builder;
 use incode_sandbox::Sandbox;
-use metrics_exporter_prometheus::PrometheusBuilder;
 use tempfile::TempDir;
 use url::Url;
 
-use crate::journal::Journal;
 use crate::session::Sessions;
-use crate::{Site, refusal, vendor};
+use crate::vendor;
 
-/// Everything that is to be served, and what must outlive it.
-pub(crate) struct Prepared {
-    pub(crate) listener: TcpListener,
-    pub(crate) site: Site,
-    pub(crate) public_url: String,
+/// What every example begins with: a socket, the settings of incode, and the stand-in vendor when no other is named.
+pub struct Start {
+    /// Listens at `BIND`, without blocking.
+    pub listener: TcpListener,
+    /// Made from the environment; lacks what is the application's own, such as who asks.
+    pub builder: Builder,
+    /// A login for whoever needs one.
+    pub sessions: Sessions,
+    /// The stand-in vendor, when it runs in this process.
+    pub sandbox: Option<Sandbox>,
+    /// Where browsers reach the app.
+    pub public_url: String,
+    pub(crate) settings: Settings,
     /// Removed with everything in it when the app ends.
-    pub(crate) throw_away: Option<TempDir>,
+    _throw_away: Option<TempDir>,
 }
 
-impl Prepared {
-    pub(crate) async fn from_env() -> Result<Self, WrongSetting> {
-        Settings::default().prepare().await
+impl Start {
+    /// Reads the variables of the README's table, and makes up what is missing when no vendor is named.
+    ///
+    /// # Errors
+    /// [`WrongSetting`] for one that can't work.
+    pub async fn from_env() -> Result<Self, WrongSetting> {
+        Settings::default().start().await
+    }
+
+    /// Scheme, host and port of the site, as browsers send it in `Origin`.
+    pub fn public_origin(&self) -> String {
+        Url::parse(&self.public_url).map(|url| url.origin().ascii_serialization()).unwrap_or_default()
+    }
+
+    /// Says where to click: the one line that an example prints.
+    pub fn announce(&self, app: &str) {
+        if matches!(self.settings.text("INCODE_FLOW_SECRET"), Ok(None)) {
+            tracing::warn!("INCODE_FLOW_SECRET is not set: sessions end when this process does");
+        }
+        let url = &self.public_url;
+        // Nobody may be reading: a closed stdout is no reason not to serve.
+        let _ = match &self.sandbox {
+            Some(sandbox) => {
+                writeln!(io::stdout(), "{app}: open {url} (the stand-in vendor: {})", sandbox.control_url())
+            }
+            None => writeln!(io::stdout(), "{app}: open {url}"),
+        };
+    }
+}
+
+impl fmt::Debug for Start {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Start").field("public_url", &self.public_url).finish_non_exhaustive()
     }
 }
 
 /// A setting that can't work: one line that names it, never its value.
-pub(crate) struct WrongSetting(String);
+pub struct WrongSetting(String);
 
 impl WrongSetting {
-    fn new(setting: &str, problem: impl fmt::Display) -> Self {
+    pub(crate) fn new(setting: &str, problem: impl fmt::Display) -> Self {
         Self(format!("{setting}: {problem}"))
     }
 }
@@ -60,14 +97,23 @@ impl fmt::Display for WrongSetting {
     }
 }
 
+/// The same line: `main` shows a failure by its `Debug`.
+impl fmt::Debug for WrongSetting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for WrongSetting {}
+
 /// The environment, with what this process makes up for itself on top.
 #[derive(Default)]
-struct Settings {
+pub(crate) struct Settings {
     made_up: HashMap<&'static str, String>,
 }
 
 impl Settings {
-    async fn prepare(mut self) -> Result<Prepared, WrongSetting> {
+    async fn start(mut self) -> Result<Start, WrongSetting> {
         let bind = self.text("BIND")?.unwrap_or_else(|| "127.0.0.1:3000".to_owned());
         let listener = TcpListener::bind(&bind)
             .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
@@ -89,29 +135,8 @@ impl Settings {
             }
         };
         let sessions = self.sessions(public.scheme() == "https")?;
-        let admin_token = self.admin_token()?;
-        let metrics = PrometheusBuilder::new()
-            .install_recorder()
-            .map_err(|_| WrongSetting::new("metrics", "the recorder can't be installed"))?;
-        let mut builder =
-            Builder::from_settings(|name| self.value(name))?.subjects(sessions.subjects()).render(refusal::render);
-        if let Some(journal) = self.journal()? {
-            builder = builder.handler("journal", journal);
-        }
-        let incode = builder.build().await?;
-        if self.text("INCODE_FLOW_SECRET")?.is_none() {
-            tracing::warn!("INCODE_FLOW_SECRET is not set: sessions end when this process does");
-        }
-        let site = Site {
-            incode,
-            sessions,
-            sandbox,
-            admin_token,
-            metrics,
-            public_origin: public.origin().ascii_serialization(),
-            can_verify: self.text("INCODE_CLIENT_ID")?.is_some(),
-        };
-        Ok(Prepared { listener, site, public_url, throw_away })
+        let builder = Builder::from_settings(|name| self.value(name))?;
+        Ok(Start { listener, builder, sessions, sandbox, public_url, settings: self, _throw_away: throw_away })
     }
 
     /// A vendor of our own, and the settings that lead to it.
@@ -150,21 +175,6 @@ impl Settings {
         Ok(Some(directory))
     }
 
-    /// Of `EXAMPLE_JOURNAL`, a file, and `EXAMPLE_JOURNAL_FAILS`: of each event, so many attempts fail on purpose.
-    fn journal(&self) -> Result<Option<Journal>, WrongSetting> {
-        let Some(path) = self.text("EXAMPLE_JOURNAL")? else { return Ok(None) };
-        let fails = match self.text("EXAMPLE_JOURNAL_FAILS")? {
-            Some(number) => {
-                number.parse().map_err(|_| WrongSetting::new("EXAMPLE_JOURNAL_FAILS", "is not a number of attempts"))?
-            }
-            None => 0,
-        };
-        let unusable = |error: std::io::Error| {
-            WrongSetting::new("EXAMPLE_JOURNAL", format!("can't be written to ({})", error.kind()))
-        };
-        Journal::open(path.into(), fails).map(Some).map_err(unusable)
-    }
-
     /// Signed with the newest flow secret, read with each; with one of this process alone when none is set.
     fn sessions(&self, secure: bool) -> Result<Sessions, WrongSetting> {
         const NAME: &str = "INCODE_FLOW_SECRET";
@@ -181,23 +191,12 @@ impl Settings {
         sessions.ok_or_else(|| WrongSetting::new(NAME, "is empty"))
     }
 
-    /// None: no admin routes.
-    fn admin_token(&self) -> Result<Option<Secret>, WrongSetting> {
-        const NAME: &str = "INCODE_ADMIN_TOKEN";
-        match self.text(NAME)? {
-            Some(token) if token.len() < MIN_ADMIN_TOKEN => {
-                Err(WrongSetting::new(NAME, format!("is shorter than {MIN_ADMIN_TOKEN} bytes")))
-            }
-            token => Ok(token.map(|token| Secret::from(token.as_str()))),
-        }
-    }
-
     fn value(&self, name: &'static str) -> Option<OsString> {
         self.made_up.get(name).map(OsString::from).or_else(|| std::env::var_os(name))
     }
 
     /// An empty value counts as unset.
-    fn text(&self, name: &'static str) -> Result<Option<String>, WrongSetting> {
+    pub(crate) fn text(&self, name: &'static str) -> Result<Option<String>, WrongSetting> {
         let Some(value) = self.value(name).filter(|value| !value.is_empty()) else { return Ok(None) };
         value.into_string().map(Some).map_err(|_| WrongSetting::new(name, "is not UTF-8"))
     }
@@ -209,6 +208,3 @@ fn random() -> Result<[u8; 32], WrongSetting> {
         .map_err(|_| WrongSetting::new("INCODE_FLOW_SECRET", "no randomness on this machine"))?;
     Ok(bytes)
 }
-
-/// As long as a webhook secret: it opens dead letters and erasure to whoever guesses it.
-const MIN_ADMIN_TOKEN: usize = 24;

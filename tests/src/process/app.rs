@@ -85,6 +85,13 @@ impl App {
         Self::spawn(example.name(), example.command(settings)).await
     }
 
+    /// Starts any program that prints a line with its link as the example apps do.
+    pub async fn launch(program: impl AsRef<Path>, settings: &Settings) -> Self {
+        let program = program.as_ref();
+        let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Self::spawn(&name, prepared(Command::new(program), settings)).await
+    }
+
     /// Starts an app none of whose files may grow beyond so many bytes.
     pub async fn start_limited(example: Example, settings: &Settings, bytes: u64) -> Self {
         Self::spawn(example.name(), example.limited(settings, bytes)).await

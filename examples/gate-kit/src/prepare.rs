@@ -1,0 +1,58 @@
+use incode_core::Secret;
+use metrics_exporter_prometheus::PrometheusBuilder;
+
+use crate::journal::Journal;
+use crate::settings::{Settings, Start, WrongSetting};
+use crate::{Site, refusal};
+
+impl Site {
+    /// The site of the two gate apps: with metrics, admin routes and a journal, where they are set.
+    pub(crate) async fn prepare(start: &mut Start) -> Result<Self, WrongSetting> {
+        let settings = &start.settings;
+        let metrics = PrometheusBuilder::new()
+            .install_recorder()
+            .map_err(|_| WrongSetting::new("metrics", "the recorder can't be installed"))?;
+        let mut builder = std::mem::replace(&mut start.builder, incode_core::Incode::builder());
+        builder = builder.subjects(start.sessions.subjects()).render(refusal::render);
+        if let Some(journal) = journal(settings)? {
+            builder = builder.handler("journal", journal);
+        }
+        Ok(Site {
+            incode: builder.build().await?,
+            sessions: start.sessions.clone(),
+            sandbox: start.sandbox.clone(),
+            admin_token: admin_token(settings)?,
+            metrics,
+            public_origin: start.public_origin(),
+            can_verify: settings.text("INCODE_CLIENT_ID")?.is_some(),
+        })
+    }
+}
+
+/// Of `EXAMPLE_JOURNAL`, a file, and `EXAMPLE_JOURNAL_FAILS`: of each event, so many attempts fail on purpose.
+fn journal(settings: &Settings) -> Result<Option<Journal>, WrongSetting> {
+    let Some(path) = settings.text("EXAMPLE_JOURNAL")? else { return Ok(None) };
+    let fails = match settings.text("EXAMPLE_JOURNAL_FAILS")? {
+        Some(number) => {
+            number.parse().map_err(|_| WrongSetting::new("EXAMPLE_JOURNAL_FAILS", "is not a number of attempts"))?
+        }
+        None => 0,
+    };
+    let unusable =
+        |error: std::io::Error| WrongSetting::new("EXAMPLE_JOURNAL", format!("can't be written to ({})", error.kind()));
+    Journal::open(path.into(), fails).map(Some).map_err(unusable)
+}
+
+/// None: no admin routes.
+fn admin_token(settings: &Settings) -> Result<Option<Secret>, WrongSetting> {
+    const NAME: &str = "INCODE_ADMIN_TOKEN";
+    match settings.text(NAME)? {
+        Some(token) if token.len() < MIN_ADMIN_TOKEN => {
+            Err(WrongSetting::new(NAME, format!("is shorter than {MIN_ADMIN_TOKEN} bytes")))
+        }
+        token => Ok(token.map(|token| Secret::from(token.as_str()))),
+    }
+}
+
+/// As long as a webhook secret: it opens dead letters and erasure to whoever guesses it.
+const MIN_ADMIN_TOKEN: usize = 24;
