@@ -1,20 +1,22 @@
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use incode_core::identity::{Change, Identity, KeptField, LinkedIdentity, Observation};
 use incode_core::store::{
     Accepted, Audit, AuditId, Claim, ClaimedEvent, EffectStore, EventDetail, EventFilter, EventId, EventRow,
     InboxCounts, Lease, Linked, MemoryStore, NewEvent, NewLink, Prune, Replay, Settled, Settlement, Store, StoreError,
-    StoreErrorKind, StoreFuture,
+    StoreErrorKind, StoreFeed, StoreFuture, StoreNews,
 };
 use incode_core::{Actor, IdentityId, ObjectId, Subject, Timestamp};
+use tokio::sync::mpsc;
 
 /// A memory store that fails, or takes its time, while its [`Switch`] says so.
 #[derive(Debug, Default)]
 pub struct FailingStore {
     kept: MemoryStore,
     switch: Switch,
+    told: Mutex<Option<mpsc::UnboundedReceiver<StoreNews>>>,
 }
 
 /// Breaks and mends a [`FailingStore`], and counts what it was asked.
@@ -53,6 +55,14 @@ impl FailingStore {
         let store = Self::default();
         let switch = store.switch.clone();
         (store, switch)
+    }
+
+    /// A store that others seem to share: what the sender is given is the news of its feed.
+    pub fn shared() -> (Self, Switch, mpsc::UnboundedSender<StoreNews>) {
+        let (news, told) = mpsc::unbounded_channel();
+        let (mut store, switch) = Self::new();
+        store.told = Mutex::new(Some(told));
+        (store, switch, news)
     }
 
     fn or<'a, T: Send + 'a>(
@@ -150,6 +160,11 @@ impl Store for FailingStore {
 
     fn prune(&self, prune: Prune) -> StoreFuture<'_, u64> {
         self.or(move |kept| kept.prune(prune))
+    }
+
+    fn feed(&self) -> Option<StoreFeed> {
+        let mut told = self.told.lock().unwrap().take()?;
+        Some(Box::pin(futures_util::stream::poll_fn(move |cx| told.poll_recv(cx))))
     }
 
     fn ping(&self) -> StoreFuture<'_, ()> {

@@ -14,6 +14,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
+use incode_core::store::StoreNews;
 use incode_core::testing::ManualClock;
 use incode_core::{Applied, Timestamp};
 use incode_sandbox::{Fault, Route};
@@ -30,6 +31,7 @@ async fn every_documented_metric_moves_and_every_metric_is_documented() {
     a_refused_key(&tally).await;
     the_gate(&tally).await;
     handlers(&tally).await;
+    a_shared_store(&tally).await;
     assert_eq!(tally.names(), documented());
 }
 
@@ -183,6 +185,19 @@ async fn handlers(tally: &Tally) {
         tally.is("incode_handler_effects{state=pending}", 1.0) && tally.of("incode_handler_oldest_seconds") >= 100.0
     };
     eventually("what is owed shows", owed).await;
+}
+
+async fn a_shared_store(tally: &Tally) {
+    let (store, _switch, news) = FailingStore::shared();
+    let world = Plan::new(Adapter::Axum).incode(|builder| builder.store(store)).start().await;
+    news.send(StoreNews::Up).unwrap();
+    eventually("up", async || tally.is("incode_store_feed_up", 1.0)).await;
+    news.send(StoreNews::Gap).unwrap();
+    eventually("a gap", async || tally.of("incode_store_feed_gaps_total") == 1.0).await;
+    news.send(StoreNews::Down).unwrap();
+    eventually("down", async || tally.is("incode_store_feed_up", 0.0)).await;
+    assert_eq!(tally.of("incode_store_feed_losses_total"), 1.0);
+    world.incode.shutdown().await;
 }
 
 fn verified(world: &World, name: &str) -> Value {

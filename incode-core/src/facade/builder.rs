@@ -21,8 +21,9 @@ use crate::webhook::{Authenticity, Webhook};
 use crate::{Clock, Secret, SystemClock};
 
 use super::changes::Feed;
+use super::shared_clock::SharedClock;
 use super::surroundings::Joined;
-use super::{Incode, Mount, SettingError, Shared};
+use super::{Incode, Mount, SettingError, Shared, replicas};
 
 /// Builds an [`Incode`]. Setters take what they are given; [`Builder::build`] says what does not work together.
 #[must_use]
@@ -45,7 +46,7 @@ pub struct Builder {
     worker: WorkerSettings,
     pub(super) handlers: Handlers,
     pub(super) effects: EffectSettings,
-    clock: Arc<dyn Clock>,
+    clock: Option<Arc<dyn Clock>>,
     render: Option<Arc<crate::gate::Render>>,
 }
 
@@ -76,7 +77,7 @@ impl Builder {
             worker: WorkerSettings::default(),
             handlers: Handlers::default(),
             effects: EffectSettings::default(),
-            clock: Arc::new(SystemClock),
+            clock: None,
             render: None,
         }
     }
@@ -205,9 +206,10 @@ impl Builder {
         self
     }
 
-    /// The clock. The machine's unless set; tests bring their own.
+    /// The clock; tests bring their own. Unless set: the store's, if several processes share it and it has one, otherwise
+    /// the machine's.
     pub fn clock(mut self, clock: impl Clock) -> Self {
-        self.clock = Arc::new(clock);
+        self.clock = Some(Arc::new(clock));
         self
     }
 
@@ -265,22 +267,30 @@ impl Builder {
         check_paths(&mounts)?;
 
         let store = open(choice).await?;
+        let (stop, stopped) = watch::channel(false);
+        let clock = match self.clock {
+            Some(clock) => clock,
+            None => clock_of(&store, &stopped).await,
+        };
         let context = Arc::new(Context {
-            clock: Arc::clone(&self.clock),
+            clock: Arc::clone(&clock),
             start_path: flow.is_some().then(|| self.start_path.into()),
             render: self.render,
         });
         let near = NearCache::new(Arc::clone(&store), Arc::clone(&context), self.near);
         let key = self.store_key.as_ref();
-        let inbox = Inbox::new(Arc::clone(&store), Arc::clone(&self.clock), key, self.accept_deadline);
-        let (stop, stopped) = watch::channel(false);
-        let schedule: Arc<dyn Clock> = Arc::new(SteadyClock::new(Arc::clone(&self.clock)));
+        let inbox = Inbox::new(Arc::clone(&store), Arc::clone(&clock), key, self.accept_deadline);
+        let schedule: Arc<dyn Clock> = Arc::new(SteadyClock::new(Arc::clone(&clock)));
         let joined = Arc::new(Joined { near: Arc::clone(&near), flow: flow.clone(), feed: Feed::new() });
+        if let Some(feed) = store.feed() {
+            joined.near.bypass(true);
+            tokio::spawn(replicas::follow(feed, Arc::clone(&joined), stopped.clone()));
+        }
         let handlers = Arc::new(self.handlers);
         let applier = Applier {
             client: client.clone(),
             store: Arc::clone(&store),
-            clock: Arc::clone(&self.clock),
+            clock: Arc::clone(&clock),
             schedule: Arc::clone(&schedule),
             observer: Arc::clone(&observer),
             surroundings: Arc::clone(&joined) as _,
@@ -302,7 +312,7 @@ impl Builder {
             mounts,
             client,
             store,
-            clock: self.clock,
+            clock,
             observer,
             inbox,
             applier,
@@ -333,6 +343,16 @@ fn observer(key: Option<&Secret>, keep: BTreeMap<Field, Duration>) -> Result<Obs
     }
     let key = key.ok_or(SettingError::new("keep", "keeping personal fields needs a store key"))?;
     Ok(Observer::keeping(key, keep))
+}
+
+/// The store's own clock if it has one, followed from now on; the machine's otherwise.
+async fn clock_of(store: &Arc<dyn Store>, stopped: &watch::Receiver<bool>) -> Arc<dyn Clock> {
+    let clock = Arc::new(SharedClock::new(Arc::new(SystemClock)));
+    if !clock.look(store.time()).await {
+        return Arc::new(SystemClock);
+    }
+    tokio::spawn(Arc::clone(&clock).follow(Arc::downgrade(store), stopped.clone()));
+    clock
 }
 
 fn check_paths(mounts: &[(Box<str>, Mount)]) -> Result<(), SettingError> {

@@ -1,4 +1,4 @@
-//! The change stream: news of identities inside this process, without the promise that handlers have.
+//! The change stream: news of identities, without the promise that handlers have.
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -14,8 +14,8 @@ use crate::identity::Change;
 
 /// What happened to identities since the stream was opened; made by [`Incode::changes`](super::Incode::changes).
 ///
-/// For caches and sockets: it knows this process only, starts when it is opened, and one who reads too slowly misses
-/// news. What must not be missed belongs into a [`Handler`](crate::Handler).
+/// For caches and sockets: it starts when it is opened, and one who reads too slowly misses news. What other processes
+/// change is told too, when the store they share has a feed. What must not be missed belongs into a [`Handler`](crate::Handler).
 #[must_use]
 pub struct Changes(Next);
 
@@ -25,7 +25,8 @@ pub struct Changes(Next);
 pub enum Changed {
     /// This identity was written, linked, unlinked or forgotten; the near cache no longer holds its subjects.
     Identity(Change),
-    /// So many changes went by unread: whatever was derived from the stream may be stale.
+    /// So many changes went by unread, or an unknown number when it is 0, because the store's feed was interrupted:
+    /// whatever was derived from the stream may be stale.
     Missed(u64),
 }
 
@@ -43,7 +44,7 @@ impl Stream for Changes {
         let Next::Waiting(waiting) = &mut self.0 else { return Poll::Ready(None) };
         let (received, receiver) = ready!(waiting.as_mut().poll(cx));
         let changed = match received {
-            Ok(change) => Changed::Identity(change),
+            Ok(changed) => changed,
             Err(RecvError::Lagged(missed)) => Changed::Missed(missed),
             Err(RecvError::Closed) => {
                 self.0 = Next::Ended;
@@ -64,7 +65,7 @@ impl fmt::Debug for Changes {
 /// Where the news goes out.
 pub(super) struct Feed {
     /// `None` once it is closed.
-    sender: Mutex<Option<Sender<Change>>>,
+    sender: Mutex<Option<Sender<Changed>>>,
 }
 
 impl Feed {
@@ -73,9 +74,18 @@ impl Feed {
     }
 
     pub(super) fn publish(&self, change: &Change) {
+        self.send(|| Changed::Identity(change.clone()));
+    }
+
+    /// Something changed, and nobody can say what.
+    pub(super) fn publish_gap(&self) {
+        self.send(|| Changed::Missed(0));
+    }
+
+    fn send(&self, changed: impl FnOnce() -> Changed) {
         if let Some(sender) = &*self.sender.lock().unwrap_or_else(PoisonError::into_inner) {
             // Nobody listens: fine.
-            let _ = sender.send(change.clone());
+            let _ = sender.send(changed());
         }
     }
 
@@ -96,9 +106,9 @@ enum Next {
     Ended,
 }
 
-type Received = (Result<Change, RecvError>, Receiver<Change>);
+type Received = (Result<Changed, RecvError>, Receiver<Changed>);
 
-fn wait(mut receiver: Receiver<Change>) -> Next {
+fn wait(mut receiver: Receiver<Changed>) -> Next {
     Next::Waiting(Box::pin(async move { (receiver.recv().await, receiver) }))
 }
 

@@ -7,8 +7,10 @@ mod exchange;
 mod handlers;
 mod inspection;
 mod reconcile;
+mod replicas;
 mod setting;
 mod settings;
+mod shared_clock;
 mod surroundings;
 
 use std::fmt;
@@ -152,7 +154,8 @@ impl Incode {
     }
 
     /// News of identities from now on, whatever brought it: an event, a callback, a face authentication, `unlink`,
-    /// `forget`. Of this process only, and without the promise that a [`Handler`](crate::Handler) has.
+    /// `forget`; and what other processes change, when the store they share tells of it. Without the promise that a
+    /// [`Handler`](crate::Handler) has.
     pub fn changes(&self) -> Changes {
         self.0.joined.feed.subscribe()
     }

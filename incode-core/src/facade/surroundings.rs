@@ -15,6 +15,14 @@ pub(super) struct Joined {
     pub(super) feed: Feed,
 }
 
+impl Joined {
+    /// Something changed, and nobody can say what.
+    pub(super) fn changed_somehow(&self) {
+        self.near.invalidate_all();
+        self.feed.publish_gap();
+    }
+}
+
 impl Surroundings for Joined {
     fn subject_of(&self, correlation_id: &str, received_at: Timestamp) -> Option<ProvenSubject> {
         let flow = self.flow.as_ref()?;

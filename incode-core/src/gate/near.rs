@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Poll, ready};
 use std::time::Duration;
@@ -27,6 +28,8 @@ pub(crate) struct NearCache {
     nobody: Arc<Snapshot>,
     /// Asked for once: looking a counter up by name would cost more than the hit it counts.
     hits: metrics::Counter,
+    /// While it is set nothing kept is believed: news of other processes does not arrive.
+    bypassed: AtomicBool,
     settings: NearSettings,
 }
 
@@ -63,6 +66,7 @@ impl NearCache {
             flights: Mutex::default(),
             nobody,
             hits,
+            bypassed: AtomicBool::new(false),
             settings,
         })
     }
@@ -76,7 +80,7 @@ impl NearCache {
         let known = self.known.pin();
         let snapshot = known.get(subject)?;
         let age = self.context.clock.elapsed().saturating_sub(snapshot.loaded);
-        if age >= self.settings.lifetime {
+        if age >= self.settings.lifetime || self.bypassed.load(Ordering::Relaxed) {
             return None;
         }
         self.hits.increment(1);
@@ -87,8 +91,11 @@ impl NearCache {
     pub(crate) fn load(self: &Arc<Self>, subject: Subject) -> Load {
         let mut flights = self.lock_flights();
         let flight = match flights.get(&subject) {
-            // A sender that is gone means that the load's runtime was: nobody would ever land.
-            Some(flight) if flight.landed.has_changed().is_ok() => flight.clone(),
+            // A sender that is gone means that the load's runtime was: nobody would ever land. While bypassed no change
+            // is heard of that would end a flight, so nobody joins one that may have read before it.
+            Some(flight) if flight.landed.has_changed().is_ok() && !self.bypassed.load(Ordering::Relaxed) => {
+                flight.clone()
+            }
             _ => {
                 let (land, landed) = watch::channel(None);
                 let flight = Flight { number: next_number(), landed };
@@ -110,6 +117,18 @@ impl NearCache {
             flights.remove(subject);
             known.remove(subject);
         }
+    }
+
+    /// Forgets everything: something changed, and nobody can say what.
+    pub(crate) fn invalidate_all(&self) {
+        let mut flights = self.lock_flights();
+        flights.clear();
+        self.known.pin().clear();
+    }
+
+    /// While on, each visit asks the store: what is kept can't be known to be current.
+    pub(crate) fn bypass(&self, on: bool) {
+        self.bypassed.store(on, Ordering::Relaxed);
     }
 
     async fn fly(self: Arc<Self>, subject: Subject, number: u64, land: watch::Sender<Option<Arc<Snapshot>>>) {

@@ -7,6 +7,7 @@ mod audit;
 mod effects;
 mod error;
 mod events;
+mod feed;
 mod ledger;
 mod memory;
 #[cfg(feature = "sqlite")]
@@ -25,6 +26,7 @@ pub use events::{
     Accepted, Claim, ClaimedEvent, DeadFilter, EventDetail, EventFilter, EventId, EventRow, EventState, InboxCounts,
     Lease, NewEvent, Reason, Replay, Settled, Settlement,
 };
+pub use feed::{StoreFeed, StoreNews};
 pub use memory::MemoryStore;
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteOptions, SqliteStore};
@@ -124,6 +126,21 @@ pub trait Store: Send + Sync + 'static {
     /// Removes events and effects settled before `settled_before`, spent correlation ids that expired before `now` and
     /// fields that have expired at `now`; wipes the tokens of dead events settled before `tokens_before`. Returns how many events were removed.
     fn prune(&self, prune: Prune) -> StoreFuture<'_, u64>;
+
+    /// What other processes change in the same store, as news: whoever keeps standings in memory forgets them by it.
+    ///
+    /// `None`, as unless said otherwise: no other process writes this store. A store that several processes share must
+    /// give a feed, or each of them overlooks what the others learned for as long as its near cache keeps it.
+    fn feed(&self) -> Option<StoreFeed> {
+        None
+    }
+
+    /// What time it is where the rows are, for a store that several processes share: leases, waits and the instants by
+    /// which observations outrank each other then go by one clock, however the machines' own are set. `None`, as unless
+    /// said otherwise: the machine's clock is all there is.
+    fn time(&self) -> StoreFuture<'_, Option<Timestamp>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
 
     /// Cheap proof that the store answers.
     fn ping(&self) -> StoreFuture<'_, ()>;

@@ -226,3 +226,37 @@ async fn the_cache_is_bounded() {
     let known = names.iter().filter(|name| near.hit(name).is_some()).count();
     assert!((1..=64).contains(&known), "{known} are known");
 }
+
+#[tokio::test]
+async fn a_bypassed_cache_asks_the_store_each_time() {
+    let Setup { store, near, .. } = setup(NearSettings::default());
+    store.permits.add_permits(1);
+    assert_eq!(standing(near.load(subject("alice"))).await, Standing::Active);
+    near.bypass(true);
+    assert!(near.hit("alice").is_none(), "known, but not believed");
+    let before = tokio::spawn(near.load(subject("alice")));
+    while store.loads.load(Ordering::SeqCst) < 2 {
+        tokio::task::yield_now().await;
+    }
+    store.answers(Ok("REVOKED"));
+    let after = near.load(subject("alice"));
+    store.permits.add_permits(2);
+    assert_eq!(before.await.unwrap().standing(), Standing::Active);
+    assert_eq!(standing(after).await, Standing::Revoked, "joins no load that may be older than a change");
+}
+
+#[tokio::test]
+async fn when_anything_may_have_changed_nothing_is_known() {
+    let Setup { store, near, .. } = setup(NearSettings::default());
+    store.permits.add_permits(1);
+    assert_eq!(standing(near.load(subject("alice"))).await, Standing::Active);
+    let under_way = tokio::spawn(near.load(subject("bob")));
+    while store.loads.load(Ordering::SeqCst) < 2 {
+        tokio::task::yield_now().await;
+    }
+    near.invalidate_all();
+    store.permits.add_permits(1);
+    under_way.await.unwrap();
+    assert!(near.hit("alice").is_none());
+    assert!(near.hit("bob").is_none(), "what was read before is not kept");
+}

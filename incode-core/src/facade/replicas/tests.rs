@@ -1,0 +1,106 @@
+use std::sync::Arc;
+
+use futures_util::stream;
+use tokio::sync::{mpsc, watch};
+
+use super::follow;
+use crate::facade::changes::{Changed, Feed};
+use crate::facade::surroundings::Joined;
+use crate::gate::{Context, NearCache, NearSettings, Standing};
+use crate::identity::Change;
+use crate::store::{MemoryStore, Store, StoreNews};
+use crate::testing::{ManualClock, store_suite};
+use crate::{IdentityId, Subject, Timestamp};
+
+/// A cache that knows alice, beside a feed that the test speaks for.
+struct Setup {
+    store: Arc<MemoryStore>,
+    joined: Arc<Joined>,
+    news: mpsc::UnboundedSender<StoreNews>,
+    /// Dropped: the process stops.
+    _stop: watch::Sender<bool>,
+}
+
+async fn setup() -> Setup {
+    let store = Arc::new(MemoryStore::new());
+    store.link(store_suite::new_link("alice", "person", 1, None)).await.unwrap();
+    let clock = Arc::new(ManualClock::new(Timestamp::from_millis(0)));
+    let context = Arc::new(Context { clock, start_path: None, render: None });
+    let near = NearCache::new(Arc::clone(&store) as Arc<dyn Store>, context, NearSettings::default());
+    let joined = Arc::new(Joined { near, flow: None, feed: Feed::new() });
+    let (news, mut told) = mpsc::unbounded_channel();
+    let (stop, stopped) = watch::channel(false);
+    joined.near.bypass(true);
+    let feed = stream::poll_fn(move |cx| told.poll_recv(cx));
+    tokio::spawn(follow(Box::pin(feed), Arc::clone(&joined), stopped));
+    Setup { store, joined, news, _stop: stop }
+}
+
+impl Setup {
+    /// Tells the news, and waits until what follows it is known to have been read.
+    async fn tell(&self, news: StoreNews) {
+        let mut changes = self.joined.feed.subscribe();
+        self.news.send(news).unwrap();
+        let mark = Change { identity_id: IdentityId::new("mark").unwrap(), subjects: Vec::new() };
+        self.news.send(StoreNews::Changed(mark.clone())).unwrap();
+        while changes.next().await != Some(Changed::Identity(mark.clone())) {}
+    }
+
+    /// Whether alice is answered from the cache, once she was asked for.
+    async fn keeps(&self) -> bool {
+        assert_eq!(self.joined.near.load(alice()).await.standing(), Standing::Active);
+        self.joined.near.hit("alice").is_some()
+    }
+}
+
+fn alice() -> Subject {
+    Subject::new("alice").unwrap()
+}
+
+#[tokio::test]
+async fn nothing_is_believed_unless_the_feed_is_up() {
+    let setup = setup().await;
+    assert!(!setup.keeps().await, "not up yet");
+    setup.tell(StoreNews::Up).await;
+    assert!(setup.keeps().await);
+    setup.tell(StoreNews::Down).await;
+    assert!(!setup.keeps().await);
+    setup.tell(StoreNews::Up).await;
+    assert!(setup.joined.near.hit("alice").is_none(), "what was known before the gap is forgotten first");
+    assert!(setup.keeps().await);
+}
+
+#[tokio::test]
+async fn a_feed_that_ends_is_down() {
+    let Setup { store: _store, joined, news, _stop } = setup().await;
+    let mut changes = joined.feed.subscribe();
+    news.send(StoreNews::Up).unwrap();
+    assert_eq!(changes.next().await, Some(Changed::Missed(0)));
+    drop(news);
+    for _ in 0..1_000 {
+        joined.near.load(alice()).await;
+        if joined.near.hit("alice").is_none() {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+    panic!("the cache is believed without a feed");
+}
+
+#[tokio::test]
+async fn a_change_elsewhere_is_a_change_here() {
+    let setup = setup().await;
+    setup.tell(StoreNews::Up).await;
+    assert!(setup.keeps().await);
+    let mut changes = setup.joined.feed.subscribe();
+    let change = setup.store.unlink(alice()).await.unwrap().unwrap();
+    setup.tell(StoreNews::Changed(change.clone())).await;
+    assert!(setup.joined.near.hit("alice").is_none());
+    assert_eq!(changes.next().await, Some(Changed::Identity(change)));
+    setup.tell(StoreNews::Gap).await;
+    let mut told = Vec::new();
+    while told.len() < 2 {
+        told.push(changes.next().await.unwrap());
+    }
+    assert!(told.contains(&Changed::Missed(0)), "{told:?}");
+}
