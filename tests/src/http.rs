@@ -144,6 +144,13 @@ impl Wire {
         tokio::time::timeout(DEADLINE, last).await.expect("no answer in time")
     }
 
+    /// The answer, or `None` when the other side hangs up without one.
+    pub async fn answer(&mut self) -> Option<Response> {
+        let silent = async { self.read.is_empty() && !self.more().await };
+        let silent = tokio::time::timeout(DEADLINE, silent).await.expect("neither an answer nor an end in time");
+        if silent { None } else { Some(self.response(false).await) }
+    }
+
     /// Whether the other side hangs up without another byte.
     pub async fn hangs_up(&mut self) -> bool {
         self.read.is_empty() && !tokio::time::timeout(DEADLINE, self.more()).await.expect("still open")

@@ -4,7 +4,7 @@ use incode_core::model::EventKind;
 use incode_tests::{ACKNOWLEDGED, Adapter, Auth, Call, HEADER, Plan, SIGNATURE, World, event, post, problem};
 use serde_json::json;
 
-use crate::refusals::{UNAUTHENTIC, body, expected, stored};
+use crate::refusals::{MALFORMED, UNAUTHENTIC, body, expected, stored};
 
 on_every_adapter! {
     methods_other_than_post,
@@ -15,9 +15,6 @@ on_every_adapter! {
     unknown_kinds_are_acknowledged_and_ignored,
     the_content_type_does_not_matter,
 }
-
-const MALFORMED: (u16, &str, &str, &str) =
-    (400, "delivery_malformed", "Delivery malformed", "The delivery is not an event.");
 
 async fn methods_other_than_post(adapter: Adapter) {
     let world = World::start(adapter).await;

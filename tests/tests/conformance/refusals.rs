@@ -8,6 +8,8 @@ pub(crate) type Row = (u16, &'static str, &'static str, &'static str);
 pub(crate) const UNAUTHENTIC: Row =
     (401, "delivery_unauthentic", "Delivery not authentic", "The delivery does not prove where it comes from.");
 
+pub(crate) const MALFORMED: Row = (400, "delivery_malformed", "Delivery malformed", "The delivery is not an event.");
+
 /// The reply, byte for byte.
 pub(crate) fn expected(row: Row) -> String {
     problem(row.0, row.1, row.2, row.3, None, &[])
