@@ -1,0 +1,78 @@
+use std::sync::LazyLock;
+
+use incode_core::gate::{self, Requirement, Standing};
+use url::Url;
+
+use crate::head::Written;
+use crate::input::Input;
+use crate::served::{FLOW_SECRET, NOW, PUBLIC_URL, Served, code, header, legal};
+
+/// A request at a gate that nobody may pass, and at start: a denial that can be sent as it is and never ours, a subject
+/// that is exactly what one cookie says, a link that leads back to the very page, and no way back to anywhere else.
+///
+/// The input: a line with the target, then lines of `name: value`.
+pub fn gate_request(input: &[u8]) {
+    let mut input = Input::new(input);
+    let target = format!("/{}", String::from_utf8_lossy(input.line()));
+    let mut head = Written::new("GET", &target);
+    while !input.is_empty() {
+        let line = input.line();
+        let colon = line.iter().position(|byte| *byte == b':').unwrap_or(line.len());
+        let name = String::from_utf8_lossy(&line[..colon]).to_ascii_lowercase();
+        head = head.with(&name, line.get(colon + 1..).unwrap_or_default().trim_ascii());
+    }
+
+    let visitor = APP.visitor(&head);
+    let subject = visitor.subject().map(|subject| subject.as_str());
+    let cookies = sessions(&head);
+    let expected = match &cookies[..] {
+        [only] => only.strip_prefix("signed.").filter(|text| incode_core::Subject::new(text).is_ok()),
+        _ => None,
+    };
+    assert_eq!(subject, expected, "{cookies:?}");
+    let standing = if subject.is_some() { Standing::NotLinked } else { Standing::NoSubject };
+    assert_eq!(visitor.standing(), standing);
+
+    let denial = gate::check(Some(&visitor), &Requirement::active(), &head).expect_err("nobody is verified here");
+    legal(&denial);
+    let denied = if subject.is_some() { (403, "verification_required") } else { (401, "authentication_required") };
+    assert_eq!((denial.status, &*code(&denial)), denied);
+    let problem: serde_json::Value = serde_json::from_slice(&denial.body).unwrap();
+    if let Some(link) = problem["verify_url"].as_str() {
+        follow(&head, link);
+    }
+    head.path = "/incode/start".into();
+    leads_nowhere_else(&head);
+}
+
+/// A link of ours is taken by start, for the same visitor.
+fn follow(head: &Written, link: &str) {
+    let start = Written { headers: head.headers.clone(), ..Written::new("GET", link) };
+    let reply = APP.answer(&start).expect("start asks nobody");
+    assert_eq!(reply.status, 303, "{link} leads nowhere: {reply:?}");
+}
+
+fn leads_nowhere_else(start: &Written) {
+    let reply = APP.answer(start).expect("start asks nobody");
+    if reply.status != 303 {
+        return;
+    }
+    let page = Url::parse(header(&reply, "location").unwrap()).unwrap();
+    assert_eq!(page.host_str(), Some("web.example"));
+    let query = start.query.as_deref().unwrap_or_default();
+    if let Some((_, back)) = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "return_to") {
+        let app = Url::parse(PUBLIC_URL).unwrap();
+        assert!(back.starts_with('/') && !back.contains(char::is_control), "{back:?}");
+        assert_eq!(app.join(&back).unwrap().origin(), app.origin(), "{back:?}");
+    }
+}
+
+/// The values of every cookie of that name, found another way than the gate finds them.
+fn sessions(head: &Written) -> Vec<String> {
+    let pairs =
+        head.headers.iter().filter(|(name, _)| name == "cookie").flat_map(|(_, value)| value.split(|b| *b == b';'));
+    let values = pairs.filter_map(|pair| pair.trim_ascii().strip_prefix(b"session="));
+    values.map(|value| std::str::from_utf8(value).unwrap_or("\0").to_owned()).collect()
+}
+
+static APP: LazyLock<Served> = LazyLock::new(|| Served::new(FLOW_SECRET, NOW));

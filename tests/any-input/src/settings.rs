@@ -1,0 +1,82 @@
+use std::collections::HashMap;
+use std::error::Error;
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::os::unix::ffi::OsStringExt;
+
+use incode_core::Builder;
+
+use crate::input::Input;
+
+/// An environment: whatever it holds, settings are read or refused in one line that names a variable, and no value gets
+/// into a message or a `Debug`.
+///
+/// The input: lines of `NAME=value`, values of any bytes. A line that starts with none of the names sets the one its
+/// first byte picks.
+pub fn settings(input: &[u8]) {
+    let mut input = Input::new(input);
+    let mut values: HashMap<&str, Vec<u8>> = HashMap::new();
+    while !input.is_empty() {
+        let line = input.line();
+        let named =
+            NAMES.iter().find_map(|name| Some((*name, line.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?)));
+        let (name, value) = named.unwrap_or_else(|| {
+            let (first, rest) = line.split_first().unwrap_or((&0, b""));
+            (NAMES[usize::from(*first) % NAMES.len()], rest)
+        });
+        values.insert(name, value.to_vec());
+    }
+    let read = Builder::from_settings(|name| {
+        assert!(README.contains(name), "{name} is not documented");
+        values.get(name).map(|value| OsString::from_vec(value.clone()))
+    });
+    let said = match read {
+        Ok(builder) => format!("{builder:?}"),
+        Err(error) => {
+            assert!(README.contains(error.setting()), "{error} names no variable");
+            let mut said = format!("{error} {error:?}");
+            assert!(said.starts_with(error.setting()) && !said.contains(char::is_control), "{said:?}");
+            let mut source = error.source();
+            while let Some(error) = source {
+                write!(said, " {error} {error:?}").unwrap();
+                source = error.source();
+            }
+            said
+        }
+    };
+    for (name, value) in &values {
+        for part in value.split(|byte| *byte == b',') {
+            // Shorter ones occur in any text; and what the code says by itself gives nothing away.
+            let Ok(part) = std::str::from_utf8(part.trim_ascii()) else { continue };
+            if part.len() >= 8 && !OWN_WORDS.iter().any(|words| words.contains(part)) {
+                assert!(!said.contains(part), "the value of {name} is in: {said}");
+            }
+        }
+    }
+}
+
+const README: &str = include_str!("../../../README.md");
+
+/// What is set.
+const NAMES: [&str; 14] = [
+    "BIND",
+    "PUBLIC_URL",
+    "INCODE_HOST",
+    "INCODE_API_KEY",
+    "INCODE_CLIENT_ID",
+    "INCODE_WEB_URL",
+    "INCODE_WEBHOOK_AUTH",
+    "INCODE_WEBHOOK_SECRETS",
+    "INCODE_WEBHOOK_HEADER",
+    "INCODE_FLOW_SECRET",
+    "INCODE_STORE",
+    "INCODE_STORE_KEY",
+    "INCODE_OAUTH_CLIENT_ID",
+    "INCODE_OAUTH_CLIENT_SECRET",
+];
+
+const OWN_WORDS: [&str; 3] = [
+    include_str!("../../../incode-core/src/facade/settings.rs"),
+    include_str!("../../../incode-core/src/client/builder.rs"),
+    include_str!("../../../incode-core/src/flow/mod.rs"),
+];
