@@ -47,7 +47,8 @@ impl std::fmt::Debug for Sealer {
     }
 }
 
-fn derive(secret: &Secret, purpose: &'static str) -> [u8; 32] {
+/// A key for one purpose.
+pub(crate) fn derive(secret: &Secret, purpose: &'static str) -> [u8; 32] {
     #[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.expose()).expect("a key of any length");
     mac.update(b"incode v1 ");

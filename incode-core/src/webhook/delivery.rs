@@ -1,4 +1,5 @@
 use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use super::{Authenticity, Check, Event, Rejection, RejectionKind, Trust, parse};
@@ -10,9 +11,11 @@ use crate::model::EventKind;
 mod tests;
 
 /// A webhook route: who may deliver, how much, how slowly, and which kind.
+///
+/// Clones share the policy of authenticity: replaced in one of them, it is replaced in all.
 #[derive(Clone, Debug)]
 pub struct Webhook {
-    authenticity: Authenticity,
+    authenticity: Arc<RwLock<Arc<Authenticity>>>,
     body_cap: usize,
     read_deadline: Duration,
     kind: Option<EventKind>,
@@ -27,6 +30,7 @@ impl Webhook {
 
     /// A route for both kinds.
     pub fn new(authenticity: Authenticity) -> Self {
+        let authenticity = Arc::new(RwLock::new(Arc::new(authenticity)));
         Self { authenticity, body_cap: Self::BODY_CAP, read_deadline: Self::READ_DEADLINE, kind: None }
     }
 
@@ -52,6 +56,17 @@ impl Webhook {
         self
     }
 
+    /// Puts another policy in the place of this one, for all clones: deliveries under way are judged by the policy they
+    /// began with, the next ones by the new.
+    pub fn replace_authenticity(&self, authenticity: Authenticity) {
+        *self.authenticity.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(authenticity);
+    }
+
+    /// The policy that the next delivery is judged by.
+    pub fn authenticity(&self) -> Arc<Authenticity> {
+        Arc::clone(&self.authenticity.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// The longest body accepted, in bytes.
     pub fn body_cap(&self) -> usize {
         self.body_cap
@@ -72,7 +87,7 @@ impl Webhook {
         if head.method() != "POST" {
             return Err(Rejection::new(RejectionKind::MethodNotAllowed));
         }
-        let check = self.authenticity.begin(head, now)?;
+        let check = self.authenticity().begin(head, now)?;
         let announced = announced_length(head, self.body_cap)?;
         Ok(Delivery {
             check,

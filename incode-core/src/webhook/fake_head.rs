@@ -1,6 +1,7 @@
 //! The head of a request as tests write it.
 
 use std::any::Any;
+use std::net::IpAddr;
 
 use crate::Subject;
 use crate::http::Head;
@@ -9,6 +10,7 @@ use crate::http::Head;
 pub(crate) struct FakeHead {
     method: &'static str,
     headers: Vec<(String, Vec<u8>)>,
+    peer: Option<IpAddr>,
 }
 
 impl FakeHead {
@@ -17,7 +19,12 @@ impl FakeHead {
     }
 
     pub(crate) fn new(method: &'static str) -> Self {
-        Self { method, headers: Vec::new() }
+        Self { method, headers: Vec::new(), peer: None }
+    }
+
+    pub(crate) fn from(mut self, peer: &str) -> Self {
+        self.peer = Some(peer.parse().unwrap());
+        self
     }
 
     pub(crate) fn with(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
@@ -50,5 +57,9 @@ impl Head for FakeHead {
 
     fn extensions(&self) -> &dyn Any {
         &()
+    }
+
+    fn peer(&self) -> Option<IpAddr> {
+        self.peer
     }
 }

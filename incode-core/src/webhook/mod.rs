@@ -27,10 +27,14 @@ mod authenticity;
 mod delivery;
 #[cfg(test)]
 mod fake_head;
+mod oauth;
 mod parse;
 mod rejection;
 
-pub use authenticity::{Authenticity, Check, Encoding, HmacScheme, PolicyError, PolicyErrorKind, Signed, Trust};
+pub use authenticity::{
+    AddressSource, Authenticity, Check, Encoding, HmacScheme, PolicyError, PolicyErrorKind, Signed, Trust,
+};
 pub use delivery::{Delivery, Webhook};
+pub use oauth::{ClientCredentials, TokenEndpoint, TokenRefusal, TokenRefusalKind, TokenRequest};
 pub use parse::{Event, ParseError, ParseErrorKind, parse};
 pub use rejection::{Rejection, RejectionKind};

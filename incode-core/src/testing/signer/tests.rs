@@ -37,3 +37,17 @@ fn a_plain_signer_sends_the_secret_and_never_shows_it() {
     assert_eq!(headers, [("x-incode-secret".to_owned(), "canary-canary-canary-canary".to_owned())]);
     assert!(!format!("{signer:?}").contains("canary"));
 }
+
+#[test]
+fn no_signer_shows_what_it_signs_with() {
+    let canary = || Secret::from("canary-canary-canary-canary");
+    for signer in [
+        Signer::hmac_base64("x-a", canary()),
+        Signer::id_timestamp("x-id", "x-at", "x-a", canary()),
+        Signer::standard_webhooks(&Secret::from("whsec_Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5")),
+        Signer::bearer("canary"),
+    ] {
+        assert!(!format!("{signer:?}").contains("canary"), "{signer:?}");
+    }
+    assert!(!format!("{:?}", OAuthClient::new("incode", canary())).contains("canary"));
+}

@@ -4,10 +4,15 @@ use super::hmac::PendingHmac;
 use crate::webhook::Rejection;
 
 /// How far an event may be trusted, once its delivery passed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+///
+/// In order: what is greater proves more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum Trust {
     /// Anybody could have sent it. Only what the vendor's API answers for its token counts.
     FetchBack,
+    /// It came from one of the networks named. That is a place and not a sender: others may send from there too.
+    Address,
     /// The sender knows a secret of ours.
     Authenticated,
 }
@@ -60,16 +65,11 @@ impl Verdict {
         match self {
             Self::Settled(trust) => Some(trust),
             Self::Hmac(pending) => pending.matches().then_some(Trust::Authenticated),
-            Self::AnyOf(parts) => strongest(parts.into_iter().filter_map(Self::finish)),
+            Self::AnyOf(parts) => parts.into_iter().filter_map(Self::finish).max(),
             Self::AllOf(parts) => {
                 let trusts: Option<Vec<_>> = parts.into_iter().map(Self::finish).collect();
-                strongest(trusts?.into_iter())
+                trusts?.into_iter().max()
             }
         }
     }
-}
-
-fn strongest(mut trusts: impl Iterator<Item = Trust>) -> Option<Trust> {
-    let first = trusts.next()?;
-    Some(trusts.fold(first, |best, trust| if trust == Trust::Authenticated { trust } else { best }))
 }

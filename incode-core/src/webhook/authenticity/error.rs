@@ -16,6 +16,12 @@ pub enum PolicyErrorKind {
     WeakSecret,
     /// A secret holds what can't be sent in a header.
     IllegalSecret,
+    /// A Standard Webhooks secret is not `whsec_` and padded base64.
+    MalformedSecret,
+    /// A client id is empty, too long, or holds a colon, a blank or what is not ASCII.
+    IllegalClientId,
+    /// A network is not written as CIDR, has bits set behind its prefix, or holds every address there is.
+    IllegalNetwork,
     /// A header name is empty, too long, or has an illegal character.
     IllegalHeaderName,
     /// The prefix of a signature can't be sent in a header.
@@ -25,6 +31,10 @@ pub enum PolicyErrorKind {
 }
 
 impl PolicyError {
+    pub(in crate::webhook) fn new(kind: PolicyErrorKind) -> Self {
+        Self(kind)
+    }
+
     /// What is wrong.
     pub fn kind(&self) -> PolicyErrorKind {
         self.0
@@ -39,6 +49,9 @@ impl fmt::Display for PolicyError {
                 write!(f, "a webhook secret is shorter than {} bytes", Authenticity::MIN_SECRET_LEN)
             }
             PolicyErrorKind::IllegalSecret => f.write_str("a webhook secret can't be sent in a header"),
+            PolicyErrorKind::MalformedSecret => f.write_str("a webhook secret is not whsec_ and padded base64"),
+            PolicyErrorKind::IllegalClientId => f.write_str("the OAuth client id is illegal"),
+            PolicyErrorKind::IllegalNetwork => f.write_str("a network is illegal"),
             PolicyErrorKind::IllegalHeaderName => f.write_str("the name of a webhook header is illegal"),
             PolicyErrorKind::IllegalPrefix => f.write_str("the prefix of a webhook signature is illegal"),
             PolicyErrorKind::EmptyPolicy => f.write_str("a webhook policy is composed of nothing"),

@@ -4,13 +4,14 @@ use std::time::Duration;
 use data_encoding::{BASE64, HEXLOWER, HEXUPPER};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
+use subtle::ConstantTimeEq;
 
 use crate::http::{Field, Head};
 use crate::secret::is_visible_ascii;
 use crate::webhook::Rejection;
 use crate::{Secret, Timestamp};
 
-use super::{PolicyError, PolicyErrorKind, header_name, strong};
+use super::{PolicyError, PolicyErrorKind, header_name, standard, strong};
 
 /// A signature made with HMAC-SHA256: where it is, how it is written, what it covers.
 ///
@@ -35,6 +36,8 @@ pub struct HmacScheme {
     header: Box<str>,
     encoding: Encoding,
     prefix: Box<str>,
+    /// The header holds a list, each entry with its own prefix, as Standard Webhooks has it.
+    list: bool,
     signed: Signed,
     /// Keyed once, cloned for each delivery: that saves half of the work on a body of 300 bytes. Never empty.
     keyed: (HmacSha256, Vec<HmacSha256>),
@@ -83,7 +86,8 @@ impl HmacScheme {
             );
         }
         let first = keyed.pop().ok_or(PolicyError(PolicyErrorKind::NoSecret))?;
-        Ok(Self { header, encoding: Encoding::Hex, prefix: "".into(), signed: Signed::Body, keyed: (first, keyed) })
+        let (encoding, signed) = (Encoding::Hex, Signed::Body);
+        Ok(Self { header, encoding, prefix: "".into(), list: false, signed, keyed: (first, keyed) })
     }
 
     /// Changes how the signature is written.
@@ -118,10 +122,17 @@ impl HmacScheme {
         Ok(self)
     }
 
+    pub(super) fn in_a_list(mut self) -> Self {
+        self.list = true;
+        self
+    }
+
     pub(super) fn begin(&self, head: &dyn Head, now: Timestamp) -> Result<PendingHmac, Rejection> {
-        let claimed = self.claimed(one(head, &self.header)?)?;
+        let value = one(head, &self.header)?;
+        let (claimed, also_claimed) =
+            if self.list { standard::claims(self, value)? } else { (self.claimed(value)?, Vec::new()) };
         let (first, others) = &self.keyed;
-        let mut pending = PendingHmac { claimed, first: first.clone(), others: others.clone() };
+        let mut pending = PendingHmac { claimed, also_claimed, first: first.clone(), others: others.clone() };
         if let Signed::IdTimestampBody { id_header, timestamp_header, tolerance } = &self.signed {
             let id = one(head, id_header)?;
             if id.is_empty() || id.len() > MAX_ID || id.contains(&b'.') || !is_visible_ascii(id) {
@@ -136,11 +147,15 @@ impl HmacScheme {
         Ok(pending)
     }
 
-    fn claimed(&self, value: &[u8]) -> Result<[u8; 32], Rejection> {
+    /// What stands behind the prefix; `None` without it.
+    pub(super) fn unprefixed<'a>(&self, value: &'a [u8]) -> Option<&'a [u8]> {
         // Comparing with an empty prefix would be right too, but costs some 80 ns where memcmp is written in AVX-512:
         // an empty box points nowhere, and a masked load from nowhere is slow.
-        let text = if self.prefix.is_empty() { Some(value) } else { value.strip_prefix(self.prefix.as_bytes()) };
-        let decoded = text.and_then(|text| match self.encoding {
+        if self.prefix.is_empty() { Some(value) } else { value.strip_prefix(self.prefix.as_bytes()) }
+    }
+
+    pub(super) fn claimed(&self, value: &[u8]) -> Result<[u8; 32], Rejection> {
+        let decoded = self.unprefixed(value).and_then(|text| match self.encoding {
             Encoding::Hex => decode(&HEXLOWER, text).or_else(|| decode(&HEXUPPER, text)),
             Encoding::Base64 => decode(&BASE64, text),
         });
@@ -163,6 +178,8 @@ impl fmt::Debug for HmacScheme {
 /// A signature that waits for the rest of what it covers.
 pub(super) struct PendingHmac {
     claimed: [u8; 32],
+    /// Where a list of signatures is sent; apart, as below.
+    also_claimed: Vec<[u8; 32]>,
     /// Apart from the others, so that the usual case of one secret allocates nothing.
     first: HmacSha256,
     others: Vec<HmacSha256>,
@@ -174,9 +191,13 @@ impl PendingHmac {
         self.others.iter_mut().for_each(|other| other.update(bytes));
     }
 
-    /// Every secret is tried, also after one that fits: which one it was doesn't show in the time taken.
+    /// Every secret is tried with every signature, also after one that fits: which it was doesn't show in the time.
     pub(super) fn matches(self) -> bool {
-        let fits = |mac: HmacSha256| mac.verify_slice(&self.claimed).is_ok();
+        let claims = (&self.claimed, &self.also_claimed);
+        let fits = |mac: HmacSha256| {
+            let made: [u8; 32] = mac.finalize().into_bytes().into();
+            claims.1.iter().fold(made.ct_eq(claims.0), |fits, claimed| fits | made.ct_eq(claimed)).into()
+        };
         self.others.into_iter().fold(fits(self.first), |matches, other| matches | fits(other))
     }
 }

@@ -1,17 +1,21 @@
+mod addresses;
 mod check;
 mod error;
 mod header;
 mod hmac;
+mod standard;
 #[cfg(test)]
 mod tests;
 
+pub use addresses::AddressSource;
 pub use check::{Check, Trust};
 pub use error::{PolicyError, PolicyErrorKind};
 pub use hmac::{Encoding, HmacScheme, Signed};
 
 use crate::http::Head;
-use crate::webhook::Rejection;
+use crate::webhook::{ClientCredentials, Rejection};
 use crate::{Secret, Timestamp};
+use addresses::Networks;
 use check::Verdict;
 use header::HeaderSecret;
 
@@ -39,13 +43,15 @@ use header::HeaderSecret;
 pub struct Authenticity(Part);
 
 /// The parts. A further one is a variant here, that looks at the head in [`Part::begin`], and a [`Verdict`], that
-/// looks at the body if it must. What is planned fits as it is: Standard Webhooks is a signature header with a list
-/// over [`Signed::IdTimestampBody`]; a bearer token we issued, and the address of the sender, are settled by the head.
+/// looks at the body if it must.
 #[derive(Clone, Debug)]
 enum Part {
     FetchBack,
     Header(HeaderSecret),
     Hmac(Box<HmacScheme>),
+    /// A bearer token that we issued.
+    Bearer(Box<ClientCredentials>),
+    Addresses(Box<Networks>),
     AnyOf(Vec<Part>),
     AllOf(Vec<Part>),
 }
@@ -73,7 +79,48 @@ impl Authenticity {
         Self(Part::Hmac(Box::new(scheme)))
     }
 
+    /// A bearer token that we issued to this client: OAuth 2.0 client credentials (RFC 6749, section 4.4). The client
+    /// asks for it at a [`TokenEndpoint`](super::TokenEndpoint), which [`Incode`](crate::Incode) mounts by itself.
+    pub fn oauth(client: ClientCredentials) -> Self {
+        Self(Part::Bearer(Box::new(client)))
+    }
+
+    /// Deliveries from these networks, in CIDR notation or single addresses, IPv4 and IPv6. An IPv4 address written in
+    /// IPv6 (`::ffff:192.0.2.1`) is that IPv4 address.
+    ///
+    /// An address is a place and not a sender ([`Trust::Address`]), so this belongs beside another part:
+    /// [`Authenticity::all_of`]. Where the address is found is told by [`Authenticity::with_address_source`]; when it
+    /// is not known, nothing passes.
+    ///
+    /// ```
+    /// use incode_core::webhook::{AddressSource, Authenticity};
+    /// let policy = Authenticity::all_of([
+    ///     Authenticity::fetch_back(),
+    ///     Authenticity::addresses(["192.0.2.0/24", "2001:db8::/32", "198.51.100.7"])?,
+    /// ])?
+    /// .with_address_source(AddressSource::peer().behind_proxies(1));
+    /// # let _ = policy;
+    /// # Ok::<(), incode_core::webhook::PolicyError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// No network; one that is no CIDR, has bits set behind its prefix, or has a prefix of length zero.
+    pub fn addresses<'a>(networks: impl IntoIterator<Item = &'a str>) -> Result<Self, PolicyError> {
+        Networks::new(networks).map(|networks| Self(Part::Addresses(Box::new(networks))))
+    }
+
+    /// Changes how every part of the policy finds the address of a sender. [`AddressSource::peer`] unless told.
+    #[must_use]
+    pub fn with_address_source(mut self, source: AddressSource) -> Self {
+        self.0.find_addresses_by(&source);
+        self
+    }
+
     /// One of the policies is enough. A part that fails, even by a header given twice, leaves it to the others.
+    ///
+    /// With [`Authenticity::fetch_back`] among them **anybody may deliver**, whatever the others ask for. That has a use
+    /// only for who looks at [`Trust`], which tells what was proven: an unproven event never links anybody.
+    /// `INCODE_WEBHOOK_AUTH` refuses this composition, because there it would be meant as a restriction.
     ///
     /// # Errors
     /// No policy given.
@@ -98,6 +145,17 @@ impl Authenticity {
     pub fn begin(&self, head: &dyn Head, now: Timestamp) -> Result<Check, Rejection> {
         self.0.begin(head, now).map(Check)
     }
+
+    /// The OAuth clients of the policy, wherever in it they are.
+    pub(crate) fn clients(&self) -> Vec<&ClientCredentials> {
+        let mut clients = Vec::new();
+        self.0.collect_clients(&mut clients);
+        clients
+    }
+
+    pub(crate) fn has_clients(&self) -> bool {
+        !self.clients().is_empty()
+    }
 }
 
 impl Part {
@@ -106,6 +164,8 @@ impl Part {
             Self::FetchBack => Ok(Verdict::Settled(Trust::FetchBack)),
             Self::Header(header) => header.check(head).map(|()| Verdict::Settled(Trust::Authenticated)),
             Self::Hmac(scheme) => scheme.begin(head, now).map(Verdict::Hmac),
+            Self::Bearer(client) => client.check(head, now).map(|()| Verdict::Settled(Trust::Authenticated)),
+            Self::Addresses(networks) => networks.check(head).map(|()| Verdict::Settled(Trust::Address)),
             Self::AnyOf(parts) => {
                 let open: Vec<_> = parts.iter().filter_map(|part| part.begin(head, now).ok()).collect();
                 if open.is_empty() {
@@ -119,6 +179,24 @@ impl Part {
             }
         }
     }
+
+    fn find_addresses_by(&mut self, source: &AddressSource) {
+        match self {
+            Self::Addresses(networks) => networks.source = source.clone(),
+            Self::AnyOf(parts) | Self::AllOf(parts) => {
+                parts.iter_mut().for_each(|part| part.find_addresses_by(source));
+            }
+            Self::FetchBack | Self::Header(_) | Self::Hmac(_) | Self::Bearer(_) => {}
+        }
+    }
+
+    fn collect_clients<'a>(&'a self, into: &mut Vec<&'a ClientCredentials>) {
+        match self {
+            Self::Bearer(client) => into.push(client),
+            Self::AnyOf(parts) | Self::AllOf(parts) => parts.iter().for_each(|part| part.collect_clients(into)),
+            Self::FetchBack | Self::Header(_) | Self::Hmac(_) | Self::Addresses(_) => {}
+        }
+    }
 }
 
 fn parts(policies: impl IntoIterator<Item = Authenticity>) -> Result<Vec<Part>, PolicyError> {
@@ -127,7 +205,7 @@ fn parts(policies: impl IntoIterator<Item = Authenticity>) -> Result<Vec<Part>, 
 }
 
 /// Secrets that are present and long enough.
-fn strong(secrets: impl IntoIterator<Item = Secret>) -> Result<Vec<Secret>, PolicyError> {
+pub(in crate::webhook) fn strong(secrets: impl IntoIterator<Item = Secret>) -> Result<Vec<Secret>, PolicyError> {
     let secrets: Vec<_> = secrets.into_iter().collect();
     if secrets.is_empty() {
         return Err(PolicyError(PolicyErrorKind::NoSecret));
