@@ -17,7 +17,7 @@ use crate::inbox::{
 use crate::model::EventKind;
 use crate::store::{MemoryStore, Store};
 use crate::time::SteadyClock;
-use crate::webhook::{Authenticity, Webhook};
+use crate::webhook::{AddressSource, Authenticity, TokenEndpoint, Webhook};
 use crate::{Clock, Secret, SystemClock};
 
 use super::changes::Feed;
@@ -30,6 +30,7 @@ use super::{Incode, Mount, SettingError, Shared, replicas};
 pub struct Builder {
     client: Option<Client>,
     authenticity: Option<Authenticity>,
+    addresses: Option<AddressSource>,
     store: Option<StoreChoice>,
     store_key: Option<Secret>,
     keep: BTreeMap<Field, Duration>,
@@ -39,6 +40,7 @@ pub struct Builder {
     webhook_paths: Vec<(Box<str>, Option<EventKind>)>,
     start_path: Box<str>,
     callback_path: Box<str>,
+    token_path: Box<str>,
     body_cap: Option<usize>,
     read_deadline: Option<Duration>,
     accept_deadline: Duration,
@@ -61,6 +63,7 @@ impl Builder {
         Self {
             client: None,
             authenticity: None,
+            addresses: None,
             store: None,
             store_key: None,
             keep: BTreeMap::new(),
@@ -70,6 +73,7 @@ impl Builder {
             webhook_paths: Vec::new(),
             start_path: "/incode/start".into(),
             callback_path: "/incode/callback".into(),
+            token_path: "/incode/token".into(),
             body_cap: None,
             read_deadline: None,
             accept_deadline: Duration::from_secs(5),
@@ -91,6 +95,14 @@ impl Builder {
     /// What shows that a delivery comes from the vendor. Required: there is no default that would be safe for everybody.
     pub fn webhook_authenticity(mut self, authenticity: Authenticity) -> Self {
         self.authenticity = Some(authenticity);
+        self
+    }
+
+    /// How the address of who delivers, or asks for a token, is found: for every part of the policy of authenticity, also
+    /// of one that replaces it, and for the failures at the token endpoint, which are then counted for each address
+    /// ([`TokenEndpoint`]). Unless set, a policy finds addresses as it was told, and the endpoint knows none.
+    pub fn addresses(mut self, source: AddressSource) -> Self {
+        self.addresses = Some(source);
         self
     }
 
@@ -159,6 +171,13 @@ impl Builder {
     pub fn flow_paths(mut self, start: &str, callback: &str) -> Self {
         self.start_path = start.into();
         self.callback_path = callback.into();
+        self
+    }
+
+    /// Mounts the token endpoint elsewhere than at `/incode/token`. It is there while the policy of authenticity has an
+    /// OAuth part ([`Authenticity::oauth`]).
+    pub fn token_path(mut self, path: &str) -> Self {
+        self.token_path = path.into();
         self
     }
 
@@ -246,19 +265,21 @@ impl Builder {
             webhook_paths.push(("/incode/webhook".into(), None));
         }
         let mut mounts: Vec<(Box<str>, Mount)> = Vec::new();
+        let mut webhook = Webhook::new(found_by(authenticity, self.addresses.as_ref()));
+        if let Some(bytes) = self.body_cap {
+            webhook = webhook.with_body_cap(bytes);
+        }
+        if let Some(deadline) = self.read_deadline {
+            webhook = webhook.with_read_deadline(deadline);
+        }
         for (path, kind) in webhook_paths {
-            let mut webhook = Webhook::new(authenticity.clone());
-            if let Some(bytes) = self.body_cap {
-                webhook = webhook.with_body_cap(bytes);
-            }
-            if let Some(deadline) = self.read_deadline {
-                webhook = webhook.with_read_deadline(deadline);
-            }
-            if let Some(kind) = kind {
-                webhook = webhook.only(kind);
-            }
+            // Clones share the policy, so that it can be replaced in all at once.
+            let webhook = webhook.clone();
+            let webhook = if let Some(kind) = kind { webhook.only(kind) } else { webhook };
             mounts.push((path, Mount::Webhook(Arc::new(webhook))));
         }
+        mounts.push((self.token_path, Mount::Token));
+        let tokens = self.addresses.iter().cloned().fold(TokenEndpoint::new(), TokenEndpoint::with_address_source);
         let flow = self.flow.map(|hosted| Flow::new(hosted, &self.callback_path, self.shared_identities));
         if flow.is_some() {
             mounts.push((self.start_path.clone(), Mount::Start));
@@ -310,6 +331,9 @@ impl Builder {
         runners.extend(effects.into_iter().map(|runner| tokio::spawn(runner.run())));
         Ok(Incode(Arc::new(Shared {
             mounts,
+            webhook,
+            tokens,
+            addresses: self.addresses,
             client,
             store,
             clock,
@@ -332,6 +356,10 @@ impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder").finish_non_exhaustive()
     }
+}
+
+pub(super) fn found_by(authenticity: Authenticity, addresses: Option<&AddressSource>) -> Authenticity {
+    addresses.cloned().into_iter().fold(authenticity, Authenticity::with_address_source)
 }
 
 fn observer(key: Option<&Secret>, keep: BTreeMap<Field, Duration>) -> Result<Observer, SettingError> {

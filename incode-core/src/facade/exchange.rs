@@ -9,7 +9,7 @@ use crate::gate::Audience;
 use crate::http::{Head, Problem, Reply};
 use crate::inbox::Surroundings;
 use crate::store::StoreErrorKind;
-use crate::webhook::{Delivery, Rejection, RejectionKind, Webhook};
+use crate::webhook::{Delivery, Rejection, RejectionKind, TokenRefusal, TokenRequest, Webhook};
 
 use super::{Incode, Mount, to_the_end};
 
@@ -27,6 +27,7 @@ enum Step {
     Answered(Reply),
     Deliver { delivery: Box<Delivery>, read_deadline: Duration },
     Redeem(Box<Callback>),
+    Issue { request: Box<TokenRequest>, read_deadline: Duration },
 }
 
 impl Exchange {
@@ -36,6 +37,7 @@ impl Exchange {
             Mount::Webhook(webhook) => deliver(&incode, webhook, head),
             Mount::Start => start(&incode, head).map(Step::Answered),
             Mount::Callback => callback(&incode, head),
+            Mount::Token => Ok(token(&incode, head)),
         };
         let step = step.unwrap_or_else(|problem| Step::Answered(incode.0.context.reply(&problem, audience)));
         Self { incode, audience, step }
@@ -51,6 +53,7 @@ impl Exchange {
         let answer = match step {
             Step::Answered(reply) => return reply,
             Step::Deliver { delivery, read_deadline } => receive(&incode, *delivery, read_deadline, body).await,
+            Step::Issue { request, read_deadline } => Ok(issue(*request, read_deadline, body).await),
             Step::Redeem(callback) => {
                 let incode = incode.clone();
                 to_the_end(async move { redeem(&incode, *callback).await }).await
@@ -77,6 +80,40 @@ fn callback(incode: &Incode, head: &dyn Head) -> Result<Step, Problem> {
     let callback = Callback::open(flow, head, incode.subject(head).as_ref(), &*incode.0.clock);
     let callback = callback.map_err(no_referrer)?;
     Ok(Step::Redeem(Box::new(callback)))
+}
+
+fn token(incode: &Incode, head: &dyn Head) -> Step {
+    let shared = &*incode.0;
+    match shared.tokens.begin(&shared.webhook.authenticity(), head, &*shared.clock) {
+        Ok(request) => Step::Issue { request: Box::new(request), read_deadline: shared.webhook.read_deadline() },
+        Err(refusal) => Step::Answered(told(Err(refusal))),
+    }
+}
+
+async fn issue<B, C, E>(mut request: TokenRequest, read_deadline: Duration, body: B) -> Reply
+where
+    B: Stream<Item = Result<C, E>>,
+    C: AsRef<[u8]>,
+{
+    let read = async {
+        let mut body = pin!(body);
+        while let Some(chunk) = poll_fn(|cx| body.as_mut().poll_next(cx)).await {
+            request.push(chunk.map_err(|_| TokenRefusal::broken_off())?.as_ref())?;
+        }
+        request.finish()
+    };
+    let read = tokio::time::timeout(read_deadline, read).await;
+    told(read.unwrap_or_else(|_| Err(TokenRefusal::too_slow())))
+}
+
+/// What a client of the token endpoint is told: as OAuth has it, so not rendered by the application.
+fn told(answer: Result<Reply, TokenRefusal>) -> Reply {
+    let outcome = answer.as_ref().map_or_else(TokenRefusal::as_str, |_| "issued");
+    metrics::counter!("incode_token_requests_total", "outcome" => outcome).increment(1);
+    answer.unwrap_or_else(|refusal| {
+        tracing::info!(reason = refusal.as_str(), "token refused");
+        refusal.reply()
+    })
 }
 
 async fn receive<B, C, E>(

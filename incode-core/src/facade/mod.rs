@@ -28,7 +28,7 @@ use crate::identity::Observer;
 use crate::inbox::{Applier, Handlers, Inbox, Surroundings};
 use crate::model::FaceAuthenticationRequest;
 use crate::store::Store;
-use crate::webhook::Webhook;
+use crate::webhook::{AddressSource, Authenticity, TokenEndpoint, Webhook};
 use crate::{Clock, Subject, flow};
 
 use surroundings::Joined;
@@ -50,6 +50,11 @@ pub struct Incode(Arc<Shared>);
 
 struct Shared {
     mounts: Vec<(Box<str>, Mount)>,
+    /// Shares its policy with those that are mounted.
+    webhook: Webhook,
+    tokens: TokenEndpoint,
+    /// For a policy to come.
+    addresses: Option<AddressSource>,
     client: Client,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
@@ -74,6 +79,7 @@ enum Mount {
     Webhook(Arc<Webhook>),
     Start,
     Callback,
+    Token,
 }
 
 /// A visitor, known or on the way.
@@ -100,13 +106,24 @@ impl Incode {
         Builder::from_settings(std::env::var_os)
     }
 
-    /// Answers a request to a mounted route (webhook, start, callback); `None` when the path is the application's.
+    /// Answers a request to a mounted route (webhook, start, callback, token); `None` when the path is the application's.
     ///
     /// Looks at the head only. [`Exchange::answer`] reads the body, if one is to be read at all.
     pub fn open(&self, head: &dyn Head) -> Option<Exchange> {
         let path = head.path();
         let (_, mount) = self.0.mounts.iter().find(|(mounted, _)| **mounted == *path)?;
+        if matches!(mount, Mount::Token) && !self.0.webhook.authenticity().has_clients() {
+            return None;
+        }
         Some(Exchange::open(self.clone(), mount, head))
+    }
+
+    /// Puts another policy in the place of the webhook's: with the secrets of a rotation, for instance, or another OAuth
+    /// client. Deliveries under way are judged by the policy they began with, all later ones by the new. Each replica
+    /// is told by itself, so let secrets overlap: first everybody takes old and new, then the vendor changes over, then
+    /// the old one goes.
+    pub fn replace_webhook_authenticity(&self, authenticity: Authenticity) {
+        self.0.webhook.replace_authenticity(builder::found_by(authenticity, self.0.addresses.as_ref()));
     }
 
     /// Who asks, and how they stand. Without I/O when the near cache knows them.
@@ -185,7 +202,9 @@ async fn to_the_end<T: Send + 'static>(work: impl Future<Output = T> + Send + 's
 
 impl fmt::Debug for Incode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mounts: Vec<_> = self.0.mounts.iter().map(|(path, _)| path).collect();
+        let tokens = self.0.webhook.authenticity().has_clients();
+        let mounts = self.0.mounts.iter().filter(|(_, mount)| tokens || !matches!(mount, Mount::Token));
+        let mounts: Vec<_> = mounts.map(|(path, _)| path).collect();
         f.debug_struct("Incode").field("mounts", &mounts).finish_non_exhaustive()
     }
 }

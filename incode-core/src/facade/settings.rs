@@ -8,7 +8,7 @@ use data_encoding::BASE64;
 use crate::client::Client;
 use crate::flow::HostedFlow;
 use crate::store::MemoryStore;
-use crate::webhook::{Authenticity, HmacScheme, PolicyError, PolicyErrorKind};
+use crate::webhook::{Authenticity, ClientCredentials, HmacScheme, PolicyError, PolicyErrorKind};
 use crate::{Secret, SettingError};
 
 use super::Builder;
@@ -69,7 +69,12 @@ impl Settings<'_> {
     fn authenticity(&self) -> Result<Authenticity, SettingError> {
         const NAME: &str = "INCODE_WEBHOOK_AUTH";
         let list = self.required(NAME)?;
-        let parts = list.split(',').map(|part| match part.trim() {
+        let names: Vec<_> = list.split(',').map(str::trim).collect();
+        if names.len() > 1 && names.contains(&"fetch-back") {
+            let problem = "names fetch-back beside another policy: any of them is enough, so anybody could deliver";
+            return Err(SettingError::new(NAME, problem));
+        }
+        let parts = names.into_iter().map(|name| match name {
             "fetch-back" => Ok(Authenticity::fetch_back()),
             "header" => {
                 let name = self.text("INCODE_WEBHOOK_HEADER")?;
@@ -81,10 +86,11 @@ impl Settings<'_> {
                 let name = name.as_deref().unwrap_or("x-incode-signature");
                 HmacScheme::new(name, self.secrets()?).map(Authenticity::hmac).map_err(refused)
             }
-            "oauth" | "standard-webhooks" => {
-                Err(SettingError::new(NAME, "names a policy that this version does not have yet"))
+            "standard-webhooks" => {
+                HmacScheme::standard_webhooks(self.secrets()?).map(Authenticity::hmac).map_err(refused)
             }
-            _ => Err(SettingError::new(NAME, "takes fetch-back, header and hmac, separated by commas")),
+            "oauth" => self.oauth().map(Authenticity::oauth),
+            _ => Err(SettingError::new(NAME, "takes fetch-back, header, oauth, hmac and standard-webhooks")),
         });
         let mut parts = parts.collect::<Result<Vec<_>, _>>()?;
         match parts.pop() {
@@ -95,6 +101,21 @@ impl Settings<'_> {
             }
             None => Err(SettingError::new(NAME, "is empty")),
         }
+    }
+
+    /// Tokens are signed with the flow secret: what every replica shares anyway.
+    fn oauth(&self) -> Result<ClientCredentials, SettingError> {
+        let client_id = self.required("INCODE_OAUTH_CLIENT_ID")?;
+        let client_secrets = self.required("INCODE_OAUTH_CLIENT_SECRET")?;
+        let client_secrets = client_secrets.split(',').map(|secret| Secret::from(secret.trim()));
+        let (newest, older) = self.flow_secrets()?;
+        let signing = std::iter::once(newest).chain(older);
+        ClientCredentials::new(&client_id, client_secrets, signing).map_err(|error| match error.kind() {
+            PolicyErrorKind::IllegalClientId => {
+                SettingError::new("INCODE_OAUTH_CLIENT_ID", "takes visible ASCII without a colon, 256 bytes at most")
+            }
+            _ => SettingError::new("INCODE_OAUTH_CLIENT_SECRET", "each secret needs 24 bytes or more"),
+        })
     }
 
     fn secrets(&self) -> Result<Vec<Secret>, SettingError> {
@@ -153,6 +174,9 @@ fn refused(error: PolicyError) -> SettingError {
             ("INCODE_WEBHOOK_SECRETS", "each secret needs 24 bytes or more")
         }
         PolicyErrorKind::IllegalSecret => ("INCODE_WEBHOOK_SECRETS", "holds what can't be sent in a header"),
+        PolicyErrorKind::MalformedSecret => {
+            ("INCODE_WEBHOOK_SECRETS", "each secret of standard-webhooks is whsec_ and padded base64")
+        }
         PolicyErrorKind::IllegalHeaderName => ("INCODE_WEBHOOK_HEADER", "is no header name"),
         _ => ("INCODE_WEBHOOK_AUTH", "can't be used"),
     };

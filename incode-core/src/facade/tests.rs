@@ -62,6 +62,9 @@ fn a_wrong_setting_is_one_line_that_names_it_and_not_its_value() {
         ("INCODE_WEBHOOK_AUTH", "canary"),
         ("INCODE_WEBHOOK_AUTH", "header,,hmac"),
         ("INCODE_WEBHOOK_AUTH", "postgres"),
+        ("INCODE_WEBHOOK_AUTH", "header, fetch-back"),
+        ("INCODE_WEBHOOK_AUTH", "fetch-back,oauth"),
+        ("INCODE_WEBHOOK_AUTH", "fetch-back,fetch-back"),
         ("INCODE_WEBHOOK_SECRETS", ""),
         ("INCODE_WEBHOOK_SECRETS", "canary-too-short"),
         ("INCODE_WEBHOOK_SECRETS", "canary-canary-canary-canary-1,"),
@@ -78,5 +81,40 @@ fn a_wrong_setting_is_one_line_that_names_it_and_not_its_value() {
         let error = with(&[(name, value)]).expect_err(name);
         assert!(error.starts_with(name), "{name}={value:?}: {error}");
         assert!(!error.contains("canary") && !error.contains('\n'), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn every_policy_can_be_named_and_needs_its_secrets() {
+    const FLOW: &str = "INCODE_FLOW_SECRET";
+    let whsec = ("INCODE_WEBHOOK_SECRETS", "whsec_Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5");
+    let client = ("INCODE_OAUTH_CLIENT_ID", "canary");
+    let secret = ("INCODE_OAUTH_CLIENT_SECRET", "canary-canary-canary-canary-1, canary-canary-canary-canary-2");
+    let auth = |value| ("INCODE_WEBHOOK_AUTH", value);
+    let incode = with(&[auth("oauth"), client, secret]).unwrap().build().await.unwrap();
+    assert!(format!("{incode:?}").contains("/incode/token"), "{incode:?}");
+    assert!(with(&[auth("standard-webhooks"), whsec]).is_ok());
+    assert!(with(&[auth("standard-webhooks,hmac,header,oauth"), whsec, client, secret]).is_ok());
+
+    let no_flow = ("INCODE_CLIENT_ID", "");
+    let no_page = ("INCODE_WEB_URL", "");
+    for (changes, blamed) in [
+        (vec![auth("oauth"), secret], "INCODE_OAUTH_CLIENT_ID"),
+        (vec![auth("oauth"), client], "INCODE_OAUTH_CLIENT_SECRET"),
+        (vec![auth("oauth"), ("INCODE_OAUTH_CLIENT_ID", "canary:"), secret], "INCODE_OAUTH_CLIENT_ID"),
+        (vec![auth("oauth"), client, ("INCODE_OAUTH_CLIENT_SECRET", "canary")], "INCODE_OAUTH_CLIENT_SECRET"),
+        (
+            vec![auth("oauth"), client, ("INCODE_OAUTH_CLIENT_SECRET", "canary-canary-canary-canary-1,")],
+            "INCODE_OAUTH_CLIENT_SECRET",
+        ),
+        (vec![auth("oauth"), client, secret, no_flow, no_page, (FLOW, "")], FLOW),
+        (vec![auth("oauth"), client, secret, no_flow, no_page, (FLOW, "Y2FuYXJ5")], FLOW),
+        (vec![auth("standard-webhooks")], "INCODE_WEBHOOK_SECRETS"),
+        (vec![auth("standard-webhooks"), ("INCODE_WEBHOOK_SECRETS", "whsec_Y2FuYXJ5")], "INCODE_WEBHOOK_SECRETS"),
+        (vec![auth("standard-webhooks"), ("INCODE_WEBHOOK_SECRETS", "")], "INCODE_WEBHOOK_SECRETS"),
+    ] {
+        let error = with(&changes).expect_err(blamed);
+        assert!(error.starts_with(blamed), "{changes:?}: {error}");
+        assert!(!error.contains("canary") && !error.contains("Y2Fu") && !error.contains('\n'), "{error}");
     }
 }
