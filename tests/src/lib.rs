@@ -23,7 +23,10 @@ pub use failing::{FailingStore, Switch};
 pub use hosted::verify;
 pub use http::{Call, Response, Wire, get, post, problem};
 pub use tally::Tally;
-pub use world::{ACKNOWLEDGED, Auth, FLOW_SECRET, HEADER, Plan, SECRET, SIGNATURE, World, event, eventually, fixture};
+pub use world::{
+    ACKNOWLEDGED, Auth, CLIENT_ID, FLOW_SECRET, HEADER, Plan, SECRET, SIGNATURE, WHSEC, World, ask_for_token, event,
+    eventually, fixture,
+};
 
 /// The README's code, compiled.
 #[doc = include_str!("../../README.md")]

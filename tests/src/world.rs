@@ -7,8 +7,8 @@ use incode_core::gate::SubjectSource;
 use incode_core::identity::Identity;
 use incode_core::model::{Face, FaceAuthenticationRequest};
 use incode_core::store::{EventFilter, EventRow, InboxCounts};
-use incode_core::testing::signer::Signer;
-use incode_core::webhook::{Authenticity, HmacScheme};
+use incode_core::testing::signer::{OAuthClient, Signer};
+use incode_core::webhook::{Authenticity, ClientCredentials, HmacScheme};
 use incode_core::{Builder, IdentityId, Incode, Secret, Subject};
 use incode_sandbox::{Fault, NewPerson, Person, Sandbox, Webhook, WebhookAuth};
 use serde_json::{Value, json};
@@ -24,6 +24,10 @@ pub enum Auth {
     Hmac,
     /// Nothing.
     FetchBack,
+    /// Standard Webhooks, with [`WHSEC`].
+    StandardWebhooks,
+    /// A bearer token, which [`CLIENT_ID`] gets for [`SECRET`].
+    OAuth,
 }
 
 /// A world to be started.
@@ -79,20 +83,7 @@ impl Plan {
         let sandbox = self.sandbox.start().await.unwrap();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
-        let secret = || Secret::from(SECRET);
-        let (authenticity, signer, sent) = match self.auth {
-            Auth::FetchBack => (Authenticity::fetch_back(), None, WebhookAuth::None),
-            Auth::Header => (
-                Authenticity::header(HEADER, [secret()]).unwrap(),
-                Some(Signer::header(HEADER, secret())),
-                WebhookAuth::Header { name: HEADER.into(), secret: SECRET.into() },
-            ),
-            Auth::Hmac => (
-                Authenticity::hmac(HmacScheme::new(SIGNATURE, [secret()]).unwrap()),
-                Some(Signer::hmac(SIGNATURE, secret())),
-                WebhookAuth::Hmac { header: SIGNATURE.into(), secret: SECRET.into() },
-            ),
-        };
+        let (authenticity, sent) = (self.auth.policy(), self.auth.sent_to(address));
         sandbox.set_webhook(Webhook::to(format!("http://{address}/incode/webhook")).auth(sent)).unwrap();
         let client = Client::builder(&sandbox.url(), sandbox.api_key())
             .attempt_timeout(Duration::from_secs(2))
@@ -110,6 +101,7 @@ impl Plan {
             .memory();
         let incode = (self.adjust)(builder).build().await.unwrap();
         let served = self.adapter.serve(listener, Some(incode.clone())).await;
+        let signer = self.auth.signer(address).await;
         World { sandbox, incode, address, signer, _served: served }
     }
 }
@@ -261,7 +253,59 @@ pub fn fixture(name: &str) -> Value {
 
 impl Auth {
     /// Each of them.
-    pub const ALL: [Self; 3] = [Self::Header, Self::Hmac, Self::FetchBack];
+    pub const ALL: [Self; 5] = [Self::Header, Self::Hmac, Self::FetchBack, Self::StandardWebhooks, Self::OAuth];
+
+    /// Our side.
+    pub fn policy(self) -> Authenticity {
+        let secret = || Secret::from(SECRET);
+        match self {
+            Self::FetchBack => Authenticity::fetch_back(),
+            Self::Header => Authenticity::header(HEADER, [secret()]).unwrap(),
+            Self::Hmac => Authenticity::hmac(HmacScheme::incode_signature([secret()]).unwrap()),
+            Self::StandardWebhooks => Authenticity::hmac(HmacScheme::standard_webhooks([Secret::from(WHSEC)]).unwrap()),
+            Self::OAuth => {
+                let signing = Secret::from(FLOW_SECRET);
+                Authenticity::oauth(ClientCredentials::new(CLIENT_ID, [secret()], [signing]).unwrap())
+            }
+        }
+    }
+
+    /// The vendor's side.
+    fn sent_to(self, address: SocketAddr) -> WebhookAuth {
+        match self {
+            Self::FetchBack => WebhookAuth::None,
+            Self::Header => WebhookAuth::Header { name: HEADER.into(), secret: SECRET.into() },
+            Self::Hmac => WebhookAuth::Hmac { header: SIGNATURE.into(), secret: SECRET.into() },
+            Self::StandardWebhooks => WebhookAuth::StandardWebhooks { secret: WHSEC.into() },
+            Self::OAuth => WebhookAuth::ClientCredentials {
+                token_url: format!("http://{address}/incode/token"),
+                client_id: CLIENT_ID.into(),
+                client_secret: SECRET.into(),
+            },
+        }
+    }
+
+    /// The side of a test that delivers by itself.
+    async fn signer(self, address: SocketAddr) -> Option<Signer> {
+        match self {
+            Self::FetchBack => None,
+            Self::Header => Some(Signer::header(HEADER, SECRET.into())),
+            Self::Hmac => Some(Signer::hmac(SIGNATURE, SECRET.into())),
+            Self::StandardWebhooks => Some(Signer::standard_webhooks(&WHSEC.into())),
+            Self::OAuth => {
+                let answer = ask_for_token(CLIENT_ID, SECRET).send(address).await;
+                let token = OAuthClient::token(&answer.body);
+                Some(Signer::bearer(&token.unwrap_or_else(|| panic!("no token: {answer:?}"))))
+            }
+        }
+    }
+}
+
+/// What the vendor asks a token endpoint, to the letter.
+pub fn ask_for_token(client_id: &str, secret: &str) -> Call {
+    let client = OAuthClient::new(client_id, secret.into());
+    let call = client.headers().iter().fold(post("/incode/token"), |call, (name, value)| call.header(name, value));
+    call.body(client.body())
 }
 
 /// An event of the spec's form.
@@ -278,5 +322,9 @@ pub const SECRET: &str = "conformance-secret-0123456789";
 pub const HEADER: &str = "x-incode-secret";
 /// The header of the signature.
 pub const SIGNATURE: &str = "x-incode-signature";
-/// What correlation ids are sealed with.
+/// [`SECRET`], as Standard Webhooks has secrets.
+pub const WHSEC: &str = "whsec_Y29uZm9ybWFuY2Utc2VjcmV0LTAxMjM0NTY3ODk=";
+/// Who asks for tokens.
+pub const CLIENT_ID: &str = "incode-conformance";
+/// What correlation ids are sealed with, and tokens signed.
 pub const FLOW_SECRET: &str = "conformance-flow-secret-0123456789abcdef";

@@ -18,7 +18,9 @@ use incode_core::store::StoreNews;
 use incode_core::testing::ManualClock;
 use incode_core::{Applied, Timestamp};
 use incode_sandbox::{Fault, Route};
-use incode_tests::{Adapter, FailingStore, Plan, Tally, World, event, eventually, post};
+use incode_tests::{
+    Adapter, Auth, CLIENT_ID, FailingStore, Plan, SECRET, Tally, World, ask_for_token, event, eventually, post,
+};
 use serde_json::{Value, json};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -30,6 +32,7 @@ async fn every_documented_metric_moves_and_every_metric_is_documented() {
     a_backlog(&tally).await;
     a_refused_key(&tally).await;
     the_gate(&tally).await;
+    tokens(&tally).await;
     handlers(&tally).await;
     a_shared_store(&tally).await;
     assert_eq!(tally.names(), documented());
@@ -143,6 +146,14 @@ async fn the_gate(tally: &Tally) {
     tally.moves("incode_denials_total{code=authentication_required}", 1.0, nobody).await;
     let stranger = async { assert_eq!(world.status("ben", "/vault").await, 403) };
     tally.moves("incode_denials_total{code=verification_required}", 1.0, stranger).await;
+}
+
+async fn tokens(tally: &Tally) {
+    let world = Plan::new(Adapter::Axum).auth(Auth::OAuth).start().await;
+    for (secret, outcome, status) in [(SECRET, "issued", 200), ("wrong", "invalid_client", 401)] {
+        let asked = async { assert_eq!(world.send(ask_for_token(CLIENT_ID, secret)).await.status, status) };
+        tally.moves(&format!("incode_token_requests_total{{outcome={outcome}}}"), 1.0, asked).await;
+    }
 }
 
 async fn handlers(tally: &Tally) {
