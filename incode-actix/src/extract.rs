@@ -6,7 +6,7 @@ use actix_web::body::BoxBody;
 use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
 use actix_web::{FromRequest, HttpRequest, HttpResponse, Responder, ResponseError};
-use incode_core::gate::{self, Denial};
+use incode_core::gate::{self, Denial, RequirementType};
 use incode_core::http::Reply;
 use incode_core::identity::Identity;
 
@@ -25,7 +25,8 @@ impl FromRequest for Visitor {
     type Future = Ready<Result<Self, Denied>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(gate::visitor(RequestHead::from(request).visitor()).cloned().map(Self).map_err(Denied))
+        let head = RequestHead::from(request);
+        ready(gate::visitor(head.visitor(), &head).map(Self).map_err(Denied))
     }
 }
 
@@ -38,6 +39,26 @@ impl Deref for Visitor {
 }
 
 /// Extractor: a visitor whose identity is ACTIVE. A handler that takes one can't be reached by anybody else.
+///
+/// ```
+/// use incode_actix::Active;
+/// async fn vault(person: Active) -> String {
+///     format!("verified: {:?}", person.identity().verified_at)
+/// }
+/// # let _ = actix_web::web::get().to(vault);
+/// ```
+/// Nobody else makes one, and a visitor is none:
+/// ```compile_fail,E0308
+/// use incode_actix::{Active, Visitor};
+/// async fn open(visitor: Visitor) -> String {
+///     vault(visitor).await
+/// }
+/// async fn vault(person: Active) -> String {
+///     format!("verified: {:?}", person.identity().verified_at)
+/// }
+/// ```
+/// Where there may be none, take a [`MaybeActive`]: actix-web's own `Option` would take every refusal for a `None`, that
+/// of a store that does not answer too.
 #[derive(Clone, Debug)]
 pub struct Active(gate::Active);
 
@@ -60,6 +81,84 @@ impl FromRequest for Active {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let head = RequestHead::from(request);
         ready(gate::active(head.visitor(), &head).map(Self).map_err(Denied))
+    }
+}
+
+/// Extractor: an [`Active`] if there is one, for pages that are open to everybody and look different to some.
+///
+/// `None` for nobody and for whoever is not ACTIVE. While the store does not answer it rejects with 503: "not verified"
+/// would be a guess.
+#[derive(Clone, Debug)]
+pub struct MaybeActive(pub Option<Active>);
+
+impl FromRequest for MaybeActive {
+    type Error = Denied;
+    type Future = Ready<Result<Self, Denied>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let head = RequestHead::from(request);
+        ready(gate::maybe_active(head.visitor(), &head).map(|active| Self(active.map(Active))).map_err(Denied))
+    }
+}
+
+/// Extractor: a visitor who meets the requirement that `R` stands for. A handler that takes one can't be reached by
+/// anybody else, wherever it is mounted.
+///
+/// ```
+/// use std::time::Duration;
+/// use incode_actix::{Met, Requirement, RequirementType};
+///
+/// struct Transfer;
+///
+/// impl RequirementType for Transfer {
+///     fn requirement() -> Requirement {
+///         Requirement::active().face_authenticated_within(Duration::from_secs(300)).named("transfer")
+///     }
+/// }
+///
+/// async fn transfer(person: Met<Transfer>) -> String {
+///     format!("confirmed: {:?}", person.identity().face_authenticated_at)
+/// }
+/// # let _ = actix_web::web::post().to(transfer);
+/// ```
+pub struct Met<R>(gate::Met<R>);
+
+impl<R> Met<R> {
+    /// The identity, which is ACTIVE.
+    pub fn identity(&self) -> &Identity {
+        self.0.identity()
+    }
+
+    /// The visitor.
+    pub fn visitor(&self) -> &gate::Visitor {
+        self.0.visitor()
+    }
+
+    /// The lesser proof that every requirement includes.
+    pub fn active(&self) -> Active {
+        Active(self.0.active().clone())
+    }
+}
+
+impl<R: RequirementType> FromRequest for Met<R> {
+    type Error = Denied;
+    type Future = Ready<Result<Self, Denied>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let head = RequestHead::from(request);
+        ready(gate::met(head.visitor(), &head).map(Self).map_err(Denied))
+    }
+}
+
+impl<R> Clone for Met<R> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<R> fmt::Debug for Met<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 

@@ -9,16 +9,33 @@ use incode_core::gate::Visitor;
 use incode_core::http::Head;
 use incode_core::{Actor, Subject};
 
-/// A request head as core reads it. Holds the request's extensions borrowed: it has to be gone before anything is
+/// A request head as core reads it: what services without extractors hand to the functions of
+/// [`gate`](incode_core::gate). Holds the request's extensions borrowed: it has to be gone before anything is
 /// inserted, and before any other service sees the request.
-pub(crate) struct RequestHead<'a> {
+///
+/// ```
+/// use actix_web::{HttpRequest, test::TestRequest};
+/// use incode_actix::RequestHead;
+/// use incode_actix::core::gate;
+///
+/// fn serve(request: &HttpRequest) -> String {
+///     let head = RequestHead::from(request);
+///     match gate::active(head.visitor(), &head) {
+///         Ok(person) => format!("verified: {:?}", person.identity().verified_at),
+///         Err(reply) => format!("to be sent instead: {}", reply.status), // see `incode_actix::response`
+///     }
+/// }
+/// # assert_eq!(serve(&TestRequest::default().to_http_request()), "to be sent instead: 500"); // there is no layer
+/// ```
+#[derive(Debug)]
+pub struct RequestHead<'a> {
     head: &'a dev::RequestHead,
     extensions: Ref<'a, Extensions>,
 }
 
 impl RequestHead<'_> {
     /// What the middleware left.
-    pub(crate) fn visitor(&self) -> Option<&Visitor> {
+    pub fn visitor(&self) -> Option<&Visitor> {
         self.extensions.get()
     }
 }

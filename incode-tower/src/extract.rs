@@ -2,10 +2,10 @@ use std::fmt;
 use std::ops::Deref;
 
 use axum_core::body::Body;
-use axum_core::extract::FromRequestParts;
+use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum_core::response::{IntoResponse, Response};
 use http::request::Parts;
-use incode_core::gate::{self, Denial};
+use incode_core::gate::{self, Denial, RequirementType};
 use incode_core::http::Reply;
 use incode_core::identity::Identity;
 
@@ -23,7 +23,7 @@ impl<S: Sync> FromRequestParts<S> for Visitor {
     type Rejection = Denied;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Denied> {
-        gate::visitor(parts.extensions.get()).cloned().map(Self).map_err(Denied)
+        gate::visitor(parts.extensions.get(), &RequestHead::from(&*parts)).map(Self).map_err(Denied)
     }
 }
 
@@ -36,6 +36,25 @@ impl Deref for Visitor {
 }
 
 /// Extractor: a visitor whose identity is ACTIVE. A handler that takes one can't be reached by anybody else.
+///
+/// ```
+/// use incode_tower::Active;
+/// async fn vault(person: Active) -> String {
+///     format!("verified: {:?}", person.identity().verified_at)
+/// }
+/// # let _: axum::routing::MethodRouter = axum::routing::get(vault);
+/// ```
+/// Nobody else makes one, and a visitor is none:
+/// ```compile_fail,E0308
+/// use incode_tower::{Active, Visitor};
+/// async fn open(visitor: Visitor) -> String {
+///     vault(visitor).await
+/// }
+/// async fn vault(person: Active) -> String {
+///     format!("verified: {:?}", person.identity().verified_at)
+/// }
+/// ```
+/// As `Option<Active>` it is [`MaybeActive`].
 #[derive(Clone, Debug)]
 pub struct Active(gate::Active);
 
@@ -56,6 +75,89 @@ impl<S: Sync> FromRequestParts<S> for Active {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Denied> {
         gate::active(parts.extensions.get(), &RequestHead::from(&*parts)).map(Self).map_err(Denied)
+    }
+}
+
+impl<S: Sync> OptionalFromRequestParts<S> for Active {
+    type Rejection = Denied;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Denied> {
+        let active = gate::maybe_active(parts.extensions.get(), &RequestHead::from(&*parts));
+        active.map(|active| active.map(Self)).map_err(Denied)
+    }
+}
+
+/// Extractor: an [`Active`] if there is one, for pages that are open to everybody and look different to some.
+///
+/// `None` for nobody and for whoever is not ACTIVE. While the store does not answer it rejects with 503: "not verified"
+/// would be a guess.
+#[derive(Clone, Debug)]
+pub struct MaybeActive(pub Option<Active>);
+
+impl<S: Sync> FromRequestParts<S> for MaybeActive {
+    type Rejection = Denied;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Denied> {
+        <Active as OptionalFromRequestParts<S>>::from_request_parts(parts, state).await.map(Self)
+    }
+}
+
+/// Extractor: a visitor who meets the requirement that `R` stands for. A handler that takes one can't be reached by
+/// anybody else, wherever it is mounted.
+///
+/// ```
+/// use std::time::Duration;
+/// use incode_tower::{Met, Requirement, RequirementType};
+///
+/// struct Transfer;
+///
+/// impl RequirementType for Transfer {
+///     fn requirement() -> Requirement {
+///         Requirement::active().face_authenticated_within(Duration::from_secs(300)).named("transfer")
+///     }
+/// }
+///
+/// async fn transfer(person: Met<Transfer>) -> String {
+///     format!("confirmed: {:?}", person.identity().face_authenticated_at)
+/// }
+/// # let _: axum::routing::MethodRouter = axum::routing::post(transfer);
+/// ```
+pub struct Met<R>(gate::Met<R>);
+
+impl<R> Met<R> {
+    /// The identity, which is ACTIVE.
+    pub fn identity(&self) -> &Identity {
+        self.0.identity()
+    }
+
+    /// The visitor.
+    pub fn visitor(&self) -> &gate::Visitor {
+        self.0.visitor()
+    }
+
+    /// The lesser proof that every requirement includes.
+    pub fn active(&self) -> Active {
+        Active(self.0.active().clone())
+    }
+}
+
+impl<R: RequirementType, S: Sync> FromRequestParts<S> for Met<R> {
+    type Rejection = Denied;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Denied> {
+        gate::met(parts.extensions.get(), &RequestHead::from(&*parts)).map(Self).map_err(Denied)
+    }
+}
+
+impl<R> Clone for Met<R> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<R> fmt::Debug for Met<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 

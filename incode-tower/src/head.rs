@@ -5,8 +5,23 @@ use http::{Extensions, Request};
 use incode_core::http::Head;
 use incode_core::{Actor, Subject};
 
-/// A request head as core reads it.
-pub(crate) struct RequestHead<'a> {
+/// A request head as core reads it: what services without extractors hand to the functions of
+/// [`gate`](incode_core::gate).
+///
+/// ```
+/// use incode_tower::RequestHead;
+/// use incode_tower::core::gate;
+///
+/// fn serve(request: &http::Request<()>) -> String {
+///     match gate::active(request.extensions().get(), &RequestHead::from(request)) {
+///         Ok(person) => format!("verified: {:?}", person.identity().verified_at),
+///         Err(reply) => format!("to be sent instead: {}", reply.status), // see `incode_tower::response`
+///     }
+/// }
+/// # assert_eq!(serve(&http::Request::new(())), "to be sent instead: 500"); // there is no layer
+/// ```
+#[derive(Debug)]
+pub struct RequestHead<'a> {
     method: &'a http::Method,
     uri: &'a http::Uri,
     headers: &'a http::HeaderMap,

@@ -264,7 +264,7 @@ impl Response {
     }
 }
 
-/// The [`Response::essence`] of a problem in our little app: body and headers to the byte.
+/// The [`Response::essence`] of a problem in our little app: body and headers to the byte. Every 401 has a challenge.
 pub fn problem(
     status: u16,
     code: &str,
@@ -279,6 +279,10 @@ pub fn problem(
         "x-outer: seen\n".to_owned(),
     ];
     headers.extend(extra.iter().map(|(name, value)| format!("{name}: {value}\n")));
+    if status == 401 && !extra.iter().any(|(name, _)| *name == "www-authenticate") {
+        let challenge = if code == "delivery_unauthentic" { "Webhook" } else { "Login" };
+        headers.push(format!("www-authenticate: {challenge}\n"));
+    }
     headers.sort();
     let verify = verify_url.map(|url| format!(",\"verify_url\":\"{url}\"")).unwrap_or_default();
     format!(

@@ -5,6 +5,8 @@ use std::task::{Context, Poll, ready};
 
 use actix_web::body::EitherBody;
 use actix_web::dev::ServiceResponse;
+use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
+use incode_core::gate::GRANTED_CACHE_CONTROL;
 use pin_project_lite::pin_project;
 
 pin_project! {
@@ -42,7 +44,12 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
             StateProjection::Pass { response } => {
-                Poll::Ready(ready!(response.poll(cx)).map(ServiceResponse::map_into_left_body))
+                let mut response = ready!(response.poll(cx))?;
+                if !response.headers().contains_key(CACHE_CONTROL) {
+                    let granted = HeaderValue::from_static(GRANTED_CACHE_CONTROL);
+                    response.headers_mut().insert(CACHE_CONTROL, granted);
+                }
+                Poll::Ready(Ok(response.map_into_left_body()))
             }
             StateProjection::Deny { response } => match response.take() {
                 Some(response) => Poll::Ready(Ok(response.map_into_right_body())),

@@ -1,6 +1,6 @@
 use actix_web::body::EitherBody;
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, forward_ready};
-use incode_core::gate::{Requirement, check};
+use incode_core::gate::Rule;
 
 use super::GateFuture;
 use crate::head::RequestHead;
@@ -10,12 +10,12 @@ use crate::reply::response;
 #[derive(Clone, Debug)]
 pub struct Gate<S> {
     inner: S,
-    requirement: Requirement,
+    rule: Rule,
 }
 
 impl<S> Gate<S> {
-    pub(super) fn new(inner: S, requirement: Requirement) -> Self {
-        Self { inner, requirement }
+    pub(super) fn new(inner: S, rule: Rule) -> Self {
+        Self { inner, rule }
     }
 }
 
@@ -31,7 +31,7 @@ where
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
         let head = RequestHead::from(request.request());
-        let verdict = check(head.visitor(), &self.requirement, &head);
+        let verdict = self.rule.check(head.visitor(), &head);
         drop(head);
         match verdict {
             Ok(()) => GateFuture::pass(self.inner.call(request)),

@@ -2,14 +2,15 @@ use std::future::{Ready, ready};
 
 use actix_web::body::EitherBody;
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
-use incode_core::gate::Requirement;
+use incode_core::gate::{Requirement, Rule};
 
 use super::Gate;
 
 /// Lets through who meets the requirement, and answers everybody else with a denial.
 ///
 /// Goes on a route, a resource, a scope or an `App`, inside [`IncodeMiddleware`](crate::IncodeMiddleware). There is no
-/// gate without a requirement.
+/// gate without a requirement. What it lets through and whose handler says nothing of caching is marked
+/// [`private, no-cache`](incode_core::gate::GRANTED_CACHE_CONTROL).
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -26,20 +27,32 @@ use super::Gate;
 /// }
 /// # let _ = actix_web::App::new().configure(routes);
 /// ```
+/// There is none that lets everybody through by mistake:
+/// ```compile_fail,E0061
+/// let anything = incode_actix::GateMiddleware::new();
+/// ```
 #[derive(Clone, Debug)]
 pub struct GateMiddleware {
-    requirement: Requirement,
+    rule: Rule,
 }
 
 impl GateMiddleware {
     /// A gate that asks for `requirement`.
     pub fn new(requirement: Requirement) -> Self {
-        Self { requirement }
+        Self { rule: Rule::new(requirement) }
     }
 
     /// A gate that asks for ACTIVE.
     pub fn active() -> Self {
         Self::new(Requirement::active())
+    }
+
+    /// Lets CORS preflights by, for a CORS middleware *inside* of this gate. The better place for one is outside, where
+    /// it answers preflights itself and marks denials too; [`is_preflight`](incode_core::gate::is_preflight) says what
+    /// else this lets in.
+    #[must_use]
+    pub fn passing_preflights(self) -> Self {
+        Self { rule: self.rule.passing_preflights() }
     }
 }
 
@@ -54,6 +67,6 @@ where
     type Future = Ready<Result<Gate<S>, ()>>;
 
     fn new_transform(&self, inner: S) -> Self::Future {
-        ready(Ok(Gate::new(inner, self.requirement.clone())))
+        ready(Ok(Gate::new(inner, self.rule.clone())))
     }
 }

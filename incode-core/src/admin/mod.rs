@@ -50,7 +50,7 @@ impl Admin {
     /// Looks at the head of a request. `path` is what is left of it below the mount, still percent-encoded; leading
     /// slashes do not matter. [`AdminExchange::answer`] reads the body, if one is to be read at all.
     pub fn open(&self, head: &dyn Head, path: &str) -> AdminExchange {
-        let html = head.accepts_html();
+        let html = head.prefers_html();
         let actor = head.actor().cloned().unwrap_or_else(Actor::unknown);
         let step = match route::find(head, path) {
             Ok(Route { call, root }) => Step::Call { call, root, form: is_form(head) },

@@ -102,7 +102,9 @@ impl Params {
 fn unknown_reason() -> Problem {
     let known: Vec<_> = Reason::ALL.into_iter().map(Reason::as_str).collect();
     let detail = Cow::Owned(format!("reason is one of {}.", known.join(", ")));
-    Problem { detail, ..invalid("") }
+    let mut problem = invalid("");
+    problem.detail = detail;
+    problem
 }
 
 const LONGEST_KIND: usize = 128;

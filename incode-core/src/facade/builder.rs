@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use crate::client::Client;
 use crate::flow::{Flow, HostedFlow};
-use crate::gate::{Audience, Context, NearCache, NearSettings, SubjectSource};
+use crate::gate::{Audience, Context, NearCache, NearSettings, Pages, SubjectSource};
 use crate::http::{Problem, Reply};
 use crate::identity::{Field, Observer};
 use crate::inbox::{
@@ -21,6 +21,7 @@ use crate::webhook::{AddressSource, Authenticity, TokenEndpoint, Webhook};
 use crate::{Clock, Secret, SystemClock};
 
 use super::changes::Feed;
+use super::denials::Denials;
 use super::shared_clock::SharedClock;
 use super::surroundings::Joined;
 use super::{Incode, Mount, SettingError, Shared, replicas};
@@ -50,6 +51,7 @@ pub struct Builder {
     pub(super) effects: EffectSettings,
     clock: Option<Arc<dyn Clock>>,
     render: Option<Arc<crate::gate::Render>>,
+    pub(super) denials: Denials,
 }
 
 pub(super) enum StoreChoice {
@@ -83,6 +85,7 @@ impl Builder {
             effects: EffectSettings::default(),
             clock: None,
             render: None,
+            denials: Denials::default(),
         }
     }
 
@@ -259,6 +262,7 @@ impl Builder {
             return Err(SettingError::new("store_key", "shorter than 32 bytes"));
         }
         let observer = Arc::new(observer(self.store_key.as_ref(), self.keep)?);
+        let (pages, challenge) = self.denials.check()?;
         self.handlers.check().map_err(|IllegalHandler(problem)| SettingError::new("handler", problem))?;
         let mut webhook_paths = self.webhook_paths;
         if webhook_paths.is_empty() {
@@ -295,8 +299,10 @@ impl Builder {
         };
         let context = Arc::new(Context {
             clock: Arc::clone(&clock),
-            start_path: flow.is_some().then(|| self.start_path.into()),
+            observer: Arc::clone(&observer),
+            pages: Pages { start: flow.is_some().then(|| self.start_path.into()), ..pages },
             render: self.render,
+            challenge,
         });
         let near = NearCache::new(Arc::clone(&store), Arc::clone(&context), self.near);
         let key = self.store_key.as_ref();

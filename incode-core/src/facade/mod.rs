@@ -3,6 +3,7 @@
 mod admin;
 mod builder;
 mod changes;
+mod denials;
 mod exchange;
 mod handlers;
 mod inspection;

@@ -1,11 +1,11 @@
 use crate::http::{Head, Reply};
 use crate::identity::Identity;
 
-use super::denial::check;
-use super::{Requirement, Visitor};
+use super::check::{attached, check};
+use super::{DenialKind, Requirement, Visitor};
 
-/// A visitor whose identity is ACTIVE. Only [`active`] makes one, so a function that takes it can't be called for
-/// anybody else.
+/// A visitor whose identity is ACTIVE. Only [`active`] and its kin make one, so a function that takes it can't be called
+/// for anybody else.
 #[derive(Clone)]
 pub struct Active {
     visitor: Visitor,
@@ -17,11 +17,29 @@ pub struct Active {
 /// # Errors
 /// The reply to send instead.
 pub fn active(visitor: Option<&Visitor>, head: &dyn Head) -> Result<Active, Reply> {
-    check(visitor, &Requirement::active(), head)?;
-    let visitor = super::visitor(visitor)?;
+    meeting(visitor, &Requirement::active(), head)
+}
+
+/// As [`active`], for pages that are open to everybody and look different to some: `None` for nobody and for whoever is
+/// not ACTIVE.
+///
+/// # Errors
+/// The reply to send when nothing is known: while the store does not answer, "not verified" would be a guess.
+pub fn maybe_active(visitor: Option<&Visitor>, head: &dyn Head) -> Result<Option<Active>, Reply> {
+    match attached(visitor, head)?.require(&Requirement::active()) {
+        Ok(()) => active(visitor, head).map(Some),
+        Err(denial) if denial.kind() == DenialKind::IdentityUnavailable => Err(denial.returning_to(head).into_reply()),
+        Err(_) => Ok(None),
+    }
+}
+
+/// As [`active`], for somebody who meets a requirement: each includes ACTIVE.
+pub(super) fn meeting(visitor: Option<&Visitor>, requirement: &Requirement, head: &dyn Head) -> Result<Active, Reply> {
+    check(visitor, requirement, head)?;
+    let visitor = super::visitor(visitor, head)?;
     // A visitor that is ACTIVE has an identity: the check passed because it is there.
-    match visitor.identity() {
-        Some(identity) => Ok(Active { visitor: visitor.clone(), identity: identity.clone() }),
+    match visitor.identity().cloned() {
+        Some(identity) => Ok(Active { visitor, identity }),
         None => Err(Reply::new(500)),
     }
 }

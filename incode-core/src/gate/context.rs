@@ -1,43 +1,95 @@
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
 use crate::Clock;
 use crate::http::{Head, Problem, Reply};
+use crate::identity::Observer;
 
-/// Replaces the body of any rejection, denial or failed flow; `None` keeps the usual problem+json.
+/// Replaces the body of any rejection, denial or failed flow; `None` keeps the usual answer for the audience. What the
+/// safety of caches and RFC 9110 ask for is added where it is missing: `Cache-Control: no-store`, and
+/// `WWW-Authenticate` on a 401.
 pub type Render = dyn Fn(&Problem, Audience) -> Option<Reply> + Send + Sync;
 
 /// Who will read a reply.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Audience {
-    /// The request accepts HTML, as a person's browser does.
+    /// The request prefers HTML, as a person's browser does when it shows a page.
     pub html: bool,
+    /// The request is a gRPC call (`Content-Type: application/grpc`, with whatever behind): the answer is 200 with the
+    /// outcome in `grpc-status`.
+    pub grpc: bool,
+    /// As `grpc`, in the form that browsers speak (`application/grpc-web`).
+    pub grpc_web: bool,
 }
 
 impl Audience {
     /// Reads it off a request.
     pub fn of(head: &dyn Head) -> Self {
-        Self { html: head.accepts_html() }
+        let content_type = head.header("content-type").one().unwrap_or_default();
+        let is = |start: &[u8]| content_type.get(..start.len()).is_some_and(|own| own.eq_ignore_ascii_case(start));
+        Self { html: head.prefers_html(), grpc: is(b"application/grpc"), grpc_web: is(b"application/grpc-web") }
     }
 }
 
 /// What every visitor needs to be judged and answered: one `Arc`, shared by all.
 pub(crate) struct Context {
     pub(crate) clock: Arc<dyn Clock>,
-    /// Path of the start route, when the hosted flow is on: where a denied visitor gets verified.
-    pub(crate) start_path: Option<String>,
+    pub(crate) observer: Arc<Observer>,
+    pub(crate) pages: Pages,
     pub(crate) render: Option<Arc<Render>>,
+    /// `WWW-Authenticate` of a 401 that has none of its own.
+    pub(crate) challenge: Cow<'static, str>,
+}
+
+/// Where people do something about a denial. Paths without a query.
+#[derive(Debug, Default)]
+pub(crate) struct Pages {
+    /// The start route, when the hosted flow is on.
+    pub(crate) start: Option<String>,
+    /// The application's own.
+    pub(crate) login: Option<String>,
+    /// The application's own.
+    pub(crate) step_up: Option<String>,
+    /// Browsers are sent there, and not only told.
+    pub(crate) redirects: bool,
 }
 
 impl Context {
+    /// For tests: nothing kept, nothing rendered, no page but a start route.
+    #[cfg(test)]
+    pub(crate) fn plain(clock: Arc<dyn Clock>) -> Self {
+        let pages = Pages { start: Some("/start".to_owned()), ..Pages::default() };
+        Self { clock, observer: Arc::new(Observer::new()), pages, render: None, challenge: "Login".into() }
+    }
+
     pub(crate) fn reply(&self, problem: &Problem, audience: Audience) -> Reply {
-        self.render.as_ref().and_then(|render| render(problem, audience)).unwrap_or_else(|| problem.reply())
+        let own = self.render.as_ref().and_then(|render| render(problem, audience));
+        let mut reply = own.unwrap_or_else(|| reply_of(problem, audience));
+        let lacks = |reply: &Reply, name| !reply.headers.iter().any(|(own, _)| *own == name);
+        if lacks(&reply, "cache-control") {
+            reply = reply.header("cache-control", "no-store");
+        }
+        if reply.status == 401 && lacks(&reply, "www-authenticate") {
+            let own = problem.headers.iter().find(|(name, _)| *name == "www-authenticate");
+            reply = reply.header("www-authenticate", own.map_or(&self.challenge, |(_, value)| value).clone());
+        }
+        reply
+    }
+}
+
+/// The usual answer for the audience.
+pub(super) fn reply_of(problem: &Problem, audience: Audience) -> Reply {
+    match (audience.grpc, audience.grpc_web) {
+        (_, true) => problem.grpc_reply("application/grpc-web"),
+        (true, false) => problem.grpc_reply("application/grpc"),
+        (false, false) => problem.reply(),
     }
 }
 
 impl fmt::Debug for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Context").field("start_path", &self.start_path).finish_non_exhaustive()
+        f.debug_struct("Context").field("pages", &self.pages).finish_non_exhaustive()
     }
 }

@@ -5,17 +5,20 @@ use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::http::{Head, Problem, Reply, return_to};
+use crate::http::{Head, Problem, Reply};
 
+use super::asked::Asked;
 use super::context::{Audience, Context};
-use super::{Requirement, Visitor};
+use super::requirement::Unmet;
 
 /// Why a visitor may not pass.
 #[derive(Clone)]
 pub struct Denial {
-    kind: DenialKind,
+    unmet: Unmet,
+    /// False: no identity is known of them at all.
+    linked: bool,
     context: Arc<Context>,
-    return_to: Option<String>,
+    asked: Option<Arc<Asked>>,
 }
 
 /// The cause of a [`Denial`].
@@ -34,6 +37,14 @@ pub enum DenialKind {
     VerificationExpired,
     /// The attestation's overall verdict is not OK.
     AttestationInsufficient,
+    /// Linked by another proof than is asked for, or by none.
+    LinkInsufficient,
+    /// The birth date is too late, not known, or no day in the requirement's zone.
+    AgeInsufficient,
+    /// The country is none of those accepted, or not known.
+    CountryNotAccepted,
+    /// The application's own rule does not hold.
+    RequirementNotMet,
     /// No face authentication, or one that is too old.
     FaceAuthenticationRequired {
         /// How old it may be.
@@ -41,79 +52,92 @@ pub enum DenialKind {
     },
     /// The store did not answer.
     IdentityUnavailable,
-}
-
-/// The gate's decision on a request: pass, or the reply to send instead.
-///
-/// `visitor` is what the layer left in the request extensions. When there is none the layer is missing or inside the
-/// gate: that is a mistake in the program, answered with 500 and a log line that says what to add, and never open.
-///
-/// # Errors
-/// The reply to send.
-pub fn check(visitor: Option<&Visitor>, requirement: &Requirement, head: &dyn Head) -> Result<(), Reply> {
-    let denied = |denial: Denial| denial.returning_to(head).reply(Audience::of(head));
-    self::visitor(visitor)?.require(requirement).map_err(denied)
-}
-
-/// What the layer left in the request extensions.
-///
-/// # Errors
-/// The reply to send when the layer is missing.
-pub fn visitor(visitor: Option<&Visitor>) -> Result<&Visitor, Reply> {
-    visitor.ok_or_else(layer_missing)
-}
-
-fn layer_missing() -> Reply {
-    tracing::error!(
-        "a gate or extractor ran without the incode layer outside it: add IncodeLayer (tower) or IncodeMiddleware (actix-web) around the routes"
-    );
-    Problem::new(500, "layer_missing", "Server error", "The server is not set up to answer this.").reply()
+    /// The requirement asks for a personal field that the application does not keep.
+    RequirementNotSetUp,
 }
 
 impl Denial {
-    pub(crate) fn new(kind: DenialKind, context: Arc<Context>) -> Self {
-        Self { kind, context, return_to: None }
+    pub(super) fn new(unmet: Unmet, linked: bool, context: Arc<Context>, asked: Option<Arc<Asked>>) -> Self {
+        Self { unmet, linked, context, asked }
     }
 
     /// The cause.
     pub fn kind(&self) -> DenialKind {
-        self.kind
+        self.unmet.kind
     }
 
-    /// Lets `verify_url` lead back to the page that was asked for, when it was asked for with GET.
+    /// The name of the smallest requirement around what was not met, if one was [named](super::Requirement::named).
+    pub fn requirement(&self) -> Option<&'static str> {
+        self.unmet.requirement
+    }
+
+    /// Fits the reply to the request: who reads it, and the page to come back to when it was asked for with GET or HEAD.
     #[must_use]
     pub fn returning_to(mut self, head: &dyn Head) -> Self {
-        if head.method() == "GET" {
-            let target = match head.query() {
-                Some(query) => format!("{}?{query}", head.path()),
-                None => head.path().to_owned(),
-            };
-            // Start would refuse any other, and leave the person nowhere.
-            self.return_to = Some(target).filter(|target| return_to::is_local(target));
-        }
+        self.asked = Some(Arc::new(Asked::of(head)));
         self
     }
 
-    /// The reply, through the application's own rendering when it has one.
+    /// The reply for a given audience, through the application's own rendering when it has one; or, for a browser and
+    /// where the application opted in, a redirect to where the person can do something about it.
     pub fn reply(&self, audience: Audience) -> Reply {
-        metrics::counter!("incode_denials_total", "code" => self.kind.code()).increment(1);
-        self.context.reply(&self.problem(), audience)
+        let (code, requirement) = (self.unmet.kind.code(), self.unmet.requirement);
+        match requirement {
+            Some(name) => metrics::counter!("incode_denials_total", "code" => code, "requirement" => name).increment(1),
+            None => metrics::counter!("incode_denials_total", "code" => code).increment(1),
+        }
+        let problem = self.problem();
+        match self.redirect(&problem, audience) {
+            Some(url) => Reply::see_other(url.to_owned()),
+            None => self.context.reply(&problem, audience),
+        }
     }
 
-    /// The reply to a request whose head is out of reach, as inside a handler: for programs rather than people.
+    /// The reply to the request that the visitor came with; for programs, where that is not known.
     pub fn into_reply(self) -> Reply {
-        self.reply(Audience::default())
+        self.reply(self.asked.as_deref().map(|asked| asked.audience).unwrap_or_default())
     }
 
     /// What may be told.
     pub fn problem(&self) -> Problem {
-        let problem = self.kind.problem();
-        match &self.context.start_path {
-            Some(start) if self.kind.is_helped_by_verifying() => problem.verify_at(match &self.return_to {
-                Some(target) => format!("{start}?return_to={}", utf8_percent_encode(target, QUERY_VALUE)),
-                None => start.clone(),
-            }),
-            _ => problem,
+        let kind = self.unmet.kind;
+        let (problem, pages) = (kind.problem(), &self.context.pages);
+        let (page, name): (_, fn(Problem, String) -> Problem) = match kind {
+            DenialKind::AuthenticationRequired => (&pages.login, Problem::login_at),
+            DenialKind::FaceAuthenticationRequired { .. } => (&pages.step_up, Problem::step_up_at),
+            _ if kind.is_helped_by_verifying() => (&pages.start, Problem::verify_at),
+            _ => (&None, Problem::verify_at),
+        };
+        let problem = match page {
+            Some(path) => name(problem, self.returning(path)),
+            None => problem,
+        };
+        match self.unmet.requirement {
+            Some(name) => problem.of_requirement(name),
+            None => problem,
+        }
+    }
+
+    /// A browser that wants to see a page goes to where the next step is made, and nowhere when that has been made
+    /// already and did not help: who is known and revoked would go round in circles without being told why.
+    fn redirect<'a>(&self, problem: &'a Problem, audience: Audience) -> Option<&'a str> {
+        let asked = self.asked.as_deref()?;
+        if !self.context.pages.redirects || !audience.html || audience.grpc || !asked.is_safe {
+            return None;
+        }
+        match self.unmet.kind {
+            DenialKind::AuthenticationRequired => problem.login_url(),
+            DenialKind::FaceAuthenticationRequired { .. } => problem.step_up_url(),
+            DenialKind::VerificationRequired if self.linked => None,
+            DenialKind::VerificationRequired | DenialKind::VerificationExpired => problem.verify_url(),
+            _ => None,
+        }
+    }
+
+    fn returning(&self, path: &str) -> String {
+        match self.asked.as_deref().and_then(|asked| asked.return_to.as_deref()) {
+            Some(target) => format!("{path}?return_to={}", utf8_percent_encode(target, QUERY_VALUE)),
+            None => path.to_owned(),
         }
     }
 }
@@ -128,8 +152,13 @@ impl DenialKind {
             Self::IdentityNotActive => "identity_not_active",
             Self::VerificationExpired => "verification_expired",
             Self::AttestationInsufficient => "attestation_insufficient",
+            Self::LinkInsufficient => "link_insufficient",
+            Self::AgeInsufficient => "age_insufficient",
+            Self::CountryNotAccepted => "country_not_accepted",
+            Self::RequirementNotMet => "requirement_not_met",
             Self::FaceAuthenticationRequired { .. } => "face_authentication_required",
             Self::IdentityUnavailable => "identity_unavailable",
+            Self::RequirementNotSetUp => "requirement_not_set_up",
         }
     }
 
@@ -143,10 +172,19 @@ impl DenialKind {
             Self::AttestationInsufficient => {
                 (403, "Document check not passed", "The check of the identity document did not end with OK.")
             }
+            Self::LinkInsufficient => {
+                (403, "Link not sufficient", "The way this account was linked to the identity is not enough here.")
+            }
+            Self::AgeInsufficient => (403, "Age not sufficient", "The identity does not show the age that this needs."),
+            Self::CountryNotAccepted => {
+                (403, "Country not accepted", "The identity does not show a country that is accepted here.")
+            }
+            Self::RequirementNotMet => (403, "Not allowed", "The identity does not meet what this needs."),
             Self::FaceAuthenticationRequired { .. } => {
                 (401, "Confirm by face", "This needs a recent face authentication.")
             }
             Self::IdentityUnavailable => (503, "Try again soon", "Identity status can't be read right now."),
+            Self::RequirementNotSetUp => (500, "Server error", "The server is not set up to answer this."),
         };
         let problem = Problem::new(status, self.code(), title, detail);
         match self {
@@ -160,22 +198,26 @@ impl DenialKind {
     }
 
     fn is_helped_by_verifying(self) -> bool {
-        !matches!(
+        matches!(
             self,
-            Self::AuthenticationRequired | Self::FaceAuthenticationRequired { .. } | Self::IdentityUnavailable
+            Self::VerificationRequired
+                | Self::IdentityRevoked
+                | Self::IdentityNotActive
+                | Self::VerificationExpired
+                | Self::AttestationInsufficient
         )
     }
 }
 
 impl fmt::Display for Denial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.kind.code())
+        f.write_str(self.unmet.kind.code())
     }
 }
 
 impl fmt::Debug for Denial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Denial").field("kind", &self.kind).finish_non_exhaustive()
+        f.debug_struct("Denial").field("unmet", &self.unmet).finish_non_exhaustive()
     }
 }
 

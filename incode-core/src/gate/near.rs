@@ -133,12 +133,9 @@ impl NearCache {
 
     async fn fly(self: Arc<Self>, subject: Subject, number: u64, land: watch::Sender<Option<Arc<Snapshot>>>) {
         let loaded = self.context.clock.elapsed();
-        let answer = tokio::time::timeout(self.settings.load_deadline, self.store.linked(subject.clone())).await;
-        let snapshot = match answer {
-            Ok(Ok(linked)) => {
-                let snapshot = Snapshot::loaded(subject.clone(), linked, loaded, Arc::clone(&self.context));
-                Some(Arc::new(snapshot))
-            }
+        let load = Snapshot::load(&*self.store, subject.clone(), loaded, Arc::clone(&self.context));
+        let snapshot = match tokio::time::timeout(self.settings.load_deadline, load).await {
+            Ok(Ok(snapshot)) => Some(Arc::new(snapshot)),
             Ok(Err(error)) => {
                 tracing::warn!(error.kind = ?error.kind(), "standing not loaded");
                 None

@@ -1,26 +1,38 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::Timestamp;
-use crate::identity::Identity;
+use crate::identity::{Identity, LinkProof};
 use crate::model::AttestationStatus;
 
-use super::{DenialKind, Standing};
+use super::clause::Clause;
+use super::{DenialKind, Standing, Visitor, Zone};
 
-/// What a route asks of a visitor. Every requirement includes ACTIVE; setters add to it.
+/// What a route asks of a visitor. Every requirement includes ACTIVE; what is added can only make it stricter, and
+/// [`or`](Self::or) is the one way to let somebody choose.
+///
+/// A requirement is decided at each request over what is known then, so raising one takes effect at once, also for
+/// people who were let in before.
 ///
 /// ```
 /// use std::time::Duration;
-/// use incode_core::gate::Requirement;
+/// use incode_core::gate::{Requirement, Zone};
 /// let vault = Requirement::active();
-/// let transfer = Requirement::active().face_authenticated_within(Duration::from_secs(300));
-/// # assert_ne!(format!("{vault:?}"), format!("{transfer:?}"));
+/// let transfer = Requirement::active().face_authenticated_within(Duration::from_secs(300)).named("transfer");
+/// let wine = Requirement::active().minimum_age(18, Zone::new("America/Mexico_City")?).named("adult");
+/// let checkout = wine.and(Requirement::active().attested().or(transfer));
+/// # assert_ne!(format!("{vault:?}"), format!("{checkout:?}"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 #[must_use]
 pub struct Requirement {
     verified: Option<Age>,
     face: Option<Duration>,
     attested: bool,
+    name: Option<&'static str>,
+    /// What few requirements ask for. A plain one has none, and is cloned and decided without following a pointer.
+    clauses: Option<Arc<Vec<Clause>>>,
 }
 
 /// How old something may be.
@@ -30,10 +42,17 @@ enum Age {
     Within(Duration),
 }
 
+/// What was not met, and the name of the smallest named requirement that it belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Unmet {
+    pub(crate) kind: DenialKind,
+    pub(crate) requirement: Option<&'static str>,
+}
+
 impl Requirement {
-    /// The vendor's last word on the linked identity is ACTIVE.
+    /// The vendor's last word on the identity is ACTIVE.
     pub const fn active() -> Self {
-        Self { verified: None, face: None, attested: false }
+        Self { verified: None, face: None, attested: false, name: None, clauses: None }
     }
 
     /// And a verification with status VERIFIED was seen.
@@ -44,15 +63,21 @@ impl Requirement {
         self
     }
 
-    /// And the newest VERIFIED verification is at most this old.
+    /// And the newest VERIFIED verification is at most this old. Of two ages the shorter counts.
     pub const fn verified_within(mut self, age: Duration) -> Self {
-        self.verified = Some(Age::Within(age));
+        self.verified = Some(match self.verified {
+            Some(Age::Within(known)) => Age::Within(shorter(known, age)),
+            _ => Age::Within(age),
+        });
         self
     }
 
-    /// And a face authentication passed at most this long ago: step-up.
+    /// And a face authentication passed at most this long ago: step-up. Of two ages the shorter counts.
     pub const fn face_authenticated_within(mut self, age: Duration) -> Self {
-        self.face = Some(age);
+        self.face = Some(match self.face {
+            Some(known) => shorter(known, age),
+            None => age,
+        });
         self
     }
 
@@ -62,37 +87,145 @@ impl Requirement {
         self
     }
 
-    /// The decision. Standing first: nothing else counts for somebody who is not ACTIVE. The clock is asked only where
-    /// a time counts: most gates have none, and asking costs as much as the rest of the decision.
-    pub(crate) fn check(
-        &self,
-        standing: Standing,
-        identity: Option<&Identity>,
-        now: impl Fn() -> Timestamp,
-    ) -> Result<(), DenialKind> {
-        let identity = match (standing, identity) {
-            (Standing::Active, Some(identity)) => identity,
-            (Standing::NoSubject, _) => return Err(DenialKind::AuthenticationRequired),
-            (Standing::Revoked, _) => return Err(DenialKind::IdentityRevoked),
-            (Standing::Other, _) => return Err(DenialKind::IdentityNotActive),
-            (Standing::Unavailable, _) => return Err(DenialKind::IdentityUnavailable),
-            (Standing::NotLinked | Standing::Active, _) => return Err(DenialKind::VerificationRequired),
-        };
-        match (self.verified, identity.verified_at) {
-            (None, _) | (Some(Age::Any), Some(_)) => {}
-            (Some(_), None) => return Err(DenialKind::VerificationRequired),
-            (Some(Age::Within(age)), Some(at)) if is_fresh(at, age, now()) => {}
-            (Some(Age::Within(_)), Some(_)) => return Err(DenialKind::VerificationExpired),
-        }
-        if self.attested && !matches!(identity.attestation, Some(AttestationStatus::Ok | AttestationStatus::ManualOk)) {
-            return Err(DenialKind::AttestationInsufficient);
-        }
-        match (self.face, identity.face_authenticated_at) {
-            (None, _) => Ok(()),
-            (Some(age), Some(at)) if is_fresh(at, age, now()) => Ok(()),
-            (Some(age), _) => Err(DenialKind::FaceAuthenticationRequired { max_age: age }),
+    /// And the subject was linked to the identity by this proof. One of several: `linked_by(a)`
+    /// [`or`](Self::or) `linked_by(b)`. A visitor whose identity came without a link has no proof.
+    pub fn linked_by(self, proof: LinkProof) -> Self {
+        self.with(Clause::Linked(proof))
+    }
+
+    /// And the person is at least so many years old, by the birth date of userinfo, which the application has to
+    /// [keep](crate::Builder::keep).
+    ///
+    /// The vendor gives the birth date as an instant, midnight at some place, and `zone` says where. An instant that is
+    /// not midnight there is not taken for a birth date, so a wrong zone shuts the gate and a line in the log says so. A
+    /// birth date in the form `1988-08-13` needs no zone. The day that counts as today is that of the zone too; who was
+    /// born on 29 February has their birthday on 1 March in other years.
+    pub fn minimum_age(self, years: u16, zone: Zone) -> Self {
+        self.with(Clause::MinimumAge { years, zone })
+    }
+
+    /// And the `country` of userinfo, which the application has to [keep](crate::Builder::keep), is one of these: the
+    /// vendor's text without blanks around it, compared without case. No list of codes is assumed: look at what the
+    /// vendor sends. Nobody comes from an empty list.
+    pub fn country<C: AsRef<str>>(self, accepted: impl IntoIterator<Item = C>) -> Self {
+        let accepted = accepted.into_iter().map(|country| super::facts::folded(country.as_ref())).collect();
+        self.with(Clause::Country(accepted))
+    }
+
+    /// And the application's own rule holds. Its name is told in the denial, as `requirement`.
+    ///
+    /// The rule runs inside the request, so it must not block; it is asked only about somebody who is ACTIVE.
+    ///
+    /// ```
+    /// use incode_core::gate::Requirement;
+    /// let staff = Requirement::active().satisfying("staff", |visitor| {
+    ///     visitor.subject().is_some_and(|subject| subject.as_str().ends_with("@example.com"))
+    /// });
+    /// ```
+    pub fn satisfying(self, name: &'static str, rule: impl Fn(&Visitor) -> bool + Send + Sync + 'static) -> Self {
+        self.with(Clause::Rule { name, rule: Arc::new(rule) })
+    }
+
+    /// Both have to be met. Each keeps its name.
+    pub fn and(self, other: Self) -> Self {
+        let whole = if self.name.is_none() { self } else { Self::active().with(Clause::Part(self)) };
+        whole.with(Clause::Part(other))
+    }
+
+    /// One of the two has to be met. When neither is, the denial is the one the person can act on best: confirm by face,
+    /// then verify anew, then have the document checked, the link, the application's own rule, the country, the age; of
+    /// two alike, that of the first.
+    pub fn or(self, other: Self) -> Self {
+        Self::active().with(Clause::Either(self, other))
+    }
+
+    /// Gives it a name, which denials tell as `requirement` and the metric of denials as a label: for instance
+    /// `transfer`. Of several around one another, the name of the smallest that is not met is told.
+    pub const fn named(mut self, name: &'static str) -> Self {
+        self.name = Some(name);
+        self
+    }
+
+    /// The decision. Standing first: nothing else counts for somebody who is not ACTIVE.
+    pub(crate) fn check(&self, visitor: &Visitor) -> Result<(), Unmet> {
+        match active(visitor) {
+            Ok(identity) => self.check_active(visitor, identity),
+            Err(kind) => Err(Unmet { kind, requirement: self.name }),
         }
     }
+
+    /// A face that is missing is told last: nobody is asked for it at a door that stays shut all the same. The clock is
+    /// asked only where a time counts: most gates have none, and asking costs as much as the rest of the decision.
+    pub(super) fn check_active(&self, visitor: &Visitor, identity: &Identity) -> Result<(), Unmet> {
+        let unmet = |kind| Unmet { kind, requirement: self.name };
+        match (self.verified, identity.verified_at) {
+            (None, _) | (Some(Age::Any), Some(_)) => {}
+            (Some(_), None) => return Err(unmet(DenialKind::VerificationRequired)),
+            (Some(Age::Within(age)), Some(at)) if is_fresh(at, age, visitor.now()) => {}
+            (Some(Age::Within(_)), Some(_)) => return Err(unmet(DenialKind::VerificationExpired)),
+        }
+        if self.attested && !matches!(identity.attestation, Some(AttestationStatus::Ok | AttestationStatus::ManualOk)) {
+            return Err(unmet(DenialKind::AttestationInsufficient));
+        }
+        let face = match (self.face, identity.face_authenticated_at) {
+            (None, _) => Ok(()),
+            (Some(age), Some(at)) if is_fresh(at, age, visitor.now()) => Ok(()),
+            (Some(age), _) => Err(unmet(DenialKind::FaceAuthenticationRequired { max_age: age })),
+        };
+        match &self.clauses {
+            None => face,
+            Some(clauses) => self.check_clauses(clauses, face, visitor, identity),
+        }
+    }
+
+    fn check_clauses(
+        &self,
+        clauses: &[Clause],
+        mut face: Result<(), Unmet>,
+        visitor: &Visitor,
+        identity: &Identity,
+    ) -> Result<(), Unmet> {
+        for clause in clauses {
+            let Err(unmet) = clause.check(visitor, identity) else { continue };
+            let unmet = Unmet { requirement: unmet.requirement.or(self.name), ..unmet };
+            match (unmet.kind, face) {
+                // One face that is fresh enough for the strictest is fresh enough for all.
+                (DenialKind::FaceAuthenticationRequired { max_age }, Err(known)) if known.is_met_within(max_age) => {
+                    face = Err(unmet);
+                }
+                (DenialKind::FaceAuthenticationRequired { .. }, Ok(())) => face = Err(unmet),
+                (DenialKind::FaceAuthenticationRequired { .. }, Err(_)) => {}
+                _ => return Err(unmet),
+            }
+        }
+        face
+    }
+
+    fn with(mut self, clause: Clause) -> Self {
+        Arc::make_mut(self.clauses.get_or_insert_default()).push(clause);
+        self
+    }
+}
+
+impl Unmet {
+    fn is_met_within(self, age: Duration) -> bool {
+        matches!(self.kind, DenialKind::FaceAuthenticationRequired { max_age } if age < max_age)
+    }
+}
+
+fn active(visitor: &Visitor) -> Result<&Identity, DenialKind> {
+    match (visitor.standing(), visitor.identity()) {
+        (Standing::Active, Some(identity)) => Ok(identity),
+        (Standing::NoSubject, _) => Err(DenialKind::AuthenticationRequired),
+        (Standing::Revoked, _) => Err(DenialKind::IdentityRevoked),
+        (Standing::Other, _) => Err(DenialKind::IdentityNotActive),
+        (Standing::Unavailable, _) => Err(DenialKind::IdentityUnavailable),
+        (Standing::NotLinked | Standing::Active, _) => Err(DenialKind::VerificationRequired),
+    }
+}
+
+const fn shorter(one: Duration, other: Duration) -> Duration {
+    if one.as_nanos() < other.as_nanos() { one } else { other }
 }
 
 /// At most `age` old, the bound included. An instant in the future means that a clock was set back since: it counts as

@@ -2,23 +2,31 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::Subject;
-use crate::identity::{Identity, LinkProof, LinkedIdentity};
+use crate::http::Head;
+use crate::identity::{Field, Identity, LinkProof, LinkedIdentity};
+use crate::store::{Store, StoreError};
+use crate::{Subject, Timestamp};
 
+use super::asked::Asked;
 use super::context::Context;
+use super::facts::Facts;
 use super::{Denial, Requirement, Standing};
 
 /// The request extension: the subject with its standing. What handlers and extractors receive.
 ///
-/// One pointer; cloning it is cheap. It shows what was known when the request came in.
+/// Cloning it is cheap. It shows what was known when the request came in.
+///
+/// Nobody but the layer makes one, so an extension of this type can be believed.
 #[derive(Clone)]
-pub struct Visitor(Arc<Snapshot>);
+pub struct Visitor(Arc<Snapshot>, Option<Arc<Asked>>);
 
 /// What was known of one subject at one instant. Shared by the near cache and every request of that subject.
 pub(crate) struct Snapshot {
     pub(crate) standing: Standing,
     pub(crate) subject: Option<Subject>,
     pub(crate) linked: Option<(Identity, LinkProof)>,
+    /// Only of applications that keep a field which requirements read.
+    pub(crate) facts: Option<Box<Facts>>,
     /// [`Clock::elapsed`](crate::Clock::elapsed) when it was loaded: what the cache's lifetime counts from.
     pub(crate) loaded: Duration,
     pub(crate) context: Arc<Context>,
@@ -51,8 +59,25 @@ impl Visitor {
     /// The [`Denial`] to answer with; both adapters turn it into a response.
     pub fn require(&self, requirement: &Requirement) -> Result<(), Denial> {
         requirement
-            .check(self.standing(), self.identity(), || self.0.context.clock.now())
-            .map_err(|kind| Denial::new(kind, Arc::clone(&self.0.context)))
+            .check(self)
+            .map_err(|unmet| Denial::new(unmet, self.0.linked.is_some(), Arc::clone(&self.0.context), self.1.clone()))
+    }
+
+    /// With what a denial has to know of the request, for where that is out of reach later.
+    pub(super) fn asked_by(&self, head: &dyn Head) -> Self {
+        Self(Arc::clone(&self.0), Some(Arc::new(Asked::of(head))))
+    }
+
+    pub(super) fn facts(&self) -> Option<&Facts> {
+        self.0.facts.as_deref()
+    }
+
+    pub(super) fn keeps(&self, field: Field) -> bool {
+        self.0.context.observer.keeps(field)
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.0.context.clock.now()
     }
 }
 
@@ -65,17 +90,44 @@ impl fmt::Debug for Visitor {
 
 impl From<Arc<Snapshot>> for Visitor {
     fn from(snapshot: Arc<Snapshot>) -> Self {
-        Self(snapshot)
+        Self(snapshot, None)
     }
 }
 
 impl Snapshot {
     pub(crate) fn nobody(context: Arc<Context>) -> Self {
-        Self { standing: Standing::NoSubject, subject: None, linked: None, loaded: Duration::ZERO, context }
+        Self {
+            standing: Standing::NoSubject,
+            subject: None,
+            linked: None,
+            facts: None,
+            loaded: Duration::ZERO,
+            context,
+        }
     }
 
     pub(crate) fn unavailable(subject: Subject, context: Arc<Context>) -> Self {
-        Self { standing: Standing::Unavailable, subject: Some(subject), linked: None, loaded: Duration::ZERO, context }
+        let standing = Standing::Unavailable;
+        Self { standing, subject: Some(subject), linked: None, facts: None, loaded: Duration::ZERO, context }
+    }
+
+    /// Asks the store: for the identity, and for the fields that requirements read when the application keeps any.
+    pub(crate) async fn load(
+        store: &dyn Store,
+        subject: Subject,
+        loaded: Duration,
+        context: Arc<Context>,
+    ) -> Result<Self, StoreError> {
+        let linked = store.linked(subject.clone()).await?;
+        let facts = match &linked {
+            Some(linked) if Facts::FIELDS.into_iter().any(|field| context.observer.keeps(field)) => {
+                let id = &linked.identity.identity_id;
+                let kept = store.fields(id.clone(), context.clock.now()).await?;
+                Some(Box::new(Facts::of(&context.observer.reveal(id, &kept))))
+            }
+            _ => None,
+        };
+        Ok(Self { facts, ..Self::loaded(subject, linked, loaded, context) })
     }
 
     pub(crate) fn loaded(
@@ -86,6 +138,6 @@ impl Snapshot {
     ) -> Self {
         let standing = linked.as_ref().map_or(Standing::NotLinked, |linked| Standing::from(&linked.identity.status));
         let linked = linked.map(|linked| (linked.identity, linked.link.proof));
-        Self { standing, subject: Some(subject), linked, loaded, context }
+        Self { standing, subject: Some(subject), linked, facts: None, loaded, context }
     }
 }

@@ -2,6 +2,8 @@ use std::any::Any;
 
 use crate::{Actor, Subject};
 
+use super::accept;
+
 /// The head of a request. Adapters implement it over their own request type; everything is borrowed.
 pub trait Head {
     /// The method as sent, for instance `POST`.
@@ -46,15 +48,20 @@ impl dyn Head + '_ {
         field
     }
 
-    /// True when an `Accept` header names `text/html`. A browser does; an API client asks for JSON or for anything.
-    pub fn accepts_html(&self) -> bool {
-        let mut html = false;
+    /// True when an `Accept` header names HTML and likes it better than JSON, by the weights of RFC 9110. A browser that
+    /// shows a page names it; an API client asks for JSON or for anything, and a script for both alike.
+    pub fn prefers_html(&self) -> bool {
+        let (mut html, mut json) = (0, 0);
         self.header_values("accept", &mut |value| {
-            html |= value
-                .split(|byte| *byte == b',')
-                .any(|part| part.trim_ascii().get(..9).is_some_and(|start| start.eq_ignore_ascii_case(b"text/html")));
+            for range in value.split(|byte| *byte == b',') {
+                match accept::read(range) {
+                    Some((accept::Kind::Html, weight)) => html = html.max(weight),
+                    Some((accept::Kind::Json, weight)) => json = json.max(weight),
+                    None => {}
+                }
+            }
         });
-        html
+        html > json
     }
 }
 

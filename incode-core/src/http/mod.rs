@@ -1,6 +1,7 @@
 //! The seam to web frameworks, neutral to their versions: actix-web 4 is on `http` 0.2, axum on 1.x, and core names
 //! neither. A [`Head`] gives what core reads of a request, a [`Reply`] is what an adapter sends back.
 
+mod accept;
 mod head;
 mod problem;
 mod reply;
@@ -9,3 +10,4 @@ pub(crate) mod return_to;
 pub use head::{Field, Head};
 pub use problem::Problem;
 pub use reply::Reply;
+pub use return_to::is_local as is_local_path;

@@ -1,6 +1,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::Serialize;
 
 use super::Reply;
@@ -20,16 +21,25 @@ pub struct Problem {
     pub title: &'static str,
     /// What the person or the sender can do now.
     pub detail: Cow<'static, str>,
-    /// Where a person gets verified, when that would help.
-    pub verify_url: Option<Cow<'static, str>>,
     /// Headers beside the usual ones, for instance `retry-after` or `www-authenticate`.
     pub headers: Vec<(&'static str, Cow<'static, str>)>,
+    /// Boxed: few problems have any of it, and results that carry one stay small.
+    more: Option<Box<More>>,
+}
+
+/// What only denials tell.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct More {
+    verify_url: Option<Cow<'static, str>>,
+    login_url: Option<Cow<'static, str>>,
+    step_up_url: Option<Cow<'static, str>>,
+    requirement: Option<&'static str>,
 }
 
 impl Problem {
     /// A problem without further headers.
     pub fn new(status: u16, code: &'static str, title: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, code, title, detail: detail.into(), verify_url: None, headers: Vec::new() }
+        Self { status, code, title, detail: detail.into(), headers: Vec::new(), more: None }
     }
 
     /// Adds a header to the reply.
@@ -49,8 +59,49 @@ impl Problem {
     /// Names where a person gets verified.
     #[must_use]
     pub fn verify_at(mut self, url: impl Into<Cow<'static, str>>) -> Self {
-        self.verify_url = Some(url.into());
+        self.more.get_or_insert_default().verify_url = Some(url.into());
         self
+    }
+
+    /// Names where a person logs in.
+    #[must_use]
+    pub fn login_at(mut self, url: impl Into<Cow<'static, str>>) -> Self {
+        self.more.get_or_insert_default().login_url = Some(url.into());
+        self
+    }
+
+    /// Names where a person confirms by face.
+    #[must_use]
+    pub fn step_up_at(mut self, url: impl Into<Cow<'static, str>>) -> Self {
+        self.more.get_or_insert_default().step_up_url = Some(url.into());
+        self
+    }
+
+    /// Names the requirement that was not met.
+    #[must_use]
+    pub fn of_requirement(mut self, name: &'static str) -> Self {
+        self.more.get_or_insert_default().requirement = Some(name);
+        self
+    }
+
+    /// Where a person gets verified, when that would help.
+    pub fn verify_url(&self) -> Option<&str> {
+        self.more.as_ref()?.verify_url.as_deref()
+    }
+
+    /// Where a person logs in, when that would help and the application named a page.
+    pub fn login_url(&self) -> Option<&str> {
+        self.more.as_ref()?.login_url.as_deref()
+    }
+
+    /// Where a person confirms by face, when that would help and the application named a page.
+    pub fn step_up_url(&self) -> Option<&str> {
+        self.more.as_ref()?.step_up_url.as_deref()
+    }
+
+    /// The name of the requirement that was not met, when it has one.
+    pub fn requirement(&self) -> Option<&'static str> {
+        self.more.as_ref()?.requirement
     }
 
     /// The reply: problem+json that no cache keeps.
@@ -61,7 +112,10 @@ impl Problem {
             status: self.status,
             detail: &self.detail,
             code: self.code,
-            verify_url: self.verify_url.as_deref(),
+            requirement: self.requirement(),
+            verify_url: self.verify_url(),
+            login_url: self.login_url(),
+            step_up_url: self.step_up_url(),
         };
         // Strings and numbers only: serialising can't fail, and an empty body would still carry the right status.
         let body = serde_json::to_vec(&body).unwrap_or_default();
@@ -70,7 +124,46 @@ impl Problem {
         reply.headers.extend(self.headers.iter().cloned());
         reply
     }
+
+    /// The reply to a gRPC call: 200 and no body, the outcome in `grpc-status` and `grpc-message`, what gRPC calls
+    /// trailers-only. The stable code is in `incode-code`, what a person can do in `incode-verify-url` and its like.
+    pub fn grpc_reply(&self, content_type: &'static str) -> Reply {
+        let message = utf8_percent_encode(&self.detail, NOT_IN_A_GRPC_MESSAGE).to_string();
+        let mut reply = Reply::new(200)
+            .header("content-type", content_type)
+            .header("grpc-status", self.grpc_status())
+            .header("grpc-message", message)
+            .header("cache-control", "no-store")
+            .header("incode-code", self.code);
+        let more = [
+            ("incode-verify-url", self.verify_url()),
+            ("incode-login-url", self.login_url()),
+            ("incode-step-up-url", self.step_up_url()),
+            ("incode-requirement", self.requirement()),
+        ];
+        reply.headers.extend(more.into_iter().filter_map(|(name, url)| Some((name, Cow::Owned(url?.to_owned())))));
+        reply.headers.extend(self.headers.iter().cloned());
+        reply
+    }
+
+    /// As gRPC's own mapping from HTTP has it, where it has one.
+    fn grpc_status(&self) -> &'static str {
+        match self.status {
+            400 | 413 => "3",
+            401 => "16",
+            403 => "7",
+            404 => "5",
+            405 => "12",
+            408 => "4",
+            429 | 502..=504 => "14",
+            500 => "13",
+            _ => "2",
+        }
+    }
 }
+
+/// gRPC percent-encodes what is not printable ASCII, and the percent sign.
+const NOT_IN_A_GRPC_MESSAGE: &AsciiSet = &CONTROLS.add(b'%');
 
 #[derive(Serialize)]
 struct Body<'a> {
@@ -80,5 +173,11 @@ struct Body<'a> {
     detail: &'a str,
     code: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    requirement: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     verify_url: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    login_url: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    step_up_url: Option<&'a str>,
 }

@@ -7,8 +7,15 @@ pub(crate) const MAX_LEN: usize = 512;
 /// True for a path on this very host: what a person may be sent back to.
 ///
 /// Browsers read `//evil`, `/\evil` and `/<tab>/evil` as another host, and something on the way may decode once more:
-/// so a target is refused when it, or what it decodes to, could leave.
-pub(crate) fn is_local(target: &str) -> bool {
+/// so a target is refused when it, or what it decodes to, could leave. An application's own login or step-up page checks
+/// its `return_to` with this before it sends anybody there.
+///
+/// ```
+/// use incode_core::http::is_local_path;
+/// assert!(is_local_path("/vault?page=2"));
+/// assert!(!is_local_path("//evil.example") && !is_local_path("/%5Cevil.example") && !is_local_path("https:evil"));
+/// ```
+pub fn is_local(target: &str) -> bool {
     let decoded = percent_decode_str(target).decode_utf8_lossy();
     target.len() <= MAX_LEN && stays(target) && stays(&decoded) && resolves_here(target)
 }

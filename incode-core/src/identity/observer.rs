@@ -29,6 +29,11 @@ impl Observer {
         Self(Some(Keeping { sealer: Sealer::new(key, "personal field at rest"), retention }))
     }
 
+    /// Whether the application opted in to this field.
+    pub(crate) fn keeps(&self, field: Field) -> bool {
+        self.0.as_ref().is_some_and(|keeping| keeping.retention.contains_key(&field))
+    }
+
     /// What userinfo says, asked at `sent_at`.
     pub(crate) fn observe(&self, person: &UserInfo, sent_at: Timestamp) -> Observation {
         let mut seen = Observation::of(person, sent_at);

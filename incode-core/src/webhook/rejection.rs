@@ -75,7 +75,9 @@ impl Rejection {
                 "delivery_unauthentic",
                 "Delivery not authentic",
                 "The delivery does not prove where it comes from.",
-            ),
+            )
+            // RFC 9110 wants a challenge. This one tells nothing of the policy.
+            .header("www-authenticate", "Webhook"),
             RejectionKind::TooLarge => {
                 Problem::new(413, "delivery_too_large", "Delivery too large", "The body is longer than is accepted.")
             }

@@ -3,8 +3,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::Response;
+use http::header::CACHE_CONTROL;
+use http::{HeaderValue, Response};
 use http_body::Body;
+use incode_core::gate::GRANTED_CACHE_CONTROL;
 use incode_core::http::Reply;
 use pin_project_lite::pin_project;
 
@@ -49,7 +51,10 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
             StateProjection::Pass { response } => {
-                Poll::Ready(ready!(response.poll(cx)).map(|response| response.map(ResponseBody::service)))
+                let mut response = ready!(response.poll(cx))?;
+                let granted = HeaderValue::from_static(GRANTED_CACHE_CONTROL);
+                response.headers_mut().entry(CACHE_CONTROL).or_insert(granted);
+                Poll::Ready(Ok(response.map(ResponseBody::service)))
             }
             StateProjection::Deny { reply } => match reply.take() {
                 Some(reply) => Poll::Ready(Ok(response(reply).map(ResponseBody::reply))),

@@ -3,7 +3,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
-use incode_core::gate::{Requirement, check};
+use incode_core::gate::Rule;
 use tower_service::Service;
 
 use super::GateFuture;
@@ -14,12 +14,12 @@ use crate::head::RequestHead;
 #[derive(Clone, Debug)]
 pub struct Gate<S> {
     inner: S,
-    requirement: Requirement,
+    rule: Rule,
 }
 
 impl<S> Gate<S> {
-    pub(super) fn new(inner: S, requirement: Requirement) -> Self {
-        Self { inner, requirement }
+    pub(super) fn new(inner: S, rule: Rule) -> Self {
+        Self { inner, rule }
     }
 }
 
@@ -37,7 +37,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        match check(request.extensions().get(), &self.requirement, &RequestHead::from(&request)) {
+        match self.rule.check(request.extensions().get(), &RequestHead::from(&request)) {
             Ok(()) => GateFuture::pass(self.inner.call(request)),
             Err(reply) => GateFuture::deny(reply),
         }

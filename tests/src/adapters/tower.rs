@@ -11,8 +11,9 @@ use hyper::body::{Body, Incoming};
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use incode_core::gate::{self, Requirement};
+use incode_core::http::Reply;
 use incode_core::{Incode, Subject};
-use incode_tower::{Active, GateLayer, IncodeLayer, response};
+use incode_tower::{Active, GateLayer, IncodeLayer, RequestHead, response};
 use tokio::task::{JoinHandle, JoinSet};
 use tower::{Layer, Service, ServiceExt, service_fn};
 
@@ -58,8 +59,8 @@ async fn route(request: Request<Incoming>) -> Result<Answer, Infallible> {
         return Ok(gate.oneshot(request).await?.map(|body| body.map_err(|never| match never {}).boxed_unsync()));
     }
     Ok(match path.as_str() {
-        "/open" => match gate::visitor(request.extensions().get()) {
-            Ok(visitor) => text(page(visitor)),
+        "/open" => match visitor(&request) {
+            Ok(visitor) => text(page(&visitor)),
             Err(reply) => boxed(response(reply)),
         },
         "/active-extractor" => {
@@ -69,7 +70,7 @@ async fn route(request: Request<Incoming>) -> Result<Answer, Infallible> {
                 Err(denied) => denied.into_response().map(BodyExt::boxed_unsync),
             }
         }
-        "/in-handler" => match gate::visitor(request.extensions().get()) {
+        "/in-handler" => match visitor(&request) {
             Ok(visitor) => match visitor.require(&Requirement::active()) {
                 Ok(()) => text(PASSED.to_owned()),
                 Err(denial) => boxed(response(denial.into_reply())),
@@ -91,6 +92,10 @@ async fn passed(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Inf
         *response.status_mut() = http::StatusCode::METHOD_NOT_ALLOWED;
     }
     Ok(response)
+}
+
+fn visitor(request: &Request<Incoming>) -> Result<gate::Visitor, Reply> {
+    gate::visitor(request.extensions().get(), &RequestHead::from(request))
 }
 
 fn text(text: String) -> Answer {

@@ -59,8 +59,9 @@ async fn who_is_not_linked_is_sent_to_verify(adapter: Adapter) {
             assert_eq!(world.get("ana", path).await.essence(), expected(VERIFY, Some(&returning(path))), "{path}");
         }
     }
-    // Where the request is out of reach, or is no page to come back to, the start route alone.
-    assert_eq!(world.get("ana", "/in-handler").await.essence(), expected(VERIFY, Some("/incode/start")));
+    // Also from inside a handler, where the request is out of reach.
+    assert_eq!(world.get("ana", "/in-handler").await.essence(), expected(VERIFY, Some(&returning("/in-handler"))));
+    // What was posted is no page to come back to: the start route alone.
     let transfer = world.send(post("/transfer").user("ana").body("")).await;
     assert_eq!(transfer.essence(), expected(VERIFY, Some("/incode/start")));
     assert_eq!(world.standing("ana").await, "not_linked");
@@ -287,18 +288,23 @@ async fn the_application_renders_in_its_own_way(adapter: Adapter) {
         })
     });
     let world = plan.start().await;
-    let page = |status: u16, code: &str| {
-        format!("{status}\ncontent-type: text/html\nx-outer: seen\nx-own: a\nx-own: b\n\n<p>{code}</p>")
+    // What caches and RFC 9110 need is added.
+    let page = |status: u16, code: &str, challenge: &str| {
+        format!(
+            "{status}\ncache-control: no-store\ncontent-type: text/html\n{challenge}x-outer: seen\nx-own: a\nx-own: b\n\n\
+             <p>{code}</p>"
+        )
     };
     let browser = |call: Call| call.header("accept", "text/html,application/xhtml+xml,*/*;q=0.8");
-    for path in ["/vault", "/active-extractor"] {
-        assert_eq!(world.send(browser(get(path))).await.essence(), page(401, "authentication_required"));
+    for path in ["/vault", "/active-extractor", "/in-handler"] {
+        let login = page(401, "authentication_required", "www-authenticate: Login\n");
+        assert_eq!(world.send(browser(get(path))).await.essence(), login);
         assert_eq!(world.send(get(path).header("accept", "*/*")).await.essence(), expected(LOG_IN, None));
     }
     let callback = world.send(browser(get("/incode/callback")).user("ana")).await;
-    assert_eq!(callback.essence(), page(400, "flow_incomplete"));
+    assert_eq!(callback.essence(), page(400, "flow_incomplete", ""));
     let delivery = world.send(browser(post("/incode/webhook")).body("{}")).await;
-    assert_eq!(delivery.essence(), page(401, "delivery_unauthentic"));
+    assert_eq!(delivery.essence(), page(401, "delivery_unauthentic", "www-authenticate: Webhook\n"));
 }
 
 async fn without_the_flow_there_is_no_way_to_verify(adapter: Adapter) {

@@ -28,7 +28,7 @@ pub(crate) fn problem(problem: &Problem) -> Reply {
 }
 
 fn next_step(problem: &Problem) -> (&'static str, &str) {
-    match (problem.code, problem.verify_url.as_deref()) {
+    match (problem.code, problem.verify_url()) {
         ("identity_revoked" | "identity_not_active" | "verification_expired", Some(url)) => ("Verify again", url),
         (_, Some(url)) => ("Verify my identity", url),
         ("authentication_required", None) => ("Log in", "/"),

@@ -25,7 +25,7 @@ async fn setup() -> Setup {
     let store = Arc::new(MemoryStore::new());
     store.link(store_suite::new_link("alice", "person", 1, None)).await.unwrap();
     let clock = Arc::new(ManualClock::new(Timestamp::from_millis(0)));
-    let context = Arc::new(Context { clock, start_path: None, render: None });
+    let context = Arc::new(Context::plain(clock));
     let near = NearCache::new(Arc::clone(&store) as Arc<dyn Store>, context, NearSettings::default());
     let joined = Arc::new(Joined { near, flow: None, feed: Feed::new() });
     let (news, mut told) = mpsc::unbounded_channel();

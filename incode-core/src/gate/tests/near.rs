@@ -5,9 +5,8 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use super::{PROOF, identity, observation};
-use crate::gate::context::Context;
 use crate::gate::near::{NearCache, NearSettings};
-use crate::gate::{Standing, Visitor};
+use crate::gate::{Context, Standing, Visitor};
 use crate::identity::{Change, Identity, KeptField, Link, LinkedIdentity, Observation};
 use crate::store::{
     Accepted, Audit, AuditId, Claim, ClaimedEvent, EffectStore, EventDetail, EventFilter, EventId, EventRow,
@@ -124,7 +123,7 @@ struct Setup {
 fn setup(settings: NearSettings) -> Setup {
     let store = GatedStore::new("ACTIVE");
     let clock = ManualClock::new(Timestamp::from_millis(0));
-    let context = Arc::new(Context { clock: Arc::new(clock.clone()), start_path: None, render: None });
+    let context = Arc::new(Context::plain(Arc::new(clock.clone())));
     let near = NearCache::new(Arc::new(Arc::clone(&store)), context, settings);
     Setup { store, clock, near }
 }

@@ -1,22 +1,33 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::identity;
-use crate::Timestamp;
-use crate::gate::{DenialKind, Requirement, Standing};
+use crate::gate::visitor::Snapshot;
+use crate::gate::{Context, DenialKind, Requirement, Standing};
 use crate::identity::Identity;
 use crate::model::AttestationStatus;
+use crate::testing::ManualClock;
+use crate::{Subject, Timestamp};
 
 const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 const MINUTE: Duration = Duration::from_secs(60);
 
 fn check(requirement: &Requirement, identity: &Identity) -> Result<(), DenialKind> {
-    requirement.check(Standing::from(&identity.status), Some(identity), || NOW)
+    decide(requirement, Standing::from(&identity.status), Some(identity))
+}
+
+fn decide(requirement: &Requirement, standing: Standing, identity: Option<&Identity>) -> Result<(), DenialKind> {
+    let mut snapshot = Snapshot::nobody(Arc::new(Context::plain(Arc::new(ManualClock::new(NOW)))));
+    snapshot.standing = standing;
+    snapshot.subject = Some(Subject::new("ana").unwrap());
+    snapshot.linked = identity.map(|identity| (identity.clone(), super::PROOF));
+    requirement.check(&Arc::new(snapshot).into()).map_err(|unmet| unmet.kind)
 }
 
 #[test]
 fn each_standing_has_its_denial() {
     let active = Requirement::active();
-    let none = |standing| active.check(standing, None, || NOW).unwrap_err();
+    let none = |standing| decide(&active, standing, None).unwrap_err();
     assert_eq!(none(Standing::NoSubject), DenialKind::AuthenticationRequired);
     assert_eq!(none(Standing::NotLinked), DenialKind::VerificationRequired);
     assert_eq!(none(Standing::Unavailable), DenialKind::IdentityUnavailable);

@@ -1,0 +1,76 @@
+//! How denials are told: what the application may choose.
+
+use std::borrow::Cow;
+
+use crate::gate::Pages;
+use crate::http::is_local_path;
+
+use super::{Builder, SettingError};
+
+/// As given; looked at when the application is built.
+#[derive(Default)]
+pub(super) struct Denials {
+    redirects: bool,
+    login: Option<String>,
+    step_up: Option<String>,
+    challenge: Option<String>,
+}
+
+impl Builder {
+    /// Sends browsers that were denied a page (GET or HEAD, `Accept` that prefers `text/html`) to where they can do
+    /// something about it, with 303 and a `return_to` that leads back: to the login page, to the start route of the
+    /// hosted flow, or to the step-up page, whichever helps and exists.
+    ///
+    /// Who is known already and needs more than a recent verification is told in place: sending them on would not help.
+    /// Everybody else, and every other method, gets the problem as without it; a redirect would lose what was posted.
+    pub fn redirect_browsers(mut self) -> Self {
+        self.denials.redirects = true;
+        self
+    }
+
+    /// The application's own login page, a path on this host. Told in problems as `login_url`; with
+    /// [`redirect_browsers`](Self::redirect_browsers) browsers are sent there. It is given `return_to`, to be checked
+    /// with [`is_local_path`] before it is followed: anybody can write a link to a login page.
+    pub fn login_at(mut self, path: &str) -> Self {
+        self.denials.login = Some(path.to_owned());
+        self
+    }
+
+    /// The application's own page where people confirm by face, a path on this host. Told in problems as `step_up_url`;
+    /// otherwise as [`login_at`](Self::login_at).
+    pub fn step_up_at(mut self, path: &str) -> Self {
+        self.denials.step_up = Some(path.to_owned());
+        self
+    }
+
+    /// `WWW-Authenticate` of a 401 that asks for a login. RFC 9110 wants one on every 401; unless set it is `Login`, a
+    /// scheme that no browser knows, so that none shows a dialog of its own, as they do for `Basic`. An API whose clients
+    /// log in with tokens would say `Bearer`.
+    pub fn challenge(mut self, challenge: &str) -> Self {
+        self.denials.challenge = Some(challenge.to_owned());
+        self
+    }
+}
+
+impl Denials {
+    pub(super) fn check(self) -> Result<(Pages, Cow<'static, str>), SettingError> {
+        let is_page = |path: &Option<String>| {
+            path.as_ref().is_none_or(|path| is_local_path(path) && path.is_ascii() && !path.contains(['?', '#', ' ']))
+        };
+        if !is_page(&self.login) {
+            return Err(SettingError::new("login_at", NO_PAGE));
+        }
+        if !is_page(&self.step_up) {
+            return Err(SettingError::new("step_up_at", NO_PAGE));
+        }
+        let challenge = self.challenge.map_or(Cow::Borrowed("Login"), Cow::Owned);
+        let is_legal = challenge.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
+        if !is_legal || challenge.trim().is_empty() {
+            return Err(SettingError::new("challenge", "not a header value"));
+        }
+        let pages = Pages { start: None, login: self.login, step_up: self.step_up, redirects: self.redirects };
+        Ok((pages, challenge))
+    }
+}
+
+const NO_PAGE: &str = "must be a path on this host, without a query";

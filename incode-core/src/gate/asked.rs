@@ -1,0 +1,30 @@
+use crate::http::{Head, return_to};
+
+use super::Audience;
+
+/// What a denial has to know of the request it answers. Put together only where somebody may be denied: a request that
+/// passes a gate never pays for it.
+#[derive(Debug, Default)]
+pub(crate) struct Asked {
+    pub(super) audience: Audience,
+    /// GET or HEAD: following a redirect asks for the same thing again. Any other method would lose what was sent.
+    pub(super) is_safe: bool,
+    /// Where it was asked for, when start and the application's pages would take it as a way back.
+    pub(super) return_to: Option<String>,
+}
+
+impl Asked {
+    pub(super) fn of(head: &dyn Head) -> Self {
+        let is_safe = matches!(head.method(), "GET" | "HEAD");
+        let return_to = is_safe.then(|| match head.query() {
+            Some(query) => format!("{}?{query}", head.path()),
+            None => head.path().to_owned(),
+        });
+        Self {
+            audience: Audience::of(head),
+            is_safe,
+            // Start would refuse any other, and leave the person nowhere.
+            return_to: return_to.filter(|target| return_to::is_local(target)),
+        }
+    }
+}

@@ -1,0 +1,85 @@
+use crate::http::{Field, Head, Problem, Reply};
+
+use super::context::reply_of;
+use super::{Audience, Requirement, Visitor};
+
+/// What a gate asks, and whom it lets by unasked: a [`Requirement`] with the gate's own settings. Adapters hold one.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Rule {
+    requirement: Requirement,
+    passes_preflights: bool,
+}
+
+impl Rule {
+    /// Asks everybody for `requirement`.
+    pub fn new(requirement: Requirement) -> Self {
+        Self { requirement, passes_preflights: false }
+    }
+
+    /// Lets CORS preflights by; see [`is_preflight`].
+    pub fn passing_preflights(mut self) -> Self {
+        self.passes_preflights = true;
+        self
+    }
+
+    /// The gate's decision on a request: pass, or the reply to send instead.
+    ///
+    /// `visitor` is what the layer left in the request extensions. When there is none the layer is missing or inside
+    /// the gate: that is a mistake in the program, answered with 500 and a log line that says what to add, and never
+    /// open.
+    ///
+    /// # Errors
+    /// The reply to send.
+    pub fn check(&self, visitor: Option<&Visitor>, head: &dyn Head) -> Result<(), Reply> {
+        if self.passes_preflights && is_preflight(head) {
+            return attached(visitor, head).map(drop);
+        }
+        check(visitor, &self.requirement, head)
+    }
+}
+
+/// Decides one requirement; see [`Rule::check`].
+///
+/// # Errors
+/// The reply to send.
+pub fn check(visitor: Option<&Visitor>, requirement: &Requirement, head: &dyn Head) -> Result<(), Reply> {
+    attached(visitor, head)?.require(requirement).map_err(|denial| denial.returning_to(head).into_reply())
+}
+
+/// What the layer left in the request extensions, for a handler: what it requires later is denied in a way that fits
+/// this request.
+///
+/// # Errors
+/// The reply to send when the layer is missing.
+pub fn visitor(visitor: Option<&Visitor>, head: &dyn Head) -> Result<Visitor, Reply> {
+    Ok(attached(visitor, head)?.asked_by(head))
+}
+
+/// Whether a browser asks if a request of another site would be taken: `OPTIONS` with `Origin` and
+/// `Access-Control-Request-Method`. It carries no credentials, so no gate would let it pass.
+///
+/// Anybody can send one. A gate that [lets preflights by](Rule::passing_preflights) hands them to whatever is inside it,
+/// for people of any standing: right for a CORS layer that answers them, and for a router that takes `OPTIONS` nowhere
+/// else. A handler that takes any method is reached by them.
+pub fn is_preflight(head: &dyn Head) -> bool {
+    let has = |name| head.header(name) != Field::Missing;
+    head.method() == "OPTIONS" && has("origin") && has("access-control-request-method")
+}
+
+/// `Cache-Control` of a response that a gate let through and whose handler set none: kept by no shared cache, and by a
+/// browser only to ask again, so that the gate decides each time.
+pub const GRANTED_CACHE_CONTROL: &str = "private, no-cache";
+
+pub(super) fn attached<'a>(visitor: Option<&'a Visitor>, head: &dyn Head) -> Result<&'a Visitor, Reply> {
+    visitor.ok_or_else(|| layer_missing(head))
+}
+
+fn layer_missing(head: &dyn Head) -> Reply {
+    tracing::error!(
+        "a gate or extractor ran without the incode layer outside it: add IncodeLayer (tower) or IncodeMiddleware (actix-web) around the routes"
+    );
+    let problem = Problem::new(500, "layer_missing", "Server error", "The server is not set up to answer this.");
+    // Without the layer nothing is known of the application's own rendering.
+    reply_of(&problem, Audience::of(head))
+}

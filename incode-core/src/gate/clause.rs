@@ -1,0 +1,105 @@
+use std::fmt;
+use std::sync::Arc;
+
+use crate::identity::{Field, Identity, LinkProof};
+
+use super::requirement::Unmet;
+use super::{DenialKind, Requirement, Visitor, Zone};
+
+/// What a [`Requirement`] asks for beyond what every snapshot holds.
+#[derive(Clone)]
+pub(super) enum Clause {
+    Linked(LinkProof),
+    MinimumAge {
+        years: u16,
+        zone: Zone,
+    },
+    /// Folded as the facts are.
+    Country(Box<[Box<str>]>),
+    Rule {
+        name: &'static str,
+        rule: Arc<Rule>,
+    },
+    /// A requirement inside another, with a name of its own.
+    Part(Requirement),
+    Either(Requirement, Requirement),
+}
+
+type Rule = dyn Fn(&Visitor) -> bool + Send + Sync;
+
+impl Clause {
+    /// Of somebody who is ACTIVE.
+    pub(super) fn check(&self, visitor: &Visitor, identity: &Identity) -> Result<(), Unmet> {
+        let met = |met, kind| if met { Ok(()) } else { Err(Unmet { kind, requirement: None }) };
+        match self {
+            Self::Linked(proof) => met(visitor.link_proof() == Some(*proof), DenialKind::LinkInsufficient),
+            Self::MinimumAge { years, zone } => {
+                kept(visitor, Field::BirthDate)?;
+                let born = visitor.facts().and_then(|facts| facts.born.as_ref());
+                let old = born.is_some_and(|born| zone.is_of_age(born, *years, visitor.now()));
+                met(old, DenialKind::AgeInsufficient)
+            }
+            Self::Country(accepted) => {
+                kept(visitor, Field::Country)?;
+                let country = visitor.facts().and_then(|facts| facts.country.as_ref());
+                met(country.is_some_and(|country| accepted.contains(country)), DenialKind::CountryNotAccepted)
+            }
+            Self::Rule { name, rule } => {
+                let unmet = Unmet { kind: DenialKind::RequirementNotMet, requirement: Some(name) };
+                if rule(visitor) { Ok(()) } else { Err(unmet) }
+            }
+            Self::Part(part) => part.check_active(visitor, identity),
+            Self::Either(one, other) => {
+                let Err(first) = one.check_active(visitor, identity) else { return Ok(()) };
+                let Err(second) = other.check_active(visitor, identity) else { return Ok(()) };
+                Err(if effort(second.kind) < effort(first.kind) { second } else { first })
+            }
+        }
+    }
+}
+
+/// A requirement over a field that the application does not keep could never be met, and says so instead of turning
+/// everybody away for a reason that is not theirs.
+fn kept(visitor: &Visitor, field: Field) -> Result<(), Unmet> {
+    if visitor.keeps(field) {
+        return Ok(());
+    }
+    tracing::error!(
+        field = field.as_str(),
+        "a requirement asks for a personal field that is not kept: opt in with Builder::keep"
+    );
+    Err(Unmet { kind: DenialKind::RequirementNotSetUp, requirement: None })
+}
+
+/// How hard it is for the person to do something about it: what [`Requirement::or`] promises.
+fn effort(kind: DenialKind) -> u8 {
+    match kind {
+        DenialKind::FaceAuthenticationRequired { .. } => 0,
+        DenialKind::VerificationExpired => 1,
+        DenialKind::VerificationRequired => 2,
+        DenialKind::AttestationInsufficient => 3,
+        DenialKind::LinkInsufficient => 4,
+        DenialKind::RequirementNotMet => 5,
+        DenialKind::CountryNotAccepted => 6,
+        DenialKind::AgeInsufficient => 7,
+        DenialKind::RequirementNotSetUp => 8,
+        // Of a standing, which both alternatives share.
+        DenialKind::AuthenticationRequired
+        | DenialKind::IdentityRevoked
+        | DenialKind::IdentityNotActive
+        | DenialKind::IdentityUnavailable => 9,
+    }
+}
+
+impl fmt::Debug for Clause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Linked(proof) => f.debug_tuple("Linked").field(proof).finish(),
+            Self::MinimumAge { years, zone } => f.debug_tuple("MinimumAge").field(years).field(zone).finish(),
+            Self::Country(accepted) => f.debug_tuple("Country").field(accepted).finish(),
+            Self::Rule { name, .. } => f.debug_tuple("Rule").field(name).finish(),
+            Self::Part(part) => part.fmt(f),
+            Self::Either(one, other) => f.debug_tuple("Either").field(one).field(other).finish(),
+        }
+    }
+}

@@ -1,0 +1,56 @@
+use std::fmt;
+
+use jiff::civil::Date;
+
+use crate::identity::{Field, Personal};
+
+/// What requirements read of the personal fields that the application keeps: no more than that lies open in the near
+/// cache, and nothing for an application that keeps neither.
+pub(crate) struct Facts {
+    pub(super) born: Option<Born>,
+    /// Folded; see [`folded`].
+    pub(super) country: Option<Box<str>>,
+}
+
+/// A birth date as far as it can be told without a zone.
+pub(super) enum Born {
+    /// Midnight of the day, somewhere, in milliseconds since 1970.
+    At(i64),
+    On(Date),
+}
+
+impl Facts {
+    /// The fields they come from.
+    pub(crate) const FIELDS: [Field; 2] = [Field::BirthDate, Field::Country];
+
+    pub(crate) fn of(personal: &Personal) -> Self {
+        Self {
+            born: personal.get(Field::BirthDate).and_then(Born::read),
+            country: personal.get(Field::Country).map(folded),
+        }
+    }
+}
+
+impl Born {
+    /// Milliseconds, or a date in the form of ISO 8601. Anything else is no birth date.
+    fn read(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let digits = text.strip_prefix('-').unwrap_or(text);
+        if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return text.parse().ok().map(Self::At);
+        }
+        // The parser takes a time behind the date as well, which would be another instant than midnight.
+        if text.len() == "1988-08-13".len() { text.parse().ok().map(Self::On) } else { None }
+    }
+}
+
+/// As countries are compared: without case and blanks around.
+pub(super) fn folded(text: &str) -> Box<str> {
+    text.trim().to_lowercase().into()
+}
+
+impl fmt::Debug for Facts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Facts(..)")
+    }
+}
