@@ -18,7 +18,7 @@ mod session;
 mod settings;
 mod site;
 mod vendor;
-mod view;
+pub mod view;
 
 pub use asked::Asked;
 pub use body::form_value;

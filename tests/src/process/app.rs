@@ -13,13 +13,15 @@ use tokio::time::timeout;
 use super::{ADMIN_TOKEN, Settings, WEBHOOK_HEADER, WEBHOOK_SECRET};
 use crate::{Call, Response, get, post};
 
-/// One of the two example apps.
+/// One of the example apps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Example {
     /// `axum-gate`.
     Axum,
     /// `actix-gate`.
     Actix,
+    /// `step-up`.
+    StepUp,
 }
 
 impl Example {
@@ -28,6 +30,7 @@ impl Example {
         match self {
             Self::Axum => "axum-gate",
             Self::Actix => "actix-gate",
+            Self::StepUp => "step-up",
         }
     }
 
@@ -211,7 +214,7 @@ fn program(name: &str) -> PathBuf {
     let directory = test.ancestors().nth(2).unwrap();
     let path = |name: &str| directory.join(name).with_extension(std::env::consts::EXE_EXTENSION);
     BUILT.call_once(|| {
-        if ["axum-gate", "actix-gate"].iter().any(|name| !path(name).exists()) {
+        if EXAMPLES.iter().any(|name| !path(name).exists()) {
             build(directory);
         }
     });
@@ -220,12 +223,13 @@ fn program(name: &str) -> PathBuf {
 
 fn build(directory: &Path) {
     let mut cargo = std::process::Command::new(env!("CARGO"));
-    cargo.args(["build", "--quiet", "--package", "axum-gate", "--package", "actix-gate"]);
+    cargo.args(["build", "--quiet"]).args(EXAMPLES.iter().flat_map(|name| ["--package", name]));
     if directory.ends_with("release") {
         cargo.arg("--release");
     }
     assert!(cargo.current_dir(env!("CARGO_MANIFEST_DIR")).status().unwrap().success(), "the example apps don't build");
 }
 
+const EXAMPLES: [&str; 3] = ["axum-gate", "actix-gate", "step-up"];
 /// Far longer than anything takes, even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -1,5 +1,5 @@
 //! The whole story in a real browser: log in, be sent away, get verified, get in, be revoked, stay out. And the page of
-//! dead letters, replayed from.
+//! dead letters, replayed from. And a transfer that its owner confirms by face.
 //!
 //! Runs when `INCODE_TEST_BROWSER=on`, which `tests/run` sets when it found or installed Chromium and its driver.
 //! Pictures of the pages are left in `target/tmp/browser`.
@@ -14,6 +14,7 @@
 )]
 
 mod dead_letters;
+mod step_up;
 mod webdriver;
 
 use std::panic::AssertUnwindSafe;

@@ -107,6 +107,17 @@ impl Browser {
         self.click(&format!("//a[normalize-space()='{name}']")).await;
     }
 
+    /// Chooses what has this label; stays on the page.
+    pub(crate) async fn choose(&self, label: &str) {
+        let element = self.find("xpath", &format!("//label[normalize-space()='{label}']")).await;
+        self.command("POST", &format!("element/{element}/click"), Some(json!({}))).await;
+    }
+
+    /// The back button.
+    pub(crate) async fn back(&self) {
+        self.command("POST", "back", Some(json!({}))).await;
+    }
+
     /// Replaces what a field holds.
     pub(crate) async fn fill(&self, field: &str, text: &str) {
         let element = self.find("css selector", &format!("input[name={field}]")).await;

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use crate::Site;
 use crate::notice::Notice;
 
-use super::{bar, page, sign, time};
+use super::{bar, faces, page, sign, time};
 
 /// `GET /`.
 pub(crate) fn home(site: &Site, visitor: &Visitor, notice: Option<Notice>) -> Reply {
@@ -165,37 +165,12 @@ fn lock(open: bool) -> Markup {
     html! { @if open { span class="badge good" { "Open" } } @else { span class="badge wait" { "Closed" } } }
 }
 
-/// Faces to choose from when the vendor is the sandbox, a camera or a file otherwise.
 fn face(sandbox: Option<&Sandbox>, identity: Option<&Identity>) -> Markup {
-    let faces = sandbox.map(Sandbox::faces).unwrap_or_default();
-    let own = identity.and_then(|known| {
-        faces.iter().position(|face| face.identity_id.as_deref() == Some(known.identity_id.as_str()))
-    });
     html! {
-        @if sandbox.is_some() {
-            form class="card wide" id="face" method="post" action="/face" {
-                h2 { "Confirm by face" }
-                fieldset class="faces" {
-                    legend { "Hold one of these in front of the camera." }
-                    @for (at, face) in faces.iter().enumerate() {
-                        label {
-                            input type="radio" name="base64Image" value=(face.base64_image) checked[at == own.unwrap_or(0)] required;
-                            img alt="" src={ "data:image/svg+xml;base64," (face.base64_image) };
-                            (face.label)
-                        }
-                    }
-                }
-                button { "Confirm by face" }
-            }
-        } @else {
-            form class="card wide door" id="face" method="post" action="/face" enctype="multipart/form-data" {
-                h2 { "Confirm by face" }
-                label class="field" {
-                    "A photo of your face, looking straight ahead"
-                    input type="file" name="image" accept="image/*" capture="user" required;
-                }
-                div class="actions" { button { "Confirm by face" } }
-            }
+        form class="card wide door" id="face" method="post" action="/face" enctype="multipart/form-data" {
+            h2 { "Confirm by face" }
+            (faces(sandbox, identity))
+            div class="actions" { button { "Confirm by face" } }
         }
     }
 }

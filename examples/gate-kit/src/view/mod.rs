@@ -1,5 +1,6 @@
 //! The pages: no script, nothing loaded from anywhere, readable on a phone and in the dark.
 
+mod faces;
 mod home;
 mod problem;
 mod vault;
@@ -12,12 +13,13 @@ use incode_core::http::Reply;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest, Sha256};
 
+pub use faces::faces;
 pub(crate) use home::home;
 pub(crate) use problem::problem;
 pub(crate) use vault::vault;
 
 /// A whole page.
-fn page(status: u16, title: &str, class: &str, content: &Markup) -> Reply {
+pub fn page(status: u16, title: &str, class: &str, content: &Markup) -> Reply {
     let markup = html! {
         (DOCTYPE)
         html lang="en" {
@@ -25,7 +27,7 @@ fn page(status: u16, title: &str, class: &str, content: &Markup) -> Reply {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
-                title { (title) " · Gate" }
+                title { (title) }
                 link rel="icon" href=(ICON);
                 style { (PreEscaped(STYLE)) }
             }
@@ -66,7 +68,7 @@ fn mark() -> Markup {
 }
 
 /// A round sign in one of the tones `good`, `bad` and `wait`.
-fn sign(tone: &str) -> Markup {
+pub fn sign(tone: &str) -> Markup {
     let line = match tone {
         "good" => "M9 16.5l5 5 9.5-10.5",
         "bad" => "M11 11l10 10M21 11L11 21",
@@ -81,7 +83,7 @@ fn sign(tone: &str) -> Markup {
 }
 
 /// To the minute, with the exact instant in the markup.
-fn time(at: Timestamp) -> Markup {
+pub fn time(at: Timestamp) -> Markup {
     let exact = at.to_string();
     let shown = exact.get(..16).map(|start| start.replace('T', " ")).unwrap_or_else(|| exact.clone());
     html! { time datetime=(exact) { (shown) " UTC" } }

@@ -1,0 +1,220 @@
+//! HTML without script, with gate-kit's frame and style.
+
+use gate_kit::view::{faces, page, sign, time};
+use incode_core::gate::{Standing, Visitor};
+use incode_core::http::{Problem, Reply};
+use maud::{Markup, html};
+
+use crate::face::Why;
+use crate::{Bank, Key, Made, Session, TRANSFER, Transfer};
+
+/// `GET /` for nobody in particular.
+pub(crate) fn welcome() -> Reply {
+    let content = html! {
+        (bar(None))
+        main {
+            div class="welcome" {
+                div {
+                    h1 { "Money moves when its owner says so" }
+                    p class="lead" {
+                        "Enter a transfer. Unless you confirmed your face within five minutes, you are asked to, and see \
+                         once more what you are about to confirm."
+                    }
+                }
+                form class="card" method="post" action="/login" {
+                    h2 { "Log in" }
+                    label class="field" {
+                        "User name"
+                        input type="text" name="user" value="alice" required maxlength="64" autocomplete="username"
+                            autocapitalize="none" spellcheck="false";
+                    }
+                    button class="main" { "Log in" }
+                    p class="soft" { "No password: this is an example. Be whoever you like." }
+                }
+            }
+        }
+    };
+    page(200, "Transfers", "home", &content)
+}
+
+/// `GET /` for somebody who is logged in.
+pub(crate) fn home(bank: &Bank, visitor: &Visitor, session: &Session) -> Reply {
+    let waiting = bank.desk.all_waiting(session);
+    let made = bank.desk.all_made(&session.subject);
+    let content = html! {
+        (bar(Some(session)))
+        main {
+            @if visitor.standing() == Standing::Active {
+                (new_transfer(session, visitor))
+            } @else {
+                (verify_first(visitor))
+            }
+            @if !waiting.is_empty() {
+                section class="card list" {
+                    h2 { "Waiting for your face" }
+                    @for (id, transfer) in &waiting {
+                        div class="row" {
+                            (line(transfer))
+                            a class="button" href={ "/confirm/" (id.as_str()) } { "Look at it" }
+                        }
+                    }
+                }
+            }
+            section class="card list" {
+                h2 { "Made" }
+                @for made in &made { div class="row" { (line(&made.transfer)) span class="soft" { (time(made.at)) } } }
+                @if made.is_empty() { p class="soft" { "No transfer so far." } }
+            }
+            @if let Some(sandbox) = &bank.sandbox {
+                p class="foot" {
+                    "Nothing here is real: a sandbox plays Incode. " a href=(sandbox.control_url()) { "Open its control page" }
+                    " to revoke people."
+                }
+            }
+        }
+    };
+    page(200, "Transfers", "home", &content)
+}
+
+/// `GET /confirm/{id}`: the transfer once more, and the face that makes it.
+pub(crate) fn confirmation(
+    bank: &Bank,
+    visitor: &Visitor,
+    session: &Session,
+    id: &Key,
+    transfer: &Transfer,
+    why_not: Option<Why>,
+) -> Reply {
+    let confirm = format!("/confirm/{}", id.as_str());
+    let content = html! {
+        (bar(Some(session)))
+        main {
+            @if let Some(why) = why_not { p class="notice bad" role="alert" { (why.text) " Nothing was made." } }
+            form class="card" method="post" action=(confirm) enctype="multipart/form-data" {
+                span class="badge wait" { "Not made yet" }
+                h1 class="sum" { (transfer.amount()) }
+                p { "to " strong { (transfer.recipient()) } }
+                p class="soft" { "Confirm with your face, and exactly this is transferred." }
+                (hidden(session))
+                (faces(bank.sandbox.as_ref(), visitor.identity()))
+                div class="actions" {
+                    button class="main" { "Confirm by face" }
+                    button form="cancel" { "Cancel" }
+                }
+            }
+            form id="cancel" method="post" action={ (confirm) "/cancel" } { (hidden(session)) }
+        }
+    };
+    page(200, "Confirm the transfer", "confirm", &content)
+}
+
+/// `GET /transfers/{id}`.
+pub(crate) fn receipt(session: &Session, made: &Made) -> Reply {
+    let content = html! {
+        (bar(Some(session)))
+        main {
+            div class="card" {
+                (sign("good"))
+                h1 { "Transfer made" }
+                p { strong { (made.transfer.amount()) } " to " strong { (made.transfer.recipient()) } }
+                p class="soft" { (time(made.at)) ". No money moved: this is an example." }
+                div class="actions" { a class="button main" href="/" { "Back to your transfers" } }
+            }
+        }
+    };
+    page(200, "Transfer made", "alone", &content)
+}
+
+/// Whatever was refused, in plain words with one next step.
+pub(crate) fn problem(problem: &Problem) -> Reply {
+    let (url, label) = match (problem.verify_url(), problem.code) {
+        (Some(url), _) => (url, "Verify my identity"),
+        (None, "authentication_required") => ("/", "Log in"),
+        (None, _) => ("/", "Back to your transfers"),
+    };
+    let content = html! {
+        (bar(None))
+        main {
+            div class="card" {
+                (sign(if problem.status == 403 { "bad" } else { "wait" }))
+                h1 { (problem.title) }
+                p class="soft" { (problem.detail) }
+                div class="actions" { a class="button main" href=(url) { (label) } }
+                p class="code" { (problem.status) " · " (problem.code) }
+            }
+        }
+    };
+    let mut reply = page(problem.status, problem.title, "alone", &content);
+    reply.headers.extend(problem.headers.iter().cloned());
+    reply
+}
+
+fn new_transfer(session: &Session, visitor: &Visitor) -> Markup {
+    let fresh = visitor.require(&TRANSFER).is_ok();
+    html! {
+        form class="card transfer" method="post" action="/transfer" {
+            h1 { "A new transfer" }
+            (hidden(session))
+            // Without randomness the form is refused, and nothing worse.
+            input type="hidden" name="id" value=(Key::random().as_ref().map_or("", Key::as_str));
+            div class="grid" {
+                label class="field" {
+                    "Amount"
+                    input type="text" name="amount" inputmode="decimal" placeholder="250.00" required maxlength="10"
+                        autocomplete="off" pattern="[0-9]+(\\.[0-9]{2})?";
+                }
+                label class="field" {
+                    "Recipient"
+                    input type="text" name="recipient" placeholder="Bob" required maxlength="70" autocomplete="off";
+                }
+            }
+            div class="actions" {
+                button class="main" { "Transfer" }
+                span class="soft" {
+                    @if fresh { "Your face was confirmed a moment ago: this is made at once." }
+                    @else { "You will be asked for your face." }
+                }
+            }
+        }
+    }
+}
+
+fn verify_first(visitor: &Visitor) -> Markup {
+    let (tone, title, detail) = match visitor.standing() {
+        Standing::Revoked => ("bad", "Your identity was revoked", "Incode no longer vouches for you: no transfers."),
+        Standing::Unavailable => ("wait", "We can't look right now", "Your status can't be read. Reload soon."),
+        _ => ("wait", "Verify your identity first", "Show your document and your face once. It takes a minute."),
+    };
+    html! {
+        section class="card standing" {
+            (sign(tone))
+            div class="grow" {
+                h1 { (title) }
+                p class="soft" { (detail) }
+                @if visitor.standing() != Standing::Unavailable {
+                    div class="actions" { a class="button main" href="/incode/start" { "Verify my identity" } }
+                }
+            }
+        }
+    }
+}
+
+fn line(transfer: &Transfer) -> Markup {
+    html! { span class="grow" { strong { (transfer.amount()) } " to " (transfer.recipient()) } }
+}
+
+fn hidden(session: &Session) -> Markup {
+    html! { input type="hidden" name="form" value=(session.form.as_str()); }
+}
+
+fn bar(session: Option<&Session>) -> Markup {
+    html! {
+        header class="bar" {
+            a class="brand" href="/" { "Step up" }
+            @if let Some(session) = session {
+                span class="user" { (session.subject.as_str()) }
+                form method="post" action="/logout" { (hidden(session)) button { "Log out" } }
+            }
+        }
+    }
+}

@@ -1,0 +1,203 @@
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Form, Multipart, Path, Query, State};
+use axum::http::header::SET_COOKIE;
+use axum::http::{HeaderMap, HeaderValue};
+use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use gate_kit::Asked;
+use incode_core::Subject;
+use incode_core::gate::DenialKind;
+use incode_tower::{GateLayer, IncodeLayer, Visitor, response};
+use serde::Deserialize;
+
+use crate::face::{Confirmed, FaceForm, Why, confirm};
+use crate::refusal::{Refusal, not_found};
+use crate::session::{Somebody, attach, cookie, key};
+use crate::{Bank, Key, Refused, Session, TRANSFER, Transfer, pages};
+
+/// The whole site. From outside in: the session says who asks, the incode layer how they stand, a gate on each route that
+/// moves money asks for ACTIVE, and the handlers for a face.
+pub fn app(bank: Arc<Bank>) -> Router {
+    let incode = IncodeLayer::new(bank.incode.clone());
+    let transfers = Router::new()
+        .route("/transfer", post(transfer))
+        .route("/confirm/{id}", get(confirmation).post(confirmed).layer(DefaultBodyLimit::max(PICTURE)))
+        .route_layer(GateLayer::active());
+    Router::new()
+        .route("/", get(home))
+        .route("/login", post(login))
+        .route("/logout", post(logout))
+        .route("/transfers/{id}", get(receipt))
+        .route("/confirm/{id}/cancel", post(cancel))
+        .merge(transfers)
+        .fallback(not_found)
+        .with_state(Arc::clone(&bank))
+        .layer(incode)
+        .layer(from_fn_with_state(bank, attach))
+}
+
+type At = State<Arc<Bank>>;
+
+async fn home(State(bank): At, Visitor(visitor): Visitor, Somebody(session): Somebody) -> Response {
+    let page = match session {
+        Some(session) => pages::home(&bank, &visitor, &session),
+        None => pages::welcome(),
+    };
+    response(page).into_response()
+}
+
+/// Anybody may be anybody, because this is an example; but no other site may decide who.
+async fn login(State(bank): At, headers: HeaderMap, Form(form): Form<Login>) -> Result<Response, Refusal> {
+    if !is_from_here(&headers, &bank.origin) {
+        return Err(Refusal::told(403, "cross_site_request", "Refused", "This was sent from another site."));
+    }
+    let user = Some(form.user).filter(|user| gate_kit::is_user_name(user)).and_then(|user| Subject::new(user).ok());
+    let detail = "A user name has 1 to 64 characters: letters, digits and . _ @ -";
+    let user = user.ok_or_else(|| Refusal::told(400, "user_invalid", "Not a user name", detail))?;
+    let begun = bank.desk.begin(user);
+    let full = || Refusal::told(503, "too_many_sessions", "Try again soon", "Too many people are logged in.");
+    let session = begun.ok_or_else(full)?;
+    // What waited in the session before it ends with it: the next person at this browser is not to meet it.
+    if let Some(before) = key(&headers) {
+        bank.desk.end(&before);
+    }
+    Ok(([(SET_COOKIE, cookie(&bank, Some(&session)).ok_or_else(full)?)], Redirect::to("/")).into_response())
+}
+
+async fn logout(State(bank): At, session: Session, Form(form): Form<Plain>) -> Result<Response, Refusal> {
+    session.check(&form.form)?;
+    bank.desk.end(&session.key);
+    let mut response = Redirect::to("/").into_response();
+    response.headers_mut().extend(cookie(&bank, None).map(|cookie| (SET_COOKIE, cookie)));
+    Ok(response)
+}
+
+/// Made at once when a face was confirmed lately; kept until one is otherwise.
+async fn transfer(
+    State(bank): At,
+    Visitor(visitor): Visitor,
+    session: Session,
+    Form(form): Form<NewTransfer>,
+) -> Result<Redirect, Refusal> {
+    session.check(&form.form)?;
+    let id = Key::parse(&form.id).ok_or_else(Refusal::malformed)?;
+    let transfer = Transfer::read(&form.amount, &form.recipient)
+        .map_err(|detail| Refusal::told(400, "transfer_malformed", "Not a transfer", detail))?;
+    bank.desk.hold(&session, &id, transfer).map_err(|refused| Refusal::of(refused, &id))?;
+    match visitor.require(&TRANSFER) {
+        Ok(()) => {
+            bank.desk.make(&session, &id).map_err(|refused| Refusal::of(refused, &id))?;
+            Ok(Redirect::to(&format!("/transfers/{}", id.as_str())))
+        }
+        Err(denial) if matches!(denial.kind(), DenialKind::FaceAuthenticationRequired { .. }) => {
+            Ok(Redirect::to(&format!("/confirm/{}", id.as_str())))
+        }
+        Err(denial) => Err(denial.into()),
+    }
+}
+
+/// What you see here is what will be made.
+async fn confirmation(
+    State(bank): At,
+    Visitor(visitor): Visitor,
+    session: Session,
+    Path(id): Path<String>,
+    Query(query): Query<Tried>,
+) -> Result<Response, Refusal> {
+    let id = named(&id)?;
+    let transfer = bank.desk.waiting(&session, &id).map_err(|refused| Refusal::of(refused, &id))?;
+    let why_not = query.why.as_deref().and_then(Why::named);
+    Ok(response(pages::confirmation(&bank, &visitor, &session, &id, &transfer, why_not)).into_response())
+}
+
+/// One face, one transfer. However often it is sent, at once or after each other, what waits is made once.
+async fn confirmed(
+    State(bank): At,
+    session: Session,
+    Path(id): Path<String>,
+    parts: Multipart,
+) -> Result<Redirect, Refusal> {
+    let id = named(&id)?;
+    let form = FaceForm::read(parts).await?;
+    session.check(&form.form)?;
+    let face = form.image()?;
+    let of = |refused| Refusal::of(refused, &id);
+    bank.desk.try_face(&session, &id).map_err(of)?;
+    match confirm(&bank, &session, face).await? {
+        Confirmed::Yes => {
+            bank.desk.make(&session, &id).map_err(of)?;
+            Ok(Redirect::to(&format!("/transfers/{}", id.as_str())))
+        }
+        // Away from the POST, so that neither reload nor the back button sends a face again.
+        Confirmed::No(why) => Ok(Redirect::to(&format!("/confirm/{}?why={}", id.as_str(), why.name))),
+        Confirmed::Revoked => {
+            bank.desk.cancel(&session, &id);
+            let detail = "Incode no longer vouches for this identity. The transfer was dropped; nothing was made.";
+            Err(Refusal::told(403, "identity_revoked", "Identity revoked", detail))
+        }
+    }
+}
+
+async fn cancel(
+    State(bank): At,
+    session: Session,
+    Path(id): Path<String>,
+    Form(form): Form<Plain>,
+) -> Result<Redirect, Refusal> {
+    session.check(&form.form)?;
+    bank.desk.cancel(&session, &named(&id)?);
+    Ok(Redirect::to("/"))
+}
+
+async fn receipt(State(bank): At, session: Session, Path(id): Path<String>) -> Result<Response, Refusal> {
+    let id = named(&id)?;
+    let made = bank.desk.made(&session.subject, &id).ok_or_else(|| Refusal::of(Refused::Unknown, &id))?;
+    Ok(response(pages::receipt(&session, &made)).into_response())
+}
+
+/// The hidden field of every form of a logged-in person.
+#[derive(Deserialize)]
+struct Plain {
+    form: String,
+}
+
+#[derive(Deserialize)]
+struct Tried {
+    why: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Login {
+    user: String,
+}
+
+#[derive(Deserialize)]
+struct NewTransfer {
+    form: String,
+    /// Made with the form: the same form sent twice is one transfer.
+    id: String,
+    amount: String,
+    recipient: String,
+}
+
+impl Session {
+    fn check(&self, form: &str) -> Result<(), Refusal> {
+        if self.form.is(form) { Ok(()) } else { Err(Refusal::foreign_form()) }
+    }
+}
+
+fn named(id: &str) -> Result<Key, Refusal> {
+    Key::parse(id).ok_or_else(|| Refusal::told(404, "transfer_unknown", "No such transfer", "Nothing waits here."))
+}
+
+/// False when a page of another site made the browser ask.
+fn is_from_here(headers: &HeaderMap, origin: &str) -> bool {
+    let header = |name| headers.get(name).map(HeaderValue::as_bytes);
+    Asked::new("POST", "/login", None, header).is_from_here(origin)
+}
+
+/// A photograph of a few megabytes, with room to spare.
+const PICTURE: usize = 10 * 1024 * 1024;
