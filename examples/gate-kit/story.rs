@@ -52,6 +52,11 @@ pub(crate) fn every_authenticity(program: &str) {
     whole_story(program, &[("INCODE_WEBHOOK_AUTH", "fetch-back")]);
     whole_story(program, &[("INCODE_WEBHOOK_AUTH", "hmac"), secret]);
     whole_story(program, &[("INCODE_WEBHOOK_AUTH", "header"), ("INCODE_WEBHOOK_HEADER", "x-mine"), secret]);
+    let secret = ("INCODE_WEBHOOK_SECRETS", "whsec_dGhlIG5ld2VzdCBvZiB0d28gc2VjcmV0cw==");
+    whole_story(program, &[("INCODE_WEBHOOK_AUTH", "standard-webhooks"), secret]);
+    let client = ("INCODE_OAUTH_CLIENT_ID", "incode");
+    let secret = ("INCODE_OAUTH_CLIENT_SECRET", "the newest of two secrets,the older one of two secrets");
+    whole_story(program, &[("INCODE_WEBHOOK_AUTH", "oauth"), client, secret]);
 }
 
 /// What was verified is known after a sudden death, and the session goes on.

@@ -130,27 +130,27 @@ impl Settings {
         let (sandbox, throw_away) = match self.text("INCODE_HOST")? {
             Some(_) => (None, None),
             None => {
-                let sandbox = self.start_sandbox(address).await?;
+                let sandbox = self.start_sandbox().await?;
                 (Some(sandbox), self.throw_away_store()?)
             }
         };
         let sessions = self.sessions(public.scheme() == "https")?;
         let builder = Builder::from_settings(|name| self.value(name))?;
+        if let Some(sandbox) = &sandbox {
+            // Only now: what can't be used was named above, as the setting it is.
+            vendor::deliver_to(sandbox, address, self.agreed()?.auth(address))
+                .map_err(|error| WrongSetting::new("INCODE_WEBHOOK_AUTH", error))?;
+        }
         Ok(Start { listener, builder, sessions, sandbox, public_url, settings: self, _throw_away: throw_away })
     }
 
     /// A vendor of our own, and the settings that lead to it.
-    async fn start_sandbox(&mut self, app: std::net::SocketAddr) -> Result<Sandbox, WrongSetting> {
+    async fn start_sandbox(&mut self) -> Result<Sandbox, WrongSetting> {
         if self.text("INCODE_WEBHOOK_AUTH")?.is_none() {
             self.made_up.insert("INCODE_WEBHOOK_AUTH", "header".to_owned());
             self.made_up.insert("INCODE_WEBHOOK_SECRETS", HEXLOWER.encode(&random()?));
         }
-        let auth = vendor::auth_for(
-            &self.text("INCODE_WEBHOOK_AUTH")?.unwrap_or_default(),
-            self.text("INCODE_WEBHOOK_HEADER")?,
-            &self.text("INCODE_WEBHOOK_SECRETS")?.unwrap_or_default(),
-        );
-        let sandbox = vendor::start(app, auth)
+        let sandbox = vendor::start()
             .await
             .map_err(|error| WrongSetting::new("INCODE_HOST", format!("is not set, and the sandbox fails: {error}")))?;
         self.made_up.insert("INCODE_HOST", sandbox.url());
@@ -161,6 +161,17 @@ impl Settings {
             self.made_up.insert("INCODE_FLOW_SECRET", BASE64.encode(&random()?));
         }
         Ok(sandbox)
+    }
+
+    fn agreed(&self) -> Result<vendor::Agreed, WrongSetting> {
+        let text = |name| self.text(name).map(Option::unwrap_or_default);
+        Ok(vendor::Agreed {
+            policies: text("INCODE_WEBHOOK_AUTH")?,
+            header: self.text("INCODE_WEBHOOK_HEADER")?,
+            secrets: text("INCODE_WEBHOOK_SECRETS")?,
+            client_id: text("INCODE_OAUTH_CLIENT_ID")?,
+            client_secrets: text("INCODE_OAUTH_CLIENT_SECRET")?,
+        })
     }
 
     /// People of the sandbox end with it, so by default their rows do too.

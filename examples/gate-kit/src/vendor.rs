@@ -4,10 +4,14 @@ use std::net::SocketAddr;
 
 use incode_sandbox::{Sandbox, StartError, Webhook, WebhookAuth};
 
-/// Starts it, with its webhooks pointing at `app`, where this process listens.
-pub(crate) async fn start(app: SocketAddr, auth: WebhookAuth) -> Result<Sandbox, StartError> {
-    let webhook = Webhook::to(format!("{}/incode/webhook", reachable(app))).auth(auth);
-    Sandbox::builder().webhook(webhook).start().await
+/// Starts it. It sends nothing yet.
+pub(crate) async fn start() -> Result<Sandbox, StartError> {
+    Sandbox::builder().start().await
+}
+
+/// Points its webhooks at `app`, where this process listens.
+pub(crate) fn deliver_to(sandbox: &Sandbox, app: SocketAddr, auth: WebhookAuth) -> Result<(), StartError> {
+    sandbox.set_webhook(Webhook::to(format!("{}/incode/webhook", reachable(app))).auth(auth))
 }
 
 /// How a process on this machine reaches the address.
@@ -18,14 +22,32 @@ pub(crate) fn reachable(mut address: SocketAddr) -> String {
     format!("http://{address}")
 }
 
-/// The stand-in's side of the webhook settings: the first policy named, with its newest secret. What needs more than
-/// that is set on the control API.
-pub(crate) fn auth_for(policies: &str, header: Option<String>, secrets: &str) -> WebhookAuth {
-    let secret = secrets.split(',').next().unwrap_or_default().trim().to_owned();
-    match policies.split(',').next().map(str::trim) {
-        Some("header") => WebhookAuth::Header { name: header.unwrap_or_else(|| "x-incode-secret".to_owned()), secret },
-        Some("hmac") => WebhookAuth::Hmac { header: header.unwrap_or_else(|| "x-incode-signature".to_owned()), secret },
-        Some("standard-webhooks") => WebhookAuth::StandardWebhooks { secret },
-        _ => WebhookAuth::None,
+/// What the settings of the webhook say, as far as the other side has to know it.
+pub(crate) struct Agreed {
+    pub(crate) policies: String,
+    pub(crate) header: Option<String>,
+    pub(crate) secrets: String,
+    pub(crate) client_id: String,
+    pub(crate) client_secrets: String,
+}
+
+impl Agreed {
+    /// The stand-in's side: the first policy named, with its newest secret. What needs more than that is set on the
+    /// control API.
+    pub(crate) fn auth(self, app: SocketAddr) -> WebhookAuth {
+        let newest = |list: &str| list.split(',').next().unwrap_or_default().trim().to_owned();
+        let secret = newest(&self.secrets);
+        let header = |usual: &str| self.header.clone().unwrap_or_else(|| usual.to_owned());
+        match newest(&self.policies).as_str() {
+            "header" => WebhookAuth::Header { name: header("x-incode-secret"), secret },
+            "hmac" => WebhookAuth::Hmac { header: header("x-incode-signature"), secret },
+            "standard-webhooks" => WebhookAuth::StandardWebhooks { secret },
+            "oauth" => WebhookAuth::ClientCredentials {
+                token_url: format!("{}/incode/token", reachable(app)),
+                client_id: self.client_id,
+                client_secret: newest(&self.client_secrets),
+            },
+            _ => WebhookAuth::None,
+        }
     }
 }
