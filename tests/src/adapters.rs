@@ -5,8 +5,11 @@ mod tower;
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
+use ::axum::extract::ConnectInfo;
 use incode_core::Incode;
 use incode_core::gate::{Requirement, Visitor};
+use incode_core::webhook::AddressSource;
+use incode_tower::extension;
 use serde_json::json;
 
 /// A framework with our adapter for it.
@@ -38,6 +41,18 @@ enum Stop {
 impl Adapter {
     /// Each of them.
     pub const ALL: [Self; 3] = [Self::Axum, Self::Tower, Self::Actix];
+
+    /// How the address of a peer is found: actix-web knows it, axum is asked for it with the service, and a bare hyper
+    /// server leaves it where it likes.
+    pub fn addresses(self) -> AddressSource {
+        match self {
+            Self::Axum => AddressSource::from_fn(|head| {
+                extension::<ConnectInfo<SocketAddr>>(head).map(|ConnectInfo(address)| address.ip())
+            }),
+            Self::Tower => AddressSource::from_fn(|head| extension::<SocketAddr>(head).map(SocketAddr::ip)),
+            Self::Actix => AddressSource::peer(),
+        }
+    }
 
     /// Serves the app, behind the layer; without it when there is no `incode`.
     pub async fn serve(self, listener: TcpListener, incode: Option<Incode>) -> Served {

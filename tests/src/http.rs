@@ -1,9 +1,9 @@
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 /// A request to be written byte by byte: nothing is checked, added or put in order but `host` and the body's framing.
 #[derive(Clone, Debug)]
@@ -81,6 +81,13 @@ impl Call {
         wire.response(head_only).await
     }
 
+    /// The same, from this address of this machine: all of 127.0.0.0/8 are.
+    pub async fn send_from(self, from: IpAddr, address: SocketAddr) -> Response {
+        let mut wire = Wire::open_from(from, address).await;
+        wire.write(&self.bytes()).await;
+        wire.response(self.method == "HEAD").await
+    }
+
     /// What is written.
     pub fn bytes(&self) -> Vec<u8> {
         let mut bytes = format!("{} {} HTTP/1.1\r\nhost: app.test\r\n", self.method, self.target).into_bytes();
@@ -123,6 +130,14 @@ impl Wire {
     pub async fn open(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).await.unwrap();
         stream.set_nodelay(true).unwrap();
+        Self { stream, read: Vec::new() }
+    }
+
+    /// Connects from this address.
+    pub async fn open_from(from: IpAddr, address: SocketAddr) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::new(from, 0)).unwrap();
+        let stream = socket.connect(address).await.unwrap();
         Self { stream, read: Vec::new() }
     }
 

@@ -1,4 +1,4 @@
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 
 use axum::Router;
 use axum::extract::Request;
@@ -21,6 +21,7 @@ pub(super) fn serve(listener: TcpListener, incode: Option<Incode>) -> JoinHandle
         router = router.layer(IncodeLayer::new(incode));
     }
     let router = router.layer(from_fn(authenticate)).layer(from_fn(stamp));
+    let router = router.into_make_service_with_connect_info::<SocketAddr>();
     tokio::spawn(async move { axum::serve(listener, router).await.unwrap() })
 }
 

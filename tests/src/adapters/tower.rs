@@ -41,8 +41,12 @@ where
     tokio::spawn(async move {
         let mut connections = JoinSet::new();
         loop {
-            let (stream, _) = listener.accept().await.unwrap();
-            let service = TowerToHyperService::new(service.clone());
+            let (stream, peer) = listener.accept().await.unwrap();
+            let service = service.clone().map_request(move |mut request: Request<Incoming>| {
+                request.extensions_mut().insert(peer);
+                request
+            });
+            let service = TowerToHyperService::new(service);
             connections.spawn(async move {
                 // A client that hangs up is none of the server's business.
                 let _ =

@@ -30,6 +30,7 @@ macro_rules! on_every_adapter {
 }
 
 mod admin;
+mod authenticity;
 mod bad_deliveries;
 mod belonging;
 mod bodies;
@@ -42,10 +43,13 @@ mod heads;
 mod job;
 mod malformed;
 mod methods;
+mod oauth;
 mod privacy;
 mod readiness;
 mod reconcile;
 mod refusals;
+mod rotation;
+mod sources;
 mod store;
 mod trickles;
 mod vendor;

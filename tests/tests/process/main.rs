@@ -37,6 +37,7 @@ mod first_run;
 mod handlers;
 mod kills;
 mod load;
+mod oauth;
 mod restarts;
 mod settings;
 mod spec;

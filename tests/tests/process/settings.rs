@@ -42,6 +42,32 @@ async fn a_wrong_setting_is_one_line_that_names_it(example: Example) {
     for (name, value) in wrong {
         is_one_line(&refused(example, &good().with(name, value)).await, example, name);
     }
+    for (auth, name, value) in [
+        ("header,fetch-back", "INCODE_WEBHOOK_AUTH", None),
+        ("hmac", "INCODE_WEBHOOK_SECRETS", Some("canary")),
+        ("hmac", "INCODE_WEBHOOK_SECRETS", None),
+        ("standard-webhooks", "INCODE_WEBHOOK_SECRETS", Some("canary-0123456789-abcdef-0123456789")),
+        ("standard-webhooks", "INCODE_WEBHOOK_SECRETS", Some("whsec_Y2FuYXJ5")),
+        ("standard-webhooks", "INCODE_WEBHOOK_SECRETS", None),
+        ("oauth", "INCODE_OAUTH_CLIENT_ID", Some("canary:")),
+        ("oauth", "INCODE_OAUTH_CLIENT_ID", None),
+        ("oauth", "INCODE_OAUTH_CLIENT_SECRET", Some("canary")),
+        ("oauth", "INCODE_OAUTH_CLIENT_SECRET", Some("long-enough-0123456789-abcdef,canary")),
+        ("oauth", "INCODE_OAUTH_CLIENT_SECRET", None),
+        ("oauth", "INCODE_FLOW_SECRET", Some("Y2FuYXJ5")),
+        ("oauth", "INCODE_FLOW_SECRET", None),
+    ] {
+        let client = good().with("INCODE_OAUTH_CLIENT_ID", "incode");
+        let client = client.with("INCODE_OAUTH_CLIENT_SECRET", "long-enough-0123456789-abcdef");
+        let changed = match value {
+            Some(value) => client.with(name, value),
+            None => client.without(name),
+        };
+        is_one_line(&refused(example, &changed.with("INCODE_WEBHOOK_AUTH", auth)).await, example, name);
+    }
+    let stand_in = Settings::none().with("INCODE_WEBHOOK_AUTH", "standard-webhooks");
+    let named = refused(example, &stand_in.with("INCODE_WEBHOOK_SECRETS", "canary")).await;
+    is_one_line(&named, example, "INCODE_WEBHOOK_SECRETS");
     let journal = |path: &str| good().with("EXAMPLE_JOURNAL", directory.path().join(path).to_str().unwrap());
     is_one_line(&refused(example, &journal("canary/none")).await, example, "EXAMPLE_JOURNAL");
     let fails = journal("journal").with("EXAMPLE_JOURNAL_FAILS", "canary");
