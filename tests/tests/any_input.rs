@@ -79,6 +79,17 @@ macro_rules! targets {
         fn every_target_is_tried_here() {
             assert_eq!(TARGETS.map(|(name, _)| name), [$(stringify!($name)),+]);
         }
+
+        #[test]
+        fn every_target_can_be_fuzzed() {
+            let read = |file: &str| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
+            let (package, command) = (read("fuzz/Cargo.toml"), read("long/fuzz"));
+            for (name, _) in TARGETS {
+                assert!(read(&format!("fuzz/targets/{name}.rs")).contains(&format!("incode_any_input::{name}(")));
+                assert!(package.contains(&format!("name = \"{name}\"\npath = \"targets/{name}.rs\"")), "{name}");
+                assert!(command.contains(name), "{name}");
+            }
+        }
     };
 }
 

@@ -80,9 +80,9 @@ pub(crate) fn header<'a>(reply: &'a Reply, name: &str) -> Option<&'a str> {
     reply.headers.iter().find(|(own, _)| *own == name).map(|(_, value)| value.as_ref())
 }
 
-static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().enable_io().build().unwrap()
-});
+/// Of one thread: an answer then costs no wake-up of another.
+static RUNTIME: LazyLock<Runtime> =
+    LazyLock::new(|| tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap());
 
 pub(crate) const PUBLIC_URL: &str = "https://app.example";
 pub(crate) const FLOW_SECRET: &str = "a flow secret of thirty-two bytes or more";
