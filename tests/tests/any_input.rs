@@ -93,4 +93,4 @@ macro_rules! targets {
     };
 }
 
-targets! { answers, correlation_id, delivery, gate_request, settings, signature_header }
+targets! { answers, correlation_id, delivery, gate_request, settings, signature_header, token_request }

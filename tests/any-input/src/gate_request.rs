@@ -1,11 +1,12 @@
 use std::sync::LazyLock;
 
 use incode_core::gate::{self, Requirement, Standing};
+use incode_core::http::Reply;
 use url::Url;
 
 use crate::head::Written;
 use crate::input::Input;
-use crate::served::{FLOW_SECRET, NOW, PUBLIC_URL, Served, code, header, legal};
+use crate::served::{FLOW_SECRET, LOGIN, NOW, PUBLIC_URL, Served, code, header, legal};
 
 /// A request at a gate that nobody may pass, and at start: a denial that can be sent as it is and never ours, a subject
 /// that is exactly what one cookie says, a link that leads back to the very page, and no way back to anywhere else.
@@ -35,14 +36,46 @@ pub fn gate_request(input: &[u8]) {
 
     let denial = gate::check(Some(&visitor), &Requirement::active(), &head).expect_err("nobody is verified here");
     legal(&denial);
-    let denied = if subject.is_some() { (403, "verification_required") } else { (401, "authentication_required") };
-    assert_eq!((denial.status, &*code(&denial)), denied);
-    let problem: serde_json::Value = serde_json::from_slice(&denial.body).unwrap();
-    if let Some(link) = problem["verify_url"].as_str() {
-        follow(&head, link);
-    }
+    denied(&denial, subject.is_some(), &head);
     head.path = "/incode/start".into();
     leads_nowhere_else(&head);
+}
+
+fn denied(denial: &Reply, known: bool, head: &Written) {
+    let says = |name: &str, what: &str| {
+        let values = head.headers.iter().filter(|(own, _)| own == name).map(|(_, value)| value);
+        values.map(|value| String::from_utf8_lossy(value).to_lowercase()).any(|value| value.contains(what))
+    };
+    let problem: serde_json::Value = serde_json::from_slice(&denial.body).unwrap_or_default();
+    let link = |field: &str| problem[field].as_str().map(str::to_owned);
+    let (login, verify) = match denial.status {
+        303 => {
+            assert!(says("accept", "html"), "only a browser is sent on");
+            let location = header(denial, "location").unwrap().to_owned();
+            if known { (None, Some(location)) } else { (Some(location), None) }
+        }
+        200 => {
+            assert!(says("content-type", "application/grpc"), "only a gRPC client is told in its own way");
+            assert_eq!(header(denial, "grpc-status"), Some(if known { "7" } else { "16" }));
+            (None, None)
+        }
+        status => {
+            let expected = if known { (403, "verification_required") } else { (401, "authentication_required") };
+            assert_eq!((status, &*code(denial)), expected);
+            assert!(known || header(denial, "www-authenticate").is_some());
+            (link("login_url"), link("verify_url"))
+        }
+    };
+    if let Some(link) = verify {
+        follow(head, &link);
+    }
+    if let Some(link) = login {
+        let link = Url::parse(PUBLIC_URL).unwrap().join(&link).unwrap();
+        assert_eq!(link.path(), LOGIN);
+        if let Some((_, back)) = link.query_pairs().find(|(name, _)| name == "return_to") {
+            stays(&back);
+        }
+    }
 }
 
 /// A link of ours is taken by start, for the same visitor.
@@ -61,10 +94,15 @@ fn leads_nowhere_else(start: &Written) {
     assert_eq!(page.host_str(), Some("web.example"));
     let query = start.query.as_deref().unwrap_or_default();
     if let Some((_, back)) = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "return_to") {
-        let app = Url::parse(PUBLIC_URL).unwrap();
-        assert!(back.starts_with('/') && !back.contains(char::is_control), "{back:?}");
-        assert_eq!(app.join(&back).unwrap().origin(), app.origin(), "{back:?}");
+        stays(&back);
     }
+}
+
+/// The rule for ways back, read as a browser reads them.
+fn stays(back: &str) {
+    let app = Url::parse(PUBLIC_URL).unwrap();
+    assert!(back.starts_with('/') && !back.contains(char::is_control), "{back:?}");
+    assert_eq!(app.join(back).unwrap().origin(), app.origin(), "{back:?}");
 }
 
 /// The values of every cookie of that name, found another way than the gate finds them.

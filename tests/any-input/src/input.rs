@@ -12,10 +12,6 @@ impl<'a> Input<'a> {
         *first
     }
 
-    pub(crate) fn one_of<'t, T>(&mut self, choices: &'t [T]) -> &'t T {
-        &choices[usize::from(self.byte()) % choices.len()]
-    }
-
     pub(crate) fn number(&mut self) -> usize {
         usize::from(self.byte()) << 8 | usize::from(self.byte())
     }

@@ -19,6 +19,7 @@ mod input;
 mod served;
 mod settings;
 mod signature_header;
+mod token_request;
 
 pub use answers::answers;
 pub use correlation_id::correlation_id;
@@ -26,16 +27,18 @@ pub use delivery::delivery;
 pub use gate_request::gate_request;
 pub use settings::settings;
 pub use signature_header::signature_header;
+pub use token_request::token_request;
 
 /// Takes any bytes; panics when what must hold does not.
 pub type Target = fn(&[u8]);
 
 /// Each of them, by the name of its fuzz target and of its folder of seeds.
-pub const TARGETS: [(&str, Target); 6] = [
+pub const TARGETS: [(&str, Target); 7] = [
     ("answers", answers),
     ("correlation_id", correlation_id),
     ("delivery", delivery),
     ("gate_request", gate_request),
     ("settings", settings),
     ("signature_header", signature_header),
+    ("token_request", token_request),
 ];

@@ -26,6 +26,8 @@ impl Served {
                 .webhook_authenticity(Authenticity::fetch_back())
                 .hosted_flow(flow.unwrap())
                 .subjects(SubjectSource::cookie("session", |value| value.strip_prefix("signed.").map(Into::into)))
+                .redirect_browsers()
+                .login_at(LOGIN)
                 // So that an endless run stays as large as a short one.
                 .near_cache_capacity(64)
                 .clock(ManualClock::new(now))
@@ -84,6 +86,7 @@ pub(crate) fn header<'a>(reply: &'a Reply, name: &str) -> Option<&'a str> {
 static RUNTIME: LazyLock<Runtime> =
     LazyLock::new(|| tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap());
 
+pub(crate) const LOGIN: &str = "/login";
 pub(crate) const PUBLIC_URL: &str = "https://app.example";
 pub(crate) const FLOW_SECRET: &str = "a flow secret of thirty-two bytes or more";
 pub(crate) const NOW: Timestamp = Timestamp::from_secs(1_688_052_828);

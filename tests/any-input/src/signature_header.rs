@@ -1,20 +1,23 @@
+use std::net::IpAddr;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use incode_core::testing::signer::{hmac_base64, hmac_hex, hmac_id_timestamp_base64};
-use incode_core::webhook::{Authenticity, Encoding, HmacScheme, Signed};
+use incode_core::testing::signer::{Signer, hmac_hex};
+use incode_core::webhook::{AddressSource, Authenticity, ClientCredentials, Encoding, HmacScheme, Signed};
 use incode_core::{Secret, Timestamp};
 
 use crate::head::{Headers, Written};
 use crate::input::{Input, chunks};
+use crate::token_request::{client, token};
 
 /// Policy, headers and body of a delivery: what the right secret signed is accepted, however the body is cut; whatever
 /// else stands in the headers is not, nor a signature twice, over another body, or out of its time.
 ///
-/// The input: a byte for the policy, one for what is done to the right headers, what that needs, and the body.
+/// The input: a byte for the policy (or for lines of `X-Forwarded-For`), one for what is done to the right headers, what that needs, and the body.
 pub fn signature_header(input: &[u8]) {
     let mut input = Input::new(input);
-    let policy = input.one_of(&POLICIES);
+    let which = usize::from(input.byte());
+    let Some(policy) = POLICIES.get(which % (POLICIES.len() + 1)) else { return addresses(input) };
     let tampering = input.byte() % 7;
     let (which, at, with) = (usize::from(input.byte()), input.number(), input.byte());
     let written = if tampering == 1 { input.line() } else { b"" };
@@ -64,35 +67,41 @@ pub fn signature_header(input: &[u8]) {
             }
             assert_eq!(policy.accepts(&sent, &other, NOW), !policy.covers_body, "{}: another body", policy.name);
             let late = Duration::from_millis(at as u64 * 100);
-            let in_time = policy.tolerance.is_none_or(|tolerance| late <= tolerance);
+            let in_time = late <= policy.in_time;
             assert_eq!(policy.accepts(&sent, body, NOW.after(late)), in_time, "{}: {late:?} late", policy.name);
         }
     }
 }
 
+type Sign = dyn Fn(&[u8]) -> Headers + Send + Sync;
+
 struct Policy {
     name: &'static str,
     authenticity: Authenticity,
+    /// The headers that make a delivery of this body authentic at [`NOW`].
+    sign: Box<Sign>,
     covers_body: bool,
-    tolerance: Option<Duration>,
+    /// So much later they still are.
+    in_time: Duration,
     /// A header may hold several signatures with blanks between.
     list: bool,
-    /// The headers that make a delivery of this body authentic at [`NOW`].
-    sign: fn(&[u8]) -> Headers,
 }
 
 impl Policy {
-    /// Over a body that signs: everything about it. One line here adds a policy to all that is tried.
-    fn signed(name: &'static str, authenticity: Authenticity, sign: fn(&[u8]) -> Headers) -> Self {
-        Self { name, authenticity, covers_body: true, tolerance: None, list: false, sign }
+    fn signed_by(name: &'static str, authenticity: Authenticity, signers: impl Into<Vec<Signer>>) -> Self {
+        let signers = signers.into();
+        Self::new(name, authenticity, move |body| {
+            signers.iter().flat_map(|signer| signer.headers_at(body, "msg_1", NOW)).collect()
+        })
     }
 
-    /// What was sent is what is right, its hex digits in capitals perhaps.
-    fn proves(&self, sent: &[u8], right: &[u8]) -> bool {
-        let (prefix, digits) = right.split_at(right.len().saturating_sub(64));
-        let capitals = [prefix, &digits.to_ascii_uppercase()].concat();
-        let is_right = |item: &[u8]| item == right || (right.len() >= 64 && item == capitals);
-        if self.list { sent.split(|byte| *byte == b' ').any(is_right) } else { is_right(sent) }
+    fn new(
+        name: &'static str,
+        authenticity: Authenticity,
+        sign: impl Fn(&[u8]) -> Vec<(String, String)> + Send + Sync + 'static,
+    ) -> Self {
+        let sign = move |body: &[u8]| sign(body).into_iter().map(|(name, value)| (name, value.into_bytes())).collect();
+        Self { name, authenticity, sign: Box::new(sign), covers_body: true, in_time: Duration::MAX, list: false }
     }
 
     fn accepts(&self, headers: &Headers, body: &[u8], now: Timestamp) -> bool {
@@ -107,10 +116,30 @@ impl Policy {
         assert_eq!(accepted, judge(1 << 20), "{}: it depends on how the body is cut", self.name);
         accepted
     }
+
+    /// What was sent is what is right, its hex digits in capitals perhaps.
+    fn proves(&self, sent: &[u8], right: &[u8]) -> bool {
+        let (prefix, digits) = right.split_at(right.len().saturating_sub(64));
+        let capitals = [prefix, &digits.to_ascii_uppercase()].concat();
+        let is_right = |item: &[u8]| item == right || (right.len() >= 64 && item == capitals);
+        if self.list { sent.split(|byte| *byte == b' ').any(is_right) } else { is_right(sent) }
+    }
 }
 
-fn header(name: &str, value: impl Into<Vec<u8>>) -> (String, Vec<u8>) {
-    (name.to_owned(), value.into())
+/// The sender's address behind one proxy: the last one that the header tells, whatever stands before it.
+fn addresses(mut input: Input<'_>) {
+    let mut head = Written::new("POST", "/incode/webhook");
+    head.peer = Some(IpAddr::from([192, 0, 2, 1]));
+    while !input.is_empty() {
+        head = head.with("x-forwarded-for", input.line());
+    }
+    let last = head.headers.last().and_then(|(_, value)| value.split(|byte| *byte == b',').next_back());
+    let address = last.and_then(|text| std::str::from_utf8(text.trim_ascii()).ok()?.parse::<IpAddr>().ok());
+    let known = address.is_some_and(|address| match address.to_canonical() {
+        IpAddr::V4(v4) => v4.octets().starts_with(&[192, 0, 2]),
+        IpAddr::V6(v6) => v6.segments().starts_with(&[0x2001, 0xdb8]),
+    });
+    assert_eq!(NETWORKS.begin(&head, NOW).is_ok(), known, "{:?}", head.headers);
 }
 
 fn secret() -> Secret {
@@ -125,40 +154,64 @@ fn id_timestamp() -> Authenticity {
     let signed = Signed::IdTimestampBody {
         id_header: "x-id".into(),
         timestamp_header: "x-time".into(),
-        tolerance: Duration::from_secs(300),
+        tolerance: Duration::from_secs(10),
     };
-    Authenticity::hmac(hmac("x-mac").encoding(Encoding::Base64).prefix("v1,").unwrap().signed(signed).unwrap())
+    Authenticity::hmac(hmac("x-mac").encoding(Encoding::Base64).signed(signed).unwrap())
 }
 
-fn id_timestamp_headers(body: &[u8]) -> Headers {
-    let mac = hmac_id_timestamp_base64(&secret(), "msg_1", NOW, body);
-    vec![header("x-id", "msg_1"), header("x-time", "1688052828"), header("x-mac", format!("v1,{mac}"))]
-}
-
+/// A line adds a policy to all that is tried.
 static POLICIES: LazyLock<Vec<Policy>> = LazyLock::new(|| {
-    let plain = || Authenticity::header("x-incode-secret", [secret()]).unwrap();
+    let header = || Authenticity::header("x-incode-secret", [secret()]).unwrap();
     let hex = || Authenticity::hmac(hmac("x-incode-signature"));
+    let plain_signer = || Signer::header("x-incode-secret", secret());
+    let hex_signer = || Signer::hmac("x-incode-signature", secret());
+    let standard = Secret::from(WHSEC);
+    let bearer = Signer::bearer(&token(NOW));
+    // A millisecond later it has expired.
+    let lifetime = ClientCredentials::LIFETIME + ClientCredentials::GRACE - Duration::from_millis(1);
     vec![
-        Policy { covers_body: false, ..Policy::signed("header", plain(), |_| vec![header("x-incode-secret", SECRET)]) },
-        Policy::signed("hex", hex(), |body| vec![header("x-incode-signature", hmac_hex(&secret(), body))]),
-        Policy::signed("base64", Authenticity::hmac(hmac("x-mac").encoding(Encoding::Base64)), |body| {
-            vec![header("x-mac", hmac_base64(&secret(), body))]
-        }),
-        Policy::signed("prefix", Authenticity::hmac(hmac("x-hub").prefix("sha256=").unwrap()), |body| {
-            vec![header("x-hub", format!("sha256={}", hmac_hex(&secret(), body)))]
+        Policy { covers_body: false, ..Policy::signed_by("header", header(), [plain_signer()]) },
+        Policy::signed_by("hex", hex(), [hex_signer()]),
+        Policy::signed_by(
+            "base64",
+            Authenticity::hmac(hmac("x-mac").encoding(Encoding::Base64)),
+            [Signer::hmac_base64("x-mac", secret())],
+        ),
+        Policy::new("prefix", Authenticity::hmac(hmac("x-hub").prefix("sha256=").unwrap()), |body| {
+            vec![("x-hub".to_owned(), format!("sha256={}", hmac_hex(&secret(), body)))]
         }),
         Policy {
-            tolerance: Some(Duration::from_secs(300)),
-            ..Policy::signed("id.timestamp.body", id_timestamp(), id_timestamp_headers)
+            in_time: Duration::from_secs(10),
+            ..Policy::signed_by(
+                "id.timestamp.body",
+                id_timestamp(),
+                [Signer::id_timestamp("x-id", "x-time", "x-mac", secret())],
+            )
         },
-        Policy::signed("any of", Authenticity::any_of([plain(), hex()]).unwrap(), |body| {
-            vec![header("x-incode-signature", hmac_hex(&secret(), body))]
-        }),
-        Policy::signed("all of", Authenticity::all_of([plain(), hex()]).unwrap(), |body| {
-            vec![header("x-incode-secret", SECRET), header("x-incode-signature", hmac_hex(&secret(), body))]
-        }),
+        Policy::signed_by("any of", Authenticity::any_of([header(), hex()]).unwrap(), [hex_signer()]),
+        Policy::signed_by("all of", Authenticity::all_of([header(), hex()]).unwrap(), [plain_signer(), hex_signer()]),
+        Policy {
+            in_time: HmacScheme::TOLERANCE,
+            list: true,
+            ..Policy::signed_by(
+                "Standard Webhooks",
+                Authenticity::hmac(HmacScheme::standard_webhooks([standard.clone()]).unwrap()),
+                [Signer::standard_webhooks(&standard)],
+            )
+        },
+        Policy {
+            covers_body: false,
+            in_time: lifetime,
+            ..Policy::signed_by("bearer", Authenticity::oauth(client()), [bearer])
+        },
     ]
 });
 
+static NETWORKS: LazyLock<Authenticity> = LazyLock::new(|| {
+    let networks = Authenticity::addresses(["192.0.2.0/24", "2001:db8::/32"]).unwrap();
+    networks.with_address_source(AddressSource::peer().behind_proxies(1))
+});
+
 const SECRET: &str = "a-secret-that-nobody-can-guess";
+const WHSEC: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const NOW: Timestamp = Timestamp::from_secs(1_688_052_828);

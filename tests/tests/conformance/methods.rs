@@ -1,12 +1,15 @@
 //! Every method on every mounted route: one each is served, the others are told which, and cost nothing.
 
+use incode_core::Secret;
 use incode_core::model::EventKind;
-use incode_tests::{ACKNOWLEDGED, Adapter, Call, Plan, Wire, World, get, post, problem};
+use incode_core::testing::signer::OAuthClient;
+use incode_tests::{ACKNOWLEDGED, Adapter, Auth, CLIENT_ID, Call, Plan, SECRET, Wire, World, get, post, problem};
 
 use crate::refusals::{body, stored};
 
 on_every_adapter! {
     one_method_for_each_mounted_route,
+    one_method_for_the_token_endpoint,
     a_tunnel_is_not_opened,
 }
 
@@ -57,6 +60,28 @@ async fn one_method_for_each_mounted_route(adapter: Adapter) {
         assert_eq!(world.send(call).await.essence(), ACKNOWLEDGED, "{target}");
     }
     assert_eq!(world.send(get(&callback).user("ana")).await.header("location"), Some("/vault"), "it was not spent");
+}
+
+async fn one_method_for_the_token_endpoint(adapter: Adapter) {
+    let world = Plan::new(adapter).auth(Auth::OAuth).start().await;
+    let detail = "Tokens are asked for with POST.";
+    let refusal = problem(405, "method_not_allowed", "Method not allowed", detail, None, &[("allow", "POST")]);
+    let client = OAuthClient::new(CLIENT_ID, Secret::from(SECRET));
+    let ask = |method: &str| {
+        let call = Call::new(method, "/incode/token").body(client.body());
+        client.headers().iter().fold(call, |call, (name, value)| call.header(name, value))
+    };
+    for method in METHODS.into_iter().filter(|method| *method != "POST") {
+        let expected = if method == "HEAD" { &refusal[..refusal.find('{').unwrap()] } else { &refusal };
+        assert_eq!(world.send(ask(method)).await.essence(), expected, "{method}");
+    }
+    assert_eq!(world.send(ask("POST")).await.status, 200);
+
+    // A policy without a client has no use for it: then the path is the application's.
+    let world = World::start(adapter).await;
+    for method in METHODS {
+        assert_eq!(world.send(ask(method)).await.status, 404, "{method}");
+    }
 }
 
 /// A proxy's CONNECT names a host and no path: it is nobody's route, and where it names ours it is a method like others.
