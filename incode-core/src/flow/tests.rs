@@ -93,6 +93,26 @@ fn only_a_path_of_this_site_is_a_way_back() {
         "?a",
         "#a",
         " /vault",
+        "/%252fevil",
+        "/%25252fevil",
+        "/%255cevil",
+        "/%25255cevil",
+        "/%2509/evil",
+        "/.//evil",
+        "/..//evil",
+        "/a/..//evil",
+        "/%2e//evil",
+        "/%252e%252e//evil",
+        "//user@evil",
+        "//vault@evil/",
+        "https://here.invalid@evil/",
+        "@evil",
+        ".evil",
+        "\u{3002}evil",
+        "\u{ff0f}\u{ff0f}evil",
+        "/\u{85}/evil",
+        "/%252525252525252525a",
+        "%2525252f%2525252fevil",
     ] {
         assert!(!is_local(bad), "{bad}");
     }
@@ -106,6 +126,11 @@ fn a_way_back_in_any_script_fits_into_a_header() {
         ("/café", "/caf%C3%A9"),
         ("/a b", "/a%20b"),
         ("/\u{20ac}?q=\"<>\"", "/%E2%82%AC?q=%22%3C%3E%22"),
+        // They look like another host, and are paths to everything that reads URLs.
+        ("/@evil.test", "/@evil.test"),
+        ("/\u{ff0f}evil.test", "/%EF%BC%8Fevil.test"),
+        ("/\u{2215}evil\u{3002}test", "/%E2%88%95evil%E3%80%82test"),
+        ("/\u{202e}tluav", "/%E2%80%AEtluav"),
     ] {
         assert!(is_local(target), "{target}");
         assert_eq!(return_to::location(target), location);

@@ -6,8 +6,8 @@ use crate::Clock;
 use crate::http::{Head, Problem, Reply};
 use crate::identity::Observer;
 
-/// Replaces the body of any rejection, denial or failed flow; `None` keeps the usual answer for the audience. What the
-/// safety of caches and RFC 9110 ask for is added where it is missing: `Cache-Control: no-store`, and
+/// Replaces the body of any rejection, denial or failed flow; `None` keeps the usual answer for the audience. Headers of
+/// the problem that the reply does not name are added to it, `Cache-Control: no-store` among them, and
 /// `WWW-Authenticate` on a 401.
 pub type Render = dyn Fn(&Problem, Audience) -> Option<Reply> + Send + Sync;
 
@@ -66,7 +66,7 @@ impl Context {
 
     pub(crate) fn reply(&self, problem: &Problem, audience: Audience) -> Reply {
         let own = self.render.as_ref().and_then(|render| render(problem, audience));
-        let mut reply = own.unwrap_or_else(|| reply_of(problem, audience));
+        let mut reply = own.map_or_else(|| reply_of(problem, audience), |own| problem.protect(own));
         let lacks = |reply: &Reply, name| !reply.headers.iter().any(|(own, _)| *own == name);
         if lacks(&reply, "cache-control") {
             reply = reply.header("cache-control", "no-store");

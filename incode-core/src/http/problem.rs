@@ -119,9 +119,16 @@ impl Problem {
         };
         // Strings and numbers only: serialising can't fail, and an empty body would still carry the right status.
         let body = serde_json::to_vec(&body).unwrap_or_default();
-        let mut reply =
-            Reply::new(self.status).body("application/problem+json", body).header("cache-control", "no-store");
-        reply.headers.extend(self.headers.iter().cloned());
+        self.protect(Reply::new(self.status).body("application/problem+json", body))
+    }
+
+    /// Adds what must not be left off, unless the reply says something of its own: that no cache keeps it, and the
+    /// headers of the problem.
+    pub(crate) fn protect(&self, mut reply: Reply) -> Reply {
+        let own: Vec<_> = reply.headers.iter().map(|(name, _)| name.to_ascii_lowercase()).collect();
+        let no_store = ("cache-control", Cow::Borrowed("no-store"));
+        let added = std::iter::once(&no_store).chain(&self.headers);
+        reply.headers.extend(added.filter(|(name, _)| !own.iter().any(|own| own == name)).cloned());
         reply
     }
 

@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use url::Url;
 
@@ -6,8 +8,8 @@ pub(crate) const MAX_LEN: usize = 512;
 
 /// True for a path on this very host: what a person may be sent back to.
 ///
-/// Browsers read `//evil`, `/\evil` and `/<tab>/evil` as another host, and something on the way may decode once more:
-/// so a target is refused when it, or what it decodes to, could leave. An application's own login or step-up page checks
+/// Browsers read `//evil`, `/\evil` and `/<tab>/evil` as another host, and something on the way may decode once more, or
+/// twice: so a target is refused when it, or what it decodes to, could leave. An application's own login or step-up page checks
 /// its `return_to` with this before it sends anybody there.
 ///
 /// ```
@@ -16,8 +18,21 @@ pub(crate) const MAX_LEN: usize = 512;
 /// assert!(!is_local_path("//evil.example") && !is_local_path("/%5Cevil.example") && !is_local_path("https:evil"));
 /// ```
 pub fn is_local(target: &str) -> bool {
-    let decoded = percent_decode_str(target).decode_utf8_lossy();
-    target.len() <= MAX_LEN && stays(target) && stays(&decoded) && resolves_here(target)
+    if target.len() > MAX_LEN {
+        return false;
+    }
+    let mut read = Cow::Borrowed(target);
+    for _ in 0..MOST_DECODINGS {
+        if !stays(&read) || !resolves_here(&read) {
+            return false;
+        }
+        let decoded = percent_decode_str(&read).decode_utf8_lossy().into_owned();
+        if decoded == read {
+            return true;
+        }
+        read = Cow::Owned(decoded);
+    }
+    false
 }
 
 /// A way back as a `Location` can carry it: a header that is not ASCII would be left out, and the person with it.
@@ -35,8 +50,12 @@ fn stays(target: &str) -> bool {
 /// A second opinion from a parser that reads URLs as browsers do.
 fn resolves_here(target: &str) -> bool {
     let Ok(here) = Url::parse("https://here.invalid/") else { return false };
-    here.join(target).is_ok_and(|url| url.origin() == here.origin())
+    // `/.//evil` stays, and becomes `//evil` for whoever tidies paths up.
+    here.join(target).is_ok_and(|url| url.origin() == here.origin() && !url.path().starts_with("//"))
 }
 
 /// Beside what is not ASCII, which is always encoded.
 const NOT_IN_A_LOCATION: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>');
+
+/// More layers of encoding than an honest target has.
+const MOST_DECODINGS: usize = 5;

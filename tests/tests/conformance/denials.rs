@@ -288,10 +288,10 @@ async fn the_application_renders_in_its_own_way(adapter: Adapter) {
         })
     });
     let world = plan.start().await;
-    // What caches and RFC 9110 need is added.
-    let page = |status: u16, code: &str, challenge: &str| {
+    // What the problem wants said, of caches, referrers and furthers, is said whoever renders it.
+    let page = |status: u16, code: &str, further: &str| {
         format!(
-            "{status}\ncache-control: no-store\ncontent-type: text/html\n{challenge}x-outer: seen\nx-own: a\nx-own: b\n\n\
+            "{status}\ncache-control: no-store\ncontent-type: text/html\n{further}x-outer: seen\nx-own: a\nx-own: b\n\n\
              <p>{code}</p>"
         )
     };
@@ -302,7 +302,7 @@ async fn the_application_renders_in_its_own_way(adapter: Adapter) {
         assert_eq!(world.send(get(path).header("accept", "*/*")).await.essence(), expected(LOG_IN, None));
     }
     let callback = world.send(browser(get("/incode/callback")).user("ana")).await;
-    assert_eq!(callback.essence(), page(400, "flow_incomplete", ""));
+    assert_eq!(callback.essence(), page(400, "flow_incomplete", "referrer-policy: no-referrer\n"));
     let delivery = world.send(browser(post("/incode/webhook")).body("{}")).await;
     assert_eq!(delivery.essence(), page(401, "delivery_unauthentic", "www-authenticate: Webhook\n"));
 }
