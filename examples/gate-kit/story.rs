@@ -102,7 +102,7 @@ pub(crate) fn whole_story(program: &str, settings: &[(&str, &str)]) {
     let transfer = app.post(&alice, "/transfer", "", FORM);
     transfer.is_problem(401, "face_authentication_required");
     assert!(transfer.headers["www-authenticate"].contains("max_age=300"));
-    app.face(&alice, &app.sample_face("mask")).is_problem(403, "face_authentication_failed");
+    app.face(&alice, &app.sample_face("mask")).is_problem(403, "face_has_mask");
     let face = app.sample_face("enrolled");
     let passed = app.face(&alice, &face).json();
     assert_eq!((&passed["passed"], &passed["standing"]), (&json!(true), &json!("active")));

@@ -29,9 +29,10 @@ mod secret;
 mod time;
 
 pub use facade::{
-    Builder, Changed, Changes, Drift, Exchange, Health, Incode, Inspection, Reconciled, SettingError, TokenState, Visit,
+    Builder, Changed, Changes, Drift, Exchange, Health, Incode, Inspection, LinkError, LinkErrorKind, Reconciled,
+    SettingError, TokenState, Visit,
 };
 pub use ids::{Actor, IdentityId, Masked, ObjectId, Subject};
-pub use inbox::{Applied, Handler, HandlerError, RecheckError, RecheckErrorKind};
+pub use inbox::{Applied, Handler, HandlerError, LinkRule, LinkRuleError, RecheckError, RecheckErrorKind, Recognised};
 pub use secret::{InvalidValue, Secret, Token, TokenHash};
 pub use time::{Clock, SystemClock, Timestamp};

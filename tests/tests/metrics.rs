@@ -14,9 +14,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
+use incode_core::model::{Face, FaceAuthenticationRequest};
 use incode_core::store::StoreNews;
 use incode_core::testing::ManualClock;
-use incode_core::{Applied, Timestamp};
+use incode_core::{Applied, IdentityId, Recognised, Subject, Timestamp};
 use incode_sandbox::{Fault, Route};
 use incode_tests::{
     Adapter, Auth, CLIENT_ID, FailingStore, Plan, SECRET, Tally, World, ask_for_token, event, eventually, post,
@@ -33,6 +34,7 @@ async fn every_documented_metric_moves_and_every_metric_is_documented() {
     a_refused_key(&tally).await;
     the_gate(&tally).await;
     tokens(&tally).await;
+    links(&tally).await;
     handlers(&tally).await;
     a_shared_store(&tally).await;
     assert_eq!(tally.names(), documented());
@@ -142,6 +144,18 @@ async fn the_gate(tally: &Tally) {
     }
     assert_eq!(tally.of("incode_standing_loads_total{outcome=loaded}"), loads + 1.0);
     assert_eq!(tally.of("incode_standing_hits_total"), hits + 4.0);
+    let taken = async {
+        let id = world.start_flow("eve").await;
+        assert_eq!(world.come_back("eve", &id, &world.sandbox.issue_token(&ana.identity_id)).await.status, 409);
+    };
+    tally.moves("incode_links_refused_total{proof=flow}", 1.0, taken).await;
+    let unknown = async { assert!(world.incode.link(&subject("eve"), &identity("nobody")).await.is_err()) };
+    tally.moves("incode_links_refused_total{proof=application}", 0.0, unknown).await;
+    let taken = async { assert!(world.incode.link(&subject("eve"), &identity(&ana.identity_id)).await.is_err()) };
+    tally.moves("incode_links_refused_total{proof=application}", 1.0, taken).await;
+    let again = async { world.incode.link(&subject("ana"), &identity(&ana.identity_id)).await.unwrap() };
+    tally.moves("incode_links_total{proof=application}", 1.0, again).await;
+    faces(tally, &world, &ana.identity_id).await;
     let nobody = async { assert_eq!(world.send(incode_tests::get("/vault")).await.status, 401) };
     tally.moves("incode_denials_total{code=authentication_required}", 1.0, nobody).await;
     let stranger = async { assert_eq!(world.status("ben", "/vault").await, 403) };
@@ -154,6 +168,63 @@ async fn tokens(tally: &Tally) {
         let asked = async { assert_eq!(world.send(ask_for_token(CLIENT_ID, secret)).await.status, status) };
         tally.moves(&format!("incode_token_requests_total{{outcome={outcome}}}"), 1.0, asked).await;
     }
+}
+
+async fn faces(tally: &Tally, world: &World, ana: &str) {
+    world.sandbox.verify(ana).unwrap();
+    let ben = world.person("Ben Ochoa");
+    world.sandbox.verify(&ben.identity_id).unwrap();
+    let stranger = world.sandbox.faces().into_iter().find(|face| face.identity_id.is_none()).unwrap().base64_image;
+    for (image, outcome) in [
+        (world.face_of(ana), "passed"),
+        (world.face_of(&ben.identity_id), "other_identity"),
+        (stranger, "failed"),
+        ("not base64!".to_owned(), "none"),
+    ] {
+        let request = FaceAuthenticationRequest { face: Face::Base64Image(image), source: None };
+        let asked = async { world.incode.authenticate(&subject("ana"), &request).await };
+        tally.moves(&format!("incode_face_outcomes_total{{outcome={outcome}}}"), 1.0, asked).await;
+    }
+}
+
+/// What a webhook and a rule link, and what they are refused.
+async fn links(tally: &Tally) {
+    let rule = |_: Recognised| async { Ok(Some(subject("ana"))) };
+    let plan = Plan::new(Adapter::Axum).incode(move |builder| builder.link_by_webhook().link_rule(rule));
+    let world = plan.start().await;
+    let ana = verified(&world, "Ana Flores");
+    let deliver = async |event: &Value, done| {
+        world.deliver(event).await;
+        world.settles(done, 0, 0).await;
+    };
+    tally.moves("incode_links_total{proof=application}", 1.0, settle(tally, deliver(&ana, 1))).await;
+    let ben = verified(&world, "Ben Ochoa");
+    tally.moves("incode_links_refused_total{proof=application}", 1.0, settle(tally, deliver(&ben, 2))).await;
+    let mut carla = verified(&world, "Carla Diaz");
+    carla["correlation_id"] = world.start_flow("carla").await.into();
+    tally.moves("incode_links_total{proof=webhook}", 1.0, settle(tally, deliver(&carla, 3))).await;
+    let mut again = event("verification.completed", "none", "none");
+    let carla = world.sandbox.people().into_iter().find(|person| person.name == "Carla Diaz").unwrap();
+    let next = world.sandbox.verify(&carla.identity_id).unwrap();
+    again["id"] = next.verification_id.into();
+    again["token"] = next.token.into();
+    again["correlation_id"] = world.start_flow("eve").await.into();
+    tally.moves("incode_links_refused_total{proof=webhook}", 1.0, settle(tally, deliver(&again, 4))).await;
+}
+
+/// Until the event is told of, which is after it was written.
+async fn settle(tally: &Tally, delivered: impl Future<Output = ()>) {
+    let settled = tally.sum("incode_events_settled_total{outcome=done");
+    delivered.await;
+    eventually("told", async || tally.sum("incode_events_settled_total{outcome=done") > settled).await;
+}
+
+fn subject(name: &str) -> Subject {
+    Subject::new(name).unwrap()
+}
+
+fn identity(id: &str) -> IdentityId {
+    IdentityId::new(id).unwrap()
 }
 
 async fn handlers(tally: &Tally) {

@@ -1,13 +1,11 @@
 //! `POST /face`: face authentication of whoever is logged in.
 
-use std::borrow::Cow;
 use std::convert::Infallible;
-use std::time::Duration;
 
 use bytes::Bytes;
 use data_encoding::BASE64;
 use futures_core::Stream;
-use incode_core::flow::{FaceError, FaceErrorKind, FaceOutcome};
+use incode_core::flow::{FaceErrorKind, FaceOutcome};
 use incode_core::gate::{Requirement, Standing, Visitor};
 use incode_core::http::{Problem, Reply};
 use incode_core::identity::Identity;
@@ -44,7 +42,7 @@ impl Site {
                 if matches!(error.kind(), FaceErrorKind::Vendor | FaceErrorKind::Store) {
                     tracing::warn!(error.kind = ?error.kind(), "no outcome of a face authentication");
                 }
-                refusal::refuse(&no_outcome(&error, self.can_verify), asked)
+                refusal::refuse(&error.problem(), asked)
             }
         }
     }
@@ -73,14 +71,7 @@ impl Site {
             }
             _ => return Err(body::unsupported(TAKEN)),
         };
-        match BASE64.decode(image.as_bytes()) {
-            Ok(bytes) if !bytes.is_empty() => Ok(image),
-            Ok(_) => Err(Problem::new(400, "image_missing", "No picture", "Choose a picture of your face.")),
-            Err(_) => {
-                let detail = "base64Image must be an image in padded base64, without a data: prefix.";
-                Err(Problem::new(400, "image_malformed", "Picture not readable", detail))
-            }
-        }
+        Ok(image)
     }
 }
 
@@ -102,16 +93,17 @@ async fn from_parts(asked: &Asked, body: Bytes) -> Result<String, Problem> {
 }
 
 fn told(outcome: FaceOutcome, asked: &Asked) -> Reply {
-    let (code, notice) = match outcome {
+    let problem = outcome.problem();
+    let notice = match outcome {
         FaceOutcome::Passed(identity) => return passed(&identity, asked),
-        FaceOutcome::Failed(reason) => ("face_authentication_failed", Notice::of_failure(reason.as_ref())),
-        FaceOutcome::OtherIdentity => ("face_of_other_identity", notice::FACE_OTHER),
-        _ => ("face_authentication_failed", notice::FACE_FAILED),
+        FaceOutcome::Failed(reason) => Notice::of_failure(reason.as_ref()),
+        FaceOutcome::OtherIdentity => notice::FACE_OTHER,
+        _ => notice::FACE_FAILED,
     };
-    if asked.html {
-        return Reply::see_other(notice.url());
+    match problem {
+        Some(problem) if !asked.html => problem.reply(),
+        _ => Reply::see_other(notice.url()),
     }
-    Problem::new(403, code, "Face not confirmed", Cow::Borrowed(notice.text)).reply()
 }
 
 fn passed(identity: &Identity, asked: &Asked) -> Reply {
@@ -121,28 +113,6 @@ fn passed(identity: &Identity, asked: &Asked) -> Reply {
     }
     let notice = if standing == Standing::Active { notice::FACE_PASSED } else { notice::FACE_REVOKED };
     Reply::see_other(notice.url())
-}
-
-fn no_outcome(error: &FaceError, can_verify: bool) -> Problem {
-    match error.kind() {
-        FaceErrorKind::NotLinked => {
-            let detail = "There is no verified face to compare with yet.";
-            let problem = Problem::new(403, "verification_required", "Verify your identity", detail);
-            if can_verify { problem.verify_at("/incode/start?return_to=/") } else { problem }
-        }
-        FaceErrorKind::Refused => {
-            let detail = "Incode could not read this picture. Use a clear JPEG or PNG of your face.";
-            Problem::new(400, "image_refused", "Picture refused", detail)
-        }
-        FaceErrorKind::Store => {
-            let detail = "Identity status can't be read right now.";
-            Problem::new(503, "identity_unavailable", "Try again soon", detail).retry_after(RETRY_AFTER)
-        }
-        _ => {
-            let detail = "Incode can't be asked right now. Nothing was decided about the face.";
-            Problem::new(503, "vendor_unavailable", "Try again soon", detail).retry_after(RETRY_AFTER)
-        }
-    }
 }
 
 #[derive(Deserialize)]
@@ -162,5 +132,3 @@ const TAKEN: &str = "application/json, multipart/form-data, application/x-www-fo
 
 /// A photograph of a few megabytes, in base64, with room to spare.
 const BODY_CAP: usize = 10 * 1024 * 1024;
-
-const RETRY_AFTER: Duration = Duration::from_secs(5);

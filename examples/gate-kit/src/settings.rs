@@ -126,6 +126,11 @@ impl Settings {
             .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
             .ok_or_else(|| WrongSetting::new("PUBLIC_URL", "is not an http(s) URL"))?;
         self.made_up.insert("PUBLIC_URL", public_url.clone());
+        // Whether the token of the hosted page can be redeemed by a callback is not documented; where it can't, only the
+        // webhook tells who was verified.
+        if self.text("INCODE_LINK_BY_WEBHOOK")?.is_none() {
+            self.made_up.insert("INCODE_LINK_BY_WEBHOOK", "on".to_owned());
+        }
 
         let (sandbox, throw_away) = match self.text("INCODE_HOST")? {
             Some(_) => (None, None),

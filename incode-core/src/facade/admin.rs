@@ -2,10 +2,10 @@ use std::sync::PoisonError;
 
 use tokio::task::JoinHandle;
 
-use crate::identity::{Identity, LinkedIdentity, Personal};
+use crate::identity::{Identity, Personal};
 use crate::inbox::Surroundings;
 use crate::store::{Audit, AuditId, EventFilter, EventId, EventRow, InboxCounts, Replay, StoreError};
-use crate::{Actor, IdentityId, Subject};
+use crate::{Actor, IdentityId};
 
 use super::{Incode, Inspection, to_the_end};
 #[cfg(feature = "admin")]
@@ -85,30 +85,6 @@ impl Incode {
     pub async fn personal(&self, id: &IdentityId) -> Result<Personal, StoreError> {
         let kept = self.0.store.fields(id.clone(), self.0.clock.now()).await?;
         Ok(self.0.observer.reveal(id, &kept))
-    }
-
-    /// The identity a subject is linked to, past every cache.
-    ///
-    /// # Errors
-    /// When the store does not answer.
-    pub async fn linked(&self, subject: &Subject) -> Result<Option<LinkedIdentity>, StoreError> {
-        self.0.store.linked(subject.clone()).await
-    }
-
-    /// Removes the link of a subject; the identity stays. Returns the link's end: false when there was none.
-    ///
-    /// # Errors
-    /// When the store does not answer.
-    pub async fn unlink(&self, subject: &Subject) -> Result<bool, StoreError> {
-        let (incode, subject) = (self.clone(), subject.clone());
-        to_the_end(async move {
-            let change = incode.0.store.unlink(subject).await?;
-            if let Some(change) = &change {
-                incode.0.joined.changed(change);
-            }
-            Ok(change.is_some())
-        })
-        .await
     }
 
     /// Erases an identity and its links, leaving a tombstone that keeps old events from bringing it back. False when

@@ -12,7 +12,8 @@ use crate::gate::{Audience, Context, NearCache, NearSettings, Pages, SubjectSour
 use crate::http::{Problem, Reply};
 use crate::identity::{Field, Observer};
 use crate::inbox::{
-    Applier, AtRest, EffectSettings, Effects, Handlers, IllegalHandler, Inbox, Runner, Watchers, Worker, WorkerSettings,
+    Applier, AtRest, EffectSettings, Effects, ErasedRule, Handlers, IllegalHandler, Inbox, LinkRule, Runner, Watchers,
+    Worker, WorkerSettings,
 };
 use crate::model::EventKind;
 use crate::store::{MemoryStore, Store};
@@ -38,6 +39,9 @@ pub struct Builder {
     subjects: SubjectSource,
     flow: Option<HostedFlow>,
     shared_identities: bool,
+    link_by_webhook: bool,
+    link_rule: Option<Box<dyn ErasedRule>>,
+    face_image_cap: usize,
     webhook_paths: Vec<(Box<str>, Option<EventKind>)>,
     start_path: Box<str>,
     callback_path: Box<str>,
@@ -72,6 +76,9 @@ impl Builder {
             subjects: SubjectSource::extension(),
             flow: None,
             shared_identities: false,
+            link_by_webhook: false,
+            link_rule: None,
+            face_image_cap: DEFAULT_FACE_IMAGE_CAP,
             webhook_paths: Vec::new(),
             start_path: "/incode/start".into(),
             callback_path: "/incode/callback".into(),
@@ -158,6 +165,31 @@ impl Builder {
         self
     }
 
+    /// Lets an authenticated event that repeats the correlation id of a flow link the subject who started it, without a
+    /// callback. Off unless set.
+    ///
+    /// A callback shows that whoever verified came back in the browser of the subject. A webhook does not: who sends
+    /// somebody else the page of his own flow is linked to the person who falls for it. Switch it on where the callback
+    /// can't work, and tell people whose account they are verifying for. Only events whose sender
+    /// knows a secret of ours ([`Trust::Authenticated`](crate::webhook::Trust::Authenticated)) ever link.
+    pub fn link_by_webhook(mut self) -> Self {
+        self.link_by_webhook = true;
+        self
+    }
+
+    /// Links by a rule of the application's own; see [`LinkRule`]. The last one set counts.
+    pub fn link_rule(mut self, rule: impl LinkRule) -> Self {
+        self.link_rule = Some(Box::new(rule));
+        self
+    }
+
+    /// Longest face image that [`Incode::authenticate`] sends, in characters of its base64: a third more than the bytes
+    /// of the image. 8 MiB unless set, an image of 6 MiB; the vendor takes 10 MB in all.
+    pub fn face_image_cap(mut self, characters: usize) -> Self {
+        self.face_image_cap = characters;
+        self
+    }
+
     /// Mounts the webhook route for both kinds here instead of at `/incode/webhook`. May be called again, for more.
     pub fn webhook_path(mut self, path: &str) -> Self {
         self.webhook_paths.push((path.into(), None));
@@ -236,7 +268,8 @@ impl Builder {
     }
 
     /// Renders rejections, denials and failed flows in the application's own way, wherever they arise; `None` keeps
-    /// problem+json.
+    /// problem+json. Headers of the problem that the reply does not name are added to it: `Cache-Control: no-store`, and
+    /// where they apply `Referrer-Policy`, `Retry-After`, `Allow`, `WWW-Authenticate`.
     pub fn render(mut self, render: impl Fn(&Problem, Audience) -> Option<Reply> + Send + Sync + 'static) -> Self {
         self.render = Some(Arc::new(render));
         self
@@ -308,7 +341,12 @@ impl Builder {
         let key = self.store_key.as_ref();
         let inbox = Inbox::new(Arc::clone(&store), Arc::clone(&clock), key, self.accept_deadline);
         let schedule: Arc<dyn Clock> = Arc::new(SteadyClock::new(Arc::clone(&clock)));
-        let joined = Arc::new(Joined { near: Arc::clone(&near), flow: flow.clone(), feed: Feed::new() });
+        let joined = Arc::new(Joined {
+            near: Arc::clone(&near),
+            flow: flow.clone(),
+            link_by_webhook: self.link_by_webhook,
+            feed: Feed::new(),
+        });
         if let Some(feed) = store.feed() {
             joined.near.bypass(true);
             tokio::spawn(replicas::follow(feed, Arc::clone(&joined), stopped.clone()));
@@ -321,6 +359,8 @@ impl Builder {
             schedule: Arc::clone(&schedule),
             observer: Arc::clone(&observer),
             surroundings: Arc::clone(&joined) as _,
+            link_rule: self.link_rule,
+            shared_identities: self.shared_identities,
             at_rest: AtRest::new(key),
             handlers: Arc::clone(&handlers),
             watchers: Watchers::default(),
@@ -350,6 +390,8 @@ impl Builder {
             context,
             subjects: self.subjects,
             flow,
+            face_image_cap: self.face_image_cap,
+            shared_identities: self.shared_identities,
             joined,
             handlers,
             stop,
@@ -415,3 +457,6 @@ async fn open(choice: StoreChoice) -> Result<Arc<dyn Store>, SettingError> {
         StoreChoice::Sqlite(_) => Err(SettingError::new("INCODE_STORE", "sqlite needs the feature `sqlite`")),
     }
 }
+
+/// With room for the rest of the request within the vendor's 10 MB.
+const DEFAULT_FACE_IMAGE_CAP: usize = 8 * 1024 * 1024;

@@ -9,7 +9,7 @@ use crate::gate::Audience;
 use crate::http::{Head, Problem, Reply};
 use crate::inbox::Surroundings;
 use crate::store::StoreErrorKind;
-use crate::webhook::{Delivery, Rejection, RejectionKind, TokenRefusal, TokenRequest, Webhook};
+use crate::webhook::{Delivery, Rejection, RejectionKind, TokenRefusal, TokenRequest, Trust, Webhook};
 
 use super::{Incode, Mount, to_the_end};
 
@@ -35,8 +35,8 @@ impl Exchange {
         let audience = Audience::of(head);
         let step = match mount {
             Mount::Webhook(webhook) => deliver(&incode, webhook, head),
-            Mount::Start => start(&incode, head).map(Step::Answered),
-            Mount::Callback => callback(&incode, head),
+            Mount::Start => start(&incode, head).map(Step::Answered).map_err(no_referrer),
+            Mount::Callback => callback(&incode, head).map_err(no_referrer),
             Mount::Token => Ok(token(&incode, head)),
         };
         let step = step.unwrap_or_else(|problem| Step::Answered(incode.0.context.reply(&problem, audience)));
@@ -56,7 +56,7 @@ impl Exchange {
             Step::Issue { request, read_deadline } => Ok(issue(*request, read_deadline, body).await),
             Step::Redeem(callback) => {
                 let incode = incode.clone();
-                to_the_end(async move { redeem(&incode, *callback).await }).await
+                to_the_end(async move { redeem(&incode, *callback).await }).await.map_err(no_referrer)
             }
         };
         answer.unwrap_or_else(|problem| incode.0.context.reply(&problem, audience))
@@ -78,8 +78,7 @@ fn callback(incode: &Incode, head: &dyn Head) -> Result<Step, Problem> {
     only_get(head)?;
     let flow = incode.0.flow.as_ref().ok_or_else(not_set_up)?;
     let callback = Callback::open(flow, head, incode.subject(head).as_ref(), &*incode.0.clock);
-    let callback = callback.map_err(no_referrer)?;
-    Ok(Step::Redeem(Box::new(callback)))
+    Ok(Step::Redeem(Box::new(callback?)))
 }
 
 fn token(incode: &Incode, head: &dyn Head) -> Step {
@@ -135,7 +134,11 @@ where
         delivery.finish()
     };
     let read = tokio::time::timeout(read_deadline, read).await;
-    let (event, trust) = read.unwrap_or_else(|_| Err(Rejection::new(RejectionKind::TooSlow))).map_err(rejected)?;
+    let (mut event, trust) = read.unwrap_or_else(|_| Err(Rejection::new(RejectionKind::TooSlow))).map_err(rejected)?;
+    // Anybody may write a correlation id of his own flow into an event that he makes up. What is never stored links nobody.
+    if trust != Trust::Authenticated || !incode.0.joined.link_by_webhook {
+        event.correlation_id = None;
+    }
     match incode.0.inbox.accept(event, trust).await {
         Ok(_) => Ok(Reply::new(204)),
         Err(error) => {
@@ -152,7 +155,7 @@ async fn redeem(incode: &Incode, callback: Callback) -> Result<Reply, Problem> {
     let flow = shared.flow.as_ref().ok_or_else(not_set_up)?;
     let parts =
         Parts { flow, client: &shared.client, store: &*shared.store, clock: &shared.clock, observer: &shared.observer };
-    let (reply, change) = callback.redeem(parts).await.map_err(no_referrer)?;
+    let (reply, change) = callback.redeem(parts).await?;
     shared.joined.changed(&change);
     Ok(reply)
 }
@@ -172,7 +175,8 @@ fn only_get(head: &dyn Head) -> Result<(), Problem> {
     Err(Problem::new(405, "method_not_allowed", "Method not allowed", "Use GET.").header("allow", "GET"))
 }
 
-/// The URL of a callback holds a token: a page that explains a failure must not hand it on.
+/// The URL of a callback holds a token, that of a start may lead to one: a page that explains a failure must not hand it
+/// on.
 fn no_referrer(problem: Problem) -> Problem {
     problem.header("referrer-policy", "no-referrer")
 }

@@ -7,6 +7,7 @@ mod denials;
 mod exchange;
 mod handlers;
 mod inspection;
+mod links;
 mod reconcile;
 mod replicas;
 mod setting;
@@ -23,8 +24,8 @@ use tokio::task::JoinHandle;
 
 use crate::client::Client;
 use crate::flow::{FaceError, FaceOutcome, Flow};
-use crate::gate::{Context, Load, NearCache, SubjectSource, Visitor};
-use crate::http::Head;
+use crate::gate::{Audience, Context, Load, NearCache, SubjectSource, Visitor};
+use crate::http::{Head, Problem, Reply};
 use crate::identity::Observer;
 use crate::inbox::{Applier, Handlers, Inbox, Surroundings};
 use crate::model::FaceAuthenticationRequest;
@@ -39,6 +40,7 @@ pub use builder::Builder;
 pub use changes::{Changed, Changes};
 pub use exchange::Exchange;
 pub use inspection::{Inspection, TokenState};
+pub use links::{LinkError, LinkErrorKind};
 pub use reconcile::{Drift, Reconciled};
 pub use setting::SettingError;
 
@@ -66,6 +68,9 @@ struct Shared {
     context: Arc<Context>,
     subjects: SubjectSource,
     flow: Option<Arc<Flow>>,
+    /// Longest face image sent, in characters of base64.
+    face_image_cap: usize,
+    shared_identities: bool,
     joined: Arc<Joined>,
     handlers: Arc<Handlers>,
     /// Dropped or set to true: the runners drain and end.
@@ -144,16 +149,18 @@ impl Incode {
 
     /// Face authentication of a subject through the vendor's authenticate call (spec: "Face Authentication").
     ///
-    /// A pass counts only when userinfo of the answer's token names the identity the subject is linked to.
+    /// A pass counts only when userinfo of the answer's token names the identity the subject is linked to, and the
+    /// verification it refers to is not known as somebody else's. The image is checked before anything is sent, neither
+    /// kept nor logged, and overwritten in memory as far as it is ours.
     ///
     /// # Errors
-    /// [`FaceError`] when there was no outcome.
+    /// [`FaceError`] when there was no outcome; [`FaceError::problem`] says it to the person.
     pub async fn authenticate(
         &self,
         subject: &Subject,
         request: &FaceAuthenticationRequest,
     ) -> Result<FaceOutcome, FaceError> {
-        let (incode, subject, request) = (self.clone(), subject.clone(), request.clone());
+        let (incode, subject, request) = (self.clone(), subject.clone(), flow::Wiped(request.clone()));
         to_the_end(async move {
             let shared = &*incode.0;
             let parts = flow::FaceParts {
@@ -161,14 +168,25 @@ impl Incode {
                 store: &*shared.store,
                 clock: &shared.clock,
                 observer: &shared.observer,
+                image_cap: shared.face_image_cap,
             };
-            let (outcome, change) = flow::authenticate(parts, &subject, &request).await?;
+            let authenticated = flow::authenticate(parts, &subject, &request.0).await;
+            let told = authenticated.as_ref().map_or("none", |(outcome, _)| outcome.as_str());
+            metrics::counter!("incode_face_outcomes_total", "outcome" => told).increment(1);
+            let (outcome, change) =
+                authenticated.map_err(|error| error.verify_at(shared.context.pages.start.as_deref()))?;
             if let Some(change) = change {
                 shared.joined.changed(&change);
             }
             Ok(outcome)
         })
         .await
+    }
+
+    /// A problem of the application's own as the reply to a request, rendered like those of the gate; see
+    /// [`Builder::render`].
+    pub fn reply(&self, problem: &Problem, head: &dyn Head) -> Reply {
+        self.0.context.reply(problem, Audience::of(head))
     }
 
     /// News of identities from now on, whatever brought it: an event, a callback, a face authentication, `unlink`,

@@ -29,6 +29,9 @@ impl Builder {
         if let Some(flow) = settings.hosted_flow()? {
             builder = builder.hosted_flow(flow);
         }
+        if settings.switch("INCODE_LINK_BY_WEBHOOK")? {
+            builder = builder.link_by_webhook();
+        }
         if let Some(key) = settings.text("INCODE_STORE_KEY")?.map(|text| key("INCODE_STORE_KEY", &text)).transpose()? {
             builder = builder.store_key(key);
         }
@@ -46,6 +49,15 @@ impl Settings<'_> {
 
     fn required(&self, name: &'static str) -> Result<String, SettingError> {
         self.text(name)?.ok_or(SettingError::new(name, "is not set"))
+    }
+
+    /// `on` or `off`; off when unset.
+    fn switch(&self, name: &'static str) -> Result<bool, SettingError> {
+        match self.text(name)?.as_deref() {
+            None | Some("off") => Ok(false),
+            Some("on") => Ok(true),
+            Some(_) => Err(SettingError::new(name, "takes on and off")),
+        }
     }
 
     /// Newest first, each of 32 bytes or more.

@@ -12,6 +12,8 @@ use super::changes::Feed;
 pub(super) struct Joined {
     pub(super) near: Arc<NearCache>,
     pub(super) flow: Option<Arc<Flow>>,
+    /// Off: correlation ids of events say nothing.
+    pub(super) link_by_webhook: bool,
     pub(super) feed: Feed,
 }
 
@@ -25,7 +27,7 @@ impl Joined {
 
 impl Surroundings for Joined {
     fn subject_of(&self, correlation_id: &str, received_at: Timestamp) -> Option<ProvenSubject> {
-        let flow = self.flow.as_ref()?;
+        let flow = self.flow.as_ref().filter(|_| self.link_by_webhook)?;
         let correlation = flow.correlations.open(correlation_id.as_bytes()).ok()?;
         if correlation.is_expired(received_at) {
             return None;
@@ -33,7 +35,7 @@ impl Surroundings for Joined {
         let mut spend = correlation.spend;
         // The callback and the webhook of one flow each spend the id once; neither uses up the other's turn.
         spend.nonce.reverse();
-        Some(ProvenSubject { subject: correlation.subject, spend, shared: flow.shared_identities })
+        Some(ProvenSubject { subject: correlation.subject, spend })
     }
 
     fn changed(&self, change: &Change) {

@@ -75,6 +75,8 @@ fn a_wrong_setting_is_one_line_that_names_it_and_not_its_value() {
         ("INCODE_FLOW_SECRET", "Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5,Y2FuYXJ5"),
         ("INCODE_FLOW_SECRET", "Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5,"),
         ("INCODE_STORE_KEY", "Y2FuYXJ5"),
+        ("INCODE_LINK_BY_WEBHOOK", "canary"),
+        ("INCODE_LINK_BY_WEBHOOK", "ON"),
         ("INCODE_STORE", "canary"),
         ("INCODE_STORE", "sqlite:"),
     ] {

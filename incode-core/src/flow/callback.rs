@@ -76,7 +76,12 @@ impl Callback {
             linked_at: sent_at,
         };
         let new = NewLink { link, seen, spend: Some(self.correlation.spend), shared: parts.flow.shared_identities };
-        match parts.store.link(new).await {
+        let linked = parts.store.link(new).await;
+        if matches!(linked, Ok(Linked::IdentityTaken | Linked::SubjectTaken)) {
+            metrics::counter!("incode_links_refused_total", "proof" => LinkProof::Flow.as_str()).increment(1);
+            tracing::warn!("callback not linked: subject or identity is somebody else's already");
+        }
+        match linked {
             Ok(Linked::Done(change)) => {
                 metrics::counter!("incode_links_total", "proof" => LinkProof::Flow.as_str()).increment(1);
                 Ok((Reply::see_other(return_to::location(&self.correlation.return_to)), change))

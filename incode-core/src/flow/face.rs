@@ -3,10 +3,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::client::{self, Client};
+use crate::http::Problem;
+use crate::identity::belonging;
 use crate::identity::{Change, FaceOrigin, Identity, Observer};
 use crate::model::{FaceAuthenticationRequest, FailureReason};
 use crate::store::{Store, StoreError};
 use crate::{Clock, Subject};
+
+use super::{image, told};
 
 /// What a face authentication of a subject came to, when the vendor answered.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,9 +24,31 @@ pub enum FaceOutcome {
     OtherIdentity,
 }
 
+impl FaceOutcome {
+    /// What to tell the person whose face did not count: a status, a stable code, and what to do now. `None` when it did;
+    /// whether that opens anything is for the gate to say.
+    pub fn problem(&self) -> Option<Problem> {
+        match self {
+            Self::Passed(_) => None,
+            Self::Failed(reason) => Some(told::failed(reason.as_ref())),
+            Self::OtherIdentity => Some(told::other_identity()),
+        }
+    }
+
+    pub(crate) fn as_str(&self) -> &'static str {
+        match self {
+            Self::Passed(_) => "passed",
+            Self::Failed(_) => "failed",
+            Self::OtherIdentity => "other_identity",
+        }
+    }
+}
+
 /// A face authentication that came to no outcome.
 pub struct FaceError {
     kind: FaceErrorKind,
+    /// Where a person without an identity gets one.
+    verify_at: Option<String>,
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
@@ -34,6 +60,12 @@ pub enum FaceErrorKind {
     NotLinked,
     /// The vendor did not answer, or not in a way that can be trusted.
     Vendor,
+    /// The image is empty.
+    ImageMissing,
+    /// The image is not in padded base64.
+    ImageMalformed,
+    /// The image is longer than [`Builder::face_image_cap`](crate::Builder::face_image_cap).
+    ImageTooLarge,
     /// The vendor refused the request, for instance an image it can't read.
     Refused,
     /// The store did not answer.
@@ -46,6 +78,8 @@ pub(crate) struct FaceParts<'a> {
     pub(crate) store: &'a dyn Store,
     pub(crate) clock: &'a Arc<dyn Clock>,
     pub(crate) observer: &'a Observer,
+    /// Longest image sent, in characters of base64.
+    pub(crate) image_cap: usize,
 }
 
 /// Authenticates, then redeems the token of the answer: only userinfo says whose face passed, and whether that
@@ -55,6 +89,7 @@ pub(crate) async fn authenticate(
     subject: &Subject,
     request: &FaceAuthenticationRequest,
 ) -> Result<(FaceOutcome, Option<Change>), FaceError> {
+    image::check(&request.face, parts.image_cap)?;
     let linked = parts.store.linked(subject.clone()).await?.ok_or(FaceErrorKind::NotLinked)?;
     let answer = parts.client.authenticate(None, request).await?;
     if !answer.passed() {
@@ -63,7 +98,13 @@ pub(crate) async fn authenticate(
     let token = answer.token.ok_or(FaceErrorKind::Vendor)?;
     let sent_at = parts.clock.now();
     let mut seen = parts.observer.observe(&parts.client.userinfo(&token).await?, sent_at);
-    if seen.identity_id != linked.identity.identity_id {
+    let enrolled_as = match &answer.verification_id {
+        Some(verification) => parts.store.verified_as(verification.clone()).await?,
+        None => None,
+    };
+    let is_theirs = belonging::check_owner(enrolled_as.as_ref(), &seen.identity_id).is_ok();
+    if seen.identity_id != linked.identity.identity_id || !is_theirs {
+        tracing::warn!("a face passed as somebody else's: nothing was recorded");
         return Ok((FaceOutcome::OtherIdentity, None));
     }
     seen.face_authenticated_at = Some(sent_at);
@@ -78,17 +119,28 @@ impl FaceError {
     pub fn kind(&self) -> FaceErrorKind {
         self.kind
     }
+
+    /// What to tell the person: a status, a stable code, and what to do now.
+    pub fn problem(&self) -> Problem {
+        told::no_outcome(self.kind, self.verify_at.as_deref())
+    }
+
+    /// Names where a person without an identity gets one.
+    pub(crate) fn verify_at(mut self, path: Option<&str>) -> Self {
+        self.verify_at = path.map(str::to_owned);
+        self
+    }
 }
 
 impl From<FaceErrorKind> for FaceError {
     fn from(kind: FaceErrorKind) -> Self {
-        Self { kind, source: None }
+        Self { kind, verify_at: None, source: None }
     }
 }
 
 impl From<StoreError> for FaceError {
     fn from(error: StoreError) -> Self {
-        Self { kind: FaceErrorKind::Store, source: Some(Box::new(error)) }
+        Self { kind: FaceErrorKind::Store, verify_at: None, source: Some(Box::new(error)) }
     }
 }
 
@@ -98,7 +150,7 @@ impl From<client::Error> for FaceError {
             client::ErrorKind::BadRequest => FaceErrorKind::Refused,
             _ => FaceErrorKind::Vendor,
         };
-        Self { kind, source: Some(Box::new(error)) }
+        Self { kind, verify_at: None, source: Some(Box::new(error)) }
     }
 }
 
@@ -107,6 +159,9 @@ impl fmt::Display for FaceError {
         f.write_str(match self.kind {
             FaceErrorKind::NotLinked => "the subject is linked to no identity",
             FaceErrorKind::Vendor => "the vendor gave no answer that can be trusted",
+            FaceErrorKind::ImageMissing => "the image is empty",
+            FaceErrorKind::ImageMalformed => "the image is not in padded base64",
+            FaceErrorKind::ImageTooLarge => "the image is too large",
             FaceErrorKind::Refused => "the vendor refused the request",
             FaceErrorKind::Store => "the store did not answer",
         })

@@ -4,8 +4,10 @@
 mod callback;
 mod correlation;
 mod face;
+mod image;
 mod query;
 mod start;
+mod told;
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,6 +22,7 @@ pub use face::{FaceError, FaceErrorKind, FaceOutcome};
 pub(crate) use callback::{Callback, Parts};
 pub(crate) use correlation::Correlations;
 pub(crate) use face::{FaceParts, authenticate};
+pub(crate) use image::Wiped;
 pub(crate) use start::start;
 
 /// What the hosted web flow needs to know. Given by the application, or read from the environment.

@@ -1,7 +1,7 @@
 use crate::Timestamp;
 use crate::model::{Authentication, UserInfo, Verification, VerificationStatus};
 
-use super::{FaceOrigin, Observation, Verified};
+use super::{FaceOrigin, Identity, Observation, Verified};
 
 impl Observation {
     /// What userinfo says, asked at `sent_at`. Personal data is left behind here; [`super::Observer`] adds what is kept.
@@ -15,6 +15,20 @@ impl Observation {
             verified: None,
             face_authenticated_at: None,
             face_origin: Default::default(),
+            fields: Vec::new(),
+        }
+    }
+
+    /// What is known, said once more: merging it changes nothing.
+    pub(crate) fn again(known: &Identity) -> Self {
+        Self {
+            identity_id: known.identity_id.clone(),
+            sent_at: known.checked_at,
+            status: known.status.clone(),
+            attestation: known.attestation.clone(),
+            verified: known.verification_id.clone().zip(known.verified_at).map(|(id, at)| Verified { id, at }),
+            face_authenticated_at: known.face_authenticated_at,
+            face_origin: known.face_origin.clone(),
             fields: Vec::new(),
         }
     }

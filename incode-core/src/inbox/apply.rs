@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::client::{self, Client, ErrorKind};
-use crate::identity::belonging::{self, BindingMismatch};
-use crate::identity::{Link, LinkProof, Observation, Observer};
-use crate::model::EventKind;
+use crate::identity::belonging::BindingMismatch;
+use crate::identity::{Observation, Observer};
 use crate::store::{ClaimedEvent, NewLink, Reason, Settlement, Store, StoreError};
-use crate::{Clock, ObjectId, Token};
+use crate::{Clock, Token};
 
+use super::rule::ErasedRule;
 use super::schedule::{gives_up_at, jitter, wait_after};
 use super::{AtRest, Handlers, Surroundings, Watchers};
 
@@ -21,6 +21,9 @@ pub(crate) struct Applier {
     pub(crate) schedule: Arc<dyn Clock>,
     pub(crate) observer: Arc<Observer>,
     pub(crate) surroundings: Arc<dyn Surroundings>,
+    pub(crate) link_rule: Option<Box<dyn ErasedRule>>,
+    /// Whether an identity may serve several subjects.
+    pub(crate) shared_identities: bool,
     pub(crate) at_rest: AtRest,
     pub(crate) handlers: Arc<Handlers>,
     pub(crate) watchers: Watchers,
@@ -50,6 +53,10 @@ pub(super) enum Word {
 pub(super) enum Obstacle {
     Vendor(client::Error),
     Mismatch,
+    /// Nothing speaks against it, and nothing for it.
+    Unproven,
+    /// The application's link rule gave no answer.
+    Rule,
     Store(StoreError),
     /// The token was wiped, is unreadable, or outlived its `exp`.
     NoToken,
@@ -89,65 +96,12 @@ impl Applier {
         if event.attempts > 1 && self.clock.now() > gives_up_at(token, event.received_at) {
             return Err(Obstacle::NoToken);
         }
-        let Some(seen) = self.look(&event.kind, &event.object_id, token).await? else { return Ok(None) };
-        let link = self.link(event, &seen).await?;
-        Ok(Some((seen, link)))
-    }
-
-    /// Asks the vendor, and checks that the pieces belong together.
-    pub(super) async fn look(
-        &self,
-        kind: &EventKind,
-        id: &ObjectId,
-        token: &Token,
-    ) -> Result<Option<Observation>, Obstacle> {
-        // The row's instant is taken before anything is sent: what the vendor says is at least as new.
-        let sent_at = self.clock.now();
-        Ok(Some(match kind {
-            EventKind::Verification => {
-                let (person, verification) =
-                    tokio::try_join!(self.client.userinfo(token), self.client.verification(id, token))?;
-                belonging::check_verification(id, &verification, &person)?;
-                self.observer.observe(&person, sent_at).with_verification(&verification)
-            }
-            EventKind::Authentication => {
-                let (person, authentication) =
-                    tokio::join!(self.client.userinfo(token), self.client.authentication(id, token));
-                let authentication = authentication?;
-                let person = match person {
-                    // A face that was recognised as nobody's: the event is genuine, and there is nothing to apply.
-                    Err(error) if error.kind() == ErrorKind::NotFound && !authentication.passed() => {
-                        belonging::check_authentication(id, &authentication)?;
-                        return Ok(None);
-                    }
-                    person => person?,
-                };
-                belonging::check_authentication(id, &authentication)?;
-                self.observer.observe(&person, sent_at).with_authentication(&authentication)
-            }
-            // Never pending: accepted as ignored.
-            EventKind::Other(_) => return Err(Obstacle::Mismatch),
-        }))
-    }
-
-    /// The link that a repeated correlation id proves. Ids that are not ours, or too old, prove nothing and harm
-    /// nothing; one whose subject is somebody else already means that the event was put together.
-    async fn link(&self, event: &ClaimedEvent, seen: &Observation) -> Result<Option<Box<NewLink>>, Obstacle> {
-        let id = event.correlation_id.as_deref();
-        let proven = id.and_then(|id| self.surroundings.subject_of(id, event.received_at));
-        let Some(proven) = proven else { return Ok(None) };
-        let linked = self.store.linked(proven.subject.clone()).await?;
-        if linked.is_some_and(|linked| linked.identity.identity_id != seen.identity_id) {
-            return Err(Obstacle::Mismatch);
+        let Some(looked) = self.look(&event.kind, &event.object_id, token).await? else { return Ok(None) };
+        if !event.authenticated && !looked.proven {
+            return Err(Obstacle::Unproven);
         }
-        let link = Link {
-            subject: proven.subject,
-            identity_id: seen.identity_id.clone(),
-            proof: LinkProof::Webhook,
-            linked_at: seen.sent_at,
-        };
-        let new = NewLink { link, seen: seen.clone(), spend: Some(proven.spend), shared: proven.shared };
-        Ok(Some(Box::new(new)))
+        let link = self.link(event, &looked).await?;
+        Ok(Some((looked.seen, link)))
     }
 
     fn give_way(&self, event: &ClaimedEvent, token: Option<&Token>, obstacle: Obstacle) -> Verdict {
@@ -158,8 +112,10 @@ impl Applier {
             // By our clock alone: should it be wrong, a replay can still use the token.
             Obstacle::NoToken => Verdict::untold(settled(Reason::TokenDead, false)),
             Obstacle::Mismatch => dead(Reason::BindingMismatch, true),
+            Obstacle::Unproven => dead(Reason::Unproven, true),
+            Obstacle::Rule => self.again(event, token, Some(Reason::LinkRuleFailed), None),
             Obstacle::Store(error) => {
-                tracing::warn!(event.id = event.lease.event.0, error.kind = ?error.kind(), "link not looked up");
+                tracing::warn!(event.id = event.lease.event.0, error.kind = ?error.kind(), "store not asked");
                 self.again(event, token, None, None)
             }
             Obstacle::Vendor(error) => match error.kind() {
@@ -199,7 +155,8 @@ impl Applier {
         };
         let over = token.is_none_or(|token| now.after(wait) > gives_up_at(token, event.received_at));
         Verdict::untold(if over {
-            let reason = if reason == Reason::Malformed { reason } else { Reason::Exhausted };
+            let lasting = matches!(reason, Reason::Malformed | Reason::LinkRuleFailed);
+            let reason = if lasting { reason } else { Reason::Exhausted };
             Settlement::Dead { reason, wipe_token: false, at: now }
         } else {
             Settlement::Retry { due_at, reason }

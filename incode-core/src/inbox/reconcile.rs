@@ -12,6 +12,7 @@ use crate::{ObjectId, Token};
 
 use super::Applier;
 use super::apply::Obstacle;
+use super::look::Looked;
 
 /// Events whose end somebody waits for. They go through the worker like all others; it only tells how they ended.
 #[derive(Default)]
@@ -85,6 +86,8 @@ pub enum RecheckErrorKind {
     NotFound,
     /// Verification and token belong to different people; nothing was recorded.
     BindingMismatch,
+    /// Nothing in the vendor's answers shows that verification and token are one person's; nothing was recorded.
+    Unproven,
     /// The vendor did not answer, or not in a way that can be trusted.
     Vendor,
     /// The store did not answer.
@@ -110,6 +113,7 @@ impl fmt::Display for RecheckError {
             RecheckErrorKind::TokenDead => "the vendor no longer takes the token",
             RecheckErrorKind::NotFound => "the vendor knows no such verification",
             RecheckErrorKind::BindingMismatch => "verification and token belong to different people",
+            RecheckErrorKind::Unproven => "nothing shows that verification and token belong together",
             RecheckErrorKind::Vendor => "the vendor gave no answer that can be trusted",
             RecheckErrorKind::Store => "the store did not answer",
         })
@@ -132,8 +136,11 @@ impl Applier {
         id: &ObjectId,
         token: &Token,
     ) -> Result<(Option<Identity>, Identity, Change), RecheckError> {
-        let seen = self.look(&EventKind::Verification, id, token).await.map_err(refused)?;
-        let seen = seen.ok_or(RecheckErrorKind::NotFound)?;
+        let looked = self.look(&EventKind::Verification, id, token).await.map_err(refused)?;
+        let Looked { seen, proven, .. } = looked.ok_or(RecheckErrorKind::NotFound)?;
+        if !proven {
+            return Err(RecheckErrorKind::Unproven.into());
+        }
         let before = self.store.identity(seen.identity_id.clone()).await.map_err(|_| RecheckErrorKind::Store)?;
         let after = Identity::merge(before.clone(), &seen);
         let change = self.store.observe(seen).await.map_err(|_| RecheckErrorKind::Store)?;
@@ -144,8 +151,9 @@ impl Applier {
 fn refused(obstacle: Obstacle) -> RecheckError {
     RecheckError(match obstacle {
         Obstacle::Mismatch => RecheckErrorKind::BindingMismatch,
+        Obstacle::Unproven => RecheckErrorKind::Unproven,
         Obstacle::NoToken => RecheckErrorKind::TokenDead,
-        Obstacle::Store(_) => RecheckErrorKind::Store,
+        Obstacle::Rule | Obstacle::Store(_) => RecheckErrorKind::Store,
         Obstacle::Vendor(error) => match error.kind() {
             ErrorKind::Unauthorized => RecheckErrorKind::TokenDead,
             ErrorKind::NotFound => RecheckErrorKind::NotFound,

@@ -17,6 +17,4 @@ pub(crate) struct ProvenSubject {
     pub(crate) subject: Subject,
     /// What to spend, so that the id proves it once.
     pub(crate) spend: Spend,
-    /// Whether an identity may serve several subjects.
-    pub(crate) shared: bool,
 }

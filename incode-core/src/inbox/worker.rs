@@ -14,7 +14,7 @@ use super::apply::Verdict;
 use super::pause::Pause;
 use super::runner::{RunnerSettings, Work};
 use super::schedule::{jitter, wait_after};
-use super::{Applier, Inbox};
+use super::{Applier, Inbox, linking};
 
 /// Takes pending events, asks the vendor, applies the answer; one per process and store.
 pub(crate) struct Worker {
@@ -149,6 +149,9 @@ impl Work for Worker {
     fn settled(&self, event: &ClaimedEvent, settlement: &Settlement, change: Option<Change>) {
         if let Some(change) = &change {
             self.applier.surroundings.changed(change);
+            if let Settlement::Done { link: Some(link), .. } = settlement {
+                linking::settled(event, link, &change.subjects);
+            }
         }
         if matches!(settlement, Settlement::Done { seen: Some(_), .. }) {
             self.applier.handlers.ring();

@@ -63,6 +63,10 @@ pub enum Reason {
     Malformed,
     /// The pieces do not belong together; see `identity::belonging`.
     BindingMismatch,
+    /// Anybody may have sent the event, and nothing in the vendor's answers shows that its pieces belong together.
+    Unproven,
+    /// The application's own link rule failed, or took too long.
+    LinkRuleFailed,
     /// Every attempt that made sense was made.
     Exhausted,
     /// A kind this version doesn't know.
@@ -72,7 +76,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::VendorUnavailable,
         Self::RateLimited,
         Self::KeyRefused,
@@ -81,6 +85,8 @@ impl Reason {
         Self::Refused,
         Self::Malformed,
         Self::BindingMismatch,
+        Self::Unproven,
+        Self::LinkRuleFailed,
         Self::Exhausted,
         Self::UnknownKind,
         Self::Other,
@@ -97,6 +103,8 @@ impl Reason {
             Self::Refused => "refused",
             Self::Malformed => "malformed",
             Self::BindingMismatch => "binding_mismatch",
+            Self::Unproven => "unproven",
+            Self::LinkRuleFailed => "link_rule_failed",
             Self::Exhausted => "exhausted",
             Self::UnknownKind => "unknown_kind",
             Self::Other => "other",

@@ -178,7 +178,7 @@ async fn two_hundred_at_once_are_one_event(adapter: Adapter) {
 }
 
 async fn an_event_put_together_for_another_subject_is_quarantined(adapter: Adapter) {
-    let world = World::start(adapter).await;
+    let world = Plan::new(adapter).incode(|builder| builder.link_by_webhook()).start().await;
     let (ana, eve) = (world.person("Ana Flores"), world.person("Eve Rojas"));
     world.link("ana", &ana.identity_id).await;
     // Eve's verification under a flow that Ana started: Ana is linked to somebody else already.

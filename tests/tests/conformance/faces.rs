@@ -17,6 +17,8 @@ on_every_adapter! {
     somebody_elses_face_does_not_step_up,
     faces_that_do_not_pass_say_why,
     who_is_not_linked_has_no_face_to_compare,
+    a_picture_is_measured_before_it_is_sent,
+    people_are_told_what_to_do,
     a_pass_with_an_error_beside_it_is_none,
     an_older_answer_does_not_bring_a_revoked_person_back,
     hanging_up_does_not_keep_a_revoked_person_in,
@@ -111,9 +113,80 @@ async fn who_is_not_linked_has_no_face_to_compare(adapter: Adapter) {
     enrolled(&world, "ana", "Ana Flores").await;
     let ana = incode_core::Subject::new("ana").unwrap();
     let unreadable = FaceAuthenticationRequest { face: Face::Base64Image("not base64!".to_owned()), source: None };
-    assert_eq!(world.incode.authenticate(&ana, &unreadable).await.unwrap_err().kind(), FaceErrorKind::Refused);
+    assert_eq!(world.incode.authenticate(&ana, &unreadable).await.unwrap_err().kind(), FaceErrorKind::ImageMalformed);
     world.fault(Fault::status(503).on(Route::Authenticate));
     assert_eq!(world.incode.authenticate(&ana, &request).await.unwrap_err().kind(), FaceErrorKind::Vendor);
+}
+
+fn picture(image: impl Into<String>) -> FaceAuthenticationRequest {
+    FaceAuthenticationRequest { face: Face::Base64Image(image.into()), source: None }
+}
+
+async fn a_picture_is_measured_before_it_is_sent(adapter: Adapter) {
+    let world = Plan::new(adapter).incode(|builder| builder.face_image_cap(1 << 16)).start().await;
+    let ana = enrolled(&world, "ana", "Ana Flores").await;
+    let subject = incode_core::Subject::new("ana").unwrap();
+    world.sandbox.clear_calls();
+    for (image, kind, status, code) in [
+        (String::new(), FaceErrorKind::ImageMissing, 400, "image_missing"),
+        ("A".repeat((1 << 16) + 4), FaceErrorKind::ImageTooLarge, 413, "image_too_large"),
+        ("data:image/png;base64,AAAA".to_owned(), FaceErrorKind::ImageMalformed, 400, "image_malformed"),
+        ("AAAA\r\nAAAA".to_owned(), FaceErrorKind::ImageMalformed, 400, "image_malformed"),
+        ("AAA".to_owned(), FaceErrorKind::ImageMalformed, 400, "image_malformed"),
+    ] {
+        let error = world.incode.authenticate(&subject, &picture(image)).await.unwrap_err();
+        let problem = error.problem();
+        assert_eq!((error.kind(), problem.status, problem.code), (kind, status, code));
+    }
+    assert_eq!(world.sandbox.calls().len(), 0, "nothing of it was sent");
+    let largest = world.incode.authenticate(&subject, &picture("A".repeat(1 << 16))).await.unwrap();
+    assert_eq!(largest, FaceOutcome::Failed(Some(FailureReason::FaceMatchFailed)));
+    assert!(matches!(world.authenticate("ana", &world.face_of(&ana)).await, FaceOutcome::Passed(_)));
+}
+
+async fn people_are_told_what_to_do(adapter: Adapter) {
+    let (store, switch) = FailingStore::new();
+    let world = Plan::new(adapter).incode(|builder| builder.store(store)).start().await;
+    let subject = |name| incode_core::Subject::new(name).unwrap();
+    let unlinked = world.incode.authenticate(&subject("ana"), &picture("AAAA")).await.unwrap_err().problem();
+    assert_eq!((unlinked.status, unlinked.code), (403, "verification_required"));
+    assert_eq!(unlinked.verify_url(), Some("/incode/start"));
+    let ana = enrolled(&world, "ana", "Ana Flores").await;
+    let ben = enrolled(&world, "ben", "Ben Ochoa").await;
+    let faces = world.sandbox.faces();
+    let sample = |kind| faces.iter().find(|face| face.kind == kind).unwrap().base64_image.clone();
+    for (image, code, hint) in [
+        (sample(FaceKind::Mask), "face_has_mask", "Take it off"),
+        (sample(FaceKind::Lenses), "face_has_lenses", "Take them off"),
+        (sample(FaceKind::Spoof), "face_not_live", "live photo"),
+        (sample(FaceKind::Stranger), "face_not_matched", "good light"),
+        (world.face_of(&ben), "face_of_other_identity", "the person who was verified"),
+    ] {
+        let problem = world.authenticate("ana", &image).await.problem().unwrap();
+        assert_eq!((problem.status, problem.code), (403, code));
+        assert!(problem.detail.contains(hint), "{}", problem.detail);
+    }
+    for reason in ["otherError", "aReasonOfTomorrow"] {
+        let answer = json!({"status": "FAIL", "failureReason": reason}).to_string();
+        let effect = Effect::Answer { status: 200, headers: Default::default(), body: answer, base64: false };
+        world.fault(Fault::new(effect).on(Route::Authenticate));
+        let problem = world.authenticate("ana", &world.face_of(&ana)).await.problem().unwrap();
+        assert_eq!(problem.code, "face_authentication_failed");
+        assert!(!problem.detail.contains(reason), "what is not known is not repeated");
+    }
+    world.fault(Fault::status(503).on(Route::Authenticate));
+    let late = world.incode.authenticate(&subject("ana"), &picture("AAAA")).await.unwrap_err().problem();
+    assert_eq!((late.status, late.code), (503, "vendor_unavailable"));
+    assert!(late.headers.iter().any(|(name, _)| *name == "retry-after"));
+    world.fault(Fault::status(400).on(Route::Authenticate));
+    let refused = world.incode.authenticate(&subject("ana"), &picture("AAAA")).await.unwrap_err().problem();
+    assert_eq!((refused.status, refused.code), (400, "image_refused"));
+    switch.fail();
+    let unknown = world.incode.authenticate(&subject("ana"), &picture("AAAA")).await.unwrap_err().problem();
+    assert_eq!((unknown.status, unknown.code), (503, "identity_unavailable"));
+    switch.mend();
+    let passed = world.authenticate("ana", &world.face_of(&ana)).await;
+    assert_eq!(passed.problem(), None);
 }
 
 async fn a_pass_with_an_error_beside_it_is_none(adapter: Adapter) {

@@ -13,7 +13,7 @@ on_every_adapter! {
 
 /// One subscriber for the process. The tests around this one trace into it as well, which does no harm: the canaries
 /// are looked for, and their own values are not.
-static TRACED: LazyLock<canary::Traced> = LazyLock::new(canary::listen);
+pub(crate) static TRACED: LazyLock<canary::Traced> = LazyLock::new(canary::listen);
 
 const API_KEY: &str = "canary-api-key-0123456789";
 const NAME: &str = "Canaria Cantante";

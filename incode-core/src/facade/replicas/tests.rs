@@ -27,7 +27,7 @@ async fn setup() -> Setup {
     let clock = Arc::new(ManualClock::new(Timestamp::from_millis(0)));
     let context = Arc::new(Context::plain(clock));
     let near = NearCache::new(Arc::clone(&store) as Arc<dyn Store>, context, NearSettings::default());
-    let joined = Arc::new(Joined { near, flow: None, feed: Feed::new() });
+    let joined = Arc::new(Joined { near, flow: None, link_by_webhook: false, feed: Feed::new() });
     let (news, mut told) = mpsc::unbounded_channel();
     let (stop, stopped) = watch::channel(false);
     joined.near.bypass(true);

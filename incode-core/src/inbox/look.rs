@@ -1,0 +1,67 @@
+//! What the vendor says of an object, and whether its pieces belong together.
+
+use crate::client::ErrorKind;
+use crate::identity::Observation;
+use crate::identity::belonging::{self, Fit};
+use crate::model::{EventKind, UserInfo};
+use crate::{ObjectId, Token};
+
+use super::Applier;
+use super::apply::Obstacle;
+
+/// Answers of the vendor between which there is no contradiction.
+pub(super) struct Looked {
+    pub(super) person: UserInfo,
+    pub(super) seen: Observation,
+    /// The answers themselves show that object and token are one person's. False: nothing in them does, so whoever
+    /// paired the two is to be believed, or not.
+    ///
+    /// A stranger who has a token of his own and the id of somebody else's verification could otherwise claim it: all
+    /// he needs is a verification that repeats nothing of the person, and a vendor that answers without comparing.
+    pub(super) proven: bool,
+}
+
+impl Applier {
+    /// Asks the vendor, and checks that the pieces belong together. `None` when the object is about nobody.
+    pub(super) async fn look(
+        &self,
+        kind: &EventKind,
+        id: &ObjectId,
+        token: &Token,
+    ) -> Result<Option<Looked>, Obstacle> {
+        // The row's instant is taken before anything is sent: what the vendor says is at least as new.
+        let sent_at = self.clock.now();
+        match kind {
+            EventKind::Verification => {
+                let (person, verification) =
+                    tokio::try_join!(self.client.userinfo(token), self.client.verification(id, token))?;
+                let fit = belonging::check_verification(id, &verification, &person)?;
+                let known = self.store.verified_as(id.clone()).await?;
+                belonging::check_owner(known.as_ref(), &person.identity_id)?;
+                let seen = self.observer.observe(&person, sent_at).with_verification(&verification);
+                Ok(Some(Looked { person, seen, proven: fit == Fit::Agrees || known.is_some() }))
+            }
+            EventKind::Authentication => {
+                let (person, authentication) =
+                    tokio::join!(self.client.userinfo(token), self.client.authentication(id, token));
+                let authentication = authentication?;
+                belonging::check_authentication(id, &authentication)?;
+                let person = match person {
+                    // A face that was recognised as nobody's: the event is genuine, and there is nothing to apply.
+                    Err(error) if error.kind() == ErrorKind::NotFound && !authentication.passed() => return Ok(None),
+                    person => person?,
+                };
+                if let Some(enrolled_by) = &authentication.verification_id {
+                    let known = self.store.verified_as(enrolled_by.clone()).await?;
+                    belonging::check_owner(known.as_ref(), &person.identity_id)?;
+                }
+                let seen = self.observer.observe(&person, sent_at).with_authentication(&authentication);
+                // An authentication repeats nothing of a person, and may come before the verification it refers to, or
+                // refer to an old one: more than the absence of a contradiction can't be asked of it.
+                Ok(Some(Looked { person, seen, proven: true }))
+            }
+            // Never pending: accepted as ignored.
+            EventKind::Other(_) => Err(Obstacle::Mismatch),
+        }
+    }
+}

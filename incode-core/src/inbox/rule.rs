@@ -1,0 +1,72 @@
+use std::error::Error;
+use std::future::Future;
+use std::pin::Pin;
+
+use crate::Subject;
+use crate::identity::Observation;
+use crate::model::UserInfo;
+
+/// The application's own way to tell whose identity an event is about, where no correlation id says so: an invitation
+/// that was sent to this address, a customer number that only this person has.
+///
+/// Registered with [`Builder::link_rule`](crate::Builder::link_rule). Asked by the worker about every event that was
+/// fetched and whose pieces belong together, unless the event names its subject itself. It must name only whom it is
+/// sure of: who is named is let in as this person. It moves nobody: a subject with another identity, or an identity with
+/// another subject, stays as it is, and `incode_links_refused_total` counts it.
+///
+/// The call may be made again for the same event, and ends after ten seconds.
+///
+/// A closure will do:
+///
+/// ```
+/// # use incode_core::{Incode, Recognised, Subject};
+/// let builder = Incode::builder().link_rule(|recognised: Recognised| async move {
+///     let invited = recognised.person.email.as_deref() == Some("ana@example.com");
+///     Ok(invited.then(|| Subject::new("ana")).transpose()?)
+/// });
+/// # let _ = builder;
+/// ```
+pub trait LinkRule: Send + Sync + 'static {
+    /// Whose identity this is, if it is anybody's.
+    ///
+    /// # Errors
+    /// Whatever kept it from being known: the event is tried again later, for as long as its token lives. The text is
+    /// not logged.
+    fn subject(&self, recognised: Recognised) -> impl Future<Output = Result<Option<Subject>, LinkRuleError>> + Send;
+}
+
+/// Why a rule has no answer: any error.
+pub type LinkRuleError = Box<dyn Error + Send + Sync>;
+
+/// An identity as the vendor just told of it, before anything of it is stored.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Recognised {
+    /// userinfo, personal data included: it is gone when the rule has answered.
+    pub person: UserInfo,
+    /// What is going to be stored.
+    pub seen: Observation,
+}
+
+impl<F, R> LinkRule for F
+where
+    F: Fn(Recognised) -> R + Send + Sync + 'static,
+    R: Future<Output = Result<Option<Subject>, LinkRuleError>> + Send,
+{
+    fn subject(&self, recognised: Recognised) -> impl Future<Output = Result<Option<Subject>, LinkRuleError>> + Send {
+        self(recognised)
+    }
+}
+
+/// [`LinkRule`] behind a pointer.
+pub(crate) trait ErasedRule: Send + Sync {
+    fn call(&self, recognised: Recognised) -> Answer<'_>;
+}
+
+type Answer<'a> = Pin<Box<dyn Future<Output = Result<Option<Subject>, LinkRuleError>> + Send + 'a>>;
+
+impl<L: LinkRule> ErasedRule for L {
+    fn call(&self, recognised: Recognised) -> Answer<'_> {
+        Box::pin(self.subject(recognised))
+    }
+}
