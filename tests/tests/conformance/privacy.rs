@@ -4,11 +4,14 @@ use std::sync::LazyLock;
 
 use incode_core::model::{Face, FaceAuthenticationRequest};
 use incode_sandbox::{Effect, Fault, NewPerson, Route};
-use incode_tests::{Adapter, FLOW_SECRET, SECRET, canary, event, eventually, get, post};
+use incode_tests::{
+    Adapter, CLIENT_ID, FLOW_SECRET, SECRET, WHSEC, ask_for_token, canary, event, eventually, get, post,
+};
 use serde_json::json;
 
 on_every_adapter! {
     canaries_stay_inside,
+    what_authenticates_stays_inside,
 }
 
 /// One subscriber for the process. The tests around this one trace into it as well, which does no harm: the canaries
@@ -149,3 +152,45 @@ async fn canaries_stay_inside(adapter: Adapter) {
     assert!(!traced.contains(IDENTITY));
     assert!(!shown[3..].concat().contains(IDENTITY));
 }
+
+/// Secrets and tokens of every policy, presented rightly, wrongly and twice.
+async fn what_authenticates_stays_inside(adapter: Adapter) {
+    let traced = &*TRACED;
+    for auth in incode_tests::Auth::ALL {
+        let world = incode_tests::Plan::new(adapter).auth(auth).start().await;
+        let body = json!({"event": "unknown.kind", "id": "an-id"}).to_string();
+        let proof = || world.authentic(post("/incode/webhook"), body.as_bytes());
+        let mut canaries = vec![SECRET.to_owned(), WHSEC.to_owned(), FLOW_SECRET.to_owned(), BASIC.to_owned()];
+        let presented = String::from_utf8(proof().bytes()).unwrap();
+        let names = ["x-incode-secret", "x-incode-signature", "webhook-signature", "authorization"];
+        let values =
+            presented.lines().filter_map(|line| line.split_once(": ")).filter(|(name, _)| names.contains(name));
+        canaries.extend(values.map(|(_, value)| value.rsplit([' ', ',']).next().unwrap().to_owned()));
+        let twice = world.authentic(proof(), body.as_bytes());
+        let mut shown = vec![format!("{:?} {:?}", world.incode, auth.policy())];
+        for call in [
+            proof().body(&body),
+            twice.body(&body),
+            proof().body("{"),
+            post("/incode/token").header("authorization", format!("Basic {BASIC}")).body("grant_type=canary-grant"),
+            post("/incode/token").header("authorization", format!("Basic {BASIC}=")).body("scope=canary-grant"),
+        ] {
+            let answer = world.send(call).await;
+            shown.push(format!("{:?} {}", answer.headers, answer.text()));
+        }
+        let refused = world.send(ask_for_token(CLIENT_ID, "canary-wrong-secret-0123456789")).await;
+        shown.push(format!("{:?} {}", refused.headers, refused.text()));
+        canaries.extend(["canary-wrong-secret".to_owned(), "canary-grant".to_owned()]);
+        for canary in &canaries {
+            let place = shown.iter().find(|text| text.contains(canary));
+            assert_eq!(place, None, "{auth:?}: {canary}");
+            let text = traced.text();
+            let line = text.lines().find(|line| line.contains(canary));
+            assert_eq!(line, None, "{auth:?}: {canary} was traced");
+        }
+    }
+    assert!(traced.text().contains("token refused"), "it is listened to");
+}
+
+/// The right credentials, as they are sent.
+const BASIC: &str = "aW5jb2RlLWNvbmZvcm1hbmNlOmNvbmZvcm1hbmNlLXNlY3JldC0wMTIzNDU2Nzg5";

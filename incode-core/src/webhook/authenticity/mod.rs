@@ -141,7 +141,8 @@ impl Authenticity {
     ///
     /// # Errors
     /// [`RejectionKind::Unauthentic`](super::RejectionKind::Unauthentic) when whatever the body is, it can't satisfy
-    /// the policy: a header of it is missing, given twice, wrong, not ASCII, badly encoded, or out of its time.
+    /// the policy: a header of it is missing, given twice, wrong, not ASCII, badly encoded, or out of its time, or the
+    /// sender is in another place.
     pub fn begin(&self, head: &dyn Head, now: Timestamp) -> Result<Check, Rejection> {
         self.0.begin(head, now).map(Check)
     }

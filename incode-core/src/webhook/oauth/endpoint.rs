@@ -24,6 +24,21 @@ use super::{IssuedToken, TokenRefusal, TokenRefusalKind};
 ///   us of. To listen to nobody would let strangers keep the genuine client out, and with it every delivery. So a right
 ///   secret always passes, and only who is wrong is told to wait; the guard against guessing is then that secrets have
 ///   [`Authenticity::MIN_SECRET_LEN`] bytes or more.
+///
+/// ```
+/// # use incode_core::{Clock, http::{Head, Reply}};
+/// use incode_core::webhook::{Authenticity, TokenEndpoint, TokenRefusal};
+///
+/// // One endpoint for the process, so that it remembers who failed.
+/// fn serve(endpoint: &TokenEndpoint, policy: &Authenticity, head: &dyn Head, clock: &dyn Clock, body: &[u8]) -> Reply {
+///     let answer = endpoint.begin(policy, head, clock).and_then(|mut request| {
+///         request.push(body)?;
+///         request.finish()
+///     });
+///     answer.unwrap_or_else(|refusal| refusal.reply())
+/// }
+/// # assert_eq!(TokenRefusal::too_slow().reply().status, 408);
+/// ```
 #[derive(Debug, Default)]
 pub struct TokenEndpoint {
     addresses: Option<AddressSource>,
