@@ -33,10 +33,20 @@ impl Sessions {
 
     /// `Set-Cookie` of a new session.
     pub fn begin(&self, user: &str) -> String {
+        self.cookie(&self.token(user), LIFETIME.as_secs())
+    }
+
+    /// A session without its cookie, for clients that keep it elsewhere.
+    pub fn token(&self, user: &str) -> String {
         let expires = SystemClock.now().after(LIFETIME).as_millis() / 1000;
         let newest = self.macs.first().map(|mac| signing(mac, expires, user).finalize().into_bytes());
         let mac = BASE64URL_NOPAD.encode(&newest.unwrap_or_default());
-        self.cookie(&format!("{expires}.{mac}.{user}"), LIFETIME.as_secs())
+        format!("{expires}.{mac}.{user}")
+    }
+
+    /// The user of a session that was signed here and has not expired.
+    pub fn user<'a>(&self, token: &'a str) -> Option<&'a str> {
+        self.user_at(token, SystemClock.now())
     }
 
     /// `Set-Cookie` that ends the session.
@@ -47,10 +57,10 @@ impl Sessions {
     /// How the layer finds the subject: the user of a cookie that was signed here and has not expired.
     pub fn subjects(&self) -> SubjectSource {
         let sessions = self.clone();
-        SubjectSource::cookie(NAME, move |value| sessions.user(value, SystemClock.now()).map(Cow::Borrowed))
+        SubjectSource::cookie(NAME, move |value| sessions.user(value).map(Cow::Borrowed))
     }
 
-    fn user<'a>(&self, value: &'a str, now: Timestamp) -> Option<&'a str> {
+    fn user_at<'a>(&self, value: &'a str, now: Timestamp) -> Option<&'a str> {
         let (expires, rest) = value.split_once('.')?;
         let (mac, user) = rest.split_once('.')?;
         let expires: i64 = expires.parse().ok()?;

@@ -13,11 +13,11 @@ fn a_session_is_read_by_whoever_shares_the_secret_until_it_expires() {
     let cookie = Sessions::new(b"secret of both replicas", false).begin("a.l@ice");
     let other = Sessions::new(b"secret of both replicas", true);
     let now = SystemClock.now();
-    assert_eq!(other.user(value(&cookie), now), Some("a.l@ice"));
-    assert_eq!(other.user(value(&cookie), now.after(LIFETIME + Duration::from_secs(1))), None);
+    assert_eq!(other.user_at(value(&cookie), now), Some("a.l@ice"));
+    assert_eq!(other.user_at(value(&cookie), now.after(LIFETIME + Duration::from_secs(1))), None);
     let renewed = Sessions::new(b"the next secret", true).older_secret(b"secret of both replicas");
-    assert_eq!(renewed.user(value(&cookie), now), Some("a.l@ice"));
-    assert_eq!(other.user(value(&renewed.begin("alice")), now), None, "the newest signs");
+    assert_eq!(renewed.user_at(value(&cookie), now), Some("a.l@ice"));
+    assert_eq!(other.user_at(value(&renewed.begin("alice")), now), None, "the newest signs");
 }
 
 #[test]
@@ -27,7 +27,7 @@ fn a_forged_session_is_nobody() {
     let value = value(&cookie);
     let now = SystemClock.now();
     let (expires, signed) = value.split_once('.').unwrap();
-    assert_eq!(Sessions::new(b"another", false).user(value, now), None);
+    assert_eq!(Sessions::new(b"another", false).user_at(value, now), None);
     for forged in [
         value.replace("alice", "admin"),
         format!("9{expires}.{signed}"),
@@ -35,7 +35,7 @@ fn a_forged_session_is_nobody() {
         String::new(),
         "...".to_owned(),
     ] {
-        assert_eq!(sessions.user(&forged, now), None, "{forged}");
+        assert_eq!(sessions.user_at(&forged, now), None, "{forged}");
     }
 }
 
