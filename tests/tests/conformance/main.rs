@@ -46,6 +46,7 @@ mod job;
 mod linking;
 mod malformed;
 mod methods;
+mod naughty;
 mod oauth;
 mod privacy;
 mod readiness;
