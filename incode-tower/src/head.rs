@@ -58,6 +58,13 @@ impl Head for RequestHead<'_> {
         self.uri.query()
     }
 
+    /// What axum left before it nested routers, which each see the rest of the path alone.
+    #[cfg(feature = "axum")]
+    fn sent_to(&self) -> (&str, Option<&str>) {
+        let uri = self.extensions.get::<axum::extract::OriginalUri>().map_or(self.uri, |original| &original.0);
+        (uri.path(), uri.query())
+    }
+
     fn header_values<'h>(&'h self, name: &str, visit: &mut dyn FnMut(&'h [u8])) {
         // Every gated request is asked for its cookies, and a name known beforehand is found at half the cost.
         let values = if name == "cookie" { self.headers.get_all(COOKIE) } else { self.headers.get_all(name) };

@@ -120,7 +120,7 @@ fn an_adapter_knows_core_and_its_own_framework() {
     };
     assert_eq!(
         own("incode-tower"),
-        ["axum-core", "http", "http-body", "http-body-util", "tower-layer", "tower-service"]
+        ["axum", "axum-core", "http", "http-body", "http-body-util", "tower-layer", "tower-service"]
     );
     assert_eq!(own("incode-actix"), ["actix-web"]);
     for (adapter, other) in

@@ -16,9 +16,9 @@ pub(crate) struct Asked {
 impl Asked {
     pub(super) fn of(head: &dyn Head) -> Self {
         let is_safe = matches!(head.method(), "GET" | "HEAD");
-        let return_to = is_safe.then(|| match head.query() {
-            Some(query) => format!("{}?{query}", head.path()),
-            None => head.path().to_owned(),
+        let return_to = is_safe.then(|| match head.sent_to() {
+            (path, Some(query)) => format!("{path}?{query}"),
+            (path, None) => path.to_owned(),
         });
         Self {
             audience: Audience::of(head),

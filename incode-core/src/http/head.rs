@@ -15,6 +15,11 @@ pub trait Head {
     /// The query without `?`, still percent-encoded.
     fn query(&self) -> Option<&str>;
 
+    /// Path and query as the client sent them, where a router has cut off since what it matched: the way back for a person.
+    fn sent_to(&self) -> (&str, Option<&str>) {
+        (self.path(), self.query())
+    }
+
     /// Visits each value of the header `name`, given in lower case. Values are bytes: nothing promises they are text.
     fn header_values<'a>(&'a self, name: &str, visit: &mut dyn FnMut(&'a [u8]));
 
