@@ -183,12 +183,8 @@ pub(crate) fn merge(target: &mut Value, patch: &Value) {
 
 /// `1988-08-13` as the vendor writes it: a string of the milliseconds of that midnight in Mexico City.
 pub(crate) fn birth_millis(date: &str) -> String {
-    match date.parse::<jiff::civil::Date>() {
-        Ok(day) => jiff::tz::Offset::constant(-6)
-            .to_timestamp(day.to_datetime(jiff::civil::Time::midnight()))
-            .map_or_else(|_| date.to_owned(), |time| time.as_millisecond().to_string()),
-        Err(_) => date.to_owned(),
-    }
+    let midnight = date.parse::<jiff::civil::Date>().and_then(|day| day.in_tz("America/Mexico_City"));
+    midnight.map_or_else(|_| date.to_owned(), |time| time.timestamp().as_millisecond().to_string())
 }
 
 /// Userinfo in the spec's full shape, the trailing blank of `"country "` included.
