@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use ::axum::extract::ConnectInfo;
 use incode_core::Incode;
-use incode_core::gate::{Requirement, Visitor};
+use incode_core::gate::{Requirement, RequirementType, Visitor, Zone};
+use incode_core::identity::LinkProof;
 use incode_core::webhook::AddressSource;
 use incode_tower::extension;
 use serde_json::json;
@@ -21,6 +22,19 @@ pub enum Adapter {
     Tower,
     /// actix-web with two workers.
     Actix,
+}
+
+/// What goes around the app.
+#[derive(Clone, Debug)]
+pub enum Shape {
+    /// The layer.
+    Layered(Incode),
+    /// Nothing: the layer was forgotten.
+    Bare,
+    /// The layer, and around it a gate: the wrong order.
+    GateOutside(Incode),
+    /// The layer, and around it the framework's own CORS, for [`ORIGIN`].
+    Cors(Incode),
 }
 
 /// A server that ends when this is dropped.
@@ -56,11 +70,19 @@ impl Adapter {
 
     /// Serves the app, behind the layer; without it when there is no `incode`.
     pub async fn serve(self, listener: TcpListener, incode: Option<Incode>) -> Served {
+        match incode {
+            Some(incode) => self.serve_as(listener, Shape::Layered(incode)).await,
+            None => self.serve_as(listener, Shape::Bare).await,
+        }
+    }
+
+    /// Serves the app in this shape.
+    pub async fn serve_as(self, listener: TcpListener, shape: Shape) -> Served {
         let address = listener.local_addr().unwrap();
         let stop = match self {
-            Self::Axum => Stop::Task(TaskGuard(axum::serve(listener, incode))),
-            Self::Tower => Stop::Task(TaskGuard(tower::serve(listener, incode))),
-            Self::Actix => Stop::System(actix::serve(listener, incode).await),
+            Self::Axum => Stop::Task(TaskGuard(axum::serve(listener, shape))),
+            Self::Tower => Stop::Task(TaskGuard(tower::serve(listener, shape))),
+            Self::Actix => Stop::System(actix::serve(listener, shape).await),
         };
         Served { address, stop }
     }
@@ -76,14 +98,34 @@ impl Drop for TaskGuard {
 }
 
 /// The gated paths, the same on each adapter. All but `/transfer` are asked for with GET.
-fn gated() -> [(&'static str, Requirement); 5] {
-    [
-        ("/vault", Requirement::active()),
-        ("/verified", Requirement::active().verified()),
-        ("/verified-lately", Requirement::active().verified_within(Duration::from_secs(3600))),
-        ("/attested", Requirement::active().attested()),
-        ("/transfer", Requirement::active().face_authenticated_within(Duration::from_secs(300))),
+fn gated() -> Vec<(&'static str, Requirement)> {
+    let active = Requirement::active;
+    let hour = Duration::from_secs(3600);
+    let zone = || Zone::new("America/Mexico_City").unwrap();
+    vec![
+        ("/vault", active()),
+        ("/verified", active().verified()),
+        ("/verified-lately", active().verified_within(hour)),
+        ("/attested", active().attested()),
+        ("/transfer", Transfer::requirement()),
+        ("/step-up", active().face_authenticated_within(Duration::from_secs(300)).named("step-up")),
+        ("/adult", active().minimum_age(18, zone()).named("adult")),
+        ("/at-home", active().country(["mex", "México"])),
+        ("/by-flow", active().linked_by(LinkProof::Flow)),
+        ("/by-webhook", active().linked_by(LinkProof::Webhook)),
+        ("/staff", active().satisfying("staff", |visitor| visitor.subject().is_some_and(|who| who.as_str() == "ana"))),
+        ("/attested-or-face", active().attested().or(active().face_authenticated_within(hour).named("face"))),
+        ("/wine", active().minimum_age(18, zone()).named("adult").and(active().verified_within(hour)).named("wine")),
     ]
+}
+
+/// What `/met` asks for, by a type.
+struct Transfer;
+
+impl RequirementType for Transfer {
+    fn requirement() -> Requirement {
+        Requirement::active().face_authenticated_within(Duration::from_secs(300))
+    }
 }
 
 /// What `/open` tells.
@@ -97,6 +139,15 @@ fn page(visitor: &Visitor) -> String {
     .to_string()
 }
 
+/// What `/maybe` says: open to all, different for some.
+fn greeting(is_active: bool) -> &'static str {
+    if is_active { "welcome back" } else { "welcome" }
+}
+
+/// What a gated handler says of caching by itself, on `/cached`.
+const CACHED: &str = "public, max-age=60";
+/// The one other site that CORS lets in.
+pub const ORIGIN: &str = "https://app.example";
 /// What a gated handler says.
 const PASSED: &str = "passed";
 /// Set on every response by a middleware outside of ours.

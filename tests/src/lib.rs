@@ -12,13 +12,14 @@
 mod adapters;
 pub mod canary;
 mod failing;
+pub mod foreign;
 mod hosted;
 mod http;
 pub mod process;
 mod tally;
 mod world;
 
-pub use adapters::{Adapter, Served};
+pub use adapters::{Adapter, ORIGIN, Served, Shape};
 pub use failing::{FailingStore, Switch};
 pub use hosted::verify;
 pub use http::{Call, Response, Wire, get, post, problem};

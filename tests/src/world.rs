@@ -13,7 +13,7 @@ use incode_core::{Builder, IdentityId, Incode, Secret, Subject};
 use incode_sandbox::{Fault, NewPerson, Person, Sandbox, Webhook, WebhookAuth};
 use serde_json::{Value, json};
 
-use crate::{Adapter, Call, Response, Served, get, post};
+use crate::{Adapter, Call, Response, Served, Shape, get, post};
 
 /// How deliveries prove where they come from, on both sides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +37,7 @@ pub struct Plan {
     auth: Auth,
     sandbox: incode_sandbox::Builder,
     adjust: Box<dyn FnOnce(Builder) -> Builder + Send>,
+    shape: fn(Incode) -> Shape,
 }
 
 /// Sandbox, incode and server, joined.
@@ -56,7 +57,7 @@ impl Plan {
     /// A header secret, subjects from `x-user`, everything in memory; the vendor sends nothing by itself.
     pub fn new(adapter: Adapter) -> Self {
         let sandbox = Sandbox::builder().automatic_events(false).time_scale(0.001);
-        Self { adapter, auth: Auth::Header, sandbox, adjust: Box::new(|builder| builder) }
+        Self { adapter, auth: Auth::Header, sandbox, adjust: Box::new(|builder| builder), shape: Shape::Layered }
     }
 
     /// Another way to prove where deliveries come from.
@@ -75,6 +76,12 @@ impl Plan {
     pub fn incode(mut self, adjust: impl FnOnce(Builder) -> Builder + Send + 'static) -> Self {
         let before = self.adjust;
         self.adjust = Box::new(|builder| adjust(before(builder)));
+        self
+    }
+
+    /// Something else around the app than the layer alone.
+    pub fn shape(mut self, shape: fn(Incode) -> Shape) -> Self {
+        self.shape = shape;
         self
     }
 
@@ -100,7 +107,7 @@ impl Plan {
             .hosted_flow(flow.unwrap())
             .memory();
         let incode = (self.adjust)(builder).build().await.unwrap();
-        let served = self.adapter.serve(listener, Some(incode.clone())).await;
+        let served = self.adapter.serve_as(listener, (self.shape)(incode.clone())).await;
         let signer = self.auth.signer(address).await;
         World { sandbox, incode, address, signer, _served: served }
     }

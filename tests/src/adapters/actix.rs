@@ -1,13 +1,17 @@
 use std::net::TcpListener;
 
+use actix_cors::Cors;
 use actix_web::dev::{ServerHandle, Service};
+use actix_web::http::header::CACHE_CONTROL;
 use actix_web::middleware::DefaultHeaders;
-use actix_web::{App, HttpMessage, HttpServer, web};
-use incode_actix::{Active, Denied, GateMiddleware, IncodeMiddleware, Visitor};
+use actix_web::{App, HttpMessage, HttpRequest, HttpResponse, HttpServer, Responder, web};
+use incode_actix::{Active, Denied, GateMiddleware, IncodeMiddleware, MaybeActive, Met, Visitor};
 use incode_core::gate::Requirement;
 use incode_core::{Incode, Subject};
 
-use super::{OUTER, PASSED, SESSION, gated, page};
+use crate::foreign;
+
+use super::{CACHED, ORIGIN, OUTER, PASSED, SESSION, Shape, Transfer, gated, greeting, page};
 
 /// Tells the server to stop and does not wait: its thread ends by itself.
 pub(super) struct SystemGuard(ServerHandle);
@@ -25,14 +29,17 @@ impl std::fmt::Debug for SystemGuard {
 }
 
 macro_rules! app {
-    ($($middleware:expr)?) => {
+    ($($middleware:expr),*) => {
         App::new()
             .configure(routes)
-            $(.wrap($middleware))?
+            $(.wrap($middleware))*
             .wrap_fn(|request, next| {
                 let subject = request.headers().get(SESSION).and_then(|value| Subject::new(value.to_str().ok()?).ok());
                 if let Some(subject) = subject {
                     request.extensions_mut().insert(subject);
+                }
+                if let Some(visitor) = foreign::left().filter(|_| request.headers().contains_key(foreign::HEADER)) {
+                    request.extensions_mut().insert(visitor);
                 }
                 next.call(request)
             })
@@ -40,24 +47,33 @@ macro_rules! app {
     };
 }
 
-pub(super) async fn serve(listener: TcpListener, incode: Option<Incode>) -> SystemGuard {
+/// Serves the app in these middlewares, the innermost first.
+macro_rules! server {
+    ($listener:expr $(, $middleware:expr)*) => {
+        HttpServer::new(move || app!($($middleware),*)).workers(2).disable_signals().listen($listener).unwrap().run()
+    };
+}
+
+pub(super) async fn serve(listener: TcpListener, shape: Shape) -> SystemGuard {
     let (tell, told) = tokio::sync::oneshot::channel();
     std::thread::spawn(move || {
         actix_web::rt::System::new().block_on(async move {
-            let server = match incode {
-                Some(incode) => HttpServer::new(move || app!(IncodeMiddleware::new(incode.clone())))
-                    .workers(2)
-                    .disable_signals()
-                    .listen(listener)
-                    .unwrap()
-                    .run(),
-                None => HttpServer::new(|| app!()).workers(2).disable_signals().listen(listener).unwrap().run(),
+            let layer = |incode: &Incode| IncodeMiddleware::new(incode.clone());
+            let server = match shape {
+                Shape::Bare => server!(listener),
+                Shape::Layered(incode) => server!(listener, layer(&incode)),
+                Shape::GateOutside(incode) => server!(listener, layer(&incode), GateMiddleware::active()),
+                Shape::Cors(incode) => server!(listener, layer(&incode), cors()),
             };
             let _ = tell.send(server.handle());
             server.await.unwrap();
         });
     });
     SystemGuard(told.await.unwrap())
+}
+
+fn cors() -> Cors {
+    Cors::default().allowed_origin(ORIGIN).allowed_methods(["GET", "POST"]).supports_credentials()
 }
 
 fn routes(config: &mut web::ServiceConfig) {
@@ -67,12 +83,58 @@ fn routes(config: &mut web::ServiceConfig) {
             "/active-extractor",
             web::get().to(async |person: Active| person.identity().identity_id.as_str().to_owned()),
         )
-        .route("/in-handler", web::get().to(in_handler));
+        .route("/maybe", web::get().to(async |MaybeActive(person): MaybeActive| greeting(person.is_some())))
+        .route("/option", web::get().to(async |MaybeActive(person): MaybeActive| greeting(person.is_some())))
+        .route("/met", web::get().to(async |person: Met<Transfer>| person.identity().identity_id.as_str().to_owned()))
+        .route("/in-handler", web::get().to(in_handler))
+        .route("/cached", web::get().to(cached).wrap(GateMiddleware::active()))
+        .route("/socket", web::get().to(socket).wrap(GateMiddleware::active()))
+        .service(web::resource("/shut-to-preflights").wrap(GateMiddleware::active()).to(method))
+        .service(web::resource("/open-to-preflights").wrap(GateMiddleware::active().passing_preflights()).to(method))
+        .service(members());
     for (path, requirement) in gated() {
         let method = if path == "/transfer" { web::post() } else { web::get() };
         let resource = web::resource(path).route(method.to(async || PASSED));
         config.service(resource.wrap(GateMiddleware::new(requirement)));
     }
+}
+
+/// A scope behind a gate, with a default of its own, and another inside that asks for more.
+fn members() -> impl actix_web::dev::HttpServiceFactory {
+    let inner = web::scope("/inner")
+        .route("/page", web::get().to(async || PASSED))
+        .default_service(web::to(async || PASSED))
+        .wrap(GateMiddleware::new(Requirement::active().attested()));
+    web::scope("/members")
+        .route("/page", web::get().to(async || PASSED))
+        .service(inner)
+        .route("/{name}/page", web::get().to(async || PASSED))
+        .default_service(web::to(async || PASSED))
+        .wrap(GateMiddleware::active())
+}
+
+async fn cached() -> impl Responder {
+    PASSED.customize().insert_header((CACHE_CONTROL, CACHED))
+}
+
+async fn method(request: HttpRequest) -> String {
+    request.method().to_string()
+}
+
+async fn socket(request: HttpRequest, body: web::Payload) -> actix_web::Result<HttpResponse> {
+    let (response, mut session, mut messages) = actix_ws::handle(&request, body)?;
+    actix_web::rt::spawn(async move {
+        while let Some(Ok(message)) = messages.recv().await {
+            let sent = match message {
+                actix_ws::Message::Text(text) => session.text(text).await,
+                _ => return,
+            };
+            if sent.is_err() {
+                return;
+            }
+        }
+    });
+    Ok(response)
 }
 
 async fn in_handler(visitor: Visitor) -> Result<&'static str, Denied> {

@@ -2,34 +2,54 @@ use std::net::{SocketAddr, TcpListener};
 
 use axum::Router;
 use axum::extract::Request;
-use axum::http::{HeaderName, HeaderValue};
+use axum::extract::ws::{WebSocket, WebSocketUpgrade};
+use axum::http::header::CACHE_CONTROL;
+use axum::http::{HeaderName, HeaderValue, Method};
 use axum::middleware::{Next, from_fn};
-use axum::response::Response;
-use axum::routing::{get, post};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get, post};
+use incode_core::Subject;
 use incode_core::gate::Requirement;
-use incode_core::{Incode, Subject};
-use incode_tower::{Active, Denied, GateLayer, IncodeLayer, Visitor};
+use incode_tower::{Active, Denied, GateLayer, IncodeLayer, MaybeActive, Met, Visitor};
 use tokio::task::JoinHandle;
+use tower_http::cors::CorsLayer;
 
-use super::{OUTER, PASSED, SESSION, gated, page};
+use crate::foreign;
 
-pub(super) fn serve(listener: TcpListener, incode: Option<Incode>) -> JoinHandle<()> {
+use super::{CACHED, ORIGIN, OUTER, PASSED, SESSION, Shape, Transfer, gated, greeting, page};
+
+pub(super) fn serve(listener: TcpListener, shape: Shape) -> JoinHandle<()> {
     listener.set_nonblocking(true).unwrap();
     let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-    let mut router = routes();
-    if let Some(incode) = incode {
-        router = router.layer(IncodeLayer::new(incode));
-    }
+    let router = match shape {
+        Shape::Bare => routes(),
+        Shape::Layered(incode) => routes().layer(IncodeLayer::new(incode)),
+        Shape::GateOutside(incode) => routes().layer(IncodeLayer::new(incode)).layer(GateLayer::active()),
+        Shape::Cors(incode) => routes().layer(IncodeLayer::new(incode)).layer(cors()),
+    };
     let router = router.layer(from_fn(authenticate)).layer(from_fn(stamp));
     let router = router.into_make_service_with_connect_info::<SocketAddr>();
     tokio::spawn(async move { axum::serve(listener, router).await.unwrap() })
+}
+
+pub(super) fn cors() -> CorsLayer {
+    let origin = HeaderValue::from_static(ORIGIN);
+    CorsLayer::new().allow_origin(origin).allow_methods([Method::GET, Method::POST]).allow_credentials(true)
 }
 
 fn routes() -> Router {
     let mut router = Router::new()
         .route("/open", get(async |visitor: Visitor| page(&visitor)))
         .route("/active-extractor", get(async |person: Active| person.identity().identity_id.as_str().to_owned()))
-        .route("/in-handler", get(in_handler));
+        .route("/maybe", get(async |MaybeActive(person): MaybeActive| greeting(person.is_some())))
+        .route("/option", get(async |person: Option<Active>| greeting(person.is_some())))
+        .route("/met", get(async |person: Met<Transfer>| person.identity().identity_id.as_str().to_owned()))
+        .route("/in-handler", get(in_handler))
+        .route("/cached", get(cached).route_layer(GateLayer::active()))
+        .route("/socket", any(socket).layer(GateLayer::active()))
+        .route("/shut-to-preflights", any(method).layer(GateLayer::active()))
+        .route("/open-to-preflights", any(method).layer(GateLayer::active().passing_preflights()))
+        .nest("/members", members());
     for (path, requirement) in gated() {
         let method = if path == "/transfer" { post(passed) } else { get(passed) };
         router = router.route(path, method.route_layer(GateLayer::new(requirement)));
@@ -37,8 +57,40 @@ fn routes() -> Router {
     router
 }
 
+/// A nested router behind a gate, with a fallback of its own, and another inside that asks for more.
+fn members() -> Router {
+    let inner = Router::new()
+        .route("/page", get(passed))
+        .fallback(passed)
+        .layer(GateLayer::new(Requirement::active().attested()));
+    Router::new()
+        .route("/page", get(passed))
+        .route("/{name}/page", get(passed))
+        .nest("/inner", inner)
+        .fallback(passed)
+        .layer(GateLayer::active())
+}
+
 async fn passed() -> &'static str {
     PASSED
+}
+
+async fn cached() -> impl IntoResponse {
+    ([(CACHE_CONTROL, CACHED)], PASSED)
+}
+
+async fn method(method: Method) -> String {
+    method.to_string()
+}
+
+async fn socket(upgrade: WebSocketUpgrade) -> Response {
+    upgrade.on_upgrade(async |mut socket: WebSocket| {
+        while let Some(Ok(message)) = socket.recv().await {
+            if socket.send(message).await.is_err() {
+                return;
+            }
+        }
+    })
 }
 
 async fn in_handler(visitor: Visitor) -> Result<&'static str, Denied> {
@@ -50,6 +102,9 @@ async fn authenticate(mut request: Request, next: Next) -> Response {
     let subject = request.headers().get(SESSION).and_then(|value| Subject::new(value.to_str().ok()?).ok());
     if let Some(subject) = subject {
         request.extensions_mut().insert(subject);
+    }
+    if let Some(visitor) = foreign::left().filter(|_| request.headers().contains_key(foreign::HEADER)) {
+        request.extensions_mut().insert(visitor);
     }
     next.run(request).await
 }

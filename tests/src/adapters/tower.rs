@@ -1,8 +1,6 @@
 use std::convert::Infallible;
 use std::net::TcpListener;
 
-use axum::extract::FromRequestParts;
-use axum::response::IntoResponse;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Response};
 use http_body_util::combinators::UnsyncBoxBody;
@@ -10,22 +8,40 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
+use incode_core::Subject;
 use incode_core::gate::{self, Requirement};
 use incode_core::http::Reply;
-use incode_core::{Incode, Subject};
-use incode_tower::{Active, GateLayer, IncodeLayer, RequestHead, response};
+use incode_core::identity::Identity;
+use incode_tower::{GateLayer, IncodeLayer, RequestHead, response};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::{JoinHandle, JoinSet};
 use tower::{Layer, Service, ServiceExt, service_fn};
 
-use super::{OUTER, PASSED, SESSION, gated, page};
+use crate::foreign;
+
+use super::axum::cors;
+use super::{CACHED, OUTER, PASSED, SESSION, Shape, Transfer, gated, greeting, page};
 
 type Answer = Response<UnsyncBoxBody<Bytes, axum::Error>>;
 
-pub(super) fn serve(listener: TcpListener, incode: Option<Incode>) -> JoinHandle<()> {
-    match incode {
-        Some(incode) => accept(listener, IncodeLayer::new(incode).layer(service_fn(route))),
-        None => accept(listener, service_fn(route)),
+pub(super) fn serve(listener: TcpListener, shape: Shape) -> JoinHandle<()> {
+    let app = service_fn(route);
+    match shape {
+        Shape::Bare => accept(listener, app),
+        Shape::Layered(incode) => accept(listener, IncodeLayer::new(incode).layer(app)),
+        Shape::GateOutside(incode) => accept(listener, GateLayer::active().layer(IncodeLayer::new(incode).layer(app))),
+        // CORS answers preflights with a body of the app's type, and so with one that can be made of nothing.
+        Shape::Cors(incode) => accept(listener, cors().layer(IncodeLayer::new(incode).layer(app).map_response(whole))),
     }
+}
+
+/// A body that tower-http can make by default.
+fn whole<B>(response: Response<B>) -> Response<axum::body::Body>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<axum::BoxError>,
+{
+    response.map(axum::body::Body::new)
 }
 
 fn accept<S, B>(listener: TcpListener, service: S) -> JoinHandle<()>
@@ -49,8 +65,9 @@ where
             let service = TowerToHyperService::new(service);
             connections.spawn(async move {
                 // A client that hangs up is none of the server's business.
-                let _ =
-                    hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+                let connection =
+                    hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+                let _ = connection.with_upgrades().await;
             });
         }
     })
@@ -60,26 +77,41 @@ async fn route(request: Request<Incoming>) -> Result<Answer, Infallible> {
     let path = request.uri().path().to_owned();
     if let Some((_, requirement)) = gated().into_iter().find(|(gated, _)| *gated == path) {
         let gate = GateLayer::new(requirement).layer(service_fn(passed));
-        return Ok(gate.oneshot(request).await?.map(|body| body.map_err(|never| match never {}).boxed_unsync()));
+        return gate.oneshot(request).await.map(never_fails);
     }
-    Ok(match path.as_str() {
-        "/open" => match visitor(&request) {
-            Ok(visitor) => text(page(&visitor)),
-            Err(reply) => boxed(response(reply)),
-        },
-        "/active-extractor" => {
-            let mut parts = request.into_parts().0;
-            match Active::from_request_parts(&mut parts, &()).await {
-                Ok(person) => text(person.identity().identity_id.as_str().to_owned()),
-                Err(denied) => denied.into_response().map(BodyExt::boxed_unsync),
-            }
+    // What axum nests, by hand: the stricter gate is inside the other.
+    if path == "/members" || path.starts_with("/members/") {
+        let gate = GateLayer::active();
+        return if path.starts_with("/members/inner") {
+            let inner = GateLayer::new(Requirement::active().attested()).layer(service_fn(passed));
+            gate.layer(inner).oneshot(request).await.map(never_fails)
+        } else {
+            gate.layer(service_fn(passed)).oneshot(request).await.map(never_fails)
+        };
+    }
+    let gate = GateLayer::active();
+    match path.as_str() {
+        "/cached" => gate.layer(service_fn(cached)).oneshot(request).await.map(never_fails),
+        "/socket" => gate.layer(service_fn(socket)).oneshot(request).await.map(never_fails),
+        "/shut-to-preflights" => gate.layer(service_fn(method)).oneshot(request).await.map(never_fails),
+        "/open-to-preflights" => {
+            gate.passing_preflights().layer(service_fn(method)).oneshot(request).await.map(never_fails)
         }
-        "/in-handler" => match visitor(&request) {
-            Ok(visitor) => match visitor.require(&Requirement::active()) {
-                Ok(()) => text(PASSED.to_owned()),
-                Err(denial) => boxed(response(denial.into_reply())),
-            },
-            Err(reply) => boxed(response(reply)),
+        _ => Ok(ungated(&request).unwrap_or_else(|reply| boxed(response(reply)))),
+    }
+}
+
+fn ungated(request: &Request<Incoming>) -> Result<Answer, Reply> {
+    let (visitor, head) = (request.extensions().get(), RequestHead::from(request));
+    let id = |person: &Identity| text(person.identity_id.as_str().to_owned());
+    Ok(match request.uri().path() {
+        "/open" => text(page(&gate::visitor(visitor, &head)?)),
+        "/active-extractor" => id(gate::active(visitor, &head)?.identity()),
+        "/maybe" | "/option" => text(greeting(gate::maybe_active(visitor, &head)?.is_some()).to_owned()),
+        "/met" => id(gate::met::<Transfer>(visitor, &head)?.identity()),
+        "/in-handler" => match gate::visitor(visitor, &head)?.require(&Requirement::active()) {
+            Ok(()) => text(PASSED.to_owned()),
+            Err(denial) => boxed(response(denial.into_reply())),
         },
         _ => {
             let mut missing = text(String::new());
@@ -87,6 +119,36 @@ async fn route(request: Request<Incoming>) -> Result<Answer, Infallible> {
             missing
         }
     })
+}
+
+/// Takes an upgrade, and sends back what comes, whatever it means.
+async fn socket(mut request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    let upgrade = hyper::upgrade::on(&mut request);
+    tokio::spawn(async move {
+        let mut stream = TokioIo::new(upgrade.await.unwrap());
+        let mut bytes = [0; 1024];
+        while let Ok(count @ 1..) = stream.read(&mut bytes).await {
+            if stream.write_all(&bytes[..count]).await.is_err() {
+                return;
+            }
+        }
+    });
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = http::StatusCode::SWITCHING_PROTOCOLS;
+    for (name, value) in [("connection", "upgrade"), ("upgrade", "websocket")] {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    Ok(response)
+}
+
+async fn cached(_: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    let mut response = Response::new(Full::from(PASSED));
+    response.headers_mut().insert(http::header::CACHE_CONTROL, HeaderValue::from_static(CACHED));
+    Ok(response)
+}
+
+async fn method(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    Ok(Response::new(Full::from(request.method().to_string())))
 }
 
 async fn passed(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
@@ -98,8 +160,11 @@ async fn passed(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Inf
     Ok(response)
 }
 
-fn visitor(request: &Request<Incoming>) -> Result<gate::Visitor, Reply> {
-    gate::visitor(request.extensions().get(), &RequestHead::from(request))
+fn never_fails<B>(response: Response<B>) -> Answer
+where
+    B: Body<Data = Bytes, Error = Infallible> + Send + 'static,
+{
+    response.map(|body| body.map_err(|never| match never {}).boxed_unsync())
 }
 
 fn text(text: String) -> Answer {
@@ -114,6 +179,9 @@ fn authenticate(mut request: Request<Incoming>) -> Request<Incoming> {
     let subject = request.headers().get(SESSION).and_then(|value| Subject::new(value.to_str().ok()?).ok());
     if let Some(subject) = subject {
         request.extensions_mut().insert(subject);
+    }
+    if let Some(visitor) = foreign::left().filter(|_| request.headers().contains_key(foreign::HEADER)) {
+        request.extensions_mut().insert(visitor);
     }
     request
 }

@@ -30,6 +30,7 @@ macro_rules! on_every_adapter {
 }
 
 mod admin;
+mod audiences;
 mod authenticity;
 mod bad_deliveries;
 mod belonging;
@@ -48,13 +49,16 @@ mod malformed;
 mod methods;
 mod naughty;
 mod oauth;
+mod placement;
 mod privacy;
 mod readiness;
 mod reconcile;
 mod refusals;
+mod requirements;
 mod rotation;
 mod sources;
 mod store;
 mod trickles;
+mod upgrades;
 mod vendor;
 mod vendor_late;

@@ -1,0 +1,31 @@
+//! A visitor that is not the layer's: what a mistaken middleware might leave in a request before the layer sees it.
+
+use std::sync::{Mutex, PoisonError};
+
+use incode_core::gate::Visitor;
+use incode_core::{Incode, Visit};
+use incode_tower::RequestHead;
+
+/// The app's own authentication puts what was left into requests that carry this header.
+pub const HEADER: &str = "x-foreign";
+
+/// What an [`Incode`] knows of a user.
+pub async fn visitor_of(incode: &Incode, user: &str) -> Visitor {
+    let request = http::Request::builder().header("x-user", user).body(()).unwrap();
+    let visit = incode.visit(&RequestHead::from(&request));
+    match visit {
+        Visit::Ready(visitor) => visitor,
+        Visit::Load(load) => load.await,
+    }
+}
+
+/// For requests to come.
+pub fn leave(visitor: Visitor) {
+    *LEFT.lock().unwrap_or_else(PoisonError::into_inner) = Some(visitor);
+}
+
+pub(crate) fn left() -> Option<Visitor> {
+    LEFT.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+static LEFT: Mutex<Option<Visitor>> = Mutex::new(None);
