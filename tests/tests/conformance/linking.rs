@@ -7,12 +7,14 @@ use futures_util::future::join_all;
 use incode_core::identity::LinkProof;
 use incode_core::webhook::Authenticity;
 use incode_core::{IdentityId, LinkErrorKind, Recognised, Secret, Subject};
+use incode_sandbox::Fault;
 use incode_tests::{Adapter, Auth, FailingStore, HEADER, Plan, SECRET, World, event, eventually};
 use serde_json::Value;
 
 on_every_adapter! {
     a_webhook_links_only_where_that_is_switched_on,
     an_event_that_anybody_could_send_never_links,
+    a_correlation_id_that_links_nobody_is_not_kept,
     a_webhook_links_where_the_callbacks_token_is_refused,
     a_rule_links_whom_it_recognises,
     a_rule_that_fails_is_asked_again,
@@ -68,6 +70,26 @@ async fn an_event_that_anybody_could_send_never_links(adapter: Adapter) {
     world.settles(2, 0, 0).await;
     eventually("ben", async || world.standing("ben").await == "active").await;
     assert_eq!(world.standing("eve").await, "not_linked");
+}
+
+async fn a_correlation_id_that_links_nobody_is_not_kept(adapter: Adapter) {
+    for (auth, on, kept) in [(Auth::FetchBack, true, false), (Auth::Header, false, false), (Auth::Header, true, true)] {
+        let place = tempfile::tempdir().unwrap();
+        let file = place.path().join("incode.db");
+        let plan = Plan::new(adapter).auth(auth).incode(|builder| builder.sqlite(file));
+        let world = if on { plan.incode(|builder| builder.link_by_webhook()) } else { plan }.start().await;
+        // The event waits, and with it all that was kept of it.
+        world.fault(Fault::status(500).times(u32::MAX));
+        let event = under_the_flow_of(&world, "ana", &world.person("Ana Flores").identity_id).await;
+        world.deliver(&event).await;
+        let id = event["correlation_id"].as_str().unwrap().as_bytes();
+        let found = std::fs::read_dir(place.path()).unwrap().any(|entry| {
+            let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+            bytes.windows(id.len()).any(|window| window == id)
+        });
+        assert_eq!(found, kept, "{auth:?}, switched on: {on}");
+        world.incode.shutdown().await;
+    }
 }
 
 /// Whether the token of the hosted page is one that userinfo takes is not documented.
