@@ -76,9 +76,15 @@ async fn deliveries(tally: &Tally) {
 
 async fn a_store_that_is_down(tally: &Tally) {
     let (store, switch) = FailingStore::new();
-    let world = Plan::new(Adapter::Axum).incode(|builder| builder.store(store)).start().await;
+    let plan = Plan::new(Adapter::Axum).incode(|builder| {
+        builder.store(store).near_cache_lifetime(Duration::ZERO).serve_stale(Duration::from_secs(3600))
+    });
+    let world = plan.start().await;
     world.link("ana", &world.person("Ana Flores").identity_id).await;
+    assert_eq!(world.status("ana", "/vault").await, 200);
     switch.fail();
+    let known = async { assert_eq!(world.status("ana", "/vault").await, 200) };
+    tally.moves("incode_standing_stale_total", 1.0, known).await;
     let delivery = async {
         let body = event("verification.completed", "an-id", "a-token").to_string();
         assert_eq!(world.send(world.delivery(body)).await.status, 503);

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use crate::client::Client;
 use crate::flow::{Flow, HostedFlow};
-use crate::gate::{Audience, Context, NearCache, NearSettings, Pages, SubjectSource};
+use crate::gate::{Aging, Audience, Context, NearCache, NearSettings, Pages, SubjectSource};
 use crate::http::{Problem, Reply};
 use crate::identity::{Field, Observer};
 use crate::inbox::{
@@ -241,6 +241,16 @@ impl Builder {
         self
     }
 
+    /// Lets known people pass while the store does not answer, on what it said last, if that was read at most `max_age`
+    /// ago. Off unless set: then they get 503. Nothing that a change made stale is served, and a clock that is set back
+    /// makes nothing younger. [`Visitor::is_stale`](crate::gate::Visitor::is_stale) tells; a handler that moves money can refuse.
+    ///
+    /// What it costs: somebody who is revoked during the outage goes on for up to `max_age`.
+    pub fn serve_stale(mut self, max_age: Duration) -> Self {
+        self.near.serve_stale = max_age;
+        self
+    }
+
     /// How many standings are kept close at hand. 100,000 unless set.
     pub fn near_cache_capacity(mut self, subjects: usize) -> Self {
         self.near.capacity = subjects;
@@ -336,6 +346,7 @@ impl Builder {
             pages: Pages { start: flow.is_some().then(|| self.start_path.into()), ..pages },
             render: self.render,
             challenge,
+            aging: Aging::new(&clock),
         });
         let near = NearCache::new(Arc::clone(&store), Arc::clone(&context), self.near);
         let key = self.store_key.as_ref();

@@ -24,7 +24,7 @@ use tokio::task::JoinHandle;
 
 use crate::client::Client;
 use crate::flow::{FaceError, FaceOutcome, Flow};
-use crate::gate::{Audience, Context, Load, NearCache, SubjectSource, Visitor};
+use crate::gate::{Audience, Context, Key, Load, NearCache, SubjectSource, Visitor, Whose};
 use crate::http::{Head, Problem, Reply};
 use crate::identity::Observer;
 use crate::inbox::{Applier, Handlers, Inbox, Surroundings};
@@ -137,11 +137,11 @@ impl Incode {
         let Some(subject) = self.0.subjects.find(head) else {
             return Visit::Ready(self.0.near.nobody());
         };
-        if let Some(visitor) = self.0.near.hit(&subject) {
+        if let Some(visitor) = self.0.near.hit(Key::Subject(&subject)) {
             return Visit::Ready(visitor);
         }
         match Subject::new(&subject) {
-            Ok(subject) => Visit::Load(self.0.near.load(subject)),
+            Ok(subject) => Visit::Load(self.0.near.load(Whose::Subject(subject))),
             // No account has such a key, so nobody can be logged in under it.
             Err(_) => Visit::Ready(self.0.near.nobody()),
         }

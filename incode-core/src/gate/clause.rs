@@ -1,12 +1,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::identity::{Field, Identity, LinkProof};
+use crate::identity::{Field, LinkProof};
 
 use super::requirement::Unmet;
 use super::{DenialKind, Requirement, Visitor, Zone};
 
-/// What a [`Requirement`] asks for beyond what every snapshot holds.
+/// What a [`Requirement`] asks for beyond what is known of everybody.
 #[derive(Clone)]
 pub(super) enum Clause {
     Linked(LinkProof),
@@ -29,29 +29,29 @@ type Rule = dyn Fn(&Visitor) -> bool + Send + Sync;
 
 impl Clause {
     /// Of somebody who is ACTIVE.
-    pub(super) fn check(&self, visitor: &Visitor, identity: &Identity) -> Result<(), Unmet> {
+    pub(super) fn check(&self, visitor: &Visitor) -> Result<(), Unmet> {
         let met = |met, kind| if met { Ok(()) } else { Err(Unmet { kind, requirement: None }) };
         match self {
             Self::Linked(proof) => met(visitor.link_proof() == Some(*proof), DenialKind::LinkInsufficient),
             Self::MinimumAge { years, zone } => {
                 kept(visitor, Field::BirthDate)?;
-                let born = visitor.facts().and_then(|facts| facts.born.as_ref());
-                let old = born.is_some_and(|born| zone.is_of_age(born, *years, visitor.now()));
+                let born = visitor.known().facts().born;
+                let old = born.is_some_and(|born| zone.is_of_age(&born, *years, visitor.now()));
                 met(old, DenialKind::AgeInsufficient)
             }
             Self::Country(accepted) => {
                 kept(visitor, Field::Country)?;
-                let country = visitor.facts().and_then(|facts| facts.country.as_ref());
-                met(country.is_some_and(|country| accepted.contains(country)), DenialKind::CountryNotAccepted)
+                let country = visitor.known().facts().country;
+                met(country.is_some_and(|country| accepted.contains(&country)), DenialKind::CountryNotAccepted)
             }
             Self::Rule { name, rule } => {
                 let unmet = Unmet { kind: DenialKind::RequirementNotMet, requirement: Some(name) };
                 if rule(visitor) { Ok(()) } else { Err(unmet) }
             }
-            Self::Part(part) => part.check_active(visitor, identity),
+            Self::Part(part) => part.check_active(visitor),
             Self::Either(one, other) => {
-                let Err(first) = one.check_active(visitor, identity) else { return Ok(()) };
-                let Err(second) = other.check_active(visitor, identity) else { return Ok(()) };
+                let Err(first) = one.check_active(visitor) else { return Ok(()) };
+                let Err(second) = other.check_active(visitor) else { return Ok(()) };
                 Err(if effort(second.kind) < effort(first.kind) { second } else { first })
             }
         }

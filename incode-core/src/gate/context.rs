@@ -6,6 +6,8 @@ use crate::Clock;
 use crate::http::{Head, Problem, Reply};
 use crate::identity::Observer;
 
+use super::Aging;
+
 /// Replaces the body of any rejection, denial or failed flow; `None` keeps the usual answer for the audience. Headers of
 /// the problem that the reply does not name are added to it, `Cache-Control: no-store` among them, and
 /// `WWW-Authenticate` on a 401.
@@ -41,6 +43,7 @@ pub(crate) struct Context {
     pub(crate) render: Option<Arc<Render>>,
     /// `WWW-Authenticate` of a 401 that has none of its own.
     pub(crate) challenge: Cow<'static, str>,
+    pub(crate) aging: Aging,
 }
 
 /// Where people do something about a denial. Paths without a query.
@@ -61,7 +64,8 @@ impl Context {
     #[cfg(test)]
     pub(crate) fn plain(clock: Arc<dyn Clock>) -> Self {
         let pages = Pages { start: Some("/start".to_owned()), ..Pages::default() };
-        Self { clock, observer: Arc::new(Observer::new()), pages, render: None, challenge: "Login".into() }
+        let (observer, aging) = (Arc::new(Observer::new()), Aging::new(&clock));
+        Self { clock, observer, pages, render: None, challenge: "Login".into(), aging }
     }
 
     pub(crate) fn reply(&self, problem: &Problem, audience: Audience) -> Reply {

@@ -31,6 +31,25 @@ impl Facts {
     }
 }
 
+impl Facts {
+    /// More than any pair of texts that [`Facts::pack`] makes.
+    pub(super) const LONGEST: usize = 2 * LONGEST_FACT;
+
+    /// As two texts, for [`Facts::unpack`]. A country whose name is that long is none.
+    pub(super) fn pack(&self) -> (String, Box<str>) {
+        let born = match &self.born {
+            Some(Born::At(millis)) => millis.to_string(),
+            Some(Born::On(date)) => date.to_string(),
+            None => String::new(),
+        };
+        (born, self.country.clone().filter(|country| country.len() <= LONGEST_FACT).unwrap_or_default())
+    }
+
+    pub(super) fn unpack(born: &str, country: &str) -> Self {
+        Self { born: Born::read(born), country: (!country.is_empty()).then(|| country.into()) }
+    }
+}
+
 impl Born {
     /// Milliseconds, or a date in the form of ISO 8601. Anything else is no birth date.
     fn read(text: &str) -> Option<Self> {
@@ -54,3 +73,5 @@ impl fmt::Debug for Facts {
         f.write_str("Facts(..)")
     }
 }
+
+const LONGEST_FACT: usize = 128;

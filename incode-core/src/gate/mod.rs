@@ -4,6 +4,7 @@
 //! it to handlers, and a [`Requirement`] turns it into a pass or a [`Denial`].
 
 mod active;
+mod aging;
 mod asked;
 mod check;
 mod clause;
@@ -11,6 +12,8 @@ mod context;
 mod cookie;
 mod denial;
 mod facts;
+mod flights;
+mod known;
 mod met;
 mod near;
 mod requirement;
@@ -30,7 +33,9 @@ pub use subject::SubjectSource;
 pub use visitor::Visitor;
 pub use zone::Zone;
 
+pub(crate) use aging::Aging;
 pub(crate) use context::{Context, Pages};
+pub(crate) use known::{Key, Whose};
 pub use near::Load;
 pub(crate) use near::{NearCache, NearSettings};
 

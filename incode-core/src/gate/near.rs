@@ -1,72 +1,85 @@
 //! The near cache: standings close at hand, bounded, each loaded once however many requests wait for it.
 
-use std::collections::HashMap;
 use std::future::Future;
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Poll, ready};
+use std::task::{Context as Waker, Poll};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use siphasher::sip::SipHasher13;
+use tokio::runtime::Handle;
 
-use crate::Subject;
-use crate::identity::Change;
-use crate::store::Store;
+use crate::identity::{Change, Identity};
+use crate::store::{Store, StoreError};
 
 use super::Visitor;
 use super::context::Context;
-use super::visitor::Snapshot;
+use super::facts::Facts;
+use super::flights::{Flights, Ticket};
+use super::known::{Key, Known, Loaded, Whose};
 
 pub(crate) struct NearCache {
     store: Arc<dyn Store>,
     context: Arc<Context>,
-    known: papaya::HashMap<Subject, Arc<Snapshot>>,
-    /// Loads under way. The lock is held for a few map operations and never across I/O; a hit doesn't take it.
-    /// A change removes the flight, so that what it read before the change is not kept, and who comes later starts anew.
-    flights: Mutex<HashMap<Subject, Flight>>,
-    nobody: Arc<Snapshot>,
-    /// Asked for once: looking a counter up by name would cost more than the hit it counts.
-    hits: metrics::Counter,
-    /// While it is set nothing kept is believed: news of other processes does not arrive.
+    /// By [`NearCache::hash`]. What is found is compared with whom was asked for, so that two that share a key only push
+    /// each other out.
+    known: papaya::HashMap<u64, Arc<Known>, BuildHasherDefault<HashedAlready>>,
+    /// SipHash under a random key: subjects come from outside, and who could choose some that collide could push others
+    /// out, and make the map grow and every look-up slow.
+    keys: SipHasher13,
+    /// Loads under way. A change removes them, so that what was read before it is not kept, and who asks later starts
+    /// anew. A hit doesn't take its lock.
+    flights: Flights<Whose, Visitor>,
+    /// While news of changes may be missing, nothing is believed without asking the store.
     bypassed: AtomicBool,
+    /// Where loads run: on the runtime of `build`, whose worker has to run anyway. On that of whoever asked first, a
+    /// handler that blocks its thread would hold up everybody who waits for the same person.
+    runtime: Handle,
+    nobody: Arc<Known>,
+    /// Key for once: looking a counter up by name would cost more than the hit it counts.
+    hits: metrics::Counter,
     settings: NearSettings,
 }
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NearSettings {
-    /// How many subjects are kept at most.
+    /// How many standings are kept at most.
     pub(crate) capacity: usize,
     /// How long a standing is believed without asking the store: the worst case when news of a change is lost.
     pub(crate) lifetime: Duration,
     /// How long a request waits for the store.
     pub(crate) load_deadline: Duration,
+    /// How old a standing may be that is served because the store does not answer. Zero: none is.
+    pub(crate) serve_stale: Duration,
 }
 
 impl Default for NearSettings {
     fn default() -> Self {
-        Self { capacity: 100_000, lifetime: Duration::from_secs(10), load_deadline: Duration::from_secs(2) }
+        Self {
+            capacity: 100_000,
+            lifetime: Duration::from_secs(10),
+            load_deadline: Duration::from_secs(2),
+            serve_stale: Duration::ZERO,
+        }
     }
 }
 
-#[derive(Clone)]
-struct Flight {
-    number: u64,
-    landed: watch::Receiver<Option<Arc<Snapshot>>>,
-}
-
 impl NearCache {
+    /// Must be called inside the tokio runtime that is to run the loads.
     pub(crate) fn new(store: Arc<dyn Store>, context: Arc<Context>, settings: NearSettings) -> Arc<Self> {
-        let nobody = Arc::new(Snapshot::nobody(Arc::clone(&context)));
-        let hits = metrics::counter!("incode_standing_hits_total");
+        let nobody = Known::nobody(Arc::clone(&context));
         Arc::new(Self {
             store,
             context,
-            known: papaya::HashMap::new(),
-            flights: Mutex::default(),
-            nobody,
-            hits,
+            known: papaya::HashMap::default(),
+            keys: random_hasher(),
+            flights: Flights::default(),
             bypassed: AtomicBool::new(false),
+            runtime: Handle::current(),
+            nobody,
+            hits: metrics::counter!("incode_standing_hits_total"),
             settings,
         })
     }
@@ -76,144 +89,183 @@ impl NearCache {
     }
 
     /// The hit path: one lookup, no lock, no I/O.
-    pub(crate) fn hit(&self, subject: &str) -> Option<Visitor> {
-        let known = self.known.pin();
-        let snapshot = known.get(subject)?;
-        let age = self.context.clock.elapsed().saturating_sub(snapshot.loaded);
-        if age >= self.settings.lifetime || self.bypassed.load(Ordering::Relaxed) {
-            return None;
-        }
+    pub(crate) fn hit(&self, key: Key<'_>) -> Option<Visitor> {
+        let visitor = self.fresh(key)?;
         self.hits.increment(1);
-        Some(Arc::clone(snapshot).into())
+        Some(visitor)
     }
 
-    /// The miss path: joins the load under way for the subject, or starts one. Must be called inside a tokio runtime.
-    pub(crate) fn load(self: &Arc<Self>, subject: Subject) -> Load {
-        let mut flights = self.lock_flights();
-        let flight = match flights.get(&subject) {
-            // A sender that is gone means that the load's runtime was: nobody would ever land. While bypassed no change
-            // is heard of that would end a flight, so nobody joins one that may have read before it.
-            Some(flight) if flight.landed.has_changed().is_ok() && !self.bypassed.load(Ordering::Relaxed) => {
-                flight.clone()
-            }
-            _ => {
-                let (land, landed) = watch::channel(None);
-                let flight = Flight { number: next_number(), landed };
-                flights.insert(subject.clone(), flight.clone());
-                // A task of its own: who asked first may hang up, and the others still get their answer.
-                tokio::spawn(Arc::clone(self).fly(subject.clone(), flight.number, land));
-                flight
-            }
-        };
-        drop(flights);
-        Load::new(flight.landed, Snapshot::unavailable(subject, Arc::clone(&self.context)))
+    /// The miss path: joins the load under way, or starts one.
+    pub(crate) fn load(self: &Arc<Self>, whose: Whose) -> Load {
+        // While bypassed no change is heard of that would end a flight, so nobody joins one that may have read before it.
+        let is_bypassed = self.bypassed.load(Ordering::SeqCst);
+        let key = whose.clone();
+        let (landing, ticket) = if is_bypassed { self.flights.start(key) } else { self.flights.join(key) };
+        if let Some(ticket) = ticket {
+            // A task of its own: who asked first may hang up, and the others still get their answer.
+            self.runtime.spawn(Arc::clone(self).fly(ticket));
+        }
+        let context = Arc::clone(&self.context);
+        Load::new(async move {
+            landing.wait().await.unwrap_or_else(|| {
+                tracing::error!("standing not loaded: the tokio runtime that built Incode has ended");
+                Known::unavailable(&whose, Loaded::now(&context), context).into()
+            })
+        })
     }
 
     /// Forgets what a change made stale.
     pub(crate) fn invalidate(&self, change: &Change) {
-        let mut flights = self.lock_flights();
-        let known = self.known.pin();
-        for subject in &change.subjects {
-            flights.remove(subject);
-            known.remove(subject);
-        }
+        let mut stale: Vec<_> = change.subjects.iter().cloned().map(Whose::Subject).collect();
+        stale.push(Whose::Identity(change.identity_id.clone()));
+        self.flights.forget(&stale, || {
+            let known = self.known.pin();
+            for whose in &stale {
+                known.remove(&self.hash(whose.key()));
+            }
+        });
     }
 
     /// Forgets everything: something changed, and nobody can say what.
     pub(crate) fn invalidate_all(&self) {
-        let mut flights = self.lock_flights();
-        flights.clear();
-        self.known.pin().clear();
+        self.flights.forget_all(|| self.known.pin().clear());
     }
 
-    /// While on, each visit asks the store: what is kept can't be known to be current.
-    pub(crate) fn bypass(&self, on: bool) {
-        self.bypassed.store(on, Ordering::Relaxed);
-    }
-
-    async fn fly(self: Arc<Self>, subject: Subject, number: u64, land: watch::Sender<Option<Arc<Snapshot>>>) {
-        let loaded = self.context.clock.elapsed();
-        let load = Snapshot::load(&*self.store, subject.clone(), loaded, Arc::clone(&self.context));
-        let snapshot = match tokio::time::timeout(self.settings.load_deadline, load).await {
-            Ok(Ok(snapshot)) => Some(Arc::new(snapshot)),
-            Ok(Err(error)) => {
-                tracing::warn!(error.kind = ?error.kind(), "standing not loaded");
-                None
-            }
-            Err(_) => {
-                tracing::warn!(error.kind = "deadline", "standing not loaded");
-                None
-            }
-        };
-        let outcome = if snapshot.is_some() { "loaded" } else { "failed" };
-        metrics::counter!("incode_standing_loads_total", "outcome" => outcome).increment(1);
-        {
-            let mut flights = self.lock_flights();
-            // Only the flight that is still the subject's own may be kept: a change that came meanwhile removed it.
-            if flights.get(&subject).is_some_and(|flight| flight.number == number) {
-                flights.remove(&subject);
-                if let Some(snapshot) = &snapshot {
-                    self.keep(subject, Arc::clone(snapshot));
-                }
-            }
+    /// While bypassed, each request waits for the store: for as long as news of changes can't be heard. Afterwards
+    /// nothing of before is believed.
+    pub(crate) fn bypass(&self, bypassed: bool) {
+        if !bypassed {
+            self.invalidate_all();
         }
-        land.send_replace(snapshot);
+        self.bypassed.store(bypassed, Ordering::SeqCst);
     }
 
-    fn keep(&self, subject: Subject, snapshot: Arc<Snapshot>) {
+    async fn fly(self: Arc<Self>, ticket: Ticket<Whose, Visitor>) {
+        self.context.aging.compare_clocks();
+        let loaded = Loaded::now(&self.context);
+        let read = tokio::time::timeout(self.settings.load_deadline, self.read(&ticket.key, loaded)).await;
+        let failure = match read {
+            Ok(Ok(known)) => {
+                metrics::counter!("incode_standing_loads_total", "outcome" => "loaded").increment(1);
+                self.flights.land(ticket, |is_own| {
+                    if is_own {
+                        self.keep(Arc::clone(&known));
+                    }
+                    known.into()
+                });
+                return;
+            }
+            Ok(Err(error)) => format!("{:?}", error.kind()),
+            Err(_) => "deadline".to_owned(),
+        };
+        tracing::warn!(error.kind = failure, "standing not loaded");
+        metrics::counter!("incode_standing_loads_total", "outcome" => "failed").increment(1);
+        let whose = ticket.key.clone();
+        self.flights.land(ticket, |is_own| {
+            // What a change removed meanwhile is not served, however young it was.
+            let stale = if is_own { self.stale(whose.key()) } else { None };
+            stale.unwrap_or_else(|| Known::unavailable(&whose, loaded, Arc::clone(&self.context)).into())
+        });
+    }
+
+    async fn read(&self, whose: &Whose, loaded: Loaded) -> Result<Arc<Known>, StoreError> {
+        let (identity, proof) = match whose {
+            Whose::Subject(subject) => match self.store.linked(subject.clone()).await? {
+                Some(linked) => (Some(linked.identity), Some(linked.link.proof)),
+                None => (None, None),
+            },
+            Whose::Identity(id) => (self.store.identity(id.clone()).await?, None),
+        };
+        let context = Arc::clone(&self.context);
+        let Some(identity) = identity else { return Ok(Known::stranger(whose, loaded, context)) };
+        let facts = self.facts(&identity).await?;
+        Ok(Known::linked(whose, &identity, proof, facts.as_ref(), loaded, context))
+    }
+
+    /// The fields that requirements read, when the application keeps any.
+    async fn facts(&self, identity: &Identity) -> Result<Option<Facts>, StoreError> {
+        let observer = &self.context.observer;
+        if !Facts::FIELDS.into_iter().any(|field| observer.keeps(field)) {
+            return Ok(None);
+        }
+        let id = &identity.identity_id;
+        let kept = self.store.fields(id.clone(), self.context.clock.now()).await?;
+        Ok(Some(Facts::of(&observer.reveal(id, &kept))))
+    }
+
+    fn fresh(&self, key: Key<'_>) -> Option<Visitor> {
+        if self.bypassed.load(Ordering::SeqCst) {
+            return None;
+        }
+        let known = self.known.pin();
+        let found = known.get(&self.hash(key)).filter(|found| found.is_about(key))?;
+        let is_fresh = found.loaded_when().age(&self.context).is_some_and(|age| age < self.settings.lifetime);
+        is_fresh.then(|| Arc::clone(found).into())
+    }
+
+    /// What may be served although the store does not answer.
+    fn stale(&self, key: Key<'_>) -> Option<Visitor> {
+        if self.settings.serve_stale.is_zero() {
+            return None;
+        }
+        let known = self.known.pin();
+        let found = known.get(&self.hash(key)).filter(|found| found.is_about(key))?;
+        let age = found.loaded_when().age(&self.context)?;
+        if age > self.settings.serve_stale {
+            return None;
+        }
+        metrics::counter!("incode_standing_stale_total").increment(1);
+        Some(Visitor::stale(Arc::clone(found)))
+    }
+
+    fn keep(&self, fresh: Arc<Known>) {
         let known = self.known.pin();
         if known.len() >= self.settings.capacity {
-            let now = self.context.clock.elapsed();
-            known.retain(|_, snapshot| now.saturating_sub(snapshot.loaded) < self.settings.lifetime);
+            let useful = self.settings.lifetime.max(self.settings.serve_stale);
+            let is_useful = |known: &Known| known.loaded_when().age(&self.context).is_some_and(|age| age < useful);
+            known.retain(|_, known| is_useful(known));
             // All fresh: a sixteenth goes, whichever the map names first, so that this sweep is rare.
             if known.len() >= self.settings.capacity {
-                let surplus: Vec<_> = known.keys().take(self.settings.capacity / 16 + 1).cloned().collect();
-                for subject in &surplus {
-                    known.remove(subject);
+                let surplus: Vec<_> = known.keys().take(self.settings.capacity / 16 + 1).copied().collect();
+                for key in &surplus {
+                    known.remove(key);
                 }
             }
         }
-        known.insert(subject, snapshot);
+        if let Some(whose) = fresh.whose() {
+            known.insert(self.hash(whose.key()), fresh);
+        }
     }
 
-    fn lock_flights(&self) -> std::sync::MutexGuard<'_, HashMap<Subject, Flight>> {
-        // Whoever panicked under the lock left a map that is still whole: every change to it is one call.
-        self.flights.lock().unwrap_or_else(PoisonError::into_inner)
+    fn hash(&self, key: Key<'_>) -> u64 {
+        match key {
+            Key::Subject(subject) => self.keys.hash(subject.as_bytes()),
+            Key::Identity(id) => self.keys.hash(id.as_bytes()) ^ IDENTITIES,
+        }
     }
+}
+
+/// Under keys that nobody outside knows.
+fn random_hasher() -> SipHasher13 {
+    let random = RandomState::new();
+    SipHasher13::new_with_keys(random.hash_one(0), random.hash_one(1))
 }
 
 /// A standing on its way. Resolves to a visitor whose standing is `Unavailable` when the store does not answer.
 #[must_use]
-pub struct Load {
-    landed: Pin<Box<dyn Future<Output = Option<Arc<Snapshot>>> + Send>>,
-    otherwise: Option<Arc<Snapshot>>,
-}
+pub struct Load(Pin<Box<dyn Future<Output = Visitor> + Send>>);
 
 impl Load {
-    fn new(mut landed: watch::Receiver<Option<Arc<Snapshot>>>, otherwise: Snapshot) -> Self {
-        // Changes exactly once; an error means that the runtime of the load went away.
-        let landed = async move {
-            if landed.borrow_and_update().is_none() {
-                let _ = landed.changed().await;
-            }
-            landed.borrow().clone()
-        };
-        Self { landed: Box::pin(landed), otherwise: Some(Arc::new(otherwise)) }
+    pub(crate) fn new(landing: impl Future<Output = Visitor> + Send + 'static) -> Self {
+        Self(Box::pin(landing))
     }
 }
 
 impl Future for Load {
     type Output = Visitor;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<Visitor> {
-        let landed = ready!(self.landed.as_mut().poll(cx));
-        let otherwise = self.otherwise.take();
-        match (landed, otherwise) {
-            (Some(snapshot), _) => Poll::Ready(snapshot.into()),
-            (None, Some(unavailable)) => Poll::Ready(unavailable.into()),
-            // Polled again after it was ready, which no caller does; never resolving is the harmless answer.
-            (None, None) => Poll::Pending,
-        }
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Waker<'_>) -> Poll<Visitor> {
+        self.0.as_mut().poll(cx)
     }
 }
 
@@ -223,8 +275,26 @@ impl std::fmt::Debug for Load {
     }
 }
 
-fn next_number() -> u64 {
-    use std::sync::atomic::{AtomicU64, Ordering};
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    NEXT.fetch_add(1, Ordering::Relaxed)
+/// Takes a key for its own hash: it is one.
+#[derive(Default)]
+struct HashedAlready(u64);
+
+impl Hasher for HashedAlready {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write_u64(&mut self, key: u64) {
+        self.0 = key;
+    }
+
+    /// Never called: keys are `u64`.
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
 }
+
+/// Tells identities from subjects of the same name.
+const IDENTITIES: u64 = 0x1de7_711e_5000_0000;

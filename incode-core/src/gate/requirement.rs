@@ -2,8 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::Timestamp;
-use crate::identity::{Identity, LinkProof};
-use crate::model::AttestationStatus;
+use crate::identity::LinkProof;
 
 use super::clause::Clause;
 use super::{DenialKind, Standing, Visitor, Zone};
@@ -148,45 +147,39 @@ impl Requirement {
 
     /// The decision. Standing first: nothing else counts for somebody who is not ACTIVE.
     pub(crate) fn check(&self, visitor: &Visitor) -> Result<(), Unmet> {
-        match active(visitor) {
-            Ok(identity) => self.check_active(visitor, identity),
+        match active(visitor.standing()) {
+            Ok(()) => self.check_active(visitor),
             Err(kind) => Err(Unmet { kind, requirement: self.name }),
         }
     }
 
     /// A face that is missing is told last: nobody is asked for it at a door that stays shut all the same. The clock is
     /// asked only where a time counts: most gates have none, and asking costs as much as the rest of the decision.
-    pub(super) fn check_active(&self, visitor: &Visitor, identity: &Identity) -> Result<(), Unmet> {
-        let unmet = |kind| Unmet { kind, requirement: self.name };
-        match (self.verified, identity.verified_at) {
+    pub(super) fn check_active(&self, visitor: &Visitor) -> Result<(), Unmet> {
+        let (unmet, known) = (|kind| Unmet { kind, requirement: self.name }, visitor.known());
+        match (self.verified, known.verified_at()) {
             (None, _) | (Some(Age::Any), Some(_)) => {}
             (Some(_), None) => return Err(unmet(DenialKind::VerificationRequired)),
             (Some(Age::Within(age)), Some(at)) if is_fresh(at, age, visitor.now()) => {}
             (Some(Age::Within(_)), Some(_)) => return Err(unmet(DenialKind::VerificationExpired)),
         }
-        if self.attested && !matches!(identity.attestation, Some(AttestationStatus::Ok | AttestationStatus::ManualOk)) {
+        if self.attested && !known.is_attested() {
             return Err(unmet(DenialKind::AttestationInsufficient));
         }
-        let face = match (self.face, identity.face_authenticated_at) {
+        let face = match (self.face, known.face_authenticated_at()) {
             (None, _) => Ok(()),
             (Some(age), Some(at)) if is_fresh(at, age, visitor.now()) => Ok(()),
             (Some(age), _) => Err(unmet(DenialKind::FaceAuthenticationRequired { max_age: age })),
         };
         match &self.clauses {
             None => face,
-            Some(clauses) => self.check_clauses(clauses, face, visitor, identity),
+            Some(clauses) => self.check_clauses(clauses, face, visitor),
         }
     }
 
-    fn check_clauses(
-        &self,
-        clauses: &[Clause],
-        mut face: Result<(), Unmet>,
-        visitor: &Visitor,
-        identity: &Identity,
-    ) -> Result<(), Unmet> {
+    fn check_clauses(&self, clauses: &[Clause], mut face: Result<(), Unmet>, visitor: &Visitor) -> Result<(), Unmet> {
         for clause in clauses {
-            let Err(unmet) = clause.check(visitor, identity) else { continue };
+            let Err(unmet) = clause.check(visitor) else { continue };
             let unmet = Unmet { requirement: unmet.requirement.or(self.name), ..unmet };
             match (unmet.kind, face) {
                 // One face that is fresh enough for the strictest is fresh enough for all.
@@ -213,14 +206,14 @@ impl Unmet {
     }
 }
 
-fn active(visitor: &Visitor) -> Result<&Identity, DenialKind> {
-    match (visitor.standing(), visitor.identity()) {
-        (Standing::Active, Some(identity)) => Ok(identity),
-        (Standing::NoSubject, _) => Err(DenialKind::AuthenticationRequired),
-        (Standing::Revoked, _) => Err(DenialKind::IdentityRevoked),
-        (Standing::Other, _) => Err(DenialKind::IdentityNotActive),
-        (Standing::Unavailable, _) => Err(DenialKind::IdentityUnavailable),
-        (Standing::NotLinked | Standing::Active, _) => Err(DenialKind::VerificationRequired),
+fn active(standing: Standing) -> Result<(), DenialKind> {
+    match standing {
+        Standing::Active => Ok(()),
+        Standing::NoSubject => Err(DenialKind::AuthenticationRequired),
+        Standing::NotLinked => Err(DenialKind::VerificationRequired),
+        Standing::Revoked => Err(DenialKind::IdentityRevoked),
+        Standing::Other => Err(DenialKind::IdentityNotActive),
+        Standing::Unavailable => Err(DenialKind::IdentityUnavailable),
     }
 }
 

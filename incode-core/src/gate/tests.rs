@@ -1,14 +1,19 @@
+mod gated_store;
 mod near;
 mod requirement;
 mod subject;
 
 use std::any::Any;
+use std::sync::Arc;
 
 use crate::Subject;
 use crate::http::Head;
 use crate::identity::{Identity, LinkProof, Observation};
 use crate::model::{AttestationStatus, IdentityStatus};
+use crate::testing::ManualClock;
 use crate::{IdentityId, Timestamp};
+
+use super::Context;
 
 /// A request head made of literals.
 #[derive(Default)]
@@ -61,3 +66,11 @@ fn identity(status: &str) -> Identity {
 }
 
 const PROOF: LinkProof = LinkProof::Application;
+
+pub(super) fn context() -> Arc<Context> {
+    context_at(&ManualClock::new(Timestamp::from_millis(0)))
+}
+
+fn context_at(clock: &ManualClock) -> Arc<Context> {
+    Arc::new(Context::plain(Arc::new(clock.clone())))
+}

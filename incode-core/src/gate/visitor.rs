@@ -1,15 +1,13 @@
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::http::Head;
-use crate::identity::{Field, Identity, LinkProof, LinkedIdentity};
-use crate::store::{Store, StoreError};
+use crate::identity::{Field, Identity, LinkProof};
 use crate::{Subject, Timestamp};
 
 use super::asked::Asked;
-use super::context::Context;
-use super::facts::Facts;
+use super::known::Known;
 use super::{Denial, Requirement, Standing};
 
 /// The request extension: the subject with its standing. What handlers and extractors receive.
@@ -18,39 +16,51 @@ use super::{Denial, Requirement, Standing};
 ///
 /// Nobody but the layer makes one, so an extension of this type can be believed.
 #[derive(Clone)]
-pub struct Visitor(Arc<Snapshot>, Option<Arc<Asked>>);
+pub struct Visitor {
+    known: Arc<Known>,
+    /// Put together for who asks, and kept for who asks again.
+    unpacked: OnceLock<Box<Unpacked>>,
+    asked: Option<Arc<Asked>>,
+    is_stale: bool,
+}
 
-/// What was known of one subject at one instant. Shared by the near cache and every request of that subject.
-pub(crate) struct Snapshot {
-    pub(crate) standing: Standing,
-    pub(crate) subject: Option<Subject>,
-    pub(crate) linked: Option<(Identity, LinkProof)>,
-    /// Only of applications that keep a field which requirements read.
-    pub(crate) facts: Option<Box<Facts>>,
-    /// [`Clock::elapsed`](crate::Clock::elapsed) when it was loaded: what the cache's lifetime counts from.
-    pub(crate) loaded: Duration,
-    pub(crate) context: Arc<Context>,
+#[derive(Clone)]
+struct Unpacked {
+    subject: Option<Subject>,
+    identity: Option<Identity>,
 }
 
 impl Visitor {
     /// What the gate knows of the request.
     pub fn standing(&self) -> Standing {
-        self.0.standing
+        self.known.standing()
     }
 
     /// The application's user, when somebody is logged in.
     pub fn subject(&self) -> Option<&Subject> {
-        self.0.subject.as_ref()
+        self.unpacked().subject.as_ref()
     }
 
     /// The identity the subject is linked to, whatever its status.
     pub fn identity(&self) -> Option<&Identity> {
-        self.0.linked.as_ref().map(|(identity, _)| identity)
+        self.unpacked().identity.as_ref()
     }
 
     /// What showed that subject and identity are one person.
     pub fn link_proof(&self) -> Option<LinkProof> {
-        self.0.linked.as_ref().map(|(_, proof)| *proof)
+        self.known.proof()
+    }
+
+    /// How long ago the standing was read from the store. For nobody, and when the store did not answer, it says
+    /// nothing.
+    pub fn age(&self) -> Duration {
+        self.known.loaded_when().age(self.known.context()).unwrap_or_default()
+    }
+
+    /// The store did not answer, and this is what it said last: see
+    /// [`Builder::serve_stale`](crate::Builder::serve_stale), without which no visitor is stale.
+    pub fn is_stale(&self) -> bool {
+        self.is_stale
     }
 
     /// Checks a requirement inside a handler.
@@ -58,86 +68,50 @@ impl Visitor {
     /// # Errors
     /// The [`Denial`] to answer with; both adapters turn it into a response.
     pub fn require(&self, requirement: &Requirement) -> Result<(), Denial> {
-        requirement
-            .check(self)
-            .map_err(|unmet| Denial::new(unmet, self.0.linked.is_some(), Arc::clone(&self.0.context), self.1.clone()))
+        requirement.check(self).map_err(|unmet| {
+            Denial::new(unmet, self.known.has_identity(), Arc::clone(self.known.context()), self.asked.clone())
+        })
     }
 
     /// With what a denial has to know of the request, for where that is out of reach later.
     pub(super) fn asked_by(&self, head: &dyn Head) -> Self {
-        Self(Arc::clone(&self.0), Some(Arc::new(Asked::of(head))))
+        Self { asked: Some(Arc::new(Asked::of(head))), ..self.clone() }
     }
 
-    pub(super) fn facts(&self) -> Option<&Facts> {
-        self.0.facts.as_deref()
+    pub(super) fn stale(known: Arc<Known>) -> Self {
+        Self { is_stale: true, ..known.into() }
+    }
+
+    pub(super) fn known(&self) -> &Known {
+        &self.known
     }
 
     pub(super) fn keeps(&self, field: Field) -> bool {
-        self.0.context.observer.keeps(field)
+        self.known.context().observer.keeps(field)
     }
 
     pub(super) fn now(&self) -> Timestamp {
-        self.0.context.clock.now()
+        self.known.context().clock.now()
+    }
+
+    fn unpacked(&self) -> &Unpacked {
+        self.unpacked
+            .get_or_init(|| Box::new(Unpacked { subject: self.known.subject(), identity: self.known.identity() }))
     }
 }
 
 /// No subject and no identity: a `Debug` of request extensions often ends in a log.
 impl fmt::Debug for Visitor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Visitor").field("standing", &self.0.standing).finish_non_exhaustive()
+        f.debug_struct("Visitor")
+            .field("standing", &self.standing())
+            .field("is_stale", &self.is_stale)
+            .finish_non_exhaustive()
     }
 }
 
-impl From<Arc<Snapshot>> for Visitor {
-    fn from(snapshot: Arc<Snapshot>) -> Self {
-        Self(snapshot, None)
-    }
-}
-
-impl Snapshot {
-    pub(crate) fn nobody(context: Arc<Context>) -> Self {
-        Self {
-            standing: Standing::NoSubject,
-            subject: None,
-            linked: None,
-            facts: None,
-            loaded: Duration::ZERO,
-            context,
-        }
-    }
-
-    pub(crate) fn unavailable(subject: Subject, context: Arc<Context>) -> Self {
-        let standing = Standing::Unavailable;
-        Self { standing, subject: Some(subject), linked: None, facts: None, loaded: Duration::ZERO, context }
-    }
-
-    /// Asks the store: for the identity, and for the fields that requirements read when the application keeps any.
-    pub(crate) async fn load(
-        store: &dyn Store,
-        subject: Subject,
-        loaded: Duration,
-        context: Arc<Context>,
-    ) -> Result<Self, StoreError> {
-        let linked = store.linked(subject.clone()).await?;
-        let facts = match &linked {
-            Some(linked) if Facts::FIELDS.into_iter().any(|field| context.observer.keeps(field)) => {
-                let id = &linked.identity.identity_id;
-                let kept = store.fields(id.clone(), context.clock.now()).await?;
-                Some(Box::new(Facts::of(&context.observer.reveal(id, &kept))))
-            }
-            _ => None,
-        };
-        Ok(Self { facts, ..Self::loaded(subject, linked, loaded, context) })
-    }
-
-    pub(crate) fn loaded(
-        subject: Subject,
-        linked: Option<LinkedIdentity>,
-        loaded: Duration,
-        context: Arc<Context>,
-    ) -> Self {
-        let standing = linked.as_ref().map_or(Standing::NotLinked, |linked| Standing::from(&linked.identity.status));
-        let linked = linked.map(|linked| (linked.identity, linked.link.proof));
-        Self { standing, subject: Some(subject), linked, facts: None, loaded, context }
+impl From<Arc<Known>> for Visitor {
+    fn from(known: Arc<Known>) -> Self {
+        Self { known, unpacked: OnceLock::new(), asked: None, is_stale: false }
     }
 }

@@ -6,7 +6,7 @@ use tokio::sync::{mpsc, watch};
 use super::follow;
 use crate::facade::changes::{Changed, Feed};
 use crate::facade::surroundings::Joined;
-use crate::gate::{Context, NearCache, NearSettings, Standing};
+use crate::gate::{Context, Key, NearCache, NearSettings, Standing, Whose};
 use crate::identity::Change;
 use crate::store::{MemoryStore, Store, StoreNews};
 use crate::testing::{ManualClock, store_suite};
@@ -48,8 +48,8 @@ impl Setup {
 
     /// Whether alice is answered from the cache, once she was asked for.
     async fn keeps(&self) -> bool {
-        assert_eq!(self.joined.near.load(alice()).await.standing(), Standing::Active);
-        self.joined.near.hit("alice").is_some()
+        assert_eq!(self.joined.near.load(Whose::Subject(alice())).await.standing(), Standing::Active);
+        self.joined.near.hit(Key::Subject("alice")).is_some()
     }
 }
 
@@ -66,7 +66,7 @@ async fn nothing_is_believed_unless_the_feed_is_up() {
     setup.tell(StoreNews::Down).await;
     assert!(!setup.keeps().await);
     setup.tell(StoreNews::Up).await;
-    assert!(setup.joined.near.hit("alice").is_none(), "what was known before the gap is forgotten first");
+    assert!(setup.joined.near.hit(Key::Subject("alice")).is_none(), "what was known before the gap is forgotten first");
     assert!(setup.keeps().await);
 }
 
@@ -78,8 +78,8 @@ async fn a_feed_that_ends_is_down() {
     assert_eq!(changes.next().await, Some(Changed::Missed(0)));
     drop(news);
     for _ in 0..1_000 {
-        joined.near.load(alice()).await;
-        if joined.near.hit("alice").is_none() {
+        joined.near.load(Whose::Subject(alice())).await;
+        if joined.near.hit(Key::Subject("alice")).is_none() {
             return;
         }
         tokio::task::yield_now().await;
@@ -95,7 +95,7 @@ async fn a_change_elsewhere_is_a_change_here() {
     let mut changes = setup.joined.feed.subscribe();
     let change = setup.store.unlink(alice()).await.unwrap().unwrap();
     setup.tell(StoreNews::Changed(change.clone())).await;
-    assert!(setup.joined.near.hit("alice").is_none());
+    assert!(setup.joined.near.hit(Key::Subject("alice")).is_none());
     assert_eq!(changes.next().await, Some(Changed::Identity(change)));
     setup.tell(StoreNews::Gap).await;
     let mut told = Vec::new();

@@ -1,0 +1,48 @@
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::Clock;
+
+/// How old things get: by [`Clock::elapsed`], and by the time during which the machine was suspended, as far as anybody
+/// looked. What is old by either clock is old; a wall clock that is set back makes nothing younger.
+pub(crate) struct Aging {
+    clock: Arc<dyn Clock>,
+    /// Milliseconds by which the wall clock leapt ahead since the start.
+    leapt: AtomicU64,
+    /// Its lead over [`Clock::elapsed`] in milliseconds, when it last leapt or was set back.
+    lead: Mutex<i64>,
+}
+
+impl Aging {
+    pub(crate) fn new(clock: &Arc<dyn Clock>) -> Self {
+        Self { clock: Arc::clone(clock), leapt: AtomicU64::new(0), lead: Mutex::new(lead(&**clock)) }
+    }
+
+    /// Since some fixed instant, in nanoseconds.
+    pub(super) fn nanos(&self) -> u64 {
+        let leapt = Duration::from_millis(self.leapt.load(Ordering::Relaxed));
+        u64::try_from(self.clock.elapsed().saturating_add(leapt).as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// Looks whether the machine was suspended since the last look: then the wall clock alone went on.
+    pub(super) fn compare_clocks(&self) {
+        let now = lead(&*self.clock);
+        let mut before = self.lead.lock().unwrap_or_else(PoisonError::into_inner);
+        let leap = now.saturating_sub(*before);
+        if leap > SLACK_MILLIS {
+            self.leapt.fetch_add(leap.unsigned_abs(), Ordering::Relaxed);
+        } else if leap >= 0 {
+            return;
+        }
+        *before = now;
+    }
+}
+
+fn lead(clock: &dyn Clock) -> i64 {
+    let elapsed = i64::try_from(clock.elapsed().as_millis()).unwrap_or(i64::MAX);
+    clock.now().as_millis().saturating_sub(elapsed)
+}
+
+/// The two clocks are never read at the same instant, and a wall clock is put right in small steps.
+const SLACK_MILLIS: i64 = 1000;
