@@ -6,6 +6,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::print_stdout,
     reason = "a harness of tests"
 )]
 
@@ -16,6 +17,7 @@ pub mod foreign;
 mod hosted;
 mod http;
 pub mod process;
+pub mod servers;
 mod tally;
 mod world;
 

@@ -1,6 +1,5 @@
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -24,6 +23,7 @@ use crate::{Clock, Secret, SystemClock};
 use super::changes::Feed;
 use super::denials::Denials;
 use super::shared_clock::SharedClock;
+use super::stores::StoreChoice;
 use super::surroundings::Joined;
 use super::{Incode, Mount, SettingError, Shared, replicas};
 
@@ -56,12 +56,6 @@ pub struct Builder {
     clock: Option<Arc<dyn Clock>>,
     render: Option<Arc<crate::gate::Render>>,
     pub(super) denials: Denials,
-}
-
-pub(super) enum StoreChoice {
-    Opened(Arc<dyn Store>),
-    #[cfg_attr(not(feature = "sqlite"), expect(dead_code, reason = "named in settings, refused when built"))]
-    Sqlite(PathBuf),
 }
 
 impl Builder {
@@ -116,7 +110,7 @@ impl Builder {
         self
     }
 
-    /// A store of your own, or one that is open already. A store is required: this, `sqlite` or `memory`.
+    /// A store of your own, or one that is open already. A store is required: this, `sqlite`, `postgres` or `memory`.
     pub fn store(mut self, store: impl Store) -> Self {
         self.store = Some(StoreChoice::Opened(Arc::new(store)));
         self
@@ -124,8 +118,15 @@ impl Builder {
 
     /// The embedded store in one SQLite file, made when it does not exist.
     #[cfg(feature = "sqlite")]
-    pub fn sqlite(mut self, path: impl Into<PathBuf>) -> Self {
+    pub fn sqlite(mut self, path: impl Into<std::path::PathBuf>) -> Self {
         self.store = Some(StoreChoice::Sqlite(path.into()));
+        self
+    }
+
+    /// A schema in a PostgreSQL database, which any number of processes share.
+    #[cfg(feature = "postgres")]
+    pub fn postgres(mut self, options: crate::store::PostgresOptions) -> Self {
+        self.store = Some(StoreChoice::Postgres(Box::new(options)));
         self
     }
 
@@ -334,7 +335,7 @@ impl Builder {
         }
         check_paths(&mounts)?;
 
-        let store = open(choice).await?;
+        let store = choice.open().await?;
         let (stop, stopped) = watch::channel(false);
         let clock = match self.clock {
             Some(clock) => clock,
@@ -452,21 +453,6 @@ fn check_paths(mounts: &[(Box<str>, Mount)]) -> Result<(), SettingError> {
         }
     }
     Ok(())
-}
-
-async fn open(choice: StoreChoice) -> Result<Arc<dyn Store>, SettingError> {
-    match choice {
-        StoreChoice::Opened(store) => Ok(store),
-        #[cfg(feature = "sqlite")]
-        StoreChoice::Sqlite(path) => {
-            let store = crate::store::SqliteStore::open(path).await;
-            store.map(|store| Arc::new(store) as _).map_err(|error| {
-                SettingError::new("INCODE_STORE", "the SQLite file can't be opened").with_source(error)
-            })
-        }
-        #[cfg(not(feature = "sqlite"))]
-        StoreChoice::Sqlite(_) => Err(SettingError::new("INCODE_STORE", "sqlite needs the feature `sqlite`")),
-    }
 }
 
 /// With room for the rest of the request within the vendor's 10 MB.

@@ -13,6 +13,7 @@ mod replicas;
 mod setting;
 mod settings;
 mod shared_clock;
+mod stores;
 mod surroundings;
 
 use std::fmt;

@@ -1,18 +1,16 @@
 //! Settings from the environment. One function per concern; each error names its variable and never shows a value.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 
 use data_encoding::BASE64;
 
 use crate::client::Client;
 use crate::flow::HostedFlow;
-use crate::store::MemoryStore;
 use crate::webhook::{Authenticity, ClientCredentials, HmacScheme, PolicyError, PolicyErrorKind};
 use crate::{Secret, SettingError};
 
 use super::Builder;
-use super::builder::StoreChoice;
+use super::stores::StoreChoice;
 
 impl Builder {
     /// Reads the variables of the README's table through `read`; [`Incode::builder_from_env`](super::Incode) gives it
@@ -136,17 +134,8 @@ impl Settings<'_> {
     }
 
     fn store(&self) -> Result<StoreChoice, SettingError> {
-        const NAME: &str = "INCODE_STORE";
-        let choice = self.text(NAME)?;
-        let choice = choice.as_deref().unwrap_or("sqlite:incode.db");
-        match choice.split_once(':') {
-            Some(("memory", "")) => Ok(StoreChoice::Opened(std::sync::Arc::new(MemoryStore::default()))),
-            Some(("sqlite", path)) if !path.is_empty() => Ok(StoreChoice::Sqlite(PathBuf::from(path))),
-            Some(("postgres" | "postgresql" | "redis" | "rediss", _)) => {
-                Err(SettingError::new(NAME, "names a store that this version does not have yet"))
-            }
-            _ => Err(SettingError::new(NAME, "takes memory: or sqlite:PATH")),
-        }
+        let choice = self.text("INCODE_STORE")?;
+        StoreChoice::parse(choice.as_deref().unwrap_or("sqlite:incode.db"))
     }
 
     /// Off when none of its variables is set; otherwise all are needed.

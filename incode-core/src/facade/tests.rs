@@ -79,6 +79,12 @@ fn a_wrong_setting_is_one_line_that_names_it_and_not_its_value() {
         ("INCODE_LINK_BY_WEBHOOK", "ON"),
         ("INCODE_STORE", "canary"),
         ("INCODE_STORE", "sqlite:"),
+        ("INCODE_STORE", "postgres:canary"),
+        ("INCODE_STORE", "postgres://user:canary@"),
+        ("INCODE_STORE", "postgres://user:canary@host/base?canary=1"),
+        ("INCODE_STORE", "postgres://user:canary@host/base?sslmode=canary"),
+        ("INCODE_STORE", "postgres://user:canary@host/base?schema=canary.canary"),
+        ("INCODE_STORE", "postgres://user:canary@host:canary/base"),
     ] {
         let error = with(&[(name, value)]).expect_err(name);
         assert!(error.starts_with(name), "{name}={value:?}: {error}");

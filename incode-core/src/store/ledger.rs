@@ -175,10 +175,10 @@ fn truncated(digest: Sha256) -> Key {
 pub(super) const IGNORED_KEPT: u64 = 10_000;
 
 /// How many dead rows are kept: enough to look through, too few to fill a disk.
-const DEAD_KEPT: u64 = 100_000;
+pub(super) const DEAD_KEPT: u64 = 100_000;
 
 /// How many pending rows are kept in all: some hundred MiB of file.
-const PENDING_KEPT: u64 = 1_000_000;
+pub(super) const PENDING_KEPT: u64 = 1_000_000;
 
 /// How many pending rows of one object are kept. The vendor sends one, and a few more if every retry had a new token.
 pub(super) const WAITING_PER_OBJECT: u32 = 64;

@@ -33,6 +33,7 @@ mod fields;
 mod identities;
 mod leases;
 mod rows;
+mod shared;
 
 pub use audits::*;
 pub use dedupe::*;
@@ -41,6 +42,7 @@ pub use fields::*;
 pub use identities::*;
 pub use leases::*;
 pub use rows::*;
+pub use shared::*;
 
 /// Runs every test of the suite, each on a fresh, empty store.
 pub async fn run<F, R>(new_store: F)
@@ -108,6 +110,37 @@ where
         the_trail_is_capped,
         what_is_done_by_hand_leaves_a_trail,
         a_closed_store_is_unavailable,
+    );
+}
+
+/// Runs every test of what several processes on one database may rely on, each on two fresh stores that share one.
+/// Beside [`run`], for stores that can be shared.
+pub async fn run_shared<F, R>(new_pair: F)
+where
+    F: Fn() -> R,
+    R: Future<Output = [Arc<dyn Store>; 2]>,
+{
+    macro_rules! each {
+        ($($test:ident),* $(,)?) => { $(
+            let [one, other] = new_pair().await;
+            $test(Arc::clone(&one), Arc::clone(&other)).await;
+            one.close().await.expect(concat!("closing after ", stringify!($test)));
+            other.close().await.expect(concat!("closing after ", stringify!($test)));
+        )* };
+    }
+    each!(
+        what_one_accepts_the_other_knows_and_works_on,
+        deliveries_to_two_at_once_are_one_event,
+        two_never_claim_the_same_event,
+        a_lease_of_one_holds_for_the_other_until_it_ends,
+        what_two_apply_at_once_is_owed_once,
+        two_merge_without_losing_an_update,
+        a_correlation_id_is_spent_once_among_two,
+        an_identity_is_linked_once_among_two,
+        ignored_events_are_capped_among_two,
+        news_of_one_reaches_the_other,
+        the_end_of_one_leaves_the_other,
+        two_agree_on_the_time,
     );
 }
 

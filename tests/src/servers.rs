@@ -1,0 +1,35 @@
+//! Private servers for the stores that need one: each in a directory and on a port of its own, killed, started again, and
+//! gone with the last who uses them. And a network in between that fails when told to.
+
+mod postgres;
+mod proxy;
+
+pub use postgres::PostgresServer;
+pub use proxy::Proxy;
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+
+/// A port that nobody listens on at the moment.
+fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+}
+
+/// A program on the search path, or in one of the folders.
+fn program(name: &str, folders: impl IntoIterator<Item = PathBuf>) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let places = folders.into_iter().chain(std::env::split_paths(&path));
+    places.map(|folder| folder.join(name)).find(|program| program.is_file())
+}
+
+/// A server that can't be had is a test that isn't run: allowed at home, never where it counts.
+fn skipped<T>(what: &str) -> Option<T> {
+    assert!(std::env::var("CI").as_deref() != Ok("true"), "{what} is not installed");
+    println!("SKIPPED: {what} is not installed");
+    None
+}
+
+/// What a server wrote, for whoever looks at a test that failed.
+fn log(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_default()
+}

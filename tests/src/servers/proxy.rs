@@ -1,0 +1,138 @@
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+
+/// A network between a client and a server on this machine, which behaves as it is told.
+#[derive(Debug)]
+pub struct Proxy {
+    port: u16,
+    network: Arc<watch::Sender<Network>>,
+    listener: AbortHandle,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Network {
+    weather: Weather,
+    delay: Duration,
+    /// Counts up: connections made before are reset.
+    resets: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Weather {
+    Fair,
+    /// Bytes vanish, and nobody is told: the other end seems to be there, and silent.
+    HalfOpen,
+    /// Connections are refused: accepted, and reset.
+    Cut,
+}
+
+impl Proxy {
+    /// To this port of this machine, in fair weather.
+    pub async fn to(port: u16) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let own = listener.local_addr().unwrap().port();
+        let fair = Network { weather: Weather::Fair, delay: Duration::ZERO, resets: 0 };
+        let network = Arc::new(watch::Sender::new(fair));
+        let listener = tokio::spawn(serve(listener, port, Arc::clone(&network))).abort_handle();
+        Self { port: own, network, listener }
+    }
+
+    /// Where it listens.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Bytes come through, on new connections and on those that were there all along.
+    pub fn mend(&self) {
+        self.change(|network| (network.weather, network.delay) = (Weather::Fair, Duration::ZERO));
+    }
+
+    /// Every lot of bytes takes so long, in each direction.
+    pub fn delay(&self, delay: Duration) {
+        self.change(|network| network.delay = delay);
+    }
+
+    /// Resets every connection; new ones come through.
+    pub fn reset(&self) {
+        self.change(|network| network.resets += 1);
+    }
+
+    /// Resets every connection, and each new one.
+    pub fn cut(&self) {
+        self.change(|network| (network.weather, network.resets) = (Weather::Cut, network.resets + 1));
+    }
+
+    /// Bytes vanish from now on, for ever as far as today's connections go.
+    pub fn half_open(&self) {
+        self.change(|network| network.weather = Weather::HalfOpen);
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Network)) {
+        self.network.send_modify(change);
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.listener.abort();
+        self.reset();
+    }
+}
+
+async fn serve(listener: TcpListener, port: u16, network: Arc<watch::Sender<Network>>) {
+    while let Ok((near, _)) = listener.accept().await {
+        let mut network = network.subscribe();
+        tokio::spawn(async move {
+            let resets = network.borrow_and_update().resets;
+            if network.borrow().weather == Weather::Cut {
+                reset(&near);
+                return;
+            }
+            let Ok(far) = TcpStream::connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await else { return };
+            let _ = (near.set_nodelay(true), far.set_nodelay(true));
+            reset(&near);
+            let (from_near, to_near) = near.into_split();
+            let (from_far, to_far) = far.into_split();
+            let mut over = network.clone();
+            tokio::select! {
+                () = pass(from_near, to_far, network.clone()) => {}
+                () = pass(from_far, to_near, network) => {}
+                _ = over.wait_for(|network| network.resets != resets) => {}
+            }
+        });
+    }
+}
+
+/// Closing it sends a reset instead of an end.
+fn reset(stream: &TcpStream) {
+    let _ = stream.set_zero_linger();
+}
+
+async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut network: watch::Receiver<Network>) {
+    let mut bytes = vec![0; 64 * 1024];
+    let mut lost = false;
+    while let Ok(read @ 1..) = from.read(&mut bytes).await {
+        let Network { weather, delay, .. } = *network.borrow_and_update();
+        lost |= weather == Weather::HalfOpen;
+        if lost {
+            continue;
+        }
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
+        }
+        if to.write_all(&bytes[..read]).await.is_err() {
+            break;
+        }
+    }
+    if lost || network.borrow().weather == Weather::HalfOpen {
+        // Nobody learns of the end either.
+        std::future::pending::<()>().await;
+    }
+}

@@ -1,0 +1,22 @@
+//! The stores of those who outgrow one machine, on real servers that are killed, restarted and cut off.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "tests; clippy spares only the functions marked as such, and these are marked by a macro"
+)]
+
+mod load;
+mod postgres;
+
+use incode_tests::{World, event};
+use serde_json::Value;
+
+/// A delivery about a person who was verified just now.
+fn verified(world: &World, name: &str) -> Value {
+    let verified = world.sandbox.verify(&world.person(name).identity_id).unwrap();
+    event("verification.completed", &verified.verification_id, &verified.token)
+}
