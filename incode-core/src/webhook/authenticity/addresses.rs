@@ -120,13 +120,14 @@ fn network(text: &str) -> Result<IpNet, PolicyError> {
         Some((address, length)) => {
             // The standard library is stricter with addresses: ipnet reads 010.0.0.0 as ten, others as eight.
             let address = address.parse::<IpAddr>().map_err(|_| illegal)?;
+            // A length of zero is everybody, and 08 a slip.
             let digits = length.bytes().all(|byte| byte.is_ascii_digit()) && !length.starts_with('0');
             let length = length.parse().ok().filter(|_| digits).ok_or(illegal)?;
             IpNet::new(address, length).map_err(|_| illegal)?
         }
     };
-    // A prefix of length zero is everybody; bits behind the prefix are a slip in one of the two.
-    if parsed.prefix_len() == 0 || parsed.trunc() != parsed {
+    // Bits behind the prefix are a slip in one of the two.
+    if parsed.trunc() != parsed {
         return Err(illegal);
     }
     // Senders are compared in their own form, so networks are too.
