@@ -1,7 +1,193 @@
 //! subject -> standing -> requirement -> decision.
 //!
 //! A [`SubjectSource`] finds out who asks, the near cache knows their standing or loads it once, a [`Visitor`] carries
-//! it to handlers, and a [`Requirement`] turns it into a pass or a [`Denial`].
+//! it to handlers, and a [`Requirement`] turns it into a pass or a [`Denial`]. The adapters put these into layers, gates
+//! and extractors under the same names: `IncodeLayer`, `GateLayer`, `Active` of `incode-tower`; `IncodeMiddleware`,
+//! `GateMiddleware`, `Active` of `incode-actix`.
+//!
+//! # What a route can ask for
+//!
+//! Every requirement includes ACTIVE: nothing else counts for somebody whom the vendor does not call that. What is added
+//! makes it stricter.
+//!
+//! | ask | with | when it is not met |
+//! |---|---|---|
+//! | the vendor's last word is ACTIVE | [`Requirement::active`] | by standing, see below |
+//! | a VERIFIED verification was seen | [`verified`](Requirement::verified) | 403 `verification_required` |
+//! | and not too long ago | [`verified_within`](Requirement::verified_within) | 403 `verification_expired` |
+//! | the document check ended with OK | [`attested`](Requirement::attested) | 403 `attestation_insufficient` |
+//! | the link was made by this proof | [`linked_by`](Requirement::linked_by) | 403 `link_insufficient` |
+//! | so many years of age | [`minimum_age`](Requirement::minimum_age) | 403 `age_insufficient` |
+//! | one of these countries | [`country`](Requirement::country) | 403 `country_not_accepted` |
+//! | a rule of your own | [`satisfying`](Requirement::satisfying) | 403 `requirement_not_met` |
+//! | a recent face authentication | [`face_authenticated_within`](Requirement::face_authenticated_within) | 401 `face_authentication_required` |
+//!
+//! [`and`](Requirement::and), [`or`](Requirement::or) and [`named`](Requirement::named) compose them:
+//!
+//! ```
+//! use std::time::Duration;
+//! use incode_core::gate::{Requirement, Zone};
+//!
+//! const DAY: Duration = Duration::from_secs(86_400);
+//!
+//! let adult = Requirement::active().minimum_age(18, Zone::new("America/Mexico_City")?).named("adult");
+//! let sure = Requirement::active().attested().or(Requirement::active().verified_within(DAY));
+//! let checkout = adult.and(sure).named("checkout");
+//! # assert!(format!("{checkout:?}").contains("checkout"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Requirements are values of your program, and decided at each request over what is known then. A release that asks for
+//! more turns away at once who was let in before, and one that asks for less lets them in again; nothing is stored.
+//!
+//! Age and country read two personal fields of userinfo, which are kept only where the application opted in with
+//! [`Builder::keep`](crate::Builder::keep). Where it did not, the gate is shut with 500 `requirement_not_set_up`, and a
+//! line in the log names the field. Of what is kept, the near cache holds the birth date and the country, and nothing for
+//! an application that keeps neither.
+//!
+//! # Which denial is told
+//!
+//! One request, one denial. The standing comes first:
+//!
+//! | standing | denial |
+//! |---|---|
+//! | [`NoSubject`](Standing::NoSubject) | 401 `authentication_required` |
+//! | [`NotLinked`](Standing::NotLinked) | 403 `verification_required` |
+//! | [`Revoked`](Standing::Revoked) | 403 `identity_revoked` |
+//! | [`Other`](Standing::Other) | 403 `identity_not_active` |
+//! | [`Unavailable`](Standing::Unavailable) | 503 `identity_unavailable` with `Retry-After` |
+//!
+//! Then, for who is ACTIVE: verification, attestation, and what was added in the order it was added; a missing face comes
+//! last, so that nobody is asked for it at a door that stays shut all the same. Of two alternatives that are both not met
+//! the one is told that the person can act on best, in this order: face, verification, attestation, link, your own rule,
+//! country, age. Of two alike, the first. The name told as `requirement` is that of the smallest named requirement around
+//! what was not met.
+//!
+//! # How it is told
+//!
+//! As `application/problem+json` (RFC 9457) with `Cache-Control: no-store`. The `code` never changes for the same cause;
+//! `verify_url`, `login_url` or `step_up_url` say where a person can do something about it, each only when that would help
+//! and there is such a page.
+//!
+//! - **401** always has a `WWW-Authenticate`. For a face it is the step-up challenge of RFC 9470; for a login it is
+//!   `Login`, which makes no browser show a dialog, or your own ([`Builder::challenge`](crate::Builder::challenge)).
+//! - **Browsers** (GET or HEAD, an `Accept` that likes HTML better than JSON) are redirected where the application opted
+//!   in: [`Builder::redirect_browsers`](crate::Builder::redirect_browsers), `login_at`, `step_up_at`. A POST never is: what
+//!   was posted would be lost. Somebody who is known and revoked, or whose document was refused, is told in place, because
+//!   sending them round again would help nobody. A new verification is known when its event has been applied, a moment
+//!   after the person is back.
+//! - **gRPC** calls (`Content-Type: application/grpc`) get 200 with `grpc-status` 16, 7, 14 or 13 for 401, 403, 503 or 500,
+//!   the code in `incode-code`, and no body.
+//! - **Your own rendering** ([`Builder::render`](crate::Builder::render)) replaces all of these but redirects, for gates,
+//!   extractors, `require` in handlers, the hosted flow and the webhook alike; [`Audience`] says who reads. The one answer
+//!   that it does not reach is 500 `layer_missing`: without the layer nobody knows of it. There is no `Vary: Accept`,
+//!   because `no-store` leaves nothing that could be taken for another answer.
+//!
+//! What a gate lets through is marked `Cache-Control: private, no-cache` unless its handler says something itself: no shared
+//! cache keeps it, and a browser asks again, so that the gate decides again. Handlers without a gate around them, and
+//! handlers that say `public`, are on their own.
+//!
+//! # Where it goes
+//!
+//! The layer goes around the whole application and lets everybody pass; a gate goes around what it guards, inside the layer:
+//! a route (`route_layer`, or `layer` on `any(..)`), a nested router, a scope, a resource, a whole service. It guards what it
+//! wraps, whatever path led there: there is no pattern of paths that a router could read differently. A nested gate asks
+//! in addition to the one around it. axum's `route_layer` leaves fallbacks outside; `layer` on the nested router takes them
+//! in.
+//!
+//! A gate or extractor without the layer around it answers 500 `layer_missing` and logs what to add; so does one *outside*
+//! the layer. Whatever visitor was in the request before, the layer replaces it.
+//!
+//! **CORS** goes outside of the layer. It answers preflights, which carry no credentials, by itself, and marks denials so that
+//! scripts can read them. Where it has to be inside of a gate, the gate can let genuine preflights by; [`is_preflight`] says
+//! what that means. Upgrades pass layer and gate like any request, and what is denied is not upgraded.
+//!
+//! # What handlers take
+//!
+//! | extractor | is | rejects |
+//! |---|---|---|
+//! | `Visitor` | who asks, whatever their standing; [`require`](Visitor::require) decides inside | only without the layer |
+//! | `Active` | somebody who is ACTIVE | everybody else |
+//! | `MaybeActive` (and in axum `Option<Active>`) | an `Active`, if there is one | while nothing is known: 503 |
+//! | `Met<R>` | somebody who meets the requirement that the type `R` stands for: [`RequirementType`] | everybody else |
+//!
+//! `Active` and `Met` are made by these functions alone, so a handler that takes one is safe wherever it is mounted. A visitor
+//! is none:
+//!
+//! ```
+//! use incode_core::gate::{self, Active, Visitor};
+//! # use incode_core::http::{Head, Reply};
+//!
+//! fn open_vault(person: &Active) -> String {
+//!     format!("verified: {:?}", person.identity().verified_at)
+//! }
+//!
+//! fn serve(visitor: Option<&Visitor>, head: &dyn Head) -> Result<String, Reply> {
+//!     Ok(open_vault(&gate::active(visitor, head)?))
+//! }
+//! ```
+//!
+//! ```compile_fail,E0308
+//! use incode_core::gate::{self, Active, Visitor};
+//! # use incode_core::http::{Head, Reply};
+//!
+//! fn open_vault(person: &Active) -> String {
+//!     format!("verified: {:?}", person.identity().verified_at)
+//! }
+//!
+//! fn serve(visitor: Option<&Visitor>, head: &dyn Head) -> Result<String, Reply> {
+//!     Ok(open_vault(&gate::visitor(visitor, head)?))
+//! }
+//! ```
+//!
+//! and nobody makes an `Active` of an identity by hand, be it ACTIVE or not:
+//!
+//! ```compile_fail,E0451
+//! use incode_core::gate::{Active, Visitor};
+//! use incode_core::identity::Identity;
+//!
+//! fn forge(visitor: Visitor, identity: Identity) -> Active {
+//!     Active { visitor, identity }
+//! }
+//! ```
+//!
+//! though whoever has one may take it apart:
+//!
+//! ```
+//! use incode_core::gate::{Active, Visitor};
+//! use incode_core::identity::Identity;
+//!
+//! fn parts(person: &Active) -> (Visitor, Identity) {
+//!     (person.visitor().clone(), person.identity().clone())
+//! }
+//! ```
+//!
+//! Nor does what one requirement let in count for another:
+//!
+//! ```
+//! use incode_core::gate::Met;
+//!
+//! struct Transfer;
+//!
+//! fn transfer(_: &Met<Transfer>) {}
+//!
+//! fn serve(person: &Met<Transfer>) {
+//!     transfer(person);
+//! }
+//! ```
+//!
+//! ```compile_fail,E0308
+//! use incode_core::gate::Met;
+//!
+//! struct Vault;
+//! struct Transfer;
+//!
+//! fn transfer(_: &Met<Transfer>) {}
+//!
+//! fn serve(person: &Met<Vault>) {
+//!     transfer(person);
+//! }
+//! ```
 
 mod active;
 mod aging;

@@ -1,7 +1,9 @@
+mod birth;
 mod gated_store;
 mod near;
 mod requirement;
 mod subject;
+mod vocabulary;
 
 use std::any::Any;
 use std::sync::Arc;
