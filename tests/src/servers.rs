@@ -3,9 +3,11 @@
 
 mod postgres;
 mod proxy;
+mod redis;
 
 pub use postgres::PostgresServer;
 pub use proxy::Proxy;
+pub use redis::RedisServer;
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};

@@ -110,7 +110,7 @@ impl Builder {
         self
     }
 
-    /// A store of your own, or one that is open already. A store is required: this, `sqlite`, `postgres` or `memory`.
+    /// A store of your own, or one that is open already. A store is required: this, `sqlite`, `postgres`, `redis` or `memory`.
     pub fn store(mut self, store: impl Store) -> Self {
         self.store = Some(StoreChoice::Opened(Arc::new(store)));
         self
@@ -127,6 +127,13 @@ impl Builder {
     #[cfg(feature = "postgres")]
     pub fn postgres(mut self, options: crate::store::PostgresOptions) -> Self {
         self.store = Some(StoreChoice::Postgres(Box::new(options)));
+        self
+    }
+
+    /// Keys on a Redis server, which any number of processes share.
+    #[cfg(feature = "redis")]
+    pub fn redis(mut self, options: crate::store::RedisOptions) -> Self {
+        self.store = Some(StoreChoice::Redis(Box::new(options)));
         self
     }
 

@@ -14,6 +14,8 @@ pub(super) enum StoreChoice {
     Sqlite(PathBuf),
     #[cfg(feature = "postgres")]
     Postgres(Box<crate::store::PostgresOptions>),
+    #[cfg(feature = "redis")]
+    Redis(Box<crate::store::RedisOptions>),
 }
 
 impl StoreChoice {
@@ -28,10 +30,13 @@ impl StoreChoice {
                 .map_err(|error| SettingError::new(NAME, "the PostgreSQL URL can't be used").with_source(error)),
             #[cfg(not(feature = "postgres"))]
             Some(("postgres" | "postgresql", _)) => Err(SettingError::new(NAME, "needs the feature `postgres`")),
-            Some(("redis" | "rediss", _)) => {
-                Err(SettingError::new(NAME, "names a store that this version does not have yet"))
-            }
-            _ => Err(SettingError::new(NAME, "takes memory:, sqlite:PATH or postgres://...")),
+            #[cfg(feature = "redis")]
+            Some(("redis" | "rediss", _)) => crate::store::RedisOptions::new(text)
+                .map(|options| Self::Redis(Box::new(options)))
+                .map_err(|error| SettingError::new(NAME, "the Redis URL can't be used").with_source(error)),
+            #[cfg(not(feature = "redis"))]
+            Some(("redis" | "rediss", _)) => Err(SettingError::new(NAME, "needs the feature `redis`")),
+            _ => Err(SettingError::new(NAME, "takes memory:, sqlite:PATH, postgres://... or redis://...")),
         }
     }
 
@@ -46,11 +51,16 @@ impl StoreChoice {
             Self::Sqlite(_) => Err(SettingError::new(NAME, "sqlite needs the feature `sqlite`")),
             #[cfg(feature = "postgres")]
             Self::Postgres(options) => opened(options.open().await, "the PostgreSQL store can't be opened"),
+            #[cfg(feature = "redis")]
+            Self::Redis(options) => opened(options.open().await, "the Redis store can't be opened"),
         }
     }
 }
 
-#[cfg_attr(not(any(feature = "sqlite", feature = "postgres")), expect(dead_code, reason = "nothing can be opened"))]
+#[cfg_attr(
+    not(any(feature = "sqlite", feature = "postgres", feature = "redis")),
+    expect(dead_code, reason = "nothing can be opened")
+)]
 fn opened<S: Store>(store: Result<S, StoreError>, problem: &'static str) -> Result<Arc<dyn Store>, SettingError> {
     store.map(|store| Arc::new(store) as _).map_err(|error| SettingError::new(NAME, problem).with_source(error))
 }

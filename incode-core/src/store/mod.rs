@@ -8,10 +8,14 @@ mod effects;
 mod error;
 mod events;
 mod feed;
+#[cfg(any(feature = "postgres", feature = "redis"))]
+mod hub;
 mod ledger;
 mod memory;
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(feature = "redis")]
+mod redis;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
@@ -32,6 +36,8 @@ pub use feed::{StoreFeed, StoreNews};
 pub use memory::MemoryStore;
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresOptions, PostgresStore};
+#[cfg(feature = "redis")]
+pub use redis::{RedisOptions, RedisStore};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteOptions, SqliteStore};
 

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use incode_core::Builder;
+use incode_core::store::InboxCounts;
 use incode_sandbox::NewPerson;
 use incode_tests::{Adapter, Plan, World, event};
 use serde_json::Value;
@@ -63,6 +64,11 @@ impl Load {
         }
         assert!(self.unsettled.lock().unwrap().is_empty(), "some are never taken");
         (self.acknowledged.lock().unwrap().len(), self.refused.load(Ordering::SeqCst))
+    }
+
+    /// Events by state.
+    pub(crate) async fn counts(&self) -> InboxCounts {
+        self.world.counts().await
     }
 
     /// The set acknowledged is the set applied, each once. Rows: object, how many, state.

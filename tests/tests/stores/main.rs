@@ -11,6 +11,7 @@
 
 mod load;
 mod postgres;
+mod redis;
 
 use incode_tests::{World, event};
 use serde_json::Value;

@@ -1,10 +1,8 @@
 use std::borrow::Cow;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use futures_util::stream;
-use serde::{Deserialize, Serialize};
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_postgres::Notification;
@@ -12,8 +10,8 @@ use tokio_postgres::Notification;
 use super::failure::Failure;
 use super::link::{CONNECT_DEADLINE, Link, Target};
 use crate::identity::Change;
-use crate::store::{StoreFeed, StoreNews};
-use crate::{IdentityId, Subject};
+use crate::store::StoreNews;
+use crate::store::hub::{Hub, Notice, read};
 
 /// Tells the other processes, in the transaction that made the change: they hear of it when it is committed, and only
 /// then. Whom it is about travels no further than those who may read the rows could see.
@@ -31,82 +29,9 @@ pub(super) async fn tell(tx: &Link, change: &Change) -> Result<(), Failure> {
     tx.query("SELECT pg_notify($1, $2)", &[&channel(&tx.target), &payload]).await.map(drop)
 }
 
-/// Where news comes together. The listener is started by the first who wants to hear it.
-pub(super) struct Hub {
-    state: Mutex<State>,
-}
-
-struct State {
-    /// `None` once it is closed.
-    news: Option<broadcast::Sender<StoreNews>>,
-    is_up: bool,
-    listener: Option<AbortHandle>,
-}
-
-impl Hub {
-    pub(super) fn new() -> Arc<Self> {
-        let news = Some(broadcast::Sender::new(KEPT));
-        Arc::new(Self { state: Mutex::new(State { news, is_up: false, listener: None }) })
-    }
-
-    pub(super) fn feed(self: &Arc<Self>, target: &Arc<Target>) -> StoreFeed {
-        let mut state = self.state();
-        let Some(receiver) = state.news.as_ref().map(broadcast::Sender::subscribe) else {
-            return Box::pin(stream::empty());
-        };
-        if state.listener.is_none() {
-            let listener = listen(Arc::clone(target), Arc::downgrade(self));
-            state.listener = Some(tokio::spawn(listener).abort_handle());
-        }
-        let first = state.is_up.then_some(StoreNews::Up);
-        Box::pin(stream::unfold((first, receiver), async |(first, mut receiver)| {
-            let news = match first {
-                Some(news) => news,
-                None => match receiver.recv().await {
-                    Ok(news) => news,
-                    Err(broadcast::error::RecvError::Lagged(_)) => StoreNews::Gap,
-                    Err(broadcast::error::RecvError::Closed) => return None,
-                },
-            };
-            Some((news, (None, receiver)))
-        }))
-    }
-
-    /// A call ended without telling whether it wrote.
-    pub(super) fn gap(&self) {
-        self.pass_on(StoreNews::Gap);
-    }
-
-    pub(super) fn close(&self) {
-        let mut state = self.state();
-        state.news = None;
-        if let Some(listener) = state.listener.take() {
-            listener.abort();
-        }
-    }
-
-    fn pass_on(&self, news: StoreNews) {
-        let mut state = self.state();
-        match news {
-            StoreNews::Up => state.is_up = true,
-            StoreNews::Down => state.is_up = false,
-            StoreNews::Changed(_) | StoreNews::Gap => {}
-        }
-        if let Some(sender) = &state.news {
-            // Nobody listens: fine.
-            let _ = sender.send(news);
-        }
-    }
-
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Hub {
-    fn drop(&mut self) {
-        self.close();
-    }
+/// Starts the listener.
+pub(super) fn start(target: &Arc<Target>, hub: Weak<Hub>) -> AbortHandle {
+    tokio::spawn(listen(Arc::clone(target), hub)).abort_handle()
 }
 
 /// Listens for as long as the hub is there, over one connection after the other.
@@ -161,30 +86,6 @@ async fn hear(link: &Link, notices: &mut mpsc::UnboundedReceiver<Notification>, 
     }
 }
 
-/// `None` for what this process told itself. What can't be read is of a newer version, and means that something changed.
-fn read(payload: &str, own: &str) -> Option<StoreNews> {
-    let Ok(notice) = serde_json::from_str::<Notice<'_>>(payload) else { return Some(StoreNews::Gap) };
-    if notice.from == own {
-        return None;
-    }
-    let identity_id = notice.identity.and_then(|id| IdentityId::new(id).ok());
-    let subjects = notice.subjects.iter().map(|subject| Subject::new(subject).ok()).collect::<Option<Vec<_>>>();
-    Some(match (identity_id, subjects) {
-        (Some(identity_id), Some(subjects)) => StoreNews::Changed(Change { identity_id, subjects }),
-        _ => StoreNews::Gap,
-    })
-}
-
-/// What travels between processes. Without an identity: something changed.
-#[derive(Serialize, Deserialize)]
-struct Notice<'a> {
-    from: Cow<'a, str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    identity: Option<Cow<'a, str>>,
-    #[serde(default)]
-    subjects: Vec<Cow<'a, str>>,
-}
-
 /// One for each schema.
 fn channel(target: &Target) -> String {
     format!("incode_{}", target.schema)
@@ -192,8 +93,6 @@ fn channel(target: &Target) -> String {
 
 /// PostgreSQL takes less than 8,000 bytes.
 const LONGEST_PAYLOAD: usize = 7_900;
-/// News kept for a reader that is behind.
-const KEPT: usize = 1_024;
 const PULSE: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(1);
 const FIRST_WAIT: Duration = Duration::from_millis(100);

@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::hub::Hub;
 use super::{
     Accepted, Audit, AuditAction, AuditId, Claim, ClaimedEffect, ClaimedEvent, EffectClaim, EffectCounts, EffectFilter,
     EffectLease, EffectRow, EffectSettlement, EffectStore, EventDetail, EventFilter, EventId, EventRow, InboxCounts,
@@ -34,7 +35,6 @@ mod tls;
 mod upkeep;
 mod writer;
 
-use feed::Hub;
 use link::Link;
 use pool::Pool;
 use writer::Accepts;
@@ -202,7 +202,7 @@ impl Store for PostgresStore {
     }
 
     fn feed(&self) -> Option<StoreFeed> {
-        Some(self.hub.feed(&self.pool.target))
+        Some(self.hub.feed(|hub| feed::start(&self.pool.target, hub)))
     }
 
     fn time(&self) -> StoreFuture<'_, Option<Timestamp>> {

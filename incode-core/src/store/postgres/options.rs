@@ -8,12 +8,12 @@ use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 
 use super::failure::Failure;
-use super::feed::Hub;
 use super::link::{Link, Target};
 use super::pool::Pool;
 use super::writer::Accepts;
 use super::{PostgresStore, queries, schema, tls};
-use crate::store::{StoreError, StoreErrorKind};
+use crate::store::StoreError;
+use crate::store::hub::{Hub, origin};
 
 /// How a [`PostgresStore`] is opened. Its `Debug` shows nothing of the URL.
 #[derive(Clone)]
@@ -130,7 +130,7 @@ impl PostgresOptions {
     }
 
     /// How many deliveries wait at most for the writer. 4096 unless said otherwise, at least 1. When as many wait,
-    /// `accept` fails at once with [`StoreErrorKind::Busy`], and the vendor delivers again.
+    /// `accept` fails at once with [`StoreErrorKind::Busy`](crate::store::StoreErrorKind::Busy), and the vendor delivers again.
     pub fn queue_len(mut self, deliveries: usize) -> Self {
         self.queue_len = deliveries.clamp(1, 1 << 20);
         self
@@ -199,12 +199,6 @@ fn is_here(config: &Config) -> bool {
         Host::Unix(_) => true,
     });
     hosts && config.get_hostaddrs().iter().all(std::net::IpAddr::is_loopback)
-}
-
-fn origin() -> Result<Box<str>, Failure> {
-    let mut random = [0; 16];
-    getrandom::fill(&mut random).map_err(|_| Failure::new(StoreErrorKind::Failed, "no random bytes"))?;
-    Ok(data_encoding::HEXLOWER.encode(&random).into())
 }
 
 /// At the start nobody waits for an answer, and everything else starts at the same time.

@@ -5,9 +5,9 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::failure::Failure;
-use super::feed::Hub;
 use super::link::{Link, Target};
 use crate::store::StoreError;
+use crate::store::hub::Hub;
 
 /// The connections that are neither the writer's nor the listener's.
 pub(super) struct Pool {

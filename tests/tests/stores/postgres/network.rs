@@ -1,30 +1,44 @@
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
 
+use incode_core::Timestamp;
 use incode_core::store::PostgresOptions;
+use incode_core::testing::ManualClock;
 use incode_tests::servers::{PostgresServer, Proxy};
 use incode_tests::{Adapter, Plan, World, eventually};
 
 use crate::verified;
 
 /// A world whose database is behind a network that fails when told to.
-async fn world() -> Option<(std::sync::Arc<PostgresServer>, Proxy, World)> {
+async fn world() -> Option<(Arc<PostgresServer>, Proxy, World, ManualClock)> {
     let server = PostgresServer::shared().await?;
     let proxy = Proxy::to(server.port()).await;
     let (_, schema) = server.fresh();
     let url = server.url_at(proxy.port(), &schema);
     let store = move |builder: incode_core::Builder| builder.postgres(PostgresOptions::new(&url).unwrap());
-    let world = Plan::new(Adapter::Axum).incode(store).start().await;
-    Some((server, proxy, world))
+    let clock = ManualClock::new(Timestamp::from(SystemTime::now()));
+    let shown = clock.clone();
+    let plan = Plan::new(Adapter::Axum).incode(store).incode(|builder| builder.clock(shown));
+    Some((server, proxy, plan.start().await, clock))
 }
 
 async fn delivered(world: &World, name: &str) -> u16 {
     world.send(world.delivery(verified(world, name).to_string())).await.status
 }
 
+/// What was in hand when the network went is under a lease of two minutes, unless it could be settled.
+async fn applied(world: &World, clock: &ManualClock) {
+    let done = async || {
+        clock.advance(Duration::from_secs(1));
+        world.counts().await.pending == 0
+    };
+    eventually("all is applied", done).await;
+}
+
 /// What the vendor waits for is an answer: it gets one within the deadline, and may come again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_end_that_fell_silent_is_a_503_in_time_and_recovers() {
-    let Some((_server, proxy, world)) = world().await else { return };
+    let Some((_server, proxy, world, clock)) = world().await else { return };
     world.deliver(&verified(&world, "Ana Flores")).await;
     world.settles(1, 0, 0).await;
     proxy.half_open();
@@ -39,12 +53,12 @@ async fn an_end_that_fell_silent_is_a_503_in_time_and_recovers() {
     proxy.mend();
     eventually("it recovers", async || delivered(&world, "Carla Ruiz").await == 204).await;
     eventually("the gate asks again", async || world.status("ana", "/vault").await == 403).await;
-    eventually("all is applied", async || world.counts().await.pending == 0).await;
+    applied(&world, &clock).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_that_are_reset_are_made_anew() {
-    let Some((_server, proxy, world)) = world().await else { return };
+    let Some((_server, proxy, world, clock)) = world().await else { return };
     let ana = world.person("Ana Flores");
     world.link("ana", &ana.identity_id).await;
     proxy.cut();
@@ -56,12 +70,12 @@ async fn connections_that_are_reset_are_made_anew() {
         proxy.reset();
         eventually("taken", async || delivered(&world, name).await == 204).await;
     }
-    eventually("all is applied", async || world.counts().await.pending == 0).await;
+    applied(&world, &clock).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_network_slows_and_loses_nothing() {
-    let Some((_server, proxy, world)) = world().await else { return };
+    let Some((_server, proxy, world, _clock)) = world().await else { return };
     proxy.delay(Duration::from_millis(50));
     for name in ["Ana Flores", "Ben Ochoa"] {
         world.deliver(&verified(&world, name)).await;

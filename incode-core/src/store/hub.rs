@@ -1,0 +1,125 @@
+//! News between the processes on one store: what travels, and where it comes together.
+
+use std::borrow::Cow;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use futures_util::stream;
+use serde::{Deserialize, Serialize};
+use tokio::sync::broadcast;
+use tokio::task::AbortHandle;
+
+use super::{StoreError, StoreErrorKind, StoreFeed, StoreNews};
+use crate::identity::Change;
+use crate::{IdentityId, Subject};
+
+/// Where news comes together. The listener is started by the first who wants to hear it.
+pub(super) struct Hub {
+    state: Mutex<State>,
+}
+
+struct State {
+    /// `None` once it is closed.
+    news: Option<broadcast::Sender<StoreNews>>,
+    is_up: bool,
+    listener: Option<AbortHandle>,
+}
+
+impl Hub {
+    pub(super) fn new() -> Arc<Self> {
+        let news = Some(broadcast::Sender::new(KEPT));
+        Arc::new(Self { state: Mutex::new(State { news, is_up: false, listener: None }) })
+    }
+
+    pub(super) fn feed(self: &Arc<Self>, listen: impl FnOnce(Weak<Self>) -> AbortHandle) -> StoreFeed {
+        let mut state = self.state();
+        let Some(receiver) = state.news.as_ref().map(broadcast::Sender::subscribe) else {
+            return Box::pin(stream::empty());
+        };
+        if state.listener.is_none() {
+            state.listener = Some(listen(Arc::downgrade(self)));
+        }
+        let first = state.is_up.then_some(StoreNews::Up);
+        Box::pin(stream::unfold((first, receiver), async |(first, mut receiver)| {
+            let news = match first {
+                Some(news) => news,
+                None => match receiver.recv().await {
+                    Ok(news) => news,
+                    Err(broadcast::error::RecvError::Lagged(_)) => StoreNews::Gap,
+                    Err(broadcast::error::RecvError::Closed) => return None,
+                },
+            };
+            Some((news, (None, receiver)))
+        }))
+    }
+
+    /// A call ended without telling whether it wrote.
+    pub(super) fn gap(&self) {
+        self.pass_on(StoreNews::Gap);
+    }
+
+    pub(super) fn close(&self) {
+        let mut state = self.state();
+        state.news = None;
+        if let Some(listener) = state.listener.take() {
+            listener.abort();
+        }
+    }
+
+    /// What the listener heard, or became.
+    pub(super) fn pass_on(&self, news: StoreNews) {
+        let mut state = self.state();
+        match news {
+            StoreNews::Up => state.is_up = true,
+            StoreNews::Down => state.is_up = false,
+            StoreNews::Changed(_) | StoreNews::Gap => {}
+        }
+        if let Some(sender) = &state.news {
+            // Nobody listens: fine.
+            let _ = sender.send(news);
+        }
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Hub {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// `None` for what this process told itself. What can't be read is of a newer version, and means that something changed.
+pub(super) fn read(payload: &str, own: &str) -> Option<StoreNews> {
+    let Ok(notice) = serde_json::from_str::<Notice<'_>>(payload) else { return Some(StoreNews::Gap) };
+    if notice.from == own {
+        return None;
+    }
+    let identity_id = notice.identity.and_then(|id| IdentityId::new(id).ok());
+    let subjects = notice.subjects.iter().map(|subject| Subject::new(subject).ok()).collect::<Option<Vec<_>>>();
+    Some(match (identity_id, subjects) {
+        (Some(identity_id), Some(subjects)) => StoreNews::Changed(Change { identity_id, subjects }),
+        _ => StoreNews::Gap,
+    })
+}
+
+/// What travels between processes. Without an identity: something changed.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Notice<'a> {
+    pub(super) from: Cow<'a, str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) identity: Option<Cow<'a, str>>,
+    #[serde(default)]
+    pub(super) subjects: Vec<Cow<'a, str>>,
+}
+
+/// A name by which a process knows its own news, when it is told of them.
+pub(super) fn origin() -> Result<Box<str>, StoreError> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).map_err(|_| StoreError::with_source(StoreErrorKind::Failed, "no random bytes"))?;
+    Ok(data_encoding::HEXLOWER.encode(&random).into())
+}
+
+/// News kept for a reader that is behind.
+const KEPT: usize = 1_024;

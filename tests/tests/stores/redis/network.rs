@@ -1,0 +1,83 @@
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use incode_core::Timestamp;
+use incode_core::testing::ManualClock;
+use incode_tests::servers::{Proxy, RedisServer};
+use incode_tests::{Adapter, Plan, World, eventually};
+
+use super::options;
+use crate::verified;
+
+/// A world whose server is behind a network that fails when told to.
+async fn world() -> Option<(Arc<RedisServer>, Proxy, World, ManualClock)> {
+    let server = RedisServer::shared().await?;
+    let proxy = Proxy::to(server.port()).await;
+    let (name, url) = (server.fresh(), server.url_at(proxy.port()));
+    let store = move |builder: incode_core::Builder| builder.redis(options(&url, &name));
+    let clock = ManualClock::new(Timestamp::from(SystemTime::now()));
+    let shown = clock.clone();
+    let plan = Plan::new(Adapter::Axum).incode(store).incode(|builder| builder.clock(shown));
+    Some((server, proxy, plan.start().await, clock))
+}
+
+async fn delivered(world: &World, name: &str) -> u16 {
+    world.send(world.delivery(verified(world, name).to_string())).await.status
+}
+
+/// What was in hand when the network went is under a lease of two minutes, unless it could be settled.
+async fn applied(world: &World, clock: &ManualClock) {
+    let done = async || {
+        clock.advance(Duration::from_secs(1));
+        world.counts().await.pending == 0
+    };
+    eventually("all is applied", done).await;
+}
+
+/// What the vendor waits for is an answer: it gets one within the deadline, and may come again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_end_that_fell_silent_is_a_503_in_time_and_recovers() {
+    let Some((_server, proxy, world, clock)) = world().await else { return };
+    world.deliver(&verified(&world, "Ana Flores")).await;
+    world.settles(1, 0, 0).await;
+    proxy.half_open();
+    for _ in 0..2 {
+        let begun = Instant::now();
+        assert_eq!(delivered(&world, "Ben Ochoa").await, 503);
+        assert!(begun.elapsed() < Duration::from_millis(5_500), "{:?}", begun.elapsed());
+    }
+    let begun = Instant::now();
+    assert_eq!(world.status("ana", "/vault").await, 503, "what can't be asked opens nothing");
+    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+    proxy.mend();
+    eventually("it recovers", async || delivered(&world, "Carla Ruiz").await == 204).await;
+    eventually("the gate asks again", async || world.status("ana", "/vault").await == 403).await;
+    applied(&world, &clock).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_that_are_reset_are_made_anew() {
+    let Some((_server, proxy, world, clock)) = world().await else { return };
+    let ana = world.person("Ana Flores");
+    world.link("ana", &ana.identity_id).await;
+    proxy.cut();
+    assert_eq!(delivered(&world, "Ben Ochoa").await, 503);
+    assert_eq!(world.status("ana", "/vault").await, 503, "what was known is not believed without news");
+    proxy.mend();
+    eventually("open again", async || world.status("ana", "/vault").await == 200).await;
+    for name in ["Carla Ruiz", "Dario Paz", "Elsa Vidal"] {
+        proxy.reset();
+        eventually("taken", async || delivered(&world, name).await == 204).await;
+    }
+    applied(&world, &clock).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_network_slows_and_loses_nothing() {
+    let Some((_server, proxy, world, _clock)) = world().await else { return };
+    proxy.delay(Duration::from_millis(50));
+    for name in ["Ana Flores", "Ben Ochoa"] {
+        world.deliver(&verified(&world, name)).await;
+    }
+    world.settles(2, 0, 0).await;
+}
