@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::head::Written;
 use crate::input::chunks;
+use crate::unique::Unique;
 
 /// A body of a delivery: how it is cut into chunks changes nothing, the cap holds to the byte, and what our strict reader
 /// takes, a plain reader of JSON takes too and finds the same in it.
@@ -29,6 +30,7 @@ pub fn delivery(body: &[u8]) {
     }
     if let Ok(read) = &outcome {
         let value: Value = serde_json::from_slice(body).expect("what is no JSON was taken for an event");
+        serde_json::from_slice::<Unique>(body).expect("a key was given twice");
         agree(read, &value);
         // Writing it anew settles spelling, blanks and the order of keys; the event stays.
         let again = serde_json::to_vec(&value).unwrap();

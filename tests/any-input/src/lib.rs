@@ -20,6 +20,7 @@ mod served;
 mod settings;
 mod signature_header;
 mod token_request;
+mod unique;
 
 pub use answers::answers;
 pub use correlation_id::correlation_id;
