@@ -39,7 +39,8 @@ pub fn signature_header(input: &[u8]) {
         }
         // One byte changed, put in or taken out.
         2..=4 => {
-            let at = at % value.len();
+            // Also behind the last one.
+            let at = at % (value.len() + usize::from(tampering == 3));
             let changed = &mut sent[which].1;
             match tampering {
                 2 => changed[at] = with,
