@@ -40,8 +40,8 @@ pub fn correlation_id(input: &[u8]) {
 
 fn made(subject: &str, id: &str, at: usize, with: u8) {
     let query = |id: &[u8]| format!("token=t&correlation_id={}", percent_encode(id, NON_ALPHANUMERIC));
-    let other = format!("{}!", subject.chars().skip(1).collect::<String>());
-    assert_eq!(come_back(&APP, &other, &query(id.as_bytes())), "flow_other_subject");
+    let other = if subject == "ana" { "ben" } else { "ana" };
+    assert_eq!(come_back(&APP, other, &query(id.as_bytes())), "flow_other_subject");
     assert_eq!(come_back(&LATER, subject, &query(id.as_bytes())), "flow_expired");
     assert_eq!(come_back(&STRANGER, subject, &query(id.as_bytes())), "flow_unknown");
 
