@@ -2,10 +2,13 @@ mod actix;
 mod axum;
 mod tower;
 
+use std::convert::Infallible;
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use ::axum::extract::ConnectInfo;
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt, stream};
 use incode_core::Incode;
 use incode_core::gate::{Requirement, RequirementType, Visitor, Zone};
 use incode_core::identity::LinkProof;
@@ -139,6 +142,20 @@ fn page(visitor: &Visitor) -> String {
     .to_string()
 }
 
+/// What `/stream` sends: a greeting, then nothing for as long as it may.
+fn held_open(visitor: &Visitor) -> impl Stream<Item = Result<Bytes, Infallible>> + Send + use<> {
+    let greeting = stream::once(std::future::ready(Ok(Bytes::from(GREETING))));
+    visitor.guard(Requirement::active(), greeting.chain(stream::pending()))
+}
+
+/// What `/changed` tells, once there is something to tell.
+async fn changed_page(visitor: Visitor) -> String {
+    match visitor.changed().await {
+        Some(now) => page(&now),
+        None => "ended".to_owned(),
+    }
+}
+
 /// What `/maybe` says: open to all, different for some.
 fn greeting(is_active: bool) -> &'static str {
     if is_active { "welcome back" } else { "welcome" }
@@ -146,6 +163,8 @@ fn greeting(is_active: bool) -> &'static str {
 
 /// What a gated handler says of caching by itself, on `/cached`.
 const CACHED: &str = "public, max-age=60";
+/// The first piece of a stream that is held open.
+pub const GREETING: &str = "open";
 /// The one other site that CORS lets in.
 pub const ORIGIN: &str = "https://app.example";
 /// What a gated handler says.

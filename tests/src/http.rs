@@ -166,6 +166,16 @@ impl Wire {
         if silent { None } else { Some(self.response(false).await) }
     }
 
+    /// Reads until these bytes have come, and leaves them to be read as an answer.
+    pub async fn until(&mut self, bytes: &[u8]) {
+        let come = async {
+            while find(&self.read, bytes).is_none() {
+                assert!(self.more().await, "hung up before: {:?}", String::from_utf8_lossy(&self.read));
+            }
+        };
+        tokio::time::timeout(DEADLINE, come).await.expect("not in time");
+    }
+
     /// Whether the other side hangs up without another byte.
     pub async fn hangs_up(&mut self) -> bool {
         self.read.is_empty() && !tokio::time::timeout(DEADLINE, self.more()).await.expect("still open")

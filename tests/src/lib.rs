@@ -21,7 +21,7 @@ pub mod servers;
 mod tally;
 mod world;
 
-pub use adapters::{Adapter, ORIGIN, Served, Shape};
+pub use adapters::{Adapter, GREETING, ORIGIN, Served, Shape};
 pub use failing::{FailingStore, Switch};
 pub use hosted::verify;
 pub use http::{Call, Response, Wire, get, post, problem};

@@ -118,9 +118,17 @@ impl Incode {
         self.0.clock.now()
     }
 
+    /// Ends every [`Visitor::changed`](crate::gate::Visitor::changed) and every guarded stream. A server that shuts down
+    /// gracefully waits for streams that are held open: call this when it begins to, and
+    /// [`shutdown`](Self::shutdown), which includes it, when it is done.
+    pub fn end_watches(&self) {
+        self.0.near.end_watches();
+    }
+
     /// Stops worker and handlers in good order: what is under way is finished or given back, the change stream ends, and
     /// the store is closed. Call it when the server has stopped taking requests. Later calls return at once.
     pub async fn shutdown(&self) {
+        self.end_watches();
         self.0.stop.send_replace(true);
         let runners = std::mem::take(&mut *self.0.runners.lock().unwrap_or_else(PoisonError::into_inner));
         if runners.is_empty() {

@@ -355,6 +355,7 @@ impl Builder {
             render: self.render,
             challenge,
             aging: Aging::new(&clock),
+            near: Default::default(),
         });
         let near = NearCache::new(Arc::clone(&store), Arc::clone(&context), self.near);
         let key = self.store_key.as_ref();

@@ -1,12 +1,12 @@
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 
 use crate::Clock;
 use crate::http::{Head, Problem, Reply};
 use crate::identity::Observer;
 
-use super::Aging;
+use super::{Aging, NearCache};
 
 /// Replaces the body of any rejection, denial or failed flow; `None` keeps the usual answer for the audience. Headers of
 /// the problem that the reply does not name are added to it, `Cache-Control: no-store` among them, and
@@ -44,6 +44,8 @@ pub(crate) struct Context {
     /// `WWW-Authenticate` of a 401 that has none of its own.
     pub(crate) challenge: Cow<'static, str>,
     pub(crate) aging: Aging,
+    /// Where a visitor finds out what is known by now. Not owned: the cache owns what owns this.
+    pub(crate) near: OnceLock<Weak<NearCache>>,
 }
 
 /// Where people do something about a denial. Paths without a query.
@@ -65,7 +67,17 @@ impl Context {
     pub(crate) fn plain(clock: Arc<dyn Clock>) -> Self {
         let pages = Pages { start: Some("/start".to_owned()), ..Pages::default() };
         let (observer, aging) = (Arc::new(Observer::new()), Aging::new(&clock));
-        Self { clock, observer, pages, render: None, challenge: "Login".into(), aging }
+        Self { clock, observer, pages, render: None, challenge: "Login".into(), aging, near: OnceLock::new() }
+    }
+
+    pub(super) fn attach(&self, near: &Arc<NearCache>) {
+        // The first one stays: a context is made for one cache.
+        let _ = self.near.set(Arc::downgrade(near));
+    }
+
+    /// `None` once the cache is gone.
+    pub(super) fn near(&self) -> Option<Arc<NearCache>> {
+        self.near.get()?.upgrade()
     }
 
     pub(crate) fn reply(&self, problem: &Problem, audience: Audience) -> Reply {

@@ -18,6 +18,16 @@ struct Flight<V> {
     landed: watch::Receiver<Option<V>>,
 }
 
+/// How somebody comes to what a flight brings.
+pub(crate) enum Boarding<K, V> {
+    /// One has just landed.
+    Landed(V),
+    /// Somebody else flies.
+    Joined(Landing<V>),
+    /// The caller has to fly.
+    Started(Landing<V>, Ticket<K, V>),
+}
+
 /// The right to land a flight. Dropped without landing, the flight comes to nothing and everybody waiting is told.
 pub(crate) struct Ticket<K, V> {
     pub(crate) key: K,
@@ -29,28 +39,31 @@ pub(crate) struct Ticket<K, V> {
 pub(crate) struct Landing<V>(watch::Receiver<Option<V>>);
 
 impl<K: Clone + Eq + Hash, V: Clone> Flights<K, V> {
-    /// Joins the flight under way for `key`, or starts one: then there is a ticket to fly with.
-    pub(crate) fn join(&self, key: K) -> (Landing<V>, Option<Ticket<K, V>>) {
-        self.join_or_start(key, true)
-    }
-
-    /// Starts a flight in any case: the one under way, if there is one, may have read too early.
-    pub(crate) fn start(&self, key: K) -> (Landing<V>, Option<Ticket<K, V>>) {
-        self.join_or_start(key, false)
-    }
-
-    fn join_or_start(&self, key: K, may_join: bool) -> (Landing<V>, Option<Ticket<K, V>>) {
+    /// Joins the flight under way for `key`, or starts one.
+    ///
+    /// `known` is asked before one is started: a flight may have landed since the caller looked.
+    pub(crate) fn join(&self, key: K, known: impl FnOnce() -> Option<V>) -> Boarding<K, V> {
         let mut under_way = self.lock();
         match under_way.get(&key) {
             // A sender that is gone means that the flight's runtime was: nobody would ever land.
-            Some(flight) if may_join && flight.landed.has_changed().is_ok() => (Landing(flight.landed.clone()), None),
-            _ => {
-                let (land, landed) = watch::channel(None);
-                let number = self.next.fetch_add(1, Ordering::Relaxed);
-                under_way.insert(key.clone(), Flight { number, landed: landed.clone() });
-                (Landing(landed), Some(Ticket { key, number, land }))
-            }
+            Some(flight) if flight.landed.has_changed().is_ok() => Boarding::Joined(Landing(flight.landed.clone())),
+            _ => match known() {
+                Some(value) => Boarding::Landed(value),
+                None => self.take_off(&mut under_way, key),
+            },
         }
+    }
+
+    /// Starts a flight in any case: the one under way, if there is one, may have read too early.
+    pub(crate) fn start(&self, key: K) -> Boarding<K, V> {
+        self.take_off(&mut self.lock(), key)
+    }
+
+    fn take_off(&self, under_way: &mut HashMap<K, Flight<V>>, key: K) -> Boarding<K, V> {
+        let (land, landed) = watch::channel(None);
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        under_way.insert(key.clone(), Flight { number, landed: landed.clone() });
+        Boarding::Started(Landing(landed), Ticket { key, number, land })
     }
 
     /// Gives everybody who waits what `outcome` makes. It is told whether the flight is still the key's own: if not, it

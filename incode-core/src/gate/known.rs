@@ -193,13 +193,17 @@ impl Known {
         })
     }
 
-    #[cfg_attr(not(test), expect(dead_code, reason = "TEMP"))]
     /// Whether it says the same of the same person. When it was loaded does not count, nor when the vendor was asked.
     pub(crate) fn says_the_same(&self, other: &Self) -> bool {
         let rest = |known: &Self| {
             (known.standing, known.proof, known.attested, known.verified_at, known.face_authenticated_at, known.ends)
         };
         rest(self) == rest(other) && self.text == other.text
+    }
+
+    /// Whether it says something else than `other`, and is not older.
+    pub(crate) fn is_news_to(&self, other: &Self) -> bool {
+        self.loaded >= other.loaded && !self.says_the_same(other)
     }
 
     fn piece(&self, piece: Piece) -> &str {

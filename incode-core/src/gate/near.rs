@@ -14,11 +14,12 @@ use tokio::runtime::Handle;
 use crate::identity::{Change, Identity};
 use crate::store::{Store, StoreError};
 
-use super::Visitor;
 use super::context::Context;
 use super::facts::Facts;
-use super::flights::{Flights, Ticket};
+use super::flights::{Boarding, Flights, Ticket};
 use super::known::{Key, Known, Loaded, Whose};
+use super::watch::{LOOK_AGAIN, SHORTEST_LOOK, Watched};
+use super::{Standing, Visitor};
 
 pub(crate) struct NearCache {
     store: Arc<dyn Store>,
@@ -37,8 +38,9 @@ pub(crate) struct NearCache {
     /// Where loads run: on the runtime of `build`, whose worker has to run anyway. On that of whoever asked first, a
     /// handler that blocks its thread would hold up everybody who waits for the same person.
     runtime: Handle,
+    watched: Watched,
     nobody: Arc<Known>,
-    /// Key for once: looking a counter up by name would cost more than the hit it counts.
+    /// Asked for once: looking a counter up by name would cost more than the hit it counts.
     hits: metrics::Counter,
     settings: NearSettings,
 }
@@ -70,7 +72,7 @@ impl NearCache {
     /// Must be called inside the tokio runtime that is to run the loads.
     pub(crate) fn new(store: Arc<dyn Store>, context: Arc<Context>, settings: NearSettings) -> Arc<Self> {
         let nobody = Known::nobody(Arc::clone(&context));
-        Arc::new(Self {
+        let near = Arc::new(Self {
             store,
             context,
             known: papaya::HashMap::default(),
@@ -78,10 +80,13 @@ impl NearCache {
             flights: Flights::default(),
             bypassed: AtomicBool::new(false),
             runtime: Handle::current(),
+            watched: Watched::new(),
             nobody,
             hits: metrics::counter!("incode_standing_hits_total"),
             settings,
-        })
+        });
+        near.context.attach(&near);
+        near
     }
 
     pub(crate) fn nobody(&self) -> Visitor {
@@ -97,14 +102,22 @@ impl NearCache {
 
     /// The miss path: joins the load under way, or starts one.
     pub(crate) fn load(self: &Arc<Self>, whose: Whose) -> Load {
+        self.context.aging.compare_clocks();
         // While bypassed no change is heard of that would end a flight, so nobody joins one that may have read before it.
-        let is_bypassed = self.bypassed.load(Ordering::SeqCst);
-        let key = whose.clone();
-        let (landing, ticket) = if is_bypassed { self.flights.start(key) } else { self.flights.join(key) };
-        if let Some(ticket) = ticket {
-            // A task of its own: who asked first may hang up, and the others still get their answer.
-            self.runtime.spawn(Arc::clone(self).fly(ticket));
-        }
+        let boarding = if self.bypassed.load(Ordering::SeqCst) {
+            self.flights.start(whose.clone())
+        } else {
+            self.flights.join(whose.clone(), || self.fresh(whose.key()))
+        };
+        let landing = match boarding {
+            Boarding::Landed(visitor) => return Load::new(std::future::ready(visitor)),
+            Boarding::Joined(landing) => landing,
+            Boarding::Started(landing, ticket) => {
+                // A task of its own: who asked first may hang up, and the others still get their answer.
+                self.runtime.spawn(Arc::clone(self).fly(ticket));
+                landing
+            }
+        };
         let context = Arc::clone(&self.context);
         Load::new(async move {
             landing.wait().await.unwrap_or_else(|| {
@@ -124,11 +137,13 @@ impl NearCache {
                 known.remove(&self.hash(whose.key()));
             }
         });
+        self.watched.ring(&stale);
     }
 
     /// Forgets everything: something changed, and nobody can say what.
     pub(crate) fn invalidate_all(&self) {
         self.flights.forget_all(|| self.known.pin().clear());
+        self.watched.ring_all();
     }
 
     /// While bypassed, each request waits for the store: for as long as news of changes can't be heard. Afterwards
@@ -140,8 +155,34 @@ impl NearCache {
         self.bypassed.store(bypassed, Ordering::SeqCst);
     }
 
+    /// What a request would be told now; without its being counted as one.
+    pub(super) fn look(self: &Arc<Self>, whose: &Whose) -> Result<Visitor, Load> {
+        self.fresh(whose.key()).ok_or_else(|| self.load(whose.clone()))
+    }
+
+    /// How long what a look found is good for, unless a change comes.
+    pub(super) fn looks_again_after(&self, found: &Visitor) -> Duration {
+        let is_poor = found.standing() == Standing::Unavailable || found.is_stale();
+        if is_poor || self.bypassed.load(Ordering::SeqCst) {
+            return LOOK_AGAIN;
+        }
+        self.settings.lifetime.saturating_sub(found.age()).max(SHORTEST_LOOK)
+    }
+
+    pub(super) fn watched(&self) -> &Watched {
+        &self.watched
+    }
+
+    pub(super) fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+
+    /// Tells everybody who watches a standing that it is over.
+    pub(crate) fn end_watches(&self) {
+        self.watched.end();
+    }
+
     async fn fly(self: Arc<Self>, ticket: Ticket<Whose, Visitor>) {
-        self.context.aging.compare_clocks();
         let loaded = Loaded::now(&self.context);
         let read = tokio::time::timeout(self.settings.load_deadline, self.read(&ticket.key, loaded)).await;
         let failure = match read {

@@ -4,6 +4,7 @@ mod near;
 mod requirement;
 mod subject;
 mod vocabulary;
+mod watch;
 
 use std::any::Any;
 use std::sync::Arc;

@@ -2,13 +2,15 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use futures_core::Stream;
+
 use crate::http::Head;
 use crate::identity::{Field, Identity, LinkProof};
 use crate::{Subject, Timestamp};
 
 use super::asked::Asked;
 use super::known::Known;
-use super::{Denial, Requirement, Standing};
+use super::{Denial, Guarded, Requirement, Standing};
 
 /// The request extension: the subject with its standing. What handlers and extractors receive.
 ///
@@ -71,6 +73,40 @@ impl Visitor {
         requirement.check(self).map_err(|unmet| {
             Denial::new(unmet, self.known.has_identity(), Arc::clone(self.known.context()), self.asked.clone())
         })
+    }
+
+    /// Waits until something else is known of this person than this visitor shows, and gives what is: revoked, unlinked,
+    /// forgotten, verified anew, confirmed by face, or [`Unavailable`](Standing::Unavailable) while the store does not
+    /// answer. `None` once watching has ended, at [`Incode::end_watches`](crate::Incode::end_watches) or `shutdown`.
+    ///
+    /// For a WebSocket or a stream that is held open. What changed since the request came in is seen at once. News of
+    /// changes that got lost on the way is caught up with when the standing's lifetime in the near cache ends, at the
+    /// cost of one look at the store for each person who is watched, however many of their requests do. Nothing is
+    /// watched until the future is polled, and nothing any longer once it is dropped.
+    ///
+    /// ```
+    /// # use incode_core::gate::{Requirement, Visitor};
+    /// # async fn talk(mut visitor: Visitor) {
+    /// while let Some(now) = visitor.changed().await {
+    ///     if now.require(&Requirement::active()).is_err() {
+    ///         break; // say good-bye and hang up
+    ///     }
+    ///     visitor = now;
+    /// }
+    /// # }
+    /// ```
+    pub fn changed(&self) -> impl Future<Output = Option<Self>> + Send + use<> {
+        super::watch::changed(Arc::clone(&self.known))
+    }
+
+    /// Lets a stream go on for as long as the visitor meets the requirement, and ends it then; also when watching ends.
+    /// See [`changed`](Self::changed) for what is noticed and when. A requirement that time alone ends, as that of a
+    /// recent face authentication, is looked at whenever the stream is polled.
+    ///
+    /// The stream is what a response's body is made of: it ends as if it were complete, so let it say so itself when
+    /// that makes a difference.
+    pub fn guard<S: Stream>(&self, requirement: Requirement, stream: S) -> Guarded<S> {
+        Guarded::new(stream, requirement, self.clone())
     }
 
     /// With what a denial has to know of the request, for where that is out of reach later.

@@ -11,7 +11,7 @@ use incode_core::{Incode, Subject};
 
 use crate::foreign;
 
-use super::{CACHED, ORIGIN, OUTER, PASSED, SESSION, Shape, Transfer, gated, greeting, page};
+use super::{CACHED, ORIGIN, OUTER, PASSED, SESSION, Shape, Transfer, changed_page, gated, greeting, held_open, page};
 
 /// Tells the server to stop and does not wait: its thread ends by itself.
 pub(super) struct SystemGuard(ServerHandle);
@@ -87,6 +87,8 @@ fn routes(config: &mut web::ServiceConfig) {
         .route("/option", web::get().to(async |MaybeActive(person): MaybeActive| greeting(person.is_some())))
         .route("/met", web::get().to(async |person: Met<Transfer>| person.identity().identity_id.as_str().to_owned()))
         .route("/in-handler", web::get().to(in_handler))
+        .route("/changed", web::get().to(async |Visitor(visitor): Visitor| changed_page(visitor).await))
+        .route("/stream", web::get().to(streamed).wrap(GateMiddleware::active()))
         .route("/cached", web::get().to(cached).wrap(GateMiddleware::active()))
         .route("/socket", web::get().to(socket).wrap(GateMiddleware::active()))
         .service(web::resource("/shut-to-preflights").wrap(GateMiddleware::active()).to(method))
@@ -111,6 +113,10 @@ fn members() -> impl actix_web::dev::HttpServiceFactory {
         .route("/{name}/page", web::get().to(async || PASSED))
         .default_service(web::to(async || PASSED))
         .wrap(GateMiddleware::active())
+}
+
+async fn streamed(visitor: Visitor) -> HttpResponse {
+    HttpResponse::Ok().streaming(held_open(&visitor))
 }
 
 async fn cached() -> impl Responder {

@@ -1,6 +1,7 @@
 use std::net::{SocketAddr, TcpListener};
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::Request;
 use axum::extract::ws::{WebSocket, WebSocketUpgrade};
 use axum::http::header::CACHE_CONTROL;
@@ -16,7 +17,7 @@ use tower_http::cors::CorsLayer;
 
 use crate::foreign;
 
-use super::{CACHED, ORIGIN, OUTER, PASSED, SESSION, Shape, Transfer, gated, greeting, page};
+use super::{CACHED, ORIGIN, OUTER, PASSED, SESSION, Shape, Transfer, changed_page, gated, greeting, held_open, page};
 
 pub(super) fn serve(listener: TcpListener, shape: Shape) -> JoinHandle<()> {
     listener.set_nonblocking(true).unwrap();
@@ -45,6 +46,11 @@ fn routes() -> Router {
         .route("/option", get(async |person: Option<Active>| greeting(person.is_some())))
         .route("/met", get(async |person: Met<Transfer>| person.identity().identity_id.as_str().to_owned()))
         .route("/in-handler", get(in_handler))
+        .route("/changed", get(async |Visitor(visitor): Visitor| changed_page(visitor).await))
+        .route(
+            "/stream",
+            get(async |visitor: Visitor| Body::from_stream(held_open(&visitor))).layer(GateLayer::active()),
+        )
         .route("/cached", get(cached).route_layer(GateLayer::active()))
         .route("/socket", any(socket).layer(GateLayer::active()))
         .route("/shut-to-preflights", any(method).layer(GateLayer::active()))

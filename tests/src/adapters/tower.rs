@@ -2,10 +2,11 @@ use std::convert::Infallible;
 use std::net::TcpListener;
 
 use bytes::Bytes;
+use futures_util::StreamExt;
 use http::{HeaderName, HeaderValue, Method, Request, Response};
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Full};
-use hyper::body::{Body, Incoming};
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::{Body, Frame, Incoming};
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use incode_core::Subject;
@@ -20,7 +21,7 @@ use tower::{Layer, Service, ServiceExt, service_fn};
 use crate::foreign;
 
 use super::axum::cors;
-use super::{CACHED, OUTER, PASSED, SESSION, Shape, Transfer, gated, greeting, page};
+use super::{CACHED, OUTER, PASSED, SESSION, Shape, Transfer, changed_page, gated, greeting, held_open, page};
 
 type Answer = Response<UnsyncBoxBody<Bytes, axum::Error>>;
 
@@ -91,6 +92,11 @@ async fn route(request: Request<Incoming>) -> Result<Answer, Infallible> {
     }
     let gate = GateLayer::active();
     match path.as_str() {
+        "/stream" => gate.layer(service_fn(streamed)).oneshot(request).await.map(never_fails),
+        "/changed" => match gate::visitor(request.extensions().get(), &RequestHead::from(&request)) {
+            Ok(visitor) => Ok(text(changed_page(visitor).await)),
+            Err(reply) => Ok(boxed(response(reply))),
+        },
         "/cached" => gate.layer(service_fn(cached)).oneshot(request).await.map(never_fails),
         "/socket" => gate.layer(service_fn(socket)).oneshot(request).await.map(never_fails),
         "/shut-to-preflights" => gate.layer(service_fn(method)).oneshot(request).await.map(never_fails),
@@ -139,6 +145,16 @@ async fn socket(mut request: Request<Incoming>) -> Result<Response<Full<Bytes>>,
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
     Ok(response)
+}
+
+async fn streamed(request: Request<Incoming>) -> Result<Response<UnsyncBoxBody<Bytes, Infallible>>, Infallible> {
+    Ok(match gate::visitor(request.extensions().get(), &RequestHead::from(&request)) {
+        Ok(visitor) => {
+            let frames = held_open(&visitor).map(|chunk| chunk.map(Frame::data));
+            Response::new(BodyExt::boxed_unsync(StreamBody::new(frames)))
+        }
+        Err(reply) => response(reply).map(BodyExt::boxed_unsync),
+    })
 }
 
 async fn cached(_: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {

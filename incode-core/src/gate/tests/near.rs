@@ -11,13 +11,13 @@ use crate::store::StoreErrorKind;
 use crate::testing::ManualClock;
 use crate::{Subject, Timestamp};
 
-struct Setup {
-    store: Arc<GatedStore>,
-    clock: ManualClock,
-    near: Arc<NearCache>,
+pub(super) struct Setup {
+    pub(super) store: Arc<GatedStore>,
+    pub(super) clock: ManualClock,
+    pub(super) near: Arc<NearCache>,
 }
 
-fn setup(settings: NearSettings) -> Setup {
+pub(super) fn setup(settings: NearSettings) -> Setup {
     let store = GatedStore::new("ACTIVE");
     let clock = ManualClock::new(Timestamp::from_millis(0));
     let near = NearCache::new(Arc::new(Arc::clone(&store)), context_at(&clock), settings);
@@ -28,11 +28,11 @@ fn subject(name: &str) -> Subject {
     Subject::new(name).unwrap()
 }
 
-fn whose(name: &str) -> Whose {
+pub(super) fn whose(name: &str) -> Whose {
     Whose::Subject(subject(name))
 }
 
-fn change(name: &str) -> Change {
+pub(super) fn change(name: &str) -> Change {
     Change { identity_id: observation("person", "REVOKED", 1).identity_id, subjects: vec![subject(name)] }
 }
 
@@ -50,6 +50,16 @@ async fn many_requests_wait_for_one_load() {
     }
     assert_eq!(store.loads.load(Ordering::SeqCst), 1);
     assert_eq!(near.hit(Key::Subject("alice")).unwrap().standing(), Standing::Active);
+}
+
+/// A load may land between the look that missed and the call that would load.
+#[tokio::test]
+async fn who_missed_just_before_it_landed_does_not_load_again() {
+    let Setup { store, near, .. } = setup(NearSettings::default());
+    store.permits.add_permits(2);
+    near.load(whose("alice")).await;
+    assert_eq!(standing(near.load(whose("alice"))).await, Standing::Active);
+    assert_eq!(store.loads.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]

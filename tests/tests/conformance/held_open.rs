@@ -1,0 +1,107 @@
+//! Requests that are held open while the standing of who asked changes.
+
+use incode_tests::{Adapter, FailingStore, GREETING, Plan, Wire, World, event, get};
+
+on_every_adapter! {
+    a_stream_ends_at_a_revocation,
+    a_stream_ends_when_the_account_is_unlinked,
+    a_stream_ends_when_the_person_is_forgotten,
+    a_stream_ends_when_watching_does,
+    who_waits_is_told_what_is_known_by_now,
+    who_waits_is_told_of_a_store_that_fails,
+}
+
+/// A stream that was opened, and has sent its greeting.
+async fn open(world: &World, user: &str) -> Wire {
+    let mut wire = Wire::open(world.address).await;
+    wire.write(&get("/stream").user(user).bytes()).await;
+    wire.until(GREETING.as_bytes()).await;
+    wire
+}
+
+/// It ended, as a complete answer does, with nothing behind the greeting.
+async fn ended(mut wire: Wire) {
+    let response = wire.response(false).await;
+    assert_eq!((response.status, response.text().as_str()), (200, GREETING));
+}
+
+async fn world_with_ana(adapter: Adapter) -> (World, String) {
+    let world = World::start(adapter).await;
+    let ana = world.person("Ana Flores").identity_id;
+    world.link("ana", &ana).await;
+    (world, ana)
+}
+
+async fn a_stream_ends_at_a_revocation(adapter: Adapter) {
+    let (world, ana) = world_with_ana(adapter).await;
+    let (first, second) = (open(&world, "ana").await, open(&world, "ana").await);
+    let verified = world.sandbox.verify(&ana).unwrap();
+    world.sandbox.revoke(&ana).unwrap();
+    world.deliver(&event("verification.completed", &verified.verification_id, &verified.token)).await;
+    ended(first).await;
+    ended(second).await;
+    assert_eq!(world.get("ana", "/stream").await.code(), "identity_revoked");
+}
+
+async fn a_stream_ends_when_the_account_is_unlinked(adapter: Adapter) {
+    let (world, _) = world_with_ana(adapter).await;
+    let ben = world.person("Ben Ochoa").identity_id;
+    world.link("ben", &ben).await;
+    let (anas, bens) = (open(&world, "ana").await, open(&world, "ben").await);
+    world.incode.unlink(&incode_core::Subject::new("ana").unwrap()).await.unwrap();
+    ended(anas).await;
+    world.incode.end_watches();
+    ended(bens).await;
+}
+
+async fn a_stream_ends_when_the_person_is_forgotten(adapter: Adapter) {
+    let (world, ana) = world_with_ana(adapter).await;
+    let stream = open(&world, "ana").await;
+    let id = incode_core::IdentityId::new(&ana).unwrap();
+    world.incode.forget(&id, &incode_core::Actor::unknown()).await.unwrap();
+    ended(stream).await;
+}
+
+async fn a_stream_ends_when_watching_does(adapter: Adapter) {
+    let (world, _) = world_with_ana(adapter).await;
+    let stream = open(&world, "ana").await;
+    world.incode.shutdown().await;
+    ended(stream).await;
+}
+
+async fn who_waits_is_told_what_is_known_by_now(adapter: Adapter) {
+    let (world, ana) = world_with_ana(adapter).await;
+    let face = async {
+        // Begins while the other waits, or before: it is told either way.
+        let verified = world.sandbox.verify(&ana).unwrap();
+        world.deliver(&event("verification.completed", &verified.verification_id, &verified.token)).await;
+    };
+    let (verified, ()) = tokio::join!(world.get("ana", "/changed"), face);
+    assert_eq!(
+        (verified.json()["standing"].as_str(), verified.json()["subject"].as_str()),
+        (Some("active"), Some("ana"))
+    );
+    world.sandbox.revoke(&ana).unwrap();
+    let face = world.face_of(&ana);
+    let (revoked, _) = tokio::join!(world.get("ana", "/changed"), world.authenticate("ana", &face));
+    assert_eq!(revoked.json()["standing"], "revoked");
+    let end = async {
+        tokio::task::yield_now().await;
+        world.incode.end_watches();
+    };
+    let (nobody, ()) = tokio::join!(world.send(get("/changed")), end);
+    assert_eq!(nobody.text(), "ended");
+}
+
+async fn who_waits_is_told_of_a_store_that_fails(adapter: Adapter) {
+    let (store, switch) = FailingStore::new();
+    let lifetime = std::time::Duration::from_millis(200);
+    let plan = Plan::new(adapter).incode(move |builder| builder.store(store).near_cache_lifetime(lifetime));
+    let world = plan.start().await;
+    world.link("ana", &world.person("Ana Flores").identity_id).await;
+    let stream = open(&world, "ana").await;
+    // No news of this comes from anywhere: the end of the lifetime is when it shows.
+    switch.fail();
+    ended(stream).await;
+    assert_eq!(world.get("ana", "/stream").await.code(), "identity_unavailable");
+}
