@@ -29,8 +29,8 @@ mod secret;
 mod time;
 
 pub use facade::{
-    Builder, Changed, Changes, Drift, Exchange, Health, Incode, Inspection, LinkError, LinkErrorKind, Reconciled,
-    SettingError, TokenState, Visit,
+    BearerTokens, Builder, Changed, Changes, Drift, Exchange, Health, Incode, Inspection, LinkError, LinkErrorKind,
+    Reconciled, SettingError, TokenState, Visit,
 };
 pub use ids::{Actor, IdentityId, Masked, ObjectId, Subject};
 pub use inbox::{Applied, Handler, HandlerError, LinkRule, LinkRuleError, RecheckError, RecheckErrorKind, Recognised};

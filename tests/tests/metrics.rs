@@ -17,7 +17,7 @@ use std::time::Duration;
 use incode_core::model::{Face, FaceAuthenticationRequest};
 use incode_core::store::StoreNews;
 use incode_core::testing::ManualClock;
-use incode_core::{Applied, IdentityId, Recognised, Subject, Timestamp};
+use incode_core::{Applied, BearerTokens, IdentityId, Recognised, Subject, Timestamp};
 use incode_sandbox::{Fault, Route};
 use incode_tests::{
     Adapter, Auth, CLIENT_ID, FailingStore, Plan, SECRET, Tally, World, ask_for_token, event, eventually, post,
@@ -33,6 +33,7 @@ async fn every_documented_metric_moves_and_every_metric_is_documented() {
     a_backlog(&tally).await;
     a_refused_key(&tally).await;
     the_gate(&tally).await;
+    bearer_tokens(&tally).await;
     tokens(&tally).await;
     links(&tally).await;
     handlers(&tally).await;
@@ -231,6 +232,22 @@ fn subject(name: &str) -> Subject {
 
 fn identity(id: &str) -> IdentityId {
     IdentityId::new(id).unwrap()
+}
+
+async fn bearer_tokens(tally: &Tally) {
+    let plan = Plan::new(Adapter::Axum).incode(|builder| builder.bearer_tokens(BearerTokens::new()));
+    let world = plan.start().await;
+    let ana = world.person("Ana Flores").identity_id;
+    let ask = async |token: String, status| {
+        let call = incode_tests::get("/vault").header("authorization", format!("Bearer {token}"));
+        assert_eq!(world.send(call).await.status, status);
+    };
+    let token = world.sandbox.issue_token(&ana);
+    tally.moves("incode_bearer_tokens_total{outcome=accepted}", 1.0, ask(token, 200)).await;
+    tally.moves("incode_bearer_tokens_total{outcome=refused}", 1.0, ask("junk".to_owned(), 401)).await;
+    world.fault(Fault::status(500).on(Route::Userinfo).times(u32::MAX));
+    let token = world.sandbox.issue_token(&ana);
+    tally.moves("incode_bearer_tokens_total{outcome=unavailable}", 1.0, ask(token, 503)).await;
 }
 
 async fn handlers(tally: &Tally) {

@@ -45,7 +45,7 @@ impl Builder {
 
     /// `WWW-Authenticate` of a 401 that asks for a login. RFC 9110 wants one on every 401; unless set it is `Login`, a
     /// scheme that no browser knows, so that none shows a dialog of its own, as they do for `Basic`. An API whose clients
-    /// log in with tokens would say `Bearer`.
+    /// log in with tokens would say `Bearer`, as it is unless set where [`bearer_tokens`](Self::bearer_tokens) are taken.
     pub fn challenge(mut self, challenge: &str) -> Self {
         self.denials.challenge = Some(challenge.to_owned());
         self
@@ -53,7 +53,7 @@ impl Builder {
 }
 
 impl Denials {
-    pub(super) fn check(self) -> Result<(Pages, Cow<'static, str>), SettingError> {
+    pub(super) fn check(self, takes_tokens: bool) -> Result<(Pages, Cow<'static, str>), SettingError> {
         let is_page = |path: &Option<String>| {
             path.as_ref().is_none_or(|path| is_local_path(path) && path.is_ascii() && !path.contains(['?', '#', ' ']))
         };
@@ -63,7 +63,7 @@ impl Denials {
         if !is_page(&self.step_up) {
             return Err(SettingError::new("step_up_at", NO_PAGE));
         }
-        let challenge = self.challenge.map_or(Cow::Borrowed("Login"), Cow::Owned);
+        let challenge = self.challenge.map_or(Cow::Borrowed(if takes_tokens { "Bearer" } else { "Login" }), Cow::Owned);
         let is_legal = challenge.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
         if !is_legal || challenge.trim().is_empty() {
             return Err(SettingError::new("challenge", "not a header value"));

@@ -1,6 +1,7 @@
 //! [`Incode`]: everything behind one cheap handle.
 
 mod admin;
+mod bearer;
 mod builder;
 mod changes;
 mod denials;
@@ -37,6 +38,7 @@ use crate::{Clock, Subject, flow};
 use surroundings::Joined;
 
 pub use admin::Health;
+pub use bearer::BearerTokens;
 pub use builder::Builder;
 pub use changes::{Changed, Changes};
 pub use exchange::Exchange;
@@ -68,6 +70,8 @@ struct Shared {
     near: Arc<NearCache>,
     context: Arc<Context>,
     subjects: SubjectSource,
+    /// Asked where the subject source finds nobody.
+    bearer: Option<Arc<bearer::Bearer>>,
     flow: Option<Arc<Flow>>,
     /// Longest face image sent, in characters of base64.
     face_image_cap: usize,
@@ -136,7 +140,11 @@ impl Incode {
     /// Who asks, and how they stand. Without I/O when the near cache knows them.
     pub fn visit(&self, head: &dyn Head) -> Visit {
         let Some(subject) = self.0.subjects.find(head) else {
-            return Visit::Ready(self.0.near.nobody());
+            return self
+                .0
+                .bearer
+                .as_ref()
+                .map_or_else(|| Visit::Ready(self.0.near.nobody()), |bearer| bearer.visit(head));
         };
         if let Some(visitor) = self.0.near.hit(Key::Subject(&subject)) {
             return Visit::Ready(visitor);

@@ -20,7 +20,7 @@ impl Aging {
     }
 
     /// Since some fixed instant, in nanoseconds.
-    pub(super) fn nanos(&self) -> u64 {
+    pub(crate) fn nanos(&self) -> u64 {
         let leapt = Duration::from_millis(self.leapt.load(Ordering::Relaxed));
         u64::try_from(self.clock.elapsed().saturating_add(leapt).as_nanos()).unwrap_or(u64::MAX)
     }

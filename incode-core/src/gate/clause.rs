@@ -85,6 +85,7 @@ fn effort(kind: DenialKind) -> u8 {
         DenialKind::RequirementNotSetUp => 8,
         // Of a standing, which both alternatives share.
         DenialKind::AuthenticationRequired
+        | DenialKind::TokenRefused
         | DenialKind::IdentityRevoked
         | DenialKind::IdentityNotActive
         | DenialKind::IdentityUnavailable => 9,

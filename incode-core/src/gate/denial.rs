@@ -27,6 +27,9 @@ pub struct Denial {
 pub enum DenialKind {
     /// Nobody is logged in.
     AuthenticationRequired,
+    /// A bearer token was presented, and the vendor takes it for nobody's; see
+    /// [`Builder::bearer_tokens`](crate::Builder::bearer_tokens).
+    TokenRefused,
     /// Not linked, or never verified.
     VerificationRequired,
     /// The vendor's last word was REVOKED.
@@ -147,6 +150,7 @@ impl DenialKind {
     pub fn code(self) -> &'static str {
         match self {
             Self::AuthenticationRequired => "authentication_required",
+            Self::TokenRefused => "invalid_token",
             Self::VerificationRequired => "verification_required",
             Self::IdentityRevoked => "identity_revoked",
             Self::IdentityNotActive => "identity_not_active",
@@ -165,6 +169,7 @@ impl DenialKind {
     fn problem(self) -> Problem {
         let (status, title, detail) = match self {
             Self::AuthenticationRequired => (401, "Log in first", "This needs a logged-in user."),
+            Self::TokenRefused => (401, "Token not accepted", "The token is not valid, or no longer."),
             Self::VerificationRequired => (403, "Verify your identity", "This needs a verified identity."),
             Self::IdentityRevoked => (403, "Identity revoked", "The verified identity was revoked."),
             Self::IdentityNotActive => (403, "Identity not active", "The identity is known, but not active."),
@@ -192,6 +197,7 @@ impl DenialKind {
                 "www-authenticate",
                 format!("Bearer error=\"insufficient_user_authentication\", max_age={}", max_age.as_secs()),
             ),
+            Self::TokenRefused => problem.header("www-authenticate", "Bearer error=\"invalid_token\""),
             Self::IdentityUnavailable => problem.retry_after(RETRY_AFTER),
             _ => problem,
         }

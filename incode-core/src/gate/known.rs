@@ -35,6 +35,8 @@ pub(crate) struct Known<T: ?Sized = [u8]> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Who {
     Nobody,
+    /// Nobody, who presented a token that is not theirs.
+    Refused,
     Subject,
     Identity,
 }
@@ -73,6 +75,15 @@ impl Known {
         Draft::new(Who::Nobody, "").finish(Standing::NoSubject, Loaded(0), context)
     }
 
+    pub(crate) fn refused(context: Arc<Context>) -> Arc<Self> {
+        Draft::new(Who::Refused, "").finish(Standing::NoSubject, Loaded(0), context)
+    }
+
+    /// Nothing is known, not even who it is.
+    pub(crate) fn out_of_reach(context: Arc<Context>) -> Arc<Self> {
+        Draft::new(Who::Nobody, "").finish(Standing::Unavailable, Loaded(0), context)
+    }
+
     /// Nothing is known of somebody, for the store did not say.
     pub(crate) fn unavailable(whose: &Whose, loaded: Loaded, context: Arc<Context>) -> Arc<Self> {
         Draft::of(whose).finish(Standing::Unavailable, loaded, context)
@@ -100,6 +111,11 @@ impl Known {
 
     pub(crate) fn standing(&self) -> Standing {
         self.standing
+    }
+
+    /// A token came with the request, and is nobody's.
+    pub(crate) fn has_refused_token(&self) -> bool {
+        self.who == Who::Refused
     }
 
     pub(crate) fn proof(&self) -> Option<LinkProof> {
@@ -145,7 +161,7 @@ impl Known {
     pub(crate) fn whose(&self) -> Option<Whose> {
         let key = self.piece(Piece::Key);
         match self.who {
-            Who::Nobody => None,
+            Who::Nobody | Who::Refused => None,
             Who::Subject => Subject::new(key).ok().map(Whose::Subject),
             Who::Identity => IdentityId::new(key).ok().map(Whose::Identity),
         }

@@ -51,7 +51,7 @@
 //!
 //! | standing | denial |
 //! |---|---|
-//! | [`NoSubject`](Standing::NoSubject) | 401 `authentication_required` |
+//! | [`NoSubject`](Standing::NoSubject) | 401 `authentication_required`; 401 `invalid_token` when a bearer token was refused |
 //! | [`NotLinked`](Standing::NotLinked) | 403 `verification_required` |
 //! | [`Revoked`](Standing::Revoked) | 403 `identity_revoked` |
 //! | [`Other`](Standing::Other) | 403 `identity_not_active` |
@@ -224,6 +224,7 @@ pub use zone::Zone;
 
 pub(crate) use aging::Aging;
 pub(crate) use context::{Context, Pages};
+pub(crate) use flights::{Boarding, Flights, Ticket};
 pub(crate) use known::{Key, Whose};
 pub use near::Load;
 pub(crate) use near::{NearCache, NearSettings};

@@ -40,6 +40,8 @@ pub(crate) struct NearCache {
     runtime: Handle,
     watched: Watched,
     nobody: Arc<Known>,
+    refused: Arc<Known>,
+    out_of_reach: Arc<Known>,
     /// Asked for once: looking a counter up by name would cost more than the hit it counts.
     hits: metrics::Counter,
     settings: NearSettings,
@@ -72,6 +74,8 @@ impl NearCache {
     /// Must be called inside the tokio runtime that is to run the loads.
     pub(crate) fn new(store: Arc<dyn Store>, context: Arc<Context>, settings: NearSettings) -> Arc<Self> {
         let nobody = Known::nobody(Arc::clone(&context));
+        let refused = Known::refused(Arc::clone(&context));
+        let out_of_reach = Known::out_of_reach(Arc::clone(&context));
         let near = Arc::new(Self {
             store,
             context,
@@ -82,6 +86,8 @@ impl NearCache {
             runtime: Handle::current(),
             watched: Watched::new(),
             nobody,
+            refused,
+            out_of_reach,
             hits: metrics::counter!("incode_standing_hits_total"),
             settings,
         });
@@ -91,6 +97,16 @@ impl NearCache {
 
     pub(crate) fn nobody(&self) -> Visitor {
         Arc::clone(&self.nobody).into()
+    }
+
+    /// Nobody, whose token was refused.
+    pub(crate) fn refused(&self) -> Visitor {
+        Arc::clone(&self.refused).into()
+    }
+
+    /// Somebody, but nobody can say who.
+    pub(crate) fn out_of_reach(&self) -> Visitor {
+        Arc::clone(&self.out_of_reach).into()
     }
 
     /// The hit path: one lookup, no lock, no I/O.

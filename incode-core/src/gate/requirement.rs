@@ -147,7 +147,7 @@ impl Requirement {
 
     /// The decision. Standing first: nothing else counts for somebody who is not ACTIVE.
     pub(crate) fn check(&self, visitor: &Visitor) -> Result<(), Unmet> {
-        match active(visitor.standing()) {
+        match active(visitor) {
             Ok(()) => self.check_active(visitor),
             Err(kind) => Err(Unmet { kind, requirement: self.name }),
         }
@@ -206,9 +206,10 @@ impl Unmet {
     }
 }
 
-fn active(standing: Standing) -> Result<(), DenialKind> {
-    match standing {
+fn active(visitor: &Visitor) -> Result<(), DenialKind> {
+    match visitor.standing() {
         Standing::Active => Ok(()),
+        Standing::NoSubject if visitor.known().has_refused_token() => Err(DenialKind::TokenRefused),
         Standing::NoSubject => Err(DenialKind::AuthenticationRequired),
         Standing::NotLinked => Err(DenialKind::VerificationRequired),
         Standing::Revoked => Err(DenialKind::IdentityRevoked),

@@ -35,6 +35,7 @@ pub use reconcile::{RecheckError, RecheckErrorKind};
 pub(crate) use rule::ErasedRule;
 pub use rule::{LinkRule, LinkRuleError, Recognised};
 pub(crate) use runner::Runner;
+pub(crate) use schedule::expiry_hint;
 pub(crate) use surroundings::{ProvenSubject, Surroundings};
 pub(crate) use worker::{Worker, WorkerSettings};
 

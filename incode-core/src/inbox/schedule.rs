@@ -43,7 +43,7 @@ pub(super) fn gives_up_at(token: &Token, received_at: Timestamp) -> Timestamp {
 
 /// `exp` of a token that looks like a JWT. A hint and no more: nobody but the vendor can verify it, so the worst that
 /// an invented one does is to end the attempts for the event it came with.
-pub(super) fn expiry_hint(token: &Token) -> Option<Timestamp> {
+pub(crate) fn expiry_hint(token: &Token) -> Option<Timestamp> {
     #[derive(Deserialize)]
     struct Claims {
         exp: i64,

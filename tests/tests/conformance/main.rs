@@ -33,6 +33,7 @@ mod admin;
 mod audiences;
 mod authenticity;
 mod bad_deliveries;
+mod bearer;
 mod belonging;
 mod binding;
 mod bodies;

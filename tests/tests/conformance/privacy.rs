@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use incode_core::BearerTokens;
 use incode_core::model::{Face, FaceAuthenticationRequest};
 use incode_sandbox::{Effect, Fault, NewPerson, Route};
 use incode_tests::{
@@ -34,7 +35,7 @@ async fn canaries_stay_inside(adapter: Adapter) {
     let place = tempfile::tempdir().unwrap();
     let file = place.path().join("incode.db");
     let plan = incode_tests::Plan::new(adapter).sandbox(|sandbox| sandbox.api_key(API_KEY));
-    let world = plan.incode(|builder| builder.sqlite(file)).start().await;
+    let world = plan.incode(|builder| builder.sqlite(file).bearer_tokens(BearerTokens::new())).start().await;
     world.sandbox.add_person(NewPerson::from_userinfo(json!({
         "status": "ACTIVE", "identityId": IDENTITY, "name": {"fullName": NAME}, "dateOfBirth": BORN, "phone": PHONE,
         "email": EMAIL, "curp": CURP, "idImagesInfo": {"frontIdImageUrl": IMAGE},
@@ -80,7 +81,10 @@ async fn canaries_stay_inside(adapter: Adapter) {
         answers.push(world.get("ana", target).await);
         answers.push(world.get("ben", target).await);
     }
-    answers.push(world.send(get("/vault").header("authorization", format!("Bearer {TOKEN}"))).await);
+    for token in [TOKEN, OTHER_TOKEN, "canary-token-of-the-person canary-token-that-is-dead"] {
+        answers.push(world.send(get("/vault").header("authorization", format!("Bearer {token}"))).await);
+        answers.push(world.send(get("/open").header("authorization", format!("Bearer {token}"))).await);
+    }
     let request =
         FaceAuthenticationRequest { face: Face::Base64Image(world.face_of(IDENTITY)), source: Some(NAME.into()) };
     let ana = incode_core::Subject::new("ana").unwrap();

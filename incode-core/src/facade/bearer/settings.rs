@@ -1,0 +1,79 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::http::Head;
+
+/// How bearer tokens are taken: what [`Builder::bearer_tokens`](crate::Builder::bearer_tokens) turns on.
+///
+/// ```
+/// use std::time::Duration;
+/// use incode_core::BearerTokens;
+/// let tokens = BearerTokens::new()
+///     .believed_for(Duration::from_secs(60))
+///     .only_where(|head| head.path().starts_with("/kiosk/"));
+/// ```
+#[derive(Clone)]
+#[must_use]
+pub struct BearerTokens {
+    pub(super) believed: Duration,
+    pub(super) capacity: usize,
+    pub(super) at_once: usize,
+    only_where: Option<Arc<Rule>>,
+}
+
+type Rule = dyn Fn(&dyn Head) -> bool + Send + Sync;
+
+impl BearerTokens {
+    /// Every token counts, for up to five minutes; eight are asked about at once.
+    pub fn new() -> Self {
+        Self { believed: Duration::from_secs(5 * 60), capacity: 10_000, at_once: 8, only_where: None }
+    }
+
+    /// How long the vendor's word on whose a token is counts, if the token does not end before. 5 minutes unless set, and
+    /// never over an hour. How the person stands is not part of it: that is as fresh as it is for everybody else.
+    pub fn believed_for(mut self, span: Duration) -> Self {
+        self.believed = span.min(Duration::from_secs(60 * 60));
+        self
+    }
+
+    /// How many tokens may be asked about at the same time. 8 unless set: strangers can present any number of them, and
+    /// the vendor counts every question as ours.
+    pub fn asking_at_most(mut self, tokens: usize) -> Self {
+        self.at_once = tokens.clamp(1, 1024);
+        self
+    }
+
+    /// How many tokens are remembered. 10,000 unless set.
+    pub fn capacity(mut self, tokens: usize) -> Self {
+        self.capacity = tokens.max(1);
+        self
+    }
+
+    /// Takes tokens only of requests for which this is true. Use it where `Authorization` carries tokens of other issuers
+    /// too: **what is taken is sent to the vendor**.
+    pub fn only_where(mut self, rule: impl Fn(&dyn Head) -> bool + Send + Sync + 'static) -> Self {
+        self.only_where = Some(Arc::new(rule));
+        self
+    }
+
+    pub(super) fn takes(&self, head: &dyn Head) -> bool {
+        self.only_where.as_ref().is_none_or(|rule| rule(head))
+    }
+}
+
+impl Default for BearerTokens {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for BearerTokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BearerTokens")
+            .field("believed", &self.believed)
+            .field("capacity", &self.capacity)
+            .field("at_once", &self.at_once)
+            .finish_non_exhaustive()
+    }
+}
