@@ -57,7 +57,7 @@ pub struct Builder {
     clock: Option<Arc<dyn Clock>>,
     render: Option<Arc<crate::gate::Render>>,
     pub(super) denials: Denials,
-    bearer: Option<BearerTokens>,
+    pub(super) bearer: Option<BearerTokens>,
 }
 
 impl Builder {
@@ -161,27 +161,6 @@ impl Builder {
     /// Who asks. Unless set: the [`Subject`](crate::Subject) in the request extensions.
     pub fn subjects(mut self, source: SubjectSource) -> Self {
         self.subjects = source;
-        self
-    }
-
-    /// Takes `Authorization: Bearer` with an Incode token, as a kiosk or a phone has it from a face authentication, from
-    /// requests in which [`subjects`](Self::subjects) finds nobody. Off unless set.
-    ///
-    /// The token is redeemed at userinfo (spec: "Get User Info"), once however many requests bring it, and its hash is
-    /// remembered for a while. The visitor is then that identity, without a subject and without a link: `active()`
-    /// passes, [`linked_by`](crate::gate::Requirement::linked_by) does not. userinfo says nothing of the face, so
-    /// [`face_authenticated_within`](crate::gate::Requirement::face_authenticated_within) counts what was recorded of this
-    /// identity, as by an `authentication.completed` event, and not that there is a token.
-    ///
-    /// What userinfo says is recorded like any other word of the vendor, so a revocation seen here closes the door for
-    /// the linked account as well, and one learned elsewhere for the token. A token that the vendor refuses gets 401 with
-    /// `WWW-Authenticate: Bearer error="invalid_token"` (RFC 6750) at a gate; while the vendor or the store does not
-    /// answer it is 503, never open.
-    ///
-    /// **Every bearer token of a request without a subject is sent to the vendor.** Where `Authorization` carries tokens
-    /// of other issuers as well, say which requests are meant: [`BearerTokens::only_where`].
-    pub fn bearer_tokens(mut self, tokens: BearerTokens) -> Self {
-        self.bearer = Some(tokens);
         self
     }
 

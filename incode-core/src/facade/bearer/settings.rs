@@ -2,6 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::facade::Builder;
 use crate::http::Head;
 
 /// How bearer tokens are taken: what [`Builder::bearer_tokens`](crate::Builder::bearer_tokens) turns on.
@@ -59,6 +60,29 @@ impl BearerTokens {
 
     pub(super) fn takes(&self, head: &dyn Head) -> bool {
         self.only_where.as_ref().is_none_or(|rule| rule(head))
+    }
+}
+
+impl Builder {
+    /// Takes `Authorization: Bearer` with an Incode token, as a kiosk or a phone has it from a face authentication, from
+    /// requests in which [`subjects`](Self::subjects) finds nobody. Off unless set.
+    ///
+    /// The token is redeemed at userinfo (spec: "Get User Info"), once however many requests bring it, and its hash is
+    /// remembered for a while. The visitor is then that identity, without a subject and without a link: `active()`
+    /// passes, [`linked_by`](crate::gate::Requirement::linked_by) does not. userinfo says nothing of the face, so
+    /// [`face_authenticated_within`](crate::gate::Requirement::face_authenticated_within) counts what was recorded of this
+    /// identity, as by an `authentication.completed` event, and not that there is a token.
+    ///
+    /// What userinfo says is recorded like any other word of the vendor, so a revocation seen here closes the door for
+    /// the linked account as well, and one learned elsewhere for the token. A token that the vendor refuses gets 401 with
+    /// `WWW-Authenticate: Bearer error="invalid_token"` (RFC 6750) at a gate; while the vendor or the store does not
+    /// answer it is 503, never open.
+    ///
+    /// **Every bearer token of a request without a subject is sent to the vendor.** Where `Authorization` carries tokens
+    /// of other issuers as well, say which requests are meant: [`BearerTokens::only_where`].
+    pub fn bearer_tokens(mut self, tokens: BearerTokens) -> Self {
+        self.bearer = Some(tokens);
+        self
     }
 }
 
