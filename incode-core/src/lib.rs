@@ -30,7 +30,7 @@ mod time;
 
 pub use facade::{
     BearerTokens, Builder, Changed, Changes, Drift, Exchange, Health, Incode, Inspection, LinkError, LinkErrorKind,
-    Reconciled, SettingError, TokenState, Visit,
+    News, Reconciled, SettingError, TokenState, Visit,
 };
 pub use ids::{Actor, IdentityId, Masked, ObjectId, Subject};
 pub use inbox::{Applied, Handler, HandlerError, LinkRule, LinkRuleError, RecheckError, RecheckErrorKind, Recognised};

@@ -2,7 +2,7 @@ use std::sync::PoisonError;
 
 use tokio::task::JoinHandle;
 
-use crate::identity::{Identity, Personal};
+use crate::identity::{Cause, Identity, Personal};
 use crate::inbox::Surroundings;
 use crate::store::{Audit, AuditId, EventFilter, EventId, EventRow, InboxCounts, Replay, StoreError};
 use crate::{Actor, IdentityId};
@@ -97,7 +97,7 @@ impl Incode {
         to_the_end(async move {
             let change = incode.0.store.forget(id, by, incode.0.clock.now()).await?;
             if let Some(change) = &change {
-                incode.0.joined.changed(change);
+                incode.0.joined.changed(change, Cause::Forgotten);
             }
             tracing::info!(known = change.is_some(), "identity forgotten");
             Ok(change.is_some())

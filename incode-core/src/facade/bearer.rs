@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use crate::client::{Client, Error, ErrorKind};
 use crate::gate::{Boarding, Context, Flights, Key, Load, Ticket, Visitor, Whose};
 use crate::http::Head;
-use crate::identity::Observer;
+use crate::identity::{Cause, Observer};
 use crate::inbox::{Surroundings, expiry_hint};
 use crate::store::Store;
 use crate::{IdentityId, Token, TokenHash};
@@ -193,7 +193,7 @@ impl Bearer {
         // Recorded before it counts: the newest word stands, whoever heard it, and what was revoked stays revoked.
         match self.store.observe(seen).await {
             Ok(change) => {
-                self.joined.changed(&change);
+                self.joined.changed(&change, Cause::BearerToken);
                 Found::Belongs(id)
             }
             Err(error) => {

@@ -10,7 +10,9 @@ use futures_core::Stream;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::broadcast::{Receiver, Sender};
 
-use crate::identity::Change;
+use crate::gate::Standing;
+use crate::identity::{Cause, Change};
+use crate::{IdentityId, Subject};
 
 /// What happened to identities since the stream was opened; made by [`Incode::changes`](super::Incode::changes).
 ///
@@ -24,10 +26,49 @@ pub struct Changes(Next);
 #[non_exhaustive]
 pub enum Changed {
     /// This identity was written, linked, unlinked or forgotten; the near cache no longer holds its subjects.
-    Identity(Change),
+    Identity(News),
     /// So many changes went by unread, or an unknown number when it is 0, because the store's feed was interrupted:
     /// whatever was derived from the stream may be stale.
     Missed(u64),
+}
+
+/// A change of one identity. How it stands now is [`Incode::identity`](super::Incode::identity)'s to say: asked after the
+/// news, it knows of the change.
+///
+/// ```
+/// # use incode_core::{Changed, Incode};
+/// # use incode_core::gate::Standing;
+/// # async fn follow(incode: Incode, end_sessions: impl Fn(&incode_core::Subject)) -> Result<(), Box<dyn std::error::Error>> {
+/// let mut changes = incode.changes();
+/// while let Some(changed) = changes.next().await {
+///     let Changed::Identity(news) = changed else { continue };
+///     let now = incode.identity(&news.identity_id).await?;
+///     let is_active = now.is_some_and(|identity| Standing::from(&identity.status) == Standing::Active);
+///     if news.before == Some(Standing::Active) && !is_active {
+///         news.subjects.iter().for_each(&end_sessions);
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct News {
+    /// The identity that changed.
+    pub identity_id: IdentityId,
+    /// The subjects linked to it, now or until now.
+    pub subjects: Vec<Subject>,
+    /// What brought it.
+    pub cause: Cause,
+    /// How they stood, as far as this process knew: `None` of people nobody asked about lately.
+    pub before: Option<Standing>,
+}
+
+impl News {
+    pub(super) fn new(change: &Change, cause: Cause, before: Option<Standing>) -> Self {
+        let Change { identity_id, subjects } = change.clone();
+        Self { identity_id, subjects, cause, before }
+    }
 }
 
 impl Changes {
@@ -73,8 +114,8 @@ impl Feed {
         Self { sender: Mutex::new(Some(Sender::new(KEPT))) }
     }
 
-    pub(super) fn publish(&self, change: &Change) {
-        self.send(|| Changed::Identity(change.clone()));
+    pub(super) fn publish(&self, news: impl FnOnce() -> News) {
+        self.send(|| Changed::Identity(news()));
     }
 
     /// Something changed, and nobody can say what.

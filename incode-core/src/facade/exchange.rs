@@ -7,6 +7,7 @@ use futures_core::Stream;
 use crate::flow::{self, Callback, Parts};
 use crate::gate::Audience;
 use crate::http::{Head, Problem, Reply};
+use crate::identity::Cause;
 use crate::inbox::Surroundings;
 use crate::store::StoreErrorKind;
 use crate::webhook::{Delivery, Rejection, RejectionKind, TokenRefusal, TokenRequest, Trust, Webhook};
@@ -156,7 +157,7 @@ async fn redeem(incode: &Incode, callback: Callback) -> Result<Reply, Problem> {
     let parts =
         Parts { flow, client: &shared.client, store: &*shared.store, clock: &shared.clock, observer: &shared.observer };
     let (reply, change) = callback.redeem(parts).await?;
-    shared.joined.changed(&change);
+    shared.joined.changed(&change, Cause::Flow);
     Ok(reply)
 }
 

@@ -1,7 +1,7 @@
 use std::error::Error;
 use std::fmt;
 
-use crate::identity::{Link, LinkProof, LinkedIdentity, Observation};
+use crate::identity::{Cause, Link, LinkProof, LinkedIdentity, Observation};
 use crate::inbox::Surroundings;
 use crate::store::{Linked, NewLink, StoreError};
 use crate::{IdentityId, Subject};
@@ -32,7 +32,7 @@ impl Incode {
             let new = NewLink { link, seen: Observation::again(&known), spend: None, shared: shared.shared_identities };
             let refusal = match shared.store.link(new).await? {
                 Linked::Done(change) => {
-                    shared.joined.changed(&change);
+                    shared.joined.changed(&change, Cause::Linked);
                     metrics::counter!("incode_links_total", "proof" => LinkProof::Application.as_str()).increment(1);
                     return Ok(());
                 }
@@ -64,7 +64,7 @@ impl Incode {
         to_the_end(async move {
             let change = incode.0.store.unlink(subject).await?;
             if let Some(change) = &change {
-                incode.0.joined.changed(change);
+                incode.0.joined.changed(change, Cause::Unlinked);
             }
             Ok(change.is_some())
         })

@@ -28,7 +28,7 @@ use crate::client::Client;
 use crate::flow::{FaceError, FaceOutcome, Flow};
 use crate::gate::{Audience, Context, Key, Load, NearCache, SubjectSource, Visitor, Whose};
 use crate::http::{Head, Problem, Reply};
-use crate::identity::Observer;
+use crate::identity::{Cause, Observer};
 use crate::inbox::{Applier, Handlers, Inbox, Surroundings};
 use crate::model::FaceAuthenticationRequest;
 use crate::store::Store;
@@ -40,7 +40,7 @@ use surroundings::Joined;
 pub use admin::Health;
 pub use bearer::BearerTokens;
 pub use builder::Builder;
-pub use changes::{Changed, Changes};
+pub use changes::{Changed, Changes, News};
 pub use exchange::Exchange;
 pub use inspection::{Inspection, TokenState};
 pub use links::{LinkError, LinkErrorKind};
@@ -185,7 +185,7 @@ impl Incode {
             let (outcome, change) =
                 authenticated.map_err(|error| error.verify_at(shared.context.pages.start.as_deref()))?;
             if let Some(change) = change {
-                shared.joined.changed(&change);
+                shared.joined.changed(&change, Cause::Face);
             }
             Ok(outcome)
         })

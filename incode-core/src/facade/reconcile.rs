@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::identity::Identity;
+use crate::identity::{Cause, Identity};
 use crate::inbox::{End, RecheckError, Surroundings};
 use crate::store::{EventFilter, EventId, EventState, Reason, Replay, StoreError};
 use crate::{Actor, ObjectId, Token};
@@ -76,7 +76,7 @@ impl Incode {
         let (incode, verification, token) = (self.clone(), verification.clone(), token.clone());
         to_the_end(async move {
             let (before, after, change) = incode.0.applier.recheck(&verification, &token).await?;
-            incode.0.joined.changed(&change);
+            incode.0.joined.changed(&change, Cause::Recheck);
             Ok(Drift { before, after })
         })
         .await

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use crate::identity::Cause;
 use crate::inbox::Surroundings;
 use crate::store::{StoreFeed, StoreNews};
 
@@ -21,7 +22,7 @@ pub(super) async fn follow(mut feed: StoreFeed, joined: Arc<Joined>, mut stop: w
             _ = stop.wait_for(|stop| *stop) => return,
         };
         match news {
-            Some(StoreNews::Changed(change)) => joined.changed(&change),
+            Some(StoreNews::Changed(change)) => joined.changed(&change, Cause::Elsewhere),
             Some(StoreNews::Gap) => {
                 metrics::counter!("incode_store_feed_gaps_total").increment(1);
                 joined.changed_somehow();

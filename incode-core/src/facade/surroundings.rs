@@ -3,10 +3,10 @@ use std::sync::Arc;
 use crate::Timestamp;
 use crate::flow::Flow;
 use crate::gate::NearCache;
-use crate::identity::Change;
+use crate::identity::{Cause, Change};
 use crate::inbox::{ProvenSubject, Surroundings};
 
-use super::changes::Feed;
+use super::changes::{Feed, News};
 
 /// Joins the inbox to gate and flow, which it does not know. The one place that makes changes known.
 pub(super) struct Joined {
@@ -38,9 +38,10 @@ impl Surroundings for Joined {
         Some(ProvenSubject { subject: correlation.subject, spend })
     }
 
-    fn changed(&self, change: &Change) {
+    fn changed(&self, change: &Change, cause: Cause) {
+        let before = self.near.stood(change);
         // The cache first: who hears of a change and asks again must not be told what was.
         self.near.invalidate(change);
-        self.feed.publish(change);
+        self.feed.publish(|| News::new(change, cause, before));
     }
 }

@@ -143,6 +143,15 @@ impl NearCache {
         })
     }
 
+    /// How those whom a change is about stood, as far as is known, however long ago.
+    pub(crate) fn stood(&self, change: &Change) -> Option<Standing> {
+        let keys = change.subjects.iter().map(|subject| Key::Subject(subject.as_str()));
+        let known = self.known.pin();
+        keys.chain([Key::Identity(change.identity_id.as_str())]).find_map(|key| {
+            known.get(&self.hash(key)).filter(|found| found.is_about(key)).map(|found| found.standing())
+        })
+    }
+
     /// Forgets what a change made stale.
     pub(crate) fn invalidate(&self, change: &Change) {
         let mut stale: Vec<_> = change.subjects.iter().cloned().map(Whose::Subject).collect();

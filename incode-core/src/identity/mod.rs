@@ -156,5 +156,29 @@ pub struct Change {
     pub subjects: Vec<Subject>,
 }
 
+/// What brought a [`Change`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Cause {
+    /// An event of the vendor.
+    Event,
+    /// The callback of the hosted flow.
+    Flow,
+    /// A face authentication that the application asked for.
+    Face,
+    /// A bearer token that was redeemed.
+    BearerToken,
+    /// A verification that was looked at again.
+    Recheck,
+    /// A link by the application's own word.
+    Linked,
+    /// The end of a link.
+    Unlinked,
+    /// The identity was forgotten.
+    Forgotten,
+    /// Another process on the same store; what brought it is not told.
+    Elsewhere,
+}
+
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,4 @@
-use crate::identity::Change;
+use crate::identity::{Cause, Change};
 use crate::store::Spend;
 use crate::{Subject, Timestamp};
 
@@ -8,7 +8,7 @@ pub(crate) trait Surroundings: Send + Sync + 'static {
     fn subject_of(&self, correlation_id: &str, received_at: Timestamp) -> Option<ProvenSubject>;
 
     /// An identity changed: cached standings of its subjects are stale.
-    fn changed(&self, change: &Change);
+    fn changed(&self, change: &Change, cause: Cause);
 }
 
 /// A subject that a correlation id proves.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use crate::identity::Change;
+use crate::identity::{Cause, Change};
 use crate::model::EventKind;
 use crate::store::{Claim, ClaimedEvent, EffectState, EventState, Prune, Settled, Settlement, StoreFuture};
 use crate::{ObjectId, Timestamp};
@@ -148,7 +148,7 @@ impl Work for Worker {
 
     fn settled(&self, event: &ClaimedEvent, settlement: &Settlement, change: Option<Change>) {
         if let Some(change) = &change {
-            self.applier.surroundings.changed(change);
+            self.applier.surroundings.changed(change, Cause::Event);
             if let Settlement::Done { link: Some(link), .. } = settlement {
                 linking::settled(event, link, &change.subjects);
             }

@@ -1,5 +1,8 @@
 //! Requests that are held open while the standing of who asked changes.
 
+use incode_core::gate::Standing;
+use incode_core::identity::Cause;
+use incode_core::{BearerTokens, Changed};
 use incode_tests::{Adapter, FailingStore, GREETING, Plan, Wire, World, event, get};
 
 on_every_adapter! {
@@ -9,6 +12,7 @@ on_every_adapter! {
     a_stream_ends_when_watching_does,
     who_waits_is_told_what_is_known_by_now,
     who_waits_is_told_of_a_store_that_fails,
+    the_application_is_told_who_changed_why_and_how_they_stood,
 }
 
 /// A stream that was opened, and has sent its greeting.
@@ -104,4 +108,38 @@ async fn who_waits_is_told_of_a_store_that_fails(adapter: Adapter) {
     switch.fail();
     ended(stream).await;
     assert_eq!(world.get("ana", "/stream").await.code(), "identity_unavailable");
+}
+
+async fn the_application_is_told_who_changed_why_and_how_they_stood(adapter: Adapter) {
+    let tokens = BearerTokens::new();
+    let world = Plan::new(adapter).incode(|builder| builder.bearer_tokens(tokens)).start().await;
+    let mut changes = world.incode.changes();
+    let mut told = async || match changes.next().await {
+        Some(Changed::Identity(news)) => {
+            let subjects: Vec<_> = news.subjects.iter().map(|subject| subject.as_str().to_owned()).collect();
+            (news.cause, subjects.concat(), news.before)
+        }
+        other => panic!("no news: {other:?}"),
+    };
+    let ana = world.person("Ana Flores").identity_id;
+    assert_eq!(world.get("ana", "/vault").await.status, 403);
+    world.link("ana", &ana).await;
+    assert_eq!(told().await, (Cause::Flow, "ana".to_owned(), Some(Standing::NotLinked)));
+    let verified = world.sandbox.verify(&ana).unwrap();
+    world.deliver(&event("verification.completed", &verified.verification_id, &verified.token)).await;
+    assert_eq!(told().await, (Cause::Event, "ana".to_owned(), None), "nobody asked since");
+    assert_eq!(world.get("ana", "/vault").await.status, 200);
+    world.sandbox.revoke(&ana).unwrap();
+    world.authenticate("ana", &world.face_of(&ana)).await;
+    assert_eq!(told().await, (Cause::Face, "ana".to_owned(), Some(Standing::Active)));
+    let now = world.identity(&ana).await.unwrap();
+    assert_eq!(Standing::from(&now.status), Standing::Revoked, "asked after the news");
+    let token = world.sandbox.issue_token(&ana);
+    assert_eq!(world.send(get("/vault").header("authorization", format!("Bearer {token}"))).await.status, 403);
+    assert_eq!(told().await, (Cause::BearerToken, "ana".to_owned(), None));
+    world.incode.unlink(&incode_core::Subject::new("ana").unwrap()).await.unwrap();
+    assert_eq!(told().await, (Cause::Unlinked, "ana".to_owned(), Some(Standing::Revoked)), "by the token");
+    let id = incode_core::IdentityId::new(&ana).unwrap();
+    world.incode.forget(&id, &incode_core::Actor::unknown()).await.unwrap();
+    assert_eq!(told().await, (Cause::Forgotten, String::new(), None));
 }

@@ -1,25 +1,26 @@
-use super::{Changed, Feed, KEPT};
-use crate::identity::Change;
+use super::{Changed, Feed, KEPT, News};
+use crate::identity::{Cause, Change};
 use crate::{IdentityId, Subject};
 
-fn change(person: usize) -> Change {
+fn news(person: usize) -> News {
     let identity_id = IdentityId::new(format!("person-{person}")).unwrap();
-    Change { identity_id, subjects: vec![Subject::new("alice").unwrap()] }
+    let change = Change { identity_id, subjects: vec![Subject::new("alice").unwrap()] };
+    News::new(&change, Cause::Event, None)
 }
 
 #[tokio::test]
 async fn every_reader_gets_what_came_after_it_opened_then_the_end() {
     let feed = Feed::new();
-    feed.publish(&change(0));
+    feed.publish(|| news(0));
     let mut early = feed.subscribe();
-    feed.publish(&change(1));
+    feed.publish(|| news(1));
     let mut late = feed.subscribe();
-    feed.publish(&change(2));
+    feed.publish(|| news(2));
     feed.close();
-    feed.publish(&change(3));
-    assert_eq!(early.next().await, Some(Changed::Identity(change(1))));
-    assert_eq!(early.next().await, Some(Changed::Identity(change(2))));
-    assert_eq!(late.next().await, Some(Changed::Identity(change(2))));
+    feed.publish(|| news(3));
+    assert_eq!(early.next().await, Some(Changed::Identity(news(1))));
+    assert_eq!(early.next().await, Some(Changed::Identity(news(2))));
+    assert_eq!(late.next().await, Some(Changed::Identity(news(2))));
     for reader in [&mut early, &mut late, &mut feed.subscribe()] {
         assert_eq!(reader.next().await, None);
         assert_eq!(reader.next().await, None, "and stays there");
@@ -30,9 +31,9 @@ async fn every_reader_gets_what_came_after_it_opened_then_the_end() {
 async fn a_slow_reader_is_told_how_much_it_missed() {
     let feed = Feed::new();
     let mut slow = feed.subscribe();
-    (0..KEPT + 3).for_each(|person| feed.publish(&change(person)));
+    (0..KEPT + 3).for_each(|person| feed.publish(|| news(person)));
     assert_eq!(slow.next().await, Some(Changed::Missed(3)));
-    assert_eq!(slow.next().await, Some(Changed::Identity(change(3))));
+    assert_eq!(slow.next().await, Some(Changed::Identity(news(3))));
 }
 
 #[tokio::test]
@@ -44,6 +45,6 @@ async fn a_wait_that_was_given_up_loses_nothing() {
         _ = reader.next() => panic!("nothing was published"),
         () = tokio::task::yield_now() => {}
     }
-    feed.publish(&change(1));
-    assert_eq!(reader.next().await, Some(Changed::Identity(change(1))));
+    feed.publish(|| news(1));
+    assert_eq!(reader.next().await, Some(Changed::Identity(news(1))));
 }

@@ -4,10 +4,10 @@ use futures_util::stream;
 use tokio::sync::{mpsc, watch};
 
 use super::follow;
-use crate::facade::changes::{Changed, Feed};
+use crate::facade::changes::{Changed, Feed, News};
 use crate::facade::surroundings::Joined;
 use crate::gate::{Context, Key, NearCache, NearSettings, Standing, Whose};
-use crate::identity::Change;
+use crate::identity::{Cause, Change};
 use crate::store::{MemoryStore, Store, StoreNews};
 use crate::testing::{ManualClock, store_suite};
 use crate::{IdentityId, Subject, Timestamp};
@@ -43,7 +43,7 @@ impl Setup {
         self.news.send(news).unwrap();
         let mark = Change { identity_id: IdentityId::new("mark").unwrap(), subjects: Vec::new() };
         self.news.send(StoreNews::Changed(mark.clone())).unwrap();
-        while changes.next().await != Some(Changed::Identity(mark.clone())) {}
+        while changes.next().await != Some(told(&mark)) {}
     }
 
     /// Whether alice is answered from the cache, once she was asked for.
@@ -51,6 +51,10 @@ impl Setup {
         assert_eq!(self.joined.near.load(Whose::Subject(alice())).await.standing(), Standing::Active);
         self.joined.near.hit(Key::Subject("alice")).is_some()
     }
+}
+
+fn told(change: &Change) -> Changed {
+    Changed::Identity(News::new(change, Cause::Elsewhere, None))
 }
 
 fn alice() -> Subject {
@@ -96,7 +100,10 @@ async fn a_change_elsewhere_is_a_change_here() {
     let change = setup.store.unlink(alice()).await.unwrap().unwrap();
     setup.tell(StoreNews::Changed(change.clone())).await;
     assert!(setup.joined.near.hit(Key::Subject("alice")).is_none());
-    assert_eq!(changes.next().await, Some(Changed::Identity(change)));
+    assert_eq!(
+        changes.next().await,
+        Some(Changed::Identity(News::new(&change, Cause::Elsewhere, Some(Standing::Active))))
+    );
     setup.tell(StoreNews::Gap).await;
     let mut told = Vec::new();
     while told.len() < 2 {
