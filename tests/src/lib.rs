@@ -35,3 +35,24 @@ pub use world::{
 #[doc = include_str!("../../README.md")]
 #[cfg(doctest)]
 pub struct Readme;
+
+/// The recipes' code, compiled; the one on testing also runs.
+#[cfg(doctest)]
+mod recipes {
+    macro_rules! recipes {
+        ($($name:ident: $file:literal,)*) => { $(
+            #[doc = include_str!(concat!("../../docs/recipes/", $file))]
+            struct $name;
+        )* };
+    }
+    recipes! {
+        GateOneRoute: "gate-one-route.md",
+        StepUp: "step-up.md",
+        AxumSessions: "axum-sessions.md",
+        ActixSessions: "actix-sessions.md",
+        Jwt: "jwt.md",
+        Grpc: "grpc.md",
+        LinkRule: "link-rule.md",
+        Testing: "testing.md",
+    }
+}

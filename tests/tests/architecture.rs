@@ -243,6 +243,21 @@ fn what_the_documents_name_exists() {
     }
 }
 
+/// A recipe that is in the folder is in its list, and its code is compiled.
+#[test]
+fn every_recipe_is_listed_and_compiled() {
+    let folder = root().join("docs/recipes");
+    let list = fs::read_to_string(folder.join("README.md")).unwrap();
+    let compiled = fs::read_to_string(root().join("tests/src/lib.rs")).unwrap();
+    let names = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let recipes: Vec<_> = names.filter(|name| name != "README.md").collect();
+    assert_eq!(list.matches("| [").count(), recipes.len());
+    for name in recipes {
+        assert!(list.contains(&format!("]({name})")), "{name} is not listed");
+        assert!(compiled.contains(&format!("\"{name}\"")), "{name} is not compiled");
+    }
+}
+
 /// `file::test` in the page of what is shown, so that no line of it outlives its test.
 #[test]
 fn the_tests_that_the_documents_name_exist() {

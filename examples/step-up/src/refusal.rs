@@ -70,22 +70,12 @@ impl From<Denial> for Refusal {
 }
 
 impl From<FaceError> for Refusal {
+    /// No outcome: nothing was made, and the transfer waits on.
     fn from(error: FaceError) -> Self {
-        match error.kind() {
-            FaceErrorKind::NotLinked => {
-                let detail = "There is no verified face to compare with yet.";
-                let problem = Problem::new(403, "verification_required", "Verify your identity", detail);
-                Self::Told(problem.verify_at("/incode/start"))
-            }
-            FaceErrorKind::Refused => {
-                Self::told(400, "image_refused", "Picture refused", "Incode could not read it. Go back and try again.")
-            }
-            kind => {
-                tracing::warn!(error.kind = ?kind, "no outcome of a face authentication");
-                let detail = "Incode can't be asked right now. Nothing was made; go back and try again in a moment.";
-                Self::told(503, "vendor_unavailable", "Try again soon", detail)
-            }
+        if matches!(error.kind(), FaceErrorKind::Vendor | FaceErrorKind::Store) {
+            tracing::warn!(error.kind = ?error.kind(), "no outcome of a face authentication");
         }
+        Self::Told(error.problem())
     }
 }
 

@@ -123,10 +123,9 @@ async fn confirmed(
     let id = named(&id)?;
     let form = FaceForm::read(parts).await?;
     session.check(&form.form)?;
-    let face = form.image()?;
     let of = |refused| Refusal::of(refused, &id);
     bank.desk.try_face(&session, &id).map_err(of)?;
-    match confirm(&bank, &session, face).await? {
+    match confirm(&bank, &session, form.face()).await? {
         Confirmed::Yes => {
             bank.desk.make(&session, &id).map_err(of)?;
             Ok(Redirect::to(&format!("/transfers/{}", id.as_str())))
