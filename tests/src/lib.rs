@@ -54,5 +54,6 @@ mod recipes {
         Grpc: "grpc.md",
         LinkRule: "link-rule.md",
         Testing: "testing.md",
+        WebSocket: "websocket.md",
     }
 }
