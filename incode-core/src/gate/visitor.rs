@@ -21,7 +21,7 @@ use super::{Denial, Guarded, Requirement, Standing};
 pub struct Visitor {
     known: Arc<Known>,
     /// Put together for who asks, and kept for who asks again.
-    unpacked: OnceLock<Box<Unpacked>>,
+    unpacked: OnceLock<Arc<Unpacked>>,
     asked: Option<Arc<Asked>>,
     is_stale: bool,
 }
@@ -132,7 +132,7 @@ impl Visitor {
 
     fn unpacked(&self) -> &Unpacked {
         self.unpacked
-            .get_or_init(|| Box::new(Unpacked { subject: self.known.subject(), identity: self.known.identity() }))
+            .get_or_init(|| Arc::new(Unpacked { subject: self.known.subject(), identity: self.known.identity() }))
     }
 }
 
