@@ -14,6 +14,7 @@ mod adapters;
 pub mod canary;
 mod failing;
 pub mod foreign;
+pub mod guards;
 mod hosted;
 mod http;
 pub mod process;
