@@ -261,12 +261,15 @@ fn every_recipe_is_listed_and_compiled() {
 /// `file::test` in the page of what is shown, so that no line of it outlives its test.
 #[test]
 fn the_tests_that_the_documents_name_exist() {
-    let text = fs::read_to_string(root().join("docs/assurance.md")).unwrap();
-    let named: Vec<_> = text.split('`').skip(1).step_by(2).filter_map(|span| span.split_once(".rs::")).collect();
-    assert!(named.len() > 50, "{}", named.len());
-    for (file, test) in named {
-        let source = fs::read_to_string(root().join(format!("{file}.rs"))).unwrap_or_else(|_| panic!("no {file}.rs"));
-        assert!(source.contains(&format!("fn {test}(")), "{file}.rs has no {test}");
+    for document in ["docs/assurance.md", "docs/security.md"] {
+        let text = fs::read_to_string(root().join(document)).unwrap();
+        let named: Vec<_> = text.split('`').skip(1).step_by(2).filter_map(|span| span.split_once(".rs::")).collect();
+        assert!(named.len() > 50, "{document}: {}", named.len());
+        for (file, test) in named {
+            let source =
+                fs::read_to_string(root().join(format!("{file}.rs"))).unwrap_or_else(|_| panic!("no {file}.rs"));
+            assert!(source.contains(&format!("fn {test}(")), "{file}.rs has no {test}");
+        }
     }
 }
 
