@@ -3,7 +3,6 @@ use std::time::{Duration, Instant};
 
 use incode_core::store::{Store, StoreFeed, StoreNews};
 use incode_core::testing::store_suite::seen;
-use incode_core::{Actor, IdentityId};
 use incode_tests::servers::RedisServer;
 use incode_tests::{Adapter, Plan, World, eventually};
 
@@ -44,20 +43,24 @@ async fn a_revocation_on_one_closes_the_gate_on_all() {
     let Some(server) = RedisServer::shared().await else { return };
     let name = server.fresh();
     let worlds = [replica(&server, &name).await, replica(&server, &name).await, replica(&server, &name).await];
-    for round in 0..10 {
+    for round in 0..100 {
         let user = format!("user-{round}");
         let (by, identity) = (&worlds[round % 3], format!("person-{round}"));
         by.sandbox.add_person(incode_sandbox::NewPerson::named("Ana Flores").identity_id(&identity));
+        by.sandbox.verify(&identity).unwrap();
         by.link(&user, &identity).await;
         for world in &worlds {
             eventually("open", async || world.status(&user, "/vault").await == 200).await;
         }
-        by.incode.forget(&IdentityId::new(&identity).unwrap(), &Actor::unknown()).await.unwrap();
+        // The vendor announces nothing: one replica learns of it by a face.
+        by.sandbox.revoke(&identity).unwrap();
+        by.authenticate(&user, &by.face_of(&identity)).await;
         let committed = Instant::now();
         for world in &worlds {
             while world.status(&user, "/vault").await == 200 {
                 assert!(committed.elapsed() < Duration::from_secs(1), "open a second after the revocation");
             }
+            assert_eq!(world.get(&user, "/vault").await.code(), "identity_revoked");
         }
     }
 }
