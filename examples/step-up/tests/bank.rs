@@ -33,6 +33,7 @@ async fn a_transfer_is_shown_again_and_made_by_the_face_of_its_owner() {
     let receipt = alice.get(&form.receipt()).await.text();
     assert!(receipt.contains("Transfer made") && receipt.contains("1,250.50") && receipt.contains("Bob &amp; Sons"));
     assert_eq!(alice.made().await, 1);
+    assert!(!alice.get("/").await.text().contains("Waiting for your face"), "it waits no longer");
 }
 
 #[tokio::test]
