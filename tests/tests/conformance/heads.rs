@@ -116,7 +116,8 @@ async fn heads_that_servers_refuse(adapter: Adapter) {
         b"GET /vault HTTP/1.0\r\nx-user: ana\r\n\r\n",
         b"GET /vault HTTP/0.9\r\n\r\n",
         b"GET /vault HTTP/2.0\r\nhost: a\r\n\r\n",
-        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        // No preface of HTTP/2, which a server may speak, but nearly one.
+        b"PRI * HTTP/2.0\r\n\r\nNO\r\n\r\n",
         b"GET  /vault HTTP/1.1\r\nhost: a\r\n\r\n",
         b"GET vault HTTP/1.1\r\nhost: a\r\n\r\n",
         b"GET * HTTP/1.1\r\nhost: a\r\n\r\n",
