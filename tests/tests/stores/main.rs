@@ -12,6 +12,7 @@
 mod load;
 mod postgres;
 mod redis;
+mod replicas;
 
 use incode_tests::{World, event};
 use serde_json::Value;

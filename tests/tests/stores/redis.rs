@@ -25,10 +25,10 @@ async fn keeps_the_contract_among_two() {
     .await;
 }
 
-fn options(url: &str, name: &str) -> RedisOptions {
+pub(crate) fn options(url: &str, name: &str) -> RedisOptions {
     RedisOptions::new(url).unwrap().name(name).unwrap()
 }
 
-async fn open(server: &RedisServer, name: &str) -> RedisStore {
+pub(crate) async fn open(server: &RedisServer, name: &str) -> RedisStore {
     options(&server.url(), name).open().await.unwrap()
 }
