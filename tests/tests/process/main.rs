@@ -38,6 +38,7 @@ mod handlers;
 mod kills;
 mod load;
 mod oauth;
+mod replicas;
 mod restarts;
 mod settings;
 mod spec;
