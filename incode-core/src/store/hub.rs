@@ -2,11 +2,13 @@
 
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
 use futures_util::stream;
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 
 use super::{StoreError, StoreErrorKind, StoreFeed, StoreNews};
 use crate::identity::Change;
@@ -22,12 +24,14 @@ struct State {
     news: Option<broadcast::Sender<StoreNews>>,
     is_up: bool,
     listener: Option<AbortHandle>,
+    /// When a call last ended without telling whether it wrote.
+    doubted: Option<Instant>,
 }
 
 impl Hub {
     pub(super) fn new() -> Arc<Self> {
         let news = Some(broadcast::Sender::new(KEPT));
-        Arc::new(Self { state: Mutex::new(State { news, is_up: false, listener: None }) })
+        Arc::new(Self { state: Mutex::new(State { news, is_up: false, listener: None, doubted: None }) })
     }
 
     pub(super) fn feed(self: &Arc<Self>, listen: impl FnOnce(Weak<Self>) -> AbortHandle) -> StoreFeed {
@@ -52,9 +56,24 @@ impl Hub {
         }))
     }
 
-    /// A call ended without telling whether it wrote.
-    pub(super) fn gap(&self) {
+    /// A call ended without telling whether it wrote, or will yet: the server may be at it still.
+    pub(super) fn doubt(&self) {
+        self.state().doubted = Some(Instant::now());
         self.pass_on(StoreNews::Gap);
+    }
+
+    /// What a listener was told. What this process told itself it knows from the call that did it, unless there was one
+    /// that did not answer. What can't be read is of a newer version, and means that something changed.
+    pub(super) fn heard(&self, payload: &str, own: &str) {
+        let Ok(notice) = serde_json::from_str::<Notice<'_>>(payload) else { return self.pass_on(StoreNews::Gap) };
+        if notice.from == own && !self.is_in_doubt() {
+            return;
+        }
+        self.pass_on(notice.news());
+    }
+
+    fn is_in_doubt(&self) -> bool {
+        self.state().doubted.is_some_and(|doubted| doubted.elapsed() < DOUBT_LASTS)
     }
 
     pub(super) fn close(&self) {
@@ -79,6 +98,13 @@ impl Hub {
         }
     }
 
+    /// Passes news on to a hub that may be gone.
+    pub(super) fn tell(hub: &Weak<Self>, news: StoreNews) {
+        if let Some(hub) = hub.upgrade() {
+            hub.pass_on(news);
+        }
+    }
+
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -88,20 +114,6 @@ impl Drop for Hub {
     fn drop(&mut self) {
         self.close();
     }
-}
-
-/// `None` for what this process told itself. What can't be read is of a newer version, and means that something changed.
-pub(super) fn read(payload: &str, own: &str) -> Option<StoreNews> {
-    let Ok(notice) = serde_json::from_str::<Notice<'_>>(payload) else { return Some(StoreNews::Gap) };
-    if notice.from == own {
-        return None;
-    }
-    let identity_id = notice.identity.and_then(|id| IdentityId::new(id).ok());
-    let subjects = notice.subjects.iter().map(|subject| Subject::new(subject).ok()).collect::<Option<Vec<_>>>();
-    Some(match (identity_id, subjects) {
-        (Some(identity_id), Some(subjects)) => StoreNews::Changed(Change { identity_id, subjects }),
-        _ => StoreNews::Gap,
-    })
 }
 
 /// What travels between processes. Without an identity: something changed.
@@ -114,6 +126,17 @@ pub(super) struct Notice<'a> {
     pub(super) subjects: Vec<Cow<'a, str>>,
 }
 
+impl Notice<'_> {
+    fn news(self) -> StoreNews {
+        let identity_id = self.identity.and_then(|id| IdentityId::new(id).ok());
+        let subjects = self.subjects.iter().map(|subject| Subject::new(subject).ok()).collect::<Option<Vec<_>>>();
+        match (identity_id, subjects) {
+            (Some(identity_id), Some(subjects)) => StoreNews::Changed(Change { identity_id, subjects }),
+            _ => StoreNews::Gap,
+        }
+    }
+}
+
 /// A name by which a process knows its own news, when it is told of them.
 pub(super) fn origin() -> Result<Box<str>, StoreError> {
     let mut random = [0; 16];
@@ -123,3 +146,5 @@ pub(super) fn origin() -> Result<Box<str>, StoreError> {
 
 /// News kept for a reader that is behind.
 const KEPT: usize = 1_024;
+/// Longer than a server works for a client that is gone.
+const DOUBT_LASTS: Duration = Duration::from_secs(600);

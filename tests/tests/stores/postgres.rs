@@ -5,6 +5,7 @@ use incode_core::testing::store_suite;
 use incode_tests::servers::PostgresServer;
 
 mod feed;
+mod late_commit;
 mod network;
 mod opening;
 mod restarts;

@@ -11,7 +11,7 @@ use super::failure::Failure;
 use super::link::{CONNECT_DEADLINE, Link, Target};
 use crate::identity::Change;
 use crate::store::StoreNews;
-use crate::store::hub::{Hub, Notice, read};
+use crate::store::hub::{Hub, Notice};
 
 /// Tells the other processes, in the transaction that made the change: they hear of it when it is committed, and only
 /// then. Whom it is about travels no further than those who may read the rows could see.
@@ -49,10 +49,9 @@ async fn listen(target: Arc<Target>, hub: Weak<Hub>) {
         match connected.await {
             Ok(link) => {
                 wait = FIRST_WAIT;
-                let pass_on = |news| hub.upgrade().map(|hub| hub.pass_on(news));
-                pass_on(StoreNews::Up);
-                hear(&link, &mut notices, |news| pass_on(news).is_some()).await;
-                pass_on(StoreNews::Down);
+                Hub::tell(&hub, StoreNews::Up);
+                hear(&link, &mut notices, &hub).await;
+                Hub::tell(&hub, StoreNews::Down);
             }
             Err(failure) => tracing::debug!(error.kind = ?failure.kind, "store feed not connected"),
         }
@@ -65,18 +64,14 @@ async fn listen(target: Arc<Target>, hub: Weak<Hub>) {
 }
 
 /// Passes news on until the connection ends, or falls silent: one whose other end is gone looks like one without news.
-async fn hear(link: &Link, notices: &mut mpsc::UnboundedReceiver<Notification>, pass_on: impl Fn(StoreNews) -> bool) {
+async fn hear(link: &Link, notices: &mut mpsc::UnboundedReceiver<Notification>, hub: &Weak<Hub>) {
     let mut pulse = interval(PULSE);
     pulse.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             notice = notices.recv() => {
-                let Some(notice) = notice else { return };
-                if let Some(news) = read(notice.payload(), &link.target.origin)
-                    && !pass_on(news)
-                {
-                    return;
-                }
+                let (Some(notice), Some(hub)) = (notice, hub.upgrade()) else { return };
+                hub.heard(notice.payload(), &link.target.origin);
             }
             _ = pulse.tick() => match timeout(PATIENCE, link.simple("")).await {
                 Ok(Ok(())) => {}

@@ -178,7 +178,7 @@ struct Doubt<'a> {
 impl Drop for Doubt<'_> {
     fn drop(&mut self) {
         if self.committing {
-            self.hub.gap();
+            self.hub.doubt();
         }
     }
 }

@@ -10,7 +10,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use super::failure::Failure;
 use super::link::Link;
 use crate::store::StoreNews;
-use crate::store::hub::{Hub, read};
+use crate::store::hub::Hub;
 
 /// Starts the listener.
 pub(super) fn start(link: &Arc<Link>, hub: Weak<Hub>) -> AbortHandle {
@@ -31,10 +31,9 @@ async fn listen(link: Weak<Link>, hub: Weak<Hub>) {
         match timeout(PATIENCE * 3, subscribed).await.unwrap_or_else(|_| Err(Failure::too_late())) {
             Ok(mut connection) => {
                 wait = FIRST_WAIT;
-                let pass_on = |news| hub.upgrade().map(|hub| hub.pass_on(news));
-                pass_on(StoreNews::Up);
-                hear(&mut connection, &link.origin, &mut notices, |news| pass_on(news).is_some()).await;
-                pass_on(StoreNews::Down);
+                Hub::tell(&hub, StoreNews::Up);
+                hear(&mut connection, &link.origin, &mut notices, &hub).await;
+                Hub::tell(&hub, StoreNews::Down);
             }
             Err(failure) => tracing::debug!(error.kind = ?failure.kind, "store feed not connected"),
         }
@@ -52,28 +51,23 @@ async fn hear(
     connection: &mut MultiplexedConnection,
     own: &str,
     notices: &mut mpsc::UnboundedReceiver<PushInfo>,
-    pass_on: impl Fn(StoreNews) -> bool,
+    hub: &Weak<Hub>,
 ) {
     let mut pulse = interval(PULSE);
     pulse.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             notice = notices.recv() => {
-                let news = match notice {
+                let data = match notice {
                     None | Some(PushInfo { kind: PushKind::Disconnection, .. }) => return,
-                    Some(PushInfo { kind: PushKind::Message, data }) => match data.get(1) {
-                        Some(Value::BulkString(payload)) => match std::str::from_utf8(payload) {
-                            Ok(payload) => read(payload, own),
-                            Err(_) => Some(StoreNews::Gap),
-                        },
-                        _ => Some(StoreNews::Gap),
-                    },
-                    Some(_) => None,
+                    Some(PushInfo { kind: PushKind::Message, data }) => data,
+                    Some(_) => continue,
                 };
-                if let Some(news) = news
-                    && !pass_on(news)
-                {
-                    return;
+                let Some(hub) = hub.upgrade() else { return };
+                match data.get(1) {
+                    // A text that is none is not one of ours.
+                    Some(Value::BulkString(payload)) => hub.heard(std::str::from_utf8(payload).unwrap_or_default(), own),
+                    _ => hub.pass_on(StoreNews::Gap),
                 }
             }
             _ = pulse.tick() => {

@@ -134,7 +134,7 @@ impl Link {
         if answer.as_ref().is_err_and(|failure| failure.broken) {
             self.let_go(number);
             // It may have been done all the same, and then nobody here can say what changed.
-            self.hub.gap();
+            self.hub.doubt();
         }
         answer
     }
@@ -185,7 +185,7 @@ impl Drop for Doubt<'_> {
         if !self.answered {
             // Whoever gives up has waited long: the connection is not trusted to answer the others either.
             self.link.let_go(self.number);
-            self.link.hub.gap();
+            self.link.hub.doubt();
         }
     }
 }
