@@ -118,9 +118,20 @@ impl App {
         Self { line, address, child, stdout, stderr }
     }
 
-    /// SIGKILL, and waits until it is gone.
-    pub async fn kill(mut self) {
+    /// SIGKILL, and what it left behind.
+    pub async fn kill(mut self) -> Ended {
         self.child.kill().await.unwrap();
+        self.ended().await
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id().expect("running")
+    }
+
+    /// Whether it ended without being told to.
+    pub fn is_gone(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
     }
 
     /// SIGTERM, at once.

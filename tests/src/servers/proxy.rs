@@ -1,5 +1,6 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -31,6 +32,10 @@ enum Weather {
     HalfOpen,
     /// Connections are refused: accepted, and reset.
     Cut,
+    /// Connections that ask for news are reset; others work.
+    NoNews,
+    /// Those that ask for news, or did, fall silent; others work.
+    SilentNews,
 }
 
 impl Proxy {
@@ -74,6 +79,17 @@ impl Proxy {
         self.change(|network| network.weather = Weather::HalfOpen);
     }
 
+    /// Resets every connection that has asked for news (`LISTEN`, `SUBSCRIBE`), and whoever asks from now on. The others
+    /// work: the feed of a store is cut, and the store is not.
+    pub fn cut_news(&self) {
+        self.change(|network| network.weather = Weather::NoNews);
+    }
+
+    /// As [`cut_news`](Self::cut_news), but that nobody is told: bytes of those connections vanish.
+    pub fn silence_news(&self) {
+        self.change(|network| network.weather = Weather::SilentNews);
+    }
+
     fn change(&self, change: impl FnOnce(&mut Network)) {
         self.network.send_modify(change);
     }
@@ -101,10 +117,14 @@ async fn serve(listener: TcpListener, port: u16, network: Arc<watch::Sender<Netw
             let (from_near, to_near) = near.into_split();
             let (from_far, to_far) = far.into_split();
             let mut over = network.clone();
+            let news = AtomicBool::new(false);
+            let is_over = |network: &Network| {
+                network.resets != resets || network.weather == Weather::NoNews && news.load(Ordering::SeqCst)
+            };
             tokio::select! {
-                () = pass(from_near, to_far, network.clone()) => {}
-                () = pass(from_far, to_near, network) => {}
-                _ = over.wait_for(|network| network.resets != resets) => {}
+                () = pass(from_near, to_far, network.clone(), &news) => {}
+                () = pass(from_far, to_near, network, &news) => {}
+                _ = over.wait_for(is_over) => {}
             }
         });
     }
@@ -115,12 +135,24 @@ fn reset(stream: &TcpStream) {
     let _ = stream.set_zero_linger();
 }
 
-async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut network: watch::Receiver<Network>) {
+async fn pass(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    mut network: watch::Receiver<Network>,
+    news: &AtomicBool,
+) {
     let mut bytes = vec![0; 64 * 1024];
     let mut lost = false;
     while let Ok(read @ 1..) = from.read(&mut bytes).await {
         let Network { weather, delay, .. } = *network.borrow_and_update();
-        lost |= weather == Weather::HalfOpen;
+        if asks_for_news(&bytes[..read]) {
+            news.store(true, Ordering::SeqCst);
+        }
+        let is_news = news.load(Ordering::SeqCst);
+        if is_news && weather == Weather::NoNews {
+            return;
+        }
+        lost |= weather == Weather::HalfOpen || is_news && weather == Weather::SilentNews;
         if lost {
             continue;
         }
@@ -135,4 +167,10 @@ async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut network: watc
         // Nobody learns of the end either.
         std::future::pending::<()>().await;
     }
+}
+
+/// In the words of PostgreSQL or Redis.
+fn asks_for_news(bytes: &[u8]) -> bool {
+    let has = |word: &[u8]| bytes.windows(word.len()).any(|window| window.eq_ignore_ascii_case(word));
+    has(b"LISTEN \"") || has(b"SUBSCRIBE\r\n")
 }

@@ -1,0 +1,165 @@
+//! Deliveries by clients of their own: tried until they are acknowledged, as the vendor does, once more now and then, and
+//! among them some that nobody should believe.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use incode_sandbox::{DeliveryState, Outcome};
+use incode_tests::process::{App, WEBHOOK_HEADER};
+use incode_tests::{event, post};
+
+use crate::random::Random;
+use crate::town::{Class, Town};
+
+/// What was sent, by kind and object.
+#[derive(Default)]
+pub(crate) struct Sent {
+    /// Acknowledged with 204, and meant.
+    pub(crate) acknowledged: Mutex<BTreeSet<Object>>,
+    /// With somebody else's token, or one that nobody issued: never to be applied.
+    pub(crate) forged: Mutex<BTreeSet<Object>>,
+    /// Genuine, and beside it there was one that is not.
+    pub(crate) shadowed: Mutex<BTreeSet<Object>>,
+}
+
+/// Kind and id.
+pub(crate) type Object = (String, String);
+
+pub(crate) async fn work(town: Arc<Town>, mut random: Random) {
+    while !town.is_over() {
+        town.pause(random.millis(20, 250)).await;
+        let identity = random.pick(&town.crowd).clone();
+        match random.below(100) {
+            0..5 => wrong_secret(&town, &identity).await,
+            5..10 => swapped(&town, &identity, &mut random).await,
+            10..15 => junk(&town, &identity, &mut random).await,
+            _ => genuine(&town, &identity, &mut random).await,
+        }
+    }
+}
+
+async fn genuine(town: &Town, identity: &str, random: &mut Random) {
+    let outcome = if random.chance(90) { Outcome::Pass } else { Outcome::Fail };
+    let verified = town.sandbox.verify_as(identity, outcome).unwrap();
+    let (id, token) = (&verified.verification_id, &verified.token);
+    if !deliver(town, KIND, id, token).await {
+        return;
+    }
+    if random.chance(20) {
+        for _ in 0..=random.below(3) {
+            town.book.count("deliveries/sent once more");
+            deliver(town, KIND, id, token).await;
+        }
+    }
+    if random.chance(5) {
+        town.book.count("deliveries/sent once more with a fresh token");
+        deliver(town, KIND, id, &town.sandbox.issue_token(identity)).await;
+    }
+}
+
+/// Until it is acknowledged; false when that took too long after the end.
+pub(crate) async fn deliver(town: &Town, kind: &str, object: &str, token: &str) -> bool {
+    if !post_until_taken(town, kind, object, token).await {
+        return false;
+    }
+    town.sent.acknowledged.lock().unwrap().insert((kind.to_owned(), object.to_owned()));
+    true
+}
+
+async fn post_until_taken(town: &Town, kind: &str, object: &str, token: &str) -> bool {
+    let call = App::delivery(event(kind, object, token).to_string());
+    let mut waits = WAITS.into_iter().chain(std::iter::repeat(LAST_WAIT));
+    for _ in 0..200 {
+        town.book.count("deliveries/sent");
+        match town.ask("a delivery", &call).await.map(|answer| answer.status) {
+            Some(204) => {
+                town.book.count("deliveries/acknowledged");
+                return true;
+            }
+            Some(503) => town.book.count("deliveries/sent away"),
+            Some(502) | None => town.book.count("deliveries/cut off"),
+            Some(other) => town.book.wrong(format!("a genuine delivery was answered {other}")),
+        }
+        tokio::time::sleep(waits.next().unwrap()).await;
+    }
+    town.book.wrong(format!("a delivery of {object} was never taken"));
+    false
+}
+
+async fn wrong_secret(town: &Town, identity: &str) {
+    let verified = town.sandbox.verify(identity).unwrap();
+    town.sent.forged.lock().unwrap().insert((KIND.to_owned(), verified.verification_id.clone()));
+    let body = event(KIND, &verified.verification_id, &verified.token).to_string();
+    let call = post("/incode/webhook").header("content-type", "application/json").body(body);
+    let secret = "process-secret-0123456789abcdeg";
+    let answer = town.ask("a delivery", &call.header(WEBHOOK_HEADER, secret)).await;
+    town.book.count("forged/wrong secret");
+    if answer.is_some_and(|answer| !matches!(answer.status, 401 | 502)) {
+        town.book.wrong("a delivery with a wrong secret was not refused".to_owned());
+    }
+}
+
+/// A verification of one with the token of another, one of whom may be somebody who was never ACTIVE.
+async fn swapped(town: &Town, identity: &str, random: &mut Random) {
+    let refused = town.people.iter().filter(|person| person.class == Class::Refused);
+    let refused: Vec<_> = refused.filter_map(|person| person.identity(&town.sandbox)).collect();
+    let mut other = random.pick(&town.crowd).clone();
+    if random.chance(50) && !refused.is_empty() {
+        other = random.pick(&refused).clone();
+    }
+    if other == identity {
+        return;
+    }
+    let (one, other) = if random.chance(50) { (identity, &*other) } else { (&*other, identity) };
+    let outcome = if refused.iter().any(|refused| refused == one) { Outcome::Fail } else { Outcome::Pass };
+    let verified = town.sandbox.verify_as(one, outcome).unwrap();
+    town.sent.forged.lock().unwrap().insert((KIND.to_owned(), verified.verification_id.clone()));
+    town.book.count("forged/token of another");
+    post_until_taken(town, KIND, &verified.verification_id, &town.sandbox.issue_token(other)).await;
+}
+
+/// A token that nobody issued; the genuine one may follow, and counts.
+async fn junk(town: &Town, identity: &str, random: &mut Random) {
+    let verified = town.sandbox.verify(identity).unwrap();
+    let object = (KIND.to_owned(), verified.verification_id.clone());
+    town.book.count("forged/token of nobody");
+    let follows = random.chance(70);
+    let set = if follows { &town.sent.shadowed } else { &town.sent.forged };
+    set.lock().unwrap().insert(object);
+    let token = format!("eyJhbGciOiJIUzI1NiJ9.junk.{}", random.below(1 << 30));
+    post_until_taken(town, KIND, &verified.verification_id, &token).await;
+    if follows {
+        deliver(town, KIND, &verified.verification_id, &verified.token).await;
+    }
+}
+
+/// What the vendor itself has sent, once it is through with it: sent again where it gave up, and entered.
+pub(crate) async fn collect(town: &Town) {
+    let mut numbers: Vec<u64> = town.sandbox.deliveries().iter().map(|delivery| delivery.number).collect();
+    while let Some(number) = numbers.pop() {
+        let delivery = tokio::time::timeout(Duration::from_secs(120), town.sandbox.settled(number)).await;
+        let delivery = delivery.expect("the vendor is through with it").unwrap();
+        town.book.add("deliveries/sent", delivery.attempts.len() as u64);
+        for attempt in &delivery.attempts {
+            match attempt.status {
+                Some(204) => town.book.count("deliveries/acknowledged"),
+                Some(503) => town.book.count("deliveries/sent away"),
+                Some(502) | None => town.book.count("deliveries/cut off"),
+                Some(other) => town.book.wrong(format!("a delivery of the vendor was answered {other}")),
+            }
+        }
+        if delivery.state == DeliveryState::Accepted {
+            let object = (delivery.event.clone(), delivery.object_id.clone());
+            town.sent.acknowledged.lock().unwrap().insert(object);
+        } else {
+            numbers.push(town.sandbox.resend_with_fresh_token(number).unwrap());
+        }
+    }
+}
+
+/// What members verify by.
+pub(crate) const KIND: &str = "verification.completed";
+/// The vendor's own schedule, a hundred times as fast, and without its end.
+const WAITS: [Duration; 3] = [Duration::from_millis(300), Duration::from_millis(750), Duration::from_millis(1_875)];
+const LAST_WAIT: Duration = Duration::from_millis(4_700);

@@ -1,0 +1,260 @@
+//! What is promised, looked at when everything has calmed down.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use incode_core::{Actor, Builder, Incode, ObjectId, Token};
+use incode_sandbox::Outcome;
+use incode_tests::post;
+use incode_tests::process::{ADMIN_TOKEN, Settings};
+
+use crate::Length;
+use crate::courier::{self, KIND, Object};
+use crate::engine::{Engine, Row};
+use crate::fleet::Taken;
+use crate::people::shows;
+use crate::town::{Class, Town, admin};
+
+/// What is told besides what was counted.
+pub(crate) struct Verdict {
+    /// Events that were meant: all applied.
+    pub(crate) applied: usize,
+    /// Handler calls beyond the first for each object.
+    pub(crate) called_again: usize,
+    pub(crate) replayed: u64,
+    pub(crate) sent_afresh: usize,
+    pub(crate) rechecked: usize,
+    pub(crate) drifted: usize,
+    /// The most that any replica took, and by how many KiB any grew.
+    pub(crate) taken: (Taken, u64),
+    /// How long it took until nothing was pending.
+    pub(crate) calm_after: Duration,
+}
+
+pub(crate) async fn reach(
+    town: &Town,
+    engine: &Engine,
+    settings: &Settings,
+    length: &Length,
+    refused: &[(i64, i64)],
+    journal: &Path,
+) -> Verdict {
+    let over = Instant::now();
+    courier::collect(town).await;
+    calm(town, engine, length).await;
+    let calm_after = over.elapsed();
+    explain_the_dead(town, &engine.rows().await, refused);
+    let replayed = replay(town).await;
+    calm(town, engine, length).await;
+    let sent_afresh = send_afresh(town, &engine.rows().await).await;
+    let last = last_word(town).await;
+    calm(town, engine, length).await;
+
+    let rows = engine.rows().await;
+    let applied = is_applied(town, &rows);
+    let called_again = has_one_effect_each(town, engine, &rows, journal).await;
+    let drifted = is_as_the_vendor_says(town, engine, settings, &last).await;
+    town.fleet.weigh();
+    let (most, growth) = town.fleet.weights();
+    if most.memory > MOST_MEMORY || growth > MOST_GROWTH || most.files > MOST_FILES {
+        town.book.wrong(format!("a replica took {} KiB and {} files, grew by {growth} KiB", most.memory, most.files));
+    }
+    let happened =
+        ["revocations", "flows/linked", "blows/Kill", "blows/Server", "spells/401", "forged/token of another"];
+    if applied < 50 || happened.iter().any(|what| town.book.of(what) == 0) {
+        town.book.wrong(format!("no soak that deserves the name: {applied} applied"));
+    }
+    Verdict {
+        applied,
+        called_again,
+        replayed,
+        sent_afresh,
+        rechecked: last.len(),
+        drifted,
+        taken: (most, growth),
+        calm_after,
+    }
+}
+
+/// Waits until nothing is pending.
+async fn calm(town: &Town, engine: &Engine, length: &Length) {
+    let begun = Instant::now();
+    let mut hasten_at = Duration::from_secs(3);
+    loop {
+        let inbox = town.ask("the inbox", &admin("/admin/inbox?limit=1")).await.filter(|answer| answer.status == 200);
+        let pending = inbox.map_or(u64::MAX, |inbox| inbox.json()["counts"]["pending"].as_u64().unwrap());
+        if pending == 0 && engine.effects().await.1 == 0 {
+            return;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(300), "{pending} events are pending still on {}", engine.name());
+        if length.is_short && begun.elapsed() > hasten_at {
+            engine.hasten().await;
+            hasten_at += Duration::from_secs(6);
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// Dead is what the vendor refused, by its own fault or because it was forged.
+fn explain_the_dead(town: &Town, rows: &[Row], refused: &[(i64, i64)]) {
+    let sent = &town.sent;
+    let (forged, shadowed) = (sent.forged.lock().unwrap(), sent.shadowed.lock().unwrap());
+    let mut unlucky = 0;
+    for row in rows.iter().filter(|row| row.state == "dead") {
+        let object = object(row);
+        if forged.contains(&object) || shadowed.contains(&object) && row.reason == "token_dead" {
+            town.book.count(&format!("dead/forged, {}", row.reason));
+            continue;
+        }
+        // It is settled after it was refused, and a store that was away at that moment makes it later.
+        let in_a_spell = |(from, to): &(i64, i64)| (*from - 1_000..*to + 30_000).contains(&row.settled_at);
+        if row.reason == "token_dead" && refused.iter().any(in_a_spell) {
+            town.book.count("dead/the vendor refused its own token");
+            unlucky += 1;
+        } else {
+            town.book.wrong(format!("dead, and nobody knows why: {row:?}"));
+        }
+    }
+    if unlucky > town.book.of("faults/401") {
+        town.book.wrong(format!("{unlucky} died of refused tokens, of which there were fewer"));
+    }
+}
+
+/// Each acknowledged event is there and applied; nothing else is.
+fn is_applied(town: &Town, rows: &[Row]) -> usize {
+    let done: BTreeSet<Object> = rows.iter().filter(|row| row.state == "done").map(object).collect();
+    let there: BTreeSet<Object> = rows.iter().map(object).collect();
+    let acknowledged = town.sent.acknowledged.lock().unwrap();
+    for object in acknowledged.iter().filter(|object| !done.contains(*object)) {
+        let how = if there.contains(object) { "not applied" } else { "LOST" };
+        town.book.wrong(format!("acknowledged, and {how}: {object:?}"));
+    }
+    for object in town.sent.forged.lock().unwrap().intersection(&done) {
+        town.book.wrong(format!("forged, and applied: {object:?}"));
+    }
+    for object in done.difference(&acknowledged) {
+        town.book.wrong(format!("applied, and never acknowledged: {object:?}"));
+    }
+    if let Some(row) = rows.iter().find(|row| !matches!(&*row.state, "done" | "dead")) {
+        town.book.wrong(format!("neither done nor dead: {row:?}"));
+    }
+    done.len()
+}
+
+/// One effect for each object, and the handler was called for each. How many calls were not the first.
+async fn has_one_effect_each(town: &Town, engine: &Engine, rows: &[Row], journal: &Path) -> usize {
+    let (effects, open) = engine.effects().await;
+    for (object, count) in effects.iter().filter(|(_, count)| **count != 1) {
+        town.book.wrong(format!("{count} effects of {object:?}"));
+    }
+    // A face that did not pass is nobody's, and has none.
+    let done = rows.iter().filter(|row| row.state == "done" && row.kind == KIND).map(object);
+    for object in done.collect::<BTreeSet<_>>() {
+        if !effects.contains_key(&object) {
+            town.book.wrong(format!("no effect of {object:?}"));
+        }
+    }
+    let journal = std::fs::read_to_string(journal).unwrap();
+    let mut calls = BTreeMap::<&str, usize>::new();
+    for line in journal.lines() {
+        *calls.entry(line.split(' ').next().unwrap()).or_default() += 1;
+    }
+    if calls.len() != effects.len() || open != 0 {
+        town.book.wrong(format!("{} effects, {open} not done, {} in the journal", effects.len(), calls.len()));
+    }
+    journal.lines().count() - calls.len()
+}
+
+/// What is dead and could still be applied: once more, from the page's own route.
+async fn replay(town: &Town) -> u64 {
+    let call = post("/admin/inbox/replay").header("authorization", format!("Bearer {ADMIN_TOKEN}"));
+    let answer = town.ask("a replay", &call.header("accept", "application/json")).await.unwrap();
+    answer.json()["replayed"].as_u64().unwrap_or_else(|| panic!("{answer:?}"))
+}
+
+/// What died of a refused token is sent by the vendor with a fresh one.
+async fn send_afresh(town: &Town, rows: &[Row]) -> usize {
+    let done: BTreeSet<Object> = rows.iter().filter(|row| row.state == "done").map(object).collect();
+    let acknowledged = town.sent.acknowledged.lock().unwrap().clone();
+    let left: Vec<_> = acknowledged.difference(&done).collect();
+    for (kind, id) in &left {
+        let sandbox = &town.sandbox;
+        let number = if kind == KIND { sandbox.send_verification(id) } else { sandbox.send_authentication(id) };
+        sandbox.settled(number.unwrap()).await.unwrap();
+    }
+    left.len()
+}
+
+/// One more event about everybody, so that what the vendor says now was heard. Verifications by identity.
+async fn last_word(town: &Town) -> BTreeMap<String, String> {
+    let people = town.people.iter().filter_map(|person| person.identity(&town.sandbox));
+    let mut last = BTreeMap::new();
+    for identity in people.chain(town.crowd.iter().cloned()) {
+        let verified = town.sandbox.verify_as(&identity, Outcome::Fail).unwrap();
+        courier::deliver(town, KIND, &verified.verification_id, &verified.token).await;
+        last.insert(identity, verified.verification_id);
+    }
+    last
+}
+
+/// Every replica, and a fourth that asks the vendor once more about each. How many it found otherwise.
+async fn is_as_the_vendor_says(
+    town: &Town,
+    engine: &Engine,
+    settings: &Settings,
+    last: &BTreeMap<String, String>,
+) -> usize {
+    let addresses = town.addresses();
+    for identity in last.keys() {
+        let truth = town.sandbox.person(identity).unwrap().status;
+        for address in &addresses {
+            let call = admin(&format!("/admin/identities/{identity}"));
+            let answer = town.ask_at(*address, "an identity", &call).await.unwrap();
+            if answer.status != 200 || answer.json()["status"] != *truth {
+                town.book.wrong(format!("the vendor says {truth} of {identity}, and {address} {answer:?}"));
+            }
+        }
+    }
+    for person in &town.people {
+        let status = person.identity(&town.sandbox).map(|id| town.sandbox.person(&id).unwrap().status);
+        let open = person.class == Class::Member && status.as_deref() == Some("ACTIVE");
+        for address in &addresses {
+            if !shows(*address, person, if open { 200 } else { 403 }).await {
+                town.book.wrong(format!("{address} is not as the vendor says of {}: {status:?}", person.user));
+            }
+        }
+    }
+    let incode = fourth(settings, engine).await;
+    let report = incode.reconcile(&Actor::new("soak").unwrap()).await.unwrap();
+    let mut drifted = report.applied.iter().filter(|drift| drift.is_change()).count();
+    for (identity, verification) in last {
+        let token = Token::new(town.sandbox.issue_token(identity)).unwrap();
+        let drift = incode.recheck(&ObjectId::new(verification.as_str()).unwrap(), &token).await.unwrap();
+        drifted += usize::from(drift.is_change());
+    }
+    incode.shutdown().await;
+    if drifted > 0 {
+        town.book.wrong(format!("{drifted} were otherwise known than the vendor has them"));
+    }
+    drifted
+}
+
+async fn fourth(settings: &Settings, engine: &Engine) -> Incode {
+    let store = engine.url_at(engine.port());
+    let value = |name: &str| match name {
+        "INCODE_STORE" => Some(OsString::from(&store)),
+        _ => settings.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into()),
+    };
+    Builder::from_settings(value).unwrap().build().await.unwrap()
+}
+
+fn object(row: &Row) -> Object {
+    (row.kind.clone(), row.object.clone())
+}
+
+/// KiB of an app built for debugging.
+const MOST_MEMORY: u64 = 256 << 10;
+const MOST_GROWTH: u64 = 64 << 10;
+const MOST_FILES: u64 = 256;
