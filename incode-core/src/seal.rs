@@ -19,6 +19,11 @@ pub(crate) struct NotSealed;
 /// single-use id.
 pub(crate) const NONCE_LEN: usize = 24;
 
+/// The purpose of the key for tokens at rest.
+pub(crate) const TOKEN_AT_REST: &str = "token at rest";
+/// The first byte of a stored token that is sealed.
+pub(crate) const SEALED: u8 = 1;
+
 impl Sealer {
     /// `purpose` is part of the key: what was sealed for one purpose can't be passed off for another.
     pub(crate) fn new(secret: &Secret, purpose: &'static str) -> Self {

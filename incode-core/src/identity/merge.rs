@@ -37,7 +37,9 @@ impl Identity {
     }
 }
 
-fn join(a: Identity, b: Identity) -> Identity {
+/// What two stores know of one identity, as one row: of each part the newer, at a tie the less trusting. No clock is taken to
+/// have been set back in between: both rows may be of any age.
+pub(crate) fn join(a: Identity, b: Identity) -> Identity {
     let (newer, older) = if word_key(&b) > word_key(&a) { (b, a) } else { (a, b) };
     let newer_verified = (newer.verified_at, &newer.verification_id) >= (older.verified_at, &older.verification_id);
     let (verified_at, verification_id) = if newer_verified {

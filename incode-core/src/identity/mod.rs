@@ -13,6 +13,8 @@ use crate::model::{AttestationStatus, IdentityStatus};
 use crate::{IdentityId, ObjectId, Subject, Timestamp};
 
 pub use field::{Field, KeptField};
+#[cfg(all(feature = "sqlite", feature = "postgres"))]
+pub(crate) use merge::join;
 pub(crate) use observer::Observer;
 pub use personal::Personal;
 

@@ -1,4 +1,4 @@
-use crate::seal::Sealer;
+use crate::seal::{SEALED, Sealer, TOKEN_AT_REST};
 use crate::store::{StoreError, StoreErrorKind};
 use crate::{Secret, Token};
 
@@ -8,7 +8,7 @@ pub(crate) struct AtRest(Option<Sealer>);
 
 impl AtRest {
     pub(crate) fn new(key: Option<&Secret>) -> Self {
-        Self(key.map(|key| Sealer::new(key, "token at rest")))
+        Self(key.map(|key| Sealer::new(key, TOKEN_AT_REST)))
     }
 
     pub(super) fn seal(&self, token: &Token) -> Result<Vec<u8>, StoreError> {
@@ -35,4 +35,3 @@ impl AtRest {
 }
 
 const PLAIN: u8 = 0;
-const SEALED: u8 = 1;

@@ -12,6 +12,8 @@ mod feed;
 mod hub;
 mod ledger;
 mod memory;
+#[cfg(all(feature = "sqlite", feature = "postgres"))]
+mod moving;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(feature = "redis")]
@@ -34,6 +36,8 @@ pub use events::{
 };
 pub use feed::{StoreFeed, StoreNews};
 pub use memory::MemoryStore;
+#[cfg(all(feature = "sqlite", feature = "postgres"))]
+pub use moving::{Moved, MovedTable, Moving};
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresOptions, PostgresStore};
 #[cfg(feature = "redis")]

@@ -10,6 +10,7 @@
 )]
 
 mod load;
+mod moving;
 mod postgres;
 mod redis;
 mod replicas;

@@ -29,6 +29,13 @@ impl Failure {
         Self::new(StoreErrorKind::Failed, &format!("unreadable {what}"))
     }
 
+    /// The store that is copied from failed, in the middle of a transaction of ours.
+    #[cfg(feature = "sqlite")]
+    pub(super) fn of_source(error: StoreError) -> Self {
+        let cause = error.source().map_or_else(|| error.to_string(), |cause| cause.to_string());
+        Self::new(error.kind(), &cause)
+    }
+
     pub(super) fn too_late() -> Self {
         Self { kind: StoreErrorKind::Unavailable, cause: "no answer within the deadline".into(), broken: true }
     }

@@ -29,6 +29,14 @@ pub(super) async fn tell(tx: &Link, change: &Change) -> Result<(), Failure> {
     tx.query("SELECT pg_notify($1, $2)", &[&channel(&tx.target), &payload]).await.map(drop)
 }
 
+/// Tells them that something changed, whatever it was.
+#[cfg(feature = "sqlite")]
+pub(super) async fn tell_of_anything(tx: &Link) -> Result<(), Failure> {
+    let notice = Notice { from: Cow::Borrowed(&tx.target.origin), identity: None, subjects: Vec::new() };
+    let payload = serde_json::to_string(&notice).map_err(|_| Failure::unreadable("notice"))?;
+    tx.query("SELECT pg_notify($1, $2)", &[&channel(&tx.target), &payload]).await.map(drop)
+}
+
 /// Starts the listener.
 pub(super) fn start(target: &Arc<Target>, hub: Weak<Hub>) -> AbortHandle {
     tokio::spawn(listen(Arc::clone(target), hub)).abort_handle()

@@ -16,13 +16,17 @@ pub(super) async fn lock(tx: &Link, id: &IdentityId) -> Result<(), Failure> {
 
 /// The same for a name of any kind.
 pub(super) async fn lock_name(tx: &Link, kind: &[u8], name: &[u8]) -> Result<(), Failure> {
+    tx.query("SELECT pg_advisory_xact_lock($1)", &[&lock_number(tx, kind, name)]).await.map(drop)
+}
+
+/// The number that stands for a name among the server's locks.
+pub(super) fn lock_number(tx: &Link, kind: &[u8], name: &[u8]) -> i64 {
     let mut digest = Sha256::new();
     for part in [tx.target.schema.as_bytes(), b"\0", kind, b"\0", name] {
         digest.update(part);
     }
     let [a, b, c, d, e, f, g, h, ..] = <[u8; 32]>::from(digest.finalize());
-    let number = i64::from_be_bytes([a, b, c, d, e, f, g, h]);
-    tx.query("SELECT pg_advisory_xact_lock($1)", &[&number]).await.map(drop)
+    i64::from_be_bytes([a, b, c, d, e, f, g, h])
 }
 
 /// `None` when the identity was forgotten since.
@@ -173,6 +177,6 @@ async fn is_forgotten(tx: &Link, seen: &Observation) -> Result<bool, Failure> {
     Ok(row.is_some())
 }
 
-fn hash(id: &IdentityId) -> [u8; 32] {
+pub(super) fn hash(id: &IdentityId) -> [u8; 32] {
     Sha256::digest(id.as_str()).into()
 }

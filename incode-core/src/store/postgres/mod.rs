@@ -25,6 +25,8 @@ mod feed;
 mod fields;
 mod identities;
 mod inbox;
+#[cfg(feature = "sqlite")]
+pub(super) mod incoming;
 mod link;
 mod options;
 mod pool;

@@ -12,16 +12,20 @@ use crate::store::{StoreError, StoreErrorKind};
 
 /// Refuses a second opener, and lasts as long as the file is open: the system lets go of it when the process dies.
 pub(super) fn lock(path: &Path) -> Result<File, StoreError> {
+    try_lock(path)?
+        .ok_or_else(|| StoreError::with_source(StoreErrorKind::Unavailable, "already open in another process"))
+}
+
+/// The same; `None` when somebody has it open.
+pub(super) fn try_lock(path: &Path) -> Result<Option<File>, StoreError> {
     let mut name: OsString = path.into();
     name.push(".lock");
     let file = private(OpenOptions::new().create(true).truncate(false).write(true))
         .open(PathBuf::from(name))
         .map_err(unavailable)?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => {
-            Err(StoreError::with_source(StoreErrorKind::Unavailable, "already open in another process"))
-        }
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
         Err(TryLockError::Error(error)) => Err(unavailable(error)),
     }
 }

@@ -32,6 +32,8 @@ mod queries;
 mod queue;
 mod reader;
 mod schema;
+#[cfg(feature = "postgres")]
+pub(super) mod snapshot;
 mod upkeep;
 mod writer;
 
@@ -105,7 +107,7 @@ impl SqliteOptions {
         // The reader opens second: its read-only connection can neither create the file nor its tables.
         let lock = queue::answer(opening).await?;
         let (opened, opening) = oneshot::channel();
-        reader::spawn(path, read_jobs, lock, opened)?;
+        reader::spawn(path, read_jobs, Some(lock), opened)?;
         queue::answer(opening).await?;
         Ok(SqliteStore { writer, reader, written })
     }

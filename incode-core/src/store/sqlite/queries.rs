@@ -127,7 +127,7 @@ pub(super) fn unreadable(column: usize, what: &'static str) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, Type::Text, format!("unreadable {what}").into())
 }
 
-fn read_identity(row: &Row<'_>) -> rusqlite::Result<Identity> {
+pub(super) fn read_identity(row: &Row<'_>) -> rusqlite::Result<Identity> {
     let attestation = row.get_ref(6)?.as_str_or_null()?;
     Ok(Identity {
         identity_id: IdentityId::new(row.get_ref(0)?.as_str()?).map_err(|_| unreadable(0, "identity id"))?,

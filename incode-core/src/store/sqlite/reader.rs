@@ -25,11 +25,11 @@ pub(super) fn job<T: Send + 'static>(
     })
 }
 
-/// Starts the thread, which holds on to the lock as long as it has the file open.
+/// Starts the thread, which holds on to the lock, if there is one, as long as it has the file open.
 pub(super) fn spawn(
     path: PathBuf,
     jobs: Receiver<Message<ReadJob>>,
-    lock: Arc<File>,
+    lock: Option<Arc<File>>,
     opened: Reply<()>,
 ) -> Result<(), StoreError> {
     let thread = thread::Builder::new().name("incode-store-reader".into());

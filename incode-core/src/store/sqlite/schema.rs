@@ -22,6 +22,13 @@ pub(super) fn check(conn: &Connection) -> Result<(), StoreError> {
     }
 }
 
+/// Whether the tables are of this version already. Of a file that [`check`] found to be ours.
+#[cfg(feature = "postgres")]
+pub(super) fn is_current(conn: &Connection) -> rusqlite::Result<bool> {
+    let version: i64 = conn.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    Ok(usize::try_from(version) == Ok(MIGRATIONS.len()))
+}
+
 /// Brings the tables to this version, in one transaction: all of it or none.
 pub(super) fn migrate(conn: &mut Connection) -> rusqlite::Result<()> {
     let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;

@@ -1,0 +1,178 @@
+//! The database has been in use: what it knows better stays.
+
+use futures_util::StreamExt;
+use incode_core::store::{Store, StoreNews};
+use incode_core::testing::store_suite::{ignored, new_link, pending, seen};
+
+use super::*;
+
+#[tokio::test]
+async fn the_newer_word_stands_and_at_a_tie_the_less_trusting() {
+    let Some(this) = Move::start().await else { return };
+    let (from, to) = (this.sqlite().await, this.postgres().await);
+    let revoked = |who: &str, at| Observation { status: IdentityStatus::Revoked, verified: None, ..seen(who, at) };
+    let day = 86_400_000;
+    for (old, new, name) in [(&from as &dyn Store, &to as &dyn Store, "there"), (&to, &from, "here")] {
+        // Not taken for a clock that was set back: the older row may be of any age.
+        old.observe(revoked(&format!("newer-{name}"), 10)).await.unwrap();
+        new.observe(seen(&format!("newer-{name}"), day)).await.unwrap();
+        old.observe(seen(&format!("tie-{name}"), 10)).await.unwrap();
+        new.observe(revoked(&format!("tie-{name}"), 10)).await.unwrap();
+        // Each part by itself: the newest verification is in the older row.
+        old.observe(seen(&format!("parts-{name}"), 10)).await.unwrap();
+        new.observe(revoked(&format!("parts-{name}"), 20)).await.unwrap();
+    }
+    from.close().await.unwrap();
+    let moved = this.run().await;
+    assert!(moved.is_complete(), "{moved:?}");
+    let known = async |name: &str| to.identity(identity(name)).await.unwrap().unwrap();
+    for place in ["there", "here"] {
+        let newer = known(&format!("newer-{place}")).await;
+        assert_eq!((newer.status, newer.checked_at), (IdentityStatus::Active, ms(day)));
+        assert_eq!(known(&format!("tie-{place}")).await.status, IdentityStatus::Revoked);
+        let parts = known(&format!("parts-{place}")).await;
+        assert_eq!((parts.status, parts.verified_at), (IdentityStatus::Revoked, Some(ms(10))));
+    }
+    assert_eq!(table(&moved, "identity").newer, 1, "of all others the file knew some part better");
+    assert_eq!(table(&this.run().await, "identity").copied, 0);
+}
+
+#[tokio::test]
+async fn what_is_done_there_is_not_pending_again() {
+    let Some(this) = Move::start().await else { return };
+    let from = this.sqlite().await;
+    for (object, at) in [("both", 10), ("ours", 20), ("theirs", 30), ("tried", 40)] {
+        accept(&from, pending(object, "token", at)).await;
+    }
+    this.run().await;
+    let to = this.postgres().await;
+    // One was applied on both sides, one on each, one was tried there.
+    for store in [&from as &dyn Store, &to] {
+        store.settle(claim(store, 10).await.lease, done(11, "ana")).await.unwrap();
+    }
+    from.settle(claim(&from, 20).await.lease, done(21, "ben")).await.unwrap();
+    let claim = Claim { now: ms(40), lease_until: ms(LONG), limit: 10, newest_first: false };
+    for event in to.claim(claim).await.unwrap() {
+        let reason = Reason::RateLimited;
+        match event.object_id.as_str() {
+            "theirs" => to.settle(event.lease, done(31, "cem")).await.unwrap(),
+            "tried" => to.settle(event.lease, Settlement::Retry { due_at: ms(50), reason }).await.unwrap(),
+            _ => to.settle(event.lease, Settlement::Release { due_at: ms(LONG), reason: None }).await.unwrap(),
+        };
+    }
+    // Delivered to both sides, as a vendor does that got no answer from the first.
+    for store in [&from as &dyn Store, &to] {
+        accept(store, pending("twice", "token", 60)).await;
+        accept(store, ignored("strange", 61)).await;
+    }
+    from.close().await.unwrap();
+    let moved = this.run().await;
+    assert!(moved.is_complete(), "{moved:?}");
+    assert_eq!(table(&moved, "event").newer, 2, "{moved:?}");
+    let counts = to.counts().await.unwrap();
+    assert_eq!((counts.done, counts.pending, counts.dead, counts.ignored), (3, 2, 0, 1));
+    let tried = to.events(EventFilter { reason: Some(Reason::RateLimited), ..EventFilter::default() }).await.unwrap();
+    assert_eq!((tried[0].attempts, tried[0].due_at), (1, Some(ms(50))), "what was found out there counts");
+}
+
+/// Both gave out the same ids: nobody's row is lost, and what belongs together stays so.
+#[tokio::test]
+async fn an_id_that_is_taken_is_given_anew() {
+    let Some(this) = Move::start().await else { return };
+    let (from, to) = (this.sqlite().await, this.postgres().await);
+    for (store, side) in [(&from as &dyn Store, "ours"), (&to, "theirs")] {
+        for n in 0..3 {
+            accept(store, pending(&format!("{side}-{n}"), "token", 10 + n)).await;
+        }
+        let claim = Claim { now: ms(10), lease_until: ms(LONG), limit: 1, newest_first: false };
+        let event = store.claim(claim).await.unwrap().remove(0);
+        let settlement =
+            Settlement::Done { seen: Some(seen(side, 20)), link: None, handlers: vec!["mail".into()], at: ms(20) };
+        store.settle(event.lease, settlement).await.unwrap();
+        store.replay(Replay::One(event.lease.event), Actor::new(side).unwrap(), ms(30)).await.unwrap();
+    }
+    from.close().await.unwrap();
+    for round in 0..3 {
+        let moved = this.run().await;
+        assert!(moved.is_complete(), "{moved:?}");
+        assert_eq!(table(&moved, "event").copied, if round == 0 { 3 } else { 0 }, "{moved:?}");
+        let counts = to.counts().await.unwrap();
+        assert_eq!((counts.pending, counts.done), (4, 2));
+        let filter = EffectFilter { state: None, handler: None, before: None, limit: 10 };
+        let effects = to.effects().list_effects(filter).await.unwrap();
+        assert_eq!(effects.len(), 2);
+        for effect in effects {
+            let event = to.inspect(effect.event).await.unwrap().unwrap().row;
+            assert_eq!(event.object_id, Some(effect.object_id), "an effect is still that of its event");
+        }
+        let audits = to.audits(10, None).await.unwrap();
+        assert_eq!(audits.len(), 2);
+        assert_ne!(audits[0].action, audits[1].action, "each names its own event");
+    }
+}
+
+#[tokio::test]
+async fn a_link_that_contradicts_is_reported_and_left() {
+    let Some(this) = Move::start().await else { return };
+    let (from, to) = (this.sqlite().await, this.postgres().await);
+    link(&from, new_link("alice", "ana", 10, None)).await;
+    link(&from, new_link("bob", "ben", 10, None)).await;
+    link(&from, new_link("carol", "cem", 10, None)).await;
+    // The subject is somebody else there, the identity is somebody else's there, and one that agrees.
+    link(&to, new_link("alice", "another", 10, None)).await;
+    link(&to, new_link("mallory", "ben", 10, None)).await;
+    link(&to, new_link("carol", "cem", 11, None)).await;
+    from.close().await.unwrap();
+    for _ in 0..2 {
+        let moved = this.run().await;
+        assert!(!moved.is_complete() && moved.contradicts());
+        let links = table(&moved, "link");
+        assert_eq!((links.read, links.copied, links.there, links.conflicts), (3, 0, 1, 2));
+        assert_eq!(moved.conflicts, [subject("alice"), subject("bob")]);
+    }
+    let linked = async |name| to.linked(subject(name)).await.unwrap().map(|linked| linked.link.identity_id);
+    assert_eq!(linked("alice").await, Some(identity("another")));
+    assert_eq!((linked("bob").await, linked("mallory").await), (None, Some(identity("ben"))));
+}
+
+#[tokio::test]
+async fn who_is_forgotten_on_either_side_stays_forgotten() {
+    let Some(this) = Move::start().await else { return };
+    let (from, to) = (this.sqlite().await, this.postgres().await);
+    let mut kept = seen("ana", 5);
+    kept.fields = vec![KeptField { field: Field::Email, sealed: b"sealed".to_vec(), expires_at: ms(LONG) }];
+    for store in [&from as &dyn Store, &to] {
+        store.observe(kept.clone()).await.unwrap();
+        link(store, new_link("alice", "ana", 10, None)).await;
+        link(store, new_link("bob", "ben", 10, None)).await;
+        // Came back of his own will since, on both sides.
+        link(store, new_link("carol", "cem", 10, None)).await;
+    }
+    from.forget(identity("ana"), Actor::unknown(), ms(20)).await.unwrap();
+    to.forget(identity("ben"), Actor::unknown(), ms(20)).await.unwrap();
+    to.forget(identity("cem"), Actor::unknown(), ms(20)).await.unwrap();
+    link(&to, new_link("carol", "cem", 30, None)).await;
+    from.close().await.unwrap();
+    let moved = this.run().await;
+    assert!(moved.is_complete(), "{moved:?}");
+    for (name, who) in [("alice", "ana"), ("bob", "ben")] {
+        assert_eq!(to.identity(identity(who)).await.unwrap(), None, "{who}");
+        assert_eq!(to.linked(subject(name)).await.unwrap(), None, "{name}");
+        assert!(to.fields(identity(who), ms(0)).await.unwrap().is_empty());
+    }
+    let cem = to.linked(subject("carol")).await.unwrap().unwrap();
+    assert_eq!(cem.identity.checked_at, ms(30));
+}
+
+/// Whoever runs on the database meanwhile hears of what arrives.
+#[tokio::test]
+async fn those_who_use_the_database_are_told() {
+    let Some(this) = Move::start().await else { return };
+    let (from, to) = (this.sqlite().await, this.postgres().await);
+    let mut feed = to.feed().unwrap();
+    assert_eq!(feed.next().await, Some(StoreNews::Up));
+    link(&from, new_link("alice", "ana", 10, None)).await;
+    from.close().await.unwrap();
+    this.run().await;
+    assert_eq!(feed.next().await, Some(StoreNews::Gap), "what arrived is too much to be named");
+}
