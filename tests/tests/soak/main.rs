@@ -96,7 +96,7 @@ async fn soak(engine: Engine) {
     }
     for which in 0..town.fleet.slots.len() {
         all.spawn(watch::poll(Arc::clone(&town), which, random.fork()));
-        all.spawn(courier::work(Arc::clone(&town), random.fork()));
+        all.spawn(courier::work(Arc::clone(&town), which, random.fork()));
     }
     let pace = &PACE[usize::from(length.is_short)];
     all.spawn(weather::strike(Arc::clone(&town), Arc::clone(&engine), random.fork(), pace.blows));

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use incode_sandbox::{FaceKind, Outcome};
 use incode_tests::{get, post};
@@ -52,27 +52,36 @@ pub(crate) async fn live(town: Arc<Town>, who: usize, mut random: Random) {
 
 /// Revoked at the vendor, which announces nothing: learned by an event or by a face. Then ACTIVE once more.
 async fn revoked(town: &Town, person: &Person, identity: &str, random: &mut Random) {
-    if town.settles(identity, "ACTIVE").await.is_none() {
+    if learned(town, person, identity, "ACTIVE", random).await.is_none() {
         return;
     }
     town.sandbox.revoke(identity).unwrap();
-    let learned = async {
+    let settled = async {
+        let settled = learned(town, person, identity, "REVOKED", random).await?;
+        town.book.count("revocations");
+        Some(settled)
+    };
+    watch::closing(town, person, settled).await;
+    // From here on any replica may hear of it.
+    person.close(None);
+    town.sandbox.activate(identity).unwrap();
+    learned(town, person, identity, "ACTIVE", random).await;
+}
+
+/// Lets the app hear of the person until the store has this status; gives when it was seen to, and `None` when all is over
+/// before. An event may be in the hands of a replica that died, and is its for two minutes.
+async fn learned(town: &Town, person: &Person, identity: &str, status: &str, random: &mut Random) -> Option<Instant> {
+    while !town.is_over() {
         if !random.chance(50) || !face(town, person, identity, random).await {
             let outcome = if random.chance(50) { Outcome::Pass } else { Outcome::Fail };
             let verified = town.sandbox.verify_as(identity, outcome).unwrap();
             deliver(town, "verification.completed", &verified.verification_id, &verified.token).await;
         }
-        let settled = town.settles(identity, "REVOKED").await?;
-        town.book.count("revocations");
-        Some(settled)
-    };
-    watch::closing(town, person, learned).await;
-    // From here on any replica may hear of it.
-    person.close(None);
-    town.sandbox.activate(identity).unwrap();
-    let verified = town.sandbox.verify(identity).unwrap();
-    deliver(town, "verification.completed", &verified.verification_id, &verified.token).await;
-    town.settles(identity, "ACTIVE").await;
+        if let Some(settled) = town.settles(identity, status, random.millis(2_000, 6_000)).await {
+            return Some(settled);
+        }
+    }
+    None
 }
 
 /// Whether the face was confirmed.

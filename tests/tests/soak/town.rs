@@ -80,9 +80,10 @@ impl Town {
         (answer.status == 200).then(|| (asked, answer.json()["status"].as_str().unwrap().to_owned()))
     }
 
-    /// Waits until the store has this status; gives when it was asked, and `None` when all is over before.
-    pub(crate) async fn settles(&self, identity: &str, status: &str) -> Option<Instant> {
-        while !self.is_over() {
+    /// Waits until the store has this status; gives when it was asked, and `None` when it did not in time.
+    pub(crate) async fn settles(&self, identity: &str, status: &str, limit: Duration) -> Option<Instant> {
+        let begun = Instant::now();
+        while !self.is_over() && begun.elapsed() < limit {
             match self.status(identity).await {
                 Some((asked, known)) if known == status => return Some(asked),
                 _ => tokio::time::sleep(Duration::from_millis(4)).await,
