@@ -87,6 +87,11 @@ impl PostgresServer {
         client
     }
 
+    /// A program that comes with the server, `pg_dump` for instance.
+    pub fn tool(&self, name: &str) -> Command {
+        self.command(name)
+    }
+
     /// SIGKILL to the server and all of its processes, as when the machine goes down.
     pub fn kill(&self) {
         let Some(mut server) = self.running().take() else { return };

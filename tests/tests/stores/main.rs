@@ -9,6 +9,7 @@
     reason = "tests; clippy spares only the functions marked as such, and these are marked by a macro"
 )]
 
+mod backup;
 mod load;
 mod moving;
 mod postgres;
