@@ -188,6 +188,7 @@ pub(crate) fn refusals(program: &str) {
     let trail = app.ask("GET", &nobody, "/admin/audit", "", &prompted).json();
     let who = |at: usize| (trail["audits"][at]["actor"].clone(), trail["audits"][at]["action"].clone());
     assert_eq!((who(0), who(1)), ((json!("anna"), json!("forget")), (json!("admin"), json!("replay"))));
+    assert_eq!(app.get(&nobody, "/livez").json(), json!({"status": "ok"}));
     assert_eq!(app.get(&nobody, "/healthz").json(), json!({"status": "ok", "store": "ok"}));
     let without = App::start(program, &[]);
     for method in ["GET", "POST", "DELETE", "PUT"] {

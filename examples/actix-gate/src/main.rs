@@ -46,6 +46,7 @@ fn routes(app: &mut ServiceConfig, admin: AdminService) {
         .service(get("/vault").wrap(GateMiddleware::active()).to(vault))
         .service(post("/transfer").wrap(GateMiddleware::new(Site::TRANSFER)).to(transfer))
         .service(post("/face").to(face))
+        .service(get("/livez").to(livez))
         .service(get("/healthz").to(healthz))
         .service(get("/metrics").to(metrics))
         .service(web::scope("/admin").wrap(from_fn(guard)).default_service(admin))
@@ -88,6 +89,10 @@ async fn transfer(site: Data<Site>, Visitor(visitor): Visitor, Ask(asked): Ask) 
 
 async fn face(site: Data<Site>, Visitor(visitor): Visitor, Ask(asked): Ask, body: web::Payload) -> HttpResponse {
     response(site.face(&visitor, &asked, body).await)
+}
+
+async fn livez(site: Data<Site>) -> HttpResponse {
+    response(site.livez())
 }
 
 async fn healthz(site: Data<Site>) -> HttpResponse {

@@ -40,6 +40,7 @@ fn app(site: Arc<Site>) -> Router {
         .route("/vault", get(vault).route_layer(GateLayer::active()))
         .route("/transfer", post(transfer).route_layer(GateLayer::new(Site::TRANSFER)))
         .route("/face", post(face))
+        .route("/livez", get(livez))
         .route("/healthz", get(healthz))
         .route("/metrics", get(metrics))
         .fallback(unrouted)
@@ -85,6 +86,10 @@ async fn transfer(State(site): App, Visitor(visitor): Visitor, Ask(asked): Ask) 
 
 async fn face(State(site): App, Visitor(visitor): Visitor, Ask(asked): Ask, body: Body) -> Response {
     response(site.face(&visitor, &asked, body.into_data_stream()).await).into_response()
+}
+
+async fn livez(State(site): App) -> Response {
+    response(site.livez()).into_response()
 }
 
 async fn healthz(State(site): App) -> Response {

@@ -89,6 +89,12 @@ impl Site {
         json(200, &Transfer { transferred: true, subject: visitor.subject() })
     }
 
+    /// `GET /livez`: 200 while this process takes requests, whatever becomes of the store or the vendor. To end it would mend
+    /// neither of them.
+    pub fn livez(&self) -> Reply {
+        json(200, &Live { status: "ok" })
+    }
+
     /// `GET /healthz`: 200 while the store answers and the worker is at work.
     pub async fn healthz(&self) -> Reply {
         let health = self.incode.health().await;
@@ -165,13 +171,18 @@ struct Transfer<'a> {
 }
 
 #[derive(Serialize)]
+struct Live {
+    status: &'static str,
+}
+
+#[derive(Serialize)]
 struct Health {
     status: &'static str,
     store: &'static str,
 }
 
 /// Every path with the methods it takes; `/incode/*` and `/admin/*` answer for themselves.
-const ROUTES: [(&str, &str); 9] = [
+const ROUTES: [(&str, &str); 10] = [
     ("/", "GET, HEAD"),
     ("/login", "POST"),
     ("/logout", "POST"),
@@ -179,6 +190,7 @@ const ROUTES: [(&str, &str); 9] = [
     ("/vault", "GET, HEAD"),
     ("/transfer", "POST"),
     ("/face", "POST"),
+    ("/livez", "GET, HEAD"),
     ("/healthz", "GET, HEAD"),
     ("/metrics", "GET, HEAD"),
 ];

@@ -37,6 +37,7 @@ mod first_run;
 mod handlers;
 mod kills;
 mod load;
+mod moves;
 mod oauth;
 mod replicas;
 mod restarts;
