@@ -7,18 +7,17 @@ mod common {
     pub(crate) mod figures;
 }
 
-use std::any::Any;
 use std::hint::black_box;
 use std::time::Instant;
 
 use common::figures::Figures;
 use common::{callgrind, events};
 use hmac::{Hmac, KeyInit, Mac};
-use http::{HeaderMap, HeaderValue};
-use incode_core::http::Head;
+use http::{Request, request};
 use incode_core::testing::signer::hmac_hex;
 use incode_core::webhook::{Authenticity, HmacScheme, Webhook, parse};
-use incode_core::{Clock, Secret, Subject, SystemClock};
+use incode_core::{Clock, Secret, SystemClock};
+use incode_tower::RequestHead;
 use serde::Deserialize;
 use sha2::Sha256;
 
@@ -80,12 +79,11 @@ fn prepared(case: &str) -> Box<dyn FnMut()> {
         "verify + parse" => {
             let webhook =
                 Webhook::new(Authenticity::hmac(HmacScheme::new("x-incode-signature", [secret.clone()]).unwrap()));
-            let head = Sent::new(&hmac_hex(&secret, &body), body.len());
+            let head = head(&hmac_hex(&secret, &body), body.len());
             let now = SystemClock.now();
             Box::new(move || {
-                let mut delivery = webhook.begin(black_box(&head), now).unwrap();
-                delivery.push(black_box(&body)).unwrap();
-                black_box(delivery.finish().unwrap());
+                let delivery = webhook.begin(&RequestHead::from(black_box(&head)), now).unwrap();
+                black_box(delivery.finish_with(black_box(&body)).unwrap());
             })
         }
         other => panic!("no such case: {other}"),
@@ -109,51 +107,16 @@ struct Bare<'a> {
     timestamp: u64,
 }
 
-/// The head as an axum application would hand it over.
-struct Sent(HeaderMap);
-
-impl Sent {
-    fn new(signature: &str, length: usize) -> Self {
-        let mut headers = HeaderMap::new();
-        for (name, value) in [
-            ("host", "app"),
-            ("user-agent", "vendor"),
-            ("accept", "*/*"),
-            ("content-type", "application/json"),
-            ("x-incode-signature", signature),
-            ("content-length", &length.to_string()),
-        ] {
-            headers
-                .insert(http::HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_str(value).unwrap());
-        }
-        Self(headers)
-    }
-}
-
-impl Head for Sent {
-    fn method(&self) -> &str {
-        "POST"
-    }
-
-    fn path(&self) -> &str {
-        "/incode/webhook"
-    }
-
-    fn query(&self) -> Option<&str> {
-        None
-    }
-
-    fn header_values<'a>(&'a self, name: &str, visit: &mut dyn FnMut(&'a [u8])) {
-        self.0.get_all(name).iter().for_each(|value| visit(value.as_bytes()));
-    }
-
-    fn subject(&self) -> Option<&Subject> {
-        None
-    }
-
-    fn extensions(&self) -> &dyn Any {
-        &()
-    }
+/// The head as axum hands it over.
+fn head(signature: &str, length: usize) -> request::Parts {
+    let request = Request::post("/incode/webhook")
+        .header("host", "app")
+        .header("user-agent", "vendor")
+        .header("accept", "*/*")
+        .header("content-type", "application/json")
+        .header("x-incode-signature", signature)
+        .header("content-length", length);
+    request.body(()).unwrap().into_parts().0
 }
 
 const ROUNDS: usize = 31;

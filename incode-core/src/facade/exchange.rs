@@ -128,11 +128,23 @@ where
 {
     let read = async {
         let mut body = pin!(body);
+        // What may be all there is, until the end is seen: then it need not be copied.
+        let mut whole: Option<C> = None;
         while let Some(chunk) = poll_fn(|cx| body.as_mut().poll_next(cx)).await {
             let chunk = chunk.map_err(|_| Rejection::new(RejectionKind::Malformed))?;
-            delivery.push(chunk.as_ref())?;
+            if let Some(first) = whole.take() {
+                delivery.push(first.as_ref())?;
+            }
+            if delivery.is_whole(chunk.as_ref()) {
+                whole = Some(chunk);
+            } else {
+                delivery.push(chunk.as_ref())?;
+            }
         }
-        delivery.finish()
+        match whole {
+            Some(whole) => delivery.finish_with(whole.as_ref()),
+            None => delivery.finish(),
+        }
     };
     let read = tokio::time::timeout(read_deadline, read).await;
     let (mut event, trust) = read.unwrap_or_else(|_| Err(Rejection::new(RejectionKind::TooSlow))).map_err(rejected)?;

@@ -121,7 +121,7 @@ impl Delivery {
     pub fn push(&mut self, chunk: &[u8]) -> Result<(), Rejection> {
         if self.overflowed || chunk.len() > self.body_cap.saturating_sub(self.body.len()) {
             self.overflowed = true;
-            return Err(Rejection::because(RejectionKind::TooLarge, "the body grew over the cap"));
+            return Err(over_the_cap());
         }
         if self.body.is_empty() {
             // Only now: a head alone, however many are sent, reserves nothing.
@@ -138,17 +138,45 @@ impl Delivery {
     /// [`RejectionKind::Unauthentic`], then [`RejectionKind::Malformed`], then [`RejectionKind::WrongKind`].
     pub fn finish(self) -> Result<(Event, Trust), Rejection> {
         if self.overflowed {
-            return Err(Rejection::because(RejectionKind::TooLarge, "the body grew over the cap"));
+            return Err(over_the_cap());
         }
-        let trust = self.check.finish()?;
-        let event = parse(&self.body).map_err(|error| Rejection::because(RejectionKind::Malformed, error.as_str()))?;
-        match &self.kind {
-            Some(only) if event.kind.object().is_some() && event.kind != *only => {
-                Err(Rejection::new(RejectionKind::WrongKind))
-            }
-            _ => Ok((event, trust)),
-        }
+        judge(self.check, &self.body, self.kind.as_ref())
     }
+
+    /// [`push`](Self::push) of the last chunk, and [`finish`](Self::finish). When it is the only one, as it is of most
+    /// deliveries, it is judged where it lies, and not copied.
+    ///
+    /// # Errors
+    /// Those of both.
+    pub fn finish_with(mut self, last: &[u8]) -> Result<(Event, Trust), Rejection> {
+        if self.overflowed || !self.body.is_empty() || last.len() > self.body_cap {
+            self.push(last)?;
+            return self.finish();
+        }
+        self.check.update(last);
+        judge(self.check, last, self.kind.as_ref())
+    }
+
+    /// Whether a chunk is the first and as long as the head said that the body is.
+    pub(crate) fn is_whole(&self, chunk: &[u8]) -> bool {
+        self.body.is_empty() && !chunk.is_empty() && chunk.len() == self.announced
+    }
+}
+
+#[inline]
+fn judge(check: Check, body: &[u8], only: Option<&EventKind>) -> Result<(Event, Trust), Rejection> {
+    let trust = check.finish()?;
+    let event = parse(body).map_err(|error| Rejection::because(RejectionKind::Malformed, error.as_str()))?;
+    match only {
+        Some(only) if event.kind.object().is_some() && event.kind != *only => {
+            Err(Rejection::new(RejectionKind::WrongKind))
+        }
+        _ => Ok((event, trust)),
+    }
+}
+
+fn over_the_cap() -> Rejection {
+    Rejection::because(RejectionKind::TooLarge, "the body grew over the cap")
 }
 
 /// Shows how far it is, and nothing of the body.

@@ -26,12 +26,19 @@ fn head_for(body: &[u8]) -> FakeHead {
 }
 
 fn deliver(webhook: &Webhook, head: &FakeHead, body: &[u8], chunk: usize) -> Result<(Event, Trust), RejectionKind> {
-    let run = || {
+    let run = |with_the_last: bool| {
         let mut delivery = webhook.begin(head, NOW)?;
-        body.chunks(chunk).try_for_each(|chunk| delivery.push(chunk))?;
-        delivery.finish()
+        let mut chunks: Vec<_> = body.chunks(chunk).collect();
+        let last = chunks.pop_if(|_| with_the_last);
+        chunks.into_iter().try_for_each(|chunk| delivery.push(chunk))?;
+        match last {
+            Some(last) => delivery.finish_with(last),
+            None => delivery.finish(),
+        }
     };
-    run().map_err(|rejection: Rejection| rejection.kind())
+    let [one, other] = [false, true].map(|with_the_last| run(with_the_last).map_err(|it: Rejection| it.kind()));
+    assert_eq!(format!("{one:?}"), format!("{other:?}"), "{head:?}");
+    one
 }
 
 /// An event padded to a length by a field nobody knows.
@@ -109,6 +116,9 @@ fn a_body_that_was_too_large_stays_so() {
     delivery.push(b" ").unwrap_err();
     assert_eq!(delivery.push(b"").unwrap_err().kind(), RejectionKind::TooLarge);
     assert_eq!(delivery.finish().unwrap_err().kind(), RejectionKind::TooLarge);
+    let mut delivery = webhook.begin(&FakeHead::post(), NOW).unwrap();
+    delivery.push(&[VERIFICATION, b" "].concat()).unwrap_err();
+    assert_eq!(delivery.finish_with(VERIFICATION).unwrap_err().kind(), RejectionKind::TooLarge);
 }
 
 #[test]
