@@ -33,6 +33,7 @@ pub(super) enum Verdict {
 
 impl Check {
     /// Takes the next chunk of the body, as it was sent.
+    #[inline]
     pub fn update(&mut self, chunk: &[u8]) {
         self.0.update(chunk);
     }
@@ -41,6 +42,7 @@ impl Check {
     ///
     /// # Errors
     /// [`RejectionKind::Unauthentic`](crate::webhook::RejectionKind::Unauthentic).
+    #[inline]
     pub fn finish(self) -> Result<Trust, Rejection> {
         self.0.finish().ok_or(Rejection::unauthentic("the signature fits no secret"))
     }
@@ -53,6 +55,7 @@ impl fmt::Debug for Check {
 }
 
 impl Verdict {
+    #[inline]
     fn update(&mut self, chunk: &[u8]) {
         match self {
             Self::Settled(_) => {}
@@ -61,6 +64,7 @@ impl Verdict {
         }
     }
 
+    #[inline]
     fn finish(self) -> Option<Trust> {
         match self {
             Self::Settled(trust) => Some(trust),

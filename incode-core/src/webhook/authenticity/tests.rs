@@ -139,6 +139,23 @@ fn hex_is_lower_or_upper() {
 }
 
 #[test]
+fn a_hex_digit_is_read_as_everybody_reads_it() {
+    let decoders = [(&data_encoding::HEXLOWER, "09af5b"), (&data_encoding::HEXUPPER, "09AF5B")];
+    for ((decoder, digits), place) in
+        decoders.iter().flat_map(|known| [(known, 0), (known, 31), (known, 62), (known, 63)])
+    {
+        for byte in 0..=u8::MAX {
+            let mut text: Vec<_> = digits.bytes().cycle().take(64).collect();
+            text[place] = byte;
+            let expected = decoder.decode(&text).ok();
+            assert_eq!(hmac::hex(&text).map(Vec::from), expected, "{byte} at {place}");
+        }
+    }
+    assert_eq!(hmac::hex(&[b'7'; 64]), Some([0x77; 32]));
+    assert_eq!([0, 2, 62, 63, 65, 66, 128].map(|length| hmac::hex(&vec![b'7'; length])), [None; 7]);
+}
+
+#[test]
 fn base64_is_standard_padded_and_canonical() {
     let scheme = HmacScheme::new(SIGNATURE, [Secret::from(NEW)]).unwrap().encoding(Encoding::Base64);
     let policy = Authenticity::hmac(scheme);
