@@ -51,7 +51,10 @@ impl fmt::Debug for Secret {
 ///
 /// Holds 1 to [`Token::MAX_LEN`] visible ASCII characters, so it is always a legal header value.
 #[derive(Clone)]
-pub struct Token(Zeroizing<String>);
+pub struct Token(
+    /// Boxed: a `String` is wiped byte by byte, and its capacity with it.
+    Zeroizing<Box<str>>,
+);
 
 impl Token {
     /// Longest token taken, in bytes. The vendor's samples are under 100; a JWT with many claims stays under 4 KiB.
@@ -62,9 +65,15 @@ impl Token {
     /// # Errors
     /// [`InvalidValue`] when the text is empty, too long, or could not be sent in a header as it is.
     pub fn new(text: impl Into<String>) -> Result<Self, InvalidValue> {
-        let text = Zeroizing::new(text.into());
+        let mut text = Zeroizing::new(text.into());
         let legal = !text.is_empty() && text.len() <= Self::MAX_LEN && is_visible_ascii(text.as_bytes());
-        if legal { Ok(Self(text)) } else { Err(InvalidValue("token")) }
+        if !legal {
+            return Err(InvalidValue("token"));
+        }
+        // With room to spare it would be moved, and what it leaves behind is not wiped; so that one is copied.
+        let is_full = text.capacity() == text.len();
+        let boxed = if is_full { std::mem::take(&mut *text).into_boxed_str() } else { text.as_str().into() };
+        Ok(Self(Zeroizing::new(boxed)))
     }
 
     /// The token itself, for the one header it belongs in.
@@ -110,3 +119,6 @@ impl fmt::Display for InvalidValue {
 }
 
 impl std::error::Error for InvalidValue {}
+
+#[cfg(test)]
+mod tests;
