@@ -9,22 +9,23 @@ pub(crate) struct Asked {
     pub(super) audience: Audience,
     /// GET or HEAD: following a redirect asks for the same thing again. Any other method would lose what was sent.
     pub(super) is_safe: bool,
-    /// Where it was asked for, when start and the application's pages would take it as a way back.
-    pub(super) return_to: Option<String>,
+    /// Where it was asked for. Nobody has looked yet whether people can be sent there: few denials name it.
+    target: Option<String>,
 }
 
 impl Asked {
     pub(super) fn of(head: &dyn Head) -> Self {
         let is_safe = matches!(head.method(), "GET" | "HEAD");
-        let return_to = is_safe.then(|| match head.sent_to() {
-            (path, Some(query)) => format!("{path}?{query}"),
+        let target = is_safe.then(|| match head.sent_to() {
+            (path, Some(query)) => [path, "?", query].concat(),
             (path, None) => path.to_owned(),
         });
-        Self {
-            audience: Audience::of(head),
-            is_safe,
-            // Start would refuse any other, and leave the person nowhere.
-            return_to: return_to.filter(|target| return_to::is_local(target)),
-        }
+        Self { audience: Audience::of(head), is_safe, target }
+    }
+
+    /// The way back, when start and the application's pages would take it: they would refuse any other, and leave the
+    /// person nowhere.
+    pub(super) fn return_to(&self) -> Option<&str> {
+        self.target.as_deref().filter(|target| return_to::is_local(target))
     }
 }

@@ -138,8 +138,12 @@ impl Denial {
     }
 
     fn returning(&self, path: &str) -> String {
-        match self.asked.as_deref().and_then(|asked| asked.return_to.as_deref()) {
-            Some(target) => format!("{path}?return_to={}", utf8_percent_encode(target, QUERY_VALUE)),
+        match self.asked.as_deref().and_then(Asked::return_to) {
+            Some(target) => {
+                let mut url = [path, "?return_to="].concat();
+                url.extend(utf8_percent_encode(target, QUERY_VALUE));
+                url
+            }
             None => path.to_owned(),
         }
     }

@@ -2,7 +2,6 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
-use serde::Serialize;
 
 use super::Reply;
 
@@ -106,29 +105,48 @@ impl Problem {
 
     /// The reply: problem+json that no cache keeps.
     pub fn reply(&self) -> Reply {
-        let body = Body {
-            r#type: format!("urn:incode:problem:{}", self.code),
-            title: self.title,
-            status: self.status,
-            detail: &self.detail,
-            code: self.code,
-            requirement: self.requirement(),
-            verify_url: self.verify_url(),
-            login_url: self.login_url(),
-            step_up_url: self.step_up_url(),
-        };
-        // Strings and numbers only: serialising can't fail, and an empty body would still carry the right status.
-        let body = serde_json::to_vec(&body).unwrap_or_default();
-        self.protect(Reply::new(self.status).body("application/problem+json", body))
+        self.protect(Reply::new(self.status).body("application/problem+json", self.json()))
+    }
+
+    /// Written by hand: nearly all of it needs no escape, and is copied whole.
+    fn json(&self) -> Vec<u8> {
+        let mut body = Vec::with_capacity(USUAL_LENGTH);
+        let status = self.status.to_string();
+        for (before, text) in [
+            ("{\"type\":\"urn:incode:problem:", self.code),
+            ("\",\"title\":\"", self.title),
+            ("\",\"status\":", &status),
+            (",\"detail\":\"", &self.detail),
+            ("\",\"code\":\"", self.code),
+        ] {
+            body.extend_from_slice(before.as_bytes());
+            extend_escaped(&mut body, text);
+        }
+        for (before, text) in [
+            ("\",\"requirement\":\"", self.requirement()),
+            ("\",\"verify_url\":\"", self.verify_url()),
+            ("\",\"login_url\":\"", self.login_url()),
+            ("\",\"step_up_url\":\"", self.step_up_url()),
+        ] {
+            if let Some(text) = text {
+                body.extend_from_slice(before.as_bytes());
+                extend_escaped(&mut body, text);
+            }
+        }
+        body.extend_from_slice(b"\"}");
+        body
     }
 
     /// Adds what must not be left off, unless the reply says something of its own: that no cache keeps it, and the
     /// headers of the problem.
     pub(crate) fn protect(&self, mut reply: Reply) -> Reply {
-        let own: Vec<_> = reply.headers.iter().map(|(name, _)| name.to_ascii_lowercase()).collect();
+        let own = reply.headers.len();
         let no_store = ("cache-control", Cow::Borrowed("no-store"));
-        let added = std::iter::once(&no_store).chain(&self.headers);
-        reply.headers.extend(added.filter(|(name, _)| !own.iter().any(|own| own == name)).cloned());
+        for (name, value) in std::iter::once(&no_store).chain(&self.headers) {
+            if !reply.headers.iter().take(own).any(|(own, _)| own.eq_ignore_ascii_case(name)) {
+                reply.headers.push((name, value.clone()));
+            }
+        }
         reply
     }
 
@@ -172,19 +190,21 @@ impl Problem {
 /// gRPC percent-encodes what is not printable ASCII, and the percent sign.
 const NOT_IN_A_GRPC_MESSAGE: &AsciiSet = &CONTROLS.add(b'%');
 
-#[derive(Serialize)]
-struct Body<'a> {
-    r#type: String,
-    title: &'a str,
-    status: u16,
-    detail: &'a str,
-    code: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    requirement: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    verify_url: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    login_url: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    step_up_url: Option<&'a str>,
+/// As JSON has it inside of quotes.
+fn extend_escaped(body: &mut Vec<u8>, text: &str) {
+    // Looks at every byte, so that the compiler takes many at a time.
+    let is_plain = |byte: u8| (byte >= b' ') & (byte != b'"') & (byte != b'\\');
+    if text.bytes().fold(true, |plain, byte| plain & is_plain(byte)) {
+        return body.extend_from_slice(text.as_bytes());
+    }
+    // Text can always be serialised.
+    let quoted = serde_json::to_string(text).unwrap_or_default();
+    let inside = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    body.extend_from_slice(inside.unwrap_or_default().as_bytes());
 }
+
+/// A denial with a way back takes about that.
+const USUAL_LENGTH: usize = 384;
+
+#[cfg(test)]
+mod tests;
