@@ -45,9 +45,12 @@ where
         match self.project().state.project() {
             StateProjection::Pass { response } => {
                 let mut response = ready!(response.poll(cx))?;
-                if !response.headers().contains_key(CACHE_CONTROL) {
-                    let granted = HeaderValue::from_static(GRANTED_CACHE_CONTROL);
-                    response.headers_mut().insert(CACHE_CONTROL, granted);
+                let headers = response.headers_mut();
+                // Looked for once: most handlers say nothing themselves.
+                let own = headers.insert(CACHE_CONTROL, const { HeaderValue::from_static(GRANTED_CACHE_CONTROL) });
+                if !own.is_empty() {
+                    headers.remove(CACHE_CONTROL);
+                    own.for_each(|value| headers.append(CACHE_CONTROL, value));
                 }
                 Poll::Ready(Ok(response.map_into_left_body()))
             }

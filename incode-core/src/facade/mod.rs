@@ -120,9 +120,14 @@ impl Incode {
     /// Answers a request to a mounted route (webhook, start, callback, token); `None` when the path is the application's.
     ///
     /// Looks at the head only. [`Exchange::answer`] reads the body, if one is to be read at all.
+    #[inline]
     pub fn open(&self, head: &dyn Head) -> Option<Exchange> {
         let path = head.path();
         let (_, mount) = self.0.mounts.iter().find(|(mounted, _)| **mounted == *path)?;
+        self.open_at(mount, head)
+    }
+
+    fn open_at(&self, mount: &Mount, head: &dyn Head) -> Option<Exchange> {
         if matches!(mount, Mount::Token) && !self.0.webhook.authenticity().has_clients() {
             return None;
         }
@@ -138,18 +143,26 @@ impl Incode {
     }
 
     /// Who asks, and how they stand. Without I/O when the near cache knows them.
+    #[inline]
     pub fn visit(&self, head: &dyn Head) -> Visit {
         let Some(subject) = self.0.subjects.find(head) else {
-            return self
-                .0
-                .bearer
-                .as_ref()
-                .map_or_else(|| Visit::Ready(self.0.near.nobody()), |bearer| bearer.visit(head));
+            return self.visit_of_nobody(head);
         };
-        if let Some(visitor) = self.0.near.hit(Key::Subject(&subject)) {
-            return Visit::Ready(visitor);
+        match self.0.near.hit(Key::Subject(&subject)) {
+            Some(visitor) => Visit::Ready(visitor),
+            None => self.load(&subject),
         }
-        match Subject::new(&subject) {
+    }
+
+    fn visit_of_nobody(&self, head: &dyn Head) -> Visit {
+        match &self.0.bearer {
+            Some(bearer) => bearer.visit(head),
+            None => Visit::Ready(self.0.near.nobody()),
+        }
+    }
+
+    fn load(&self, subject: &str) -> Visit {
+        match Subject::new(subject) {
             Ok(subject) => Visit::Load(self.0.near.load(Whose::Subject(subject))),
             // No account has such a key, so nobody can be logged in under it.
             Err(_) => Visit::Ready(self.0.near.nobody()),

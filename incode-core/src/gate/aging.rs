@@ -1,6 +1,5 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use crate::Clock;
 
@@ -21,8 +20,10 @@ impl Aging {
 
     /// Since some fixed instant, in nanoseconds.
     pub(crate) fn nanos(&self) -> u64 {
-        let leapt = Duration::from_millis(self.leapt.load(Ordering::Relaxed));
-        u64::try_from(self.clock.elapsed().saturating_add(leapt).as_nanos()).unwrap_or(u64::MAX)
+        // Every gated request asks, so it is reckoned in one word: it lasts for 584 years, and stays at its end then.
+        let (leapt, elapsed) = (self.leapt.load(Ordering::Relaxed), self.clock.elapsed());
+        let whole = elapsed.as_secs().saturating_mul(1_000_000_000).saturating_add(elapsed.subsec_nanos().into());
+        whole.saturating_add(leapt.saturating_mul(1_000_000))
     }
 
     /// Looks whether the machine was suspended since the last look: then the wall clock alone went on.

@@ -1,6 +1,7 @@
 use crate::http::{Field, Head, Problem, Reply};
 
 use super::context::reply_of;
+use super::requirement::Unmet;
 use super::{Audience, Requirement, Visitor};
 
 /// What a gate asks, and whom it lets by unasked: a [`Requirement`] with the gate's own settings. Adapters hold one.
@@ -31,6 +32,7 @@ impl Rule {
     ///
     /// # Errors
     /// The reply to send.
+    #[inline]
     pub fn check(&self, visitor: Option<&Visitor>, head: &dyn Head) -> Result<(), Reply> {
         if self.passes_preflights && is_preflight(head) {
             return attached(visitor, head).map(drop);
@@ -43,8 +45,16 @@ impl Rule {
 ///
 /// # Errors
 /// The reply to send.
+#[inline]
 pub fn check(visitor: Option<&Visitor>, requirement: &Requirement, head: &dyn Head) -> Result<(), Reply> {
-    attached(visitor, head)?.require(requirement).map_err(|denial| denial.returning_to(head).into_reply())
+    let visitor = attached(visitor, head)?;
+    requirement.check(visitor).map_err(|unmet| denied(visitor, unmet, head))
+}
+
+/// Apart, and with all that a denial needs: who passes goes by.
+#[cold]
+fn denied(visitor: &Visitor, unmet: Unmet, head: &dyn Head) -> Reply {
+    visitor.denial(unmet).returning_to(head).into_reply()
 }
 
 /// What the layer left in the request extensions, for a handler: what it requires later is denied in a way that fits
@@ -71,10 +81,12 @@ pub fn is_preflight(head: &dyn Head) -> bool {
 /// browser only to ask again, so that the gate decides each time.
 pub const GRANTED_CACHE_CONTROL: &str = "private, no-cache";
 
+#[inline]
 pub(super) fn attached<'a>(visitor: Option<&'a Visitor>, head: &dyn Head) -> Result<&'a Visitor, Reply> {
     visitor.ok_or_else(|| layer_missing(head))
 }
 
+#[cold]
 fn layer_missing(head: &dyn Head) -> Reply {
     tracing::error!(
         "a gate or extractor ran without the incode layer outside it: add IncodeLayer (tower) or IncodeMiddleware (actix-web) around the routes"

@@ -109,6 +109,7 @@ impl Known {
         draft.finish(Standing::from(&identity.status), loaded, context)
     }
 
+    #[inline]
     pub(crate) fn standing(&self) -> Standing {
         self.standing
     }

@@ -61,6 +61,7 @@ impl SubjectSource {
     }
 
     /// The subject's text, unchecked. Anything ambiguous (a header or cookie that came twice) is nobody.
+    #[inline]
     pub(crate) fn find<'a>(&self, head: &'a dyn Head) -> Option<Cow<'a, str>> {
         match &self.0 {
             Source::Extension => head.subject().map(|subject| Cow::Borrowed(subject.as_str())),
@@ -85,6 +86,7 @@ impl fmt::Debug for SubjectSource {
     }
 }
 
+#[inline]
 fn cookie_value<'a>(head: &'a dyn Head, name: &str) -> Option<&'a str> {
     let mut found = Ok(None);
     // HTTP/2 may split cookies over several headers, so each is read; the name may still occur only once in all.

@@ -10,6 +10,7 @@ use crate::{Subject, Timestamp};
 
 use super::asked::Asked;
 use super::known::Known;
+use super::requirement::Unmet;
 use super::{Denial, Guarded, Requirement, Standing};
 
 /// The request extension: the subject with its standing. What handlers and extractors receive.
@@ -34,6 +35,7 @@ struct Unpacked {
 
 impl Visitor {
     /// What the gate knows of the request.
+    #[inline]
     pub fn standing(&self) -> Standing {
         self.known.standing()
     }
@@ -70,9 +72,7 @@ impl Visitor {
     /// # Errors
     /// The [`Denial`] to answer with; both adapters turn it into a response.
     pub fn require(&self, requirement: &Requirement) -> Result<(), Denial> {
-        requirement.check(self).map_err(|unmet| {
-            Denial::new(unmet, self.known.has_identity(), Arc::clone(self.known.context()), self.asked.clone())
-        })
+        requirement.check(self).map_err(|unmet| self.denial(unmet))
     }
 
     /// Waits until something else is known of this person than this visitor shows, and gives what is: revoked, unlinked,
@@ -112,6 +112,10 @@ impl Visitor {
     /// With what a denial has to know of the request, for where that is out of reach later.
     pub(super) fn asked_by(&self, head: &dyn Head) -> Self {
         Self { asked: Some(Arc::new(Asked::of(head))), ..self.clone() }
+    }
+
+    pub(super) fn denial(&self, unmet: Unmet) -> Denial {
+        Denial::new(unmet, self.known.has_identity(), Arc::clone(self.known.context()), self.asked.clone())
     }
 
     pub(super) fn stale(known: Arc<Known>) -> Self {

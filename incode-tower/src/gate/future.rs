@@ -52,8 +52,11 @@ where
         match self.project().state.project() {
             StateProjection::Pass { response } => {
                 let mut response = ready!(response.poll(cx))?;
-                let granted = HeaderValue::from_static(GRANTED_CACHE_CONTROL);
-                response.headers_mut().entry(CACHE_CONTROL).or_insert(granted);
+                let headers = response.headers_mut();
+                // Answers have few headers: looking through them costs less than hashing the name once more.
+                if !headers.keys().any(|name| name == CACHE_CONTROL) {
+                    headers.append(CACHE_CONTROL, const { HeaderValue::from_static(GRANTED_CACHE_CONTROL) });
+                }
                 Poll::Ready(Ok(response.map(ResponseBody::service)))
             }
             StateProjection::Deny { reply } => match reply.take() {
