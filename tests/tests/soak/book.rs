@@ -39,9 +39,13 @@ impl Book {
         pages.counts.iter().filter_map(of).collect()
     }
 
+    /// The first of them tell enough.
     pub(crate) fn wrong(&self, what: String) {
-        println!("WRONG: {what}");
-        self.pages().wrong.push(what);
+        let mut pages = self.pages();
+        if pages.wrong.len() < MOST_WRONGS {
+            println!("WRONG: {what}");
+            pages.wrong.push(what);
+        }
     }
 
     pub(crate) fn wrongs(&self) -> Vec<String> {
@@ -74,3 +78,5 @@ impl Book {
         self.0.lock().unwrap()
     }
 }
+
+const MOST_WRONGS: usize = 100;

@@ -71,5 +71,5 @@ async fn more(stream: &mut TcpStream, bytes: &mut Vec<u8>) -> Option<()> {
     matches!(stream.read_buf(bytes).await, Ok(1..)).then_some(())
 }
 
-/// Beyond what a call of the vendor may take with all its attempts.
-const PATIENCE: Duration = Duration::from_secs(40);
+/// Beyond what two calls of the vendor may take, one after the other, with all their attempts.
+const PATIENCE: Duration = Duration::from_secs(60);
