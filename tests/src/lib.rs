@@ -29,7 +29,7 @@ pub use http::{Call, Response, Wire, get, post, problem};
 pub use tally::Tally;
 pub use world::{
     ACKNOWLEDGED, Auth, CLIENT_ID, FLOW_SECRET, HEADER, Plan, SECRET, SIGNATURE, WHSEC, World, ask_for_token, event,
-    eventually, fixture,
+    eventually, fixture, row,
 };
 
 /// The README's code, compiled.

@@ -1,10 +1,12 @@
 //! Private servers for the stores that need one: each in a directory and on a port of its own, killed, started again, and
 //! gone with the last who uses them. And a network in between that fails when told to.
 
+mod certificates;
 mod postgres;
 mod proxy;
 mod redis;
 
+pub use certificates::Certificates;
 pub use postgres::PostgresServer;
 pub use proxy::Proxy;
 pub use redis::RedisServer;

@@ -5,12 +5,12 @@ use incode_core::client::Client;
 use incode_core::flow::HostedFlow;
 use incode_core::gate::SubjectSource;
 use incode_core::identity::Identity;
-use incode_core::model::{Face, FaceAuthenticationRequest};
-use incode_core::store::{EventFilter, EventRow, InboxCounts};
+use incode_core::model::{EventKind, Face, FaceAuthenticationRequest};
+use incode_core::store::{EventFilter, EventRow, EventState, InboxCounts, NewEvent};
 use incode_core::testing::signer::{OAuthClient, Signer};
 use incode_core::webhook::{Authenticity, ClientCredentials, HmacScheme};
-use incode_core::{Builder, IdentityId, Incode, Secret, Subject};
-use incode_sandbox::{Fault, NewPerson, Person, Sandbox, Webhook, WebhookAuth};
+use incode_core::{Builder, Clock, IdentityId, Incode, ObjectId, Secret, Subject, SystemClock, Token};
+use incode_sandbox::{Fault, NewPerson, Person, Sandbox, Verified, Webhook, WebhookAuth};
 use serde_json::{Value, json};
 
 use crate::{Adapter, Call, Response, Served, Shape, get, post};
@@ -319,6 +319,24 @@ pub fn ask_for_token(client_id: &str, secret: &str) -> Call {
 pub fn event(kind: &str, id: &str, token: &str) -> Value {
     let object = kind.split('.').next().unwrap();
     json!({ "token": token, "event": kind, "object": object, "id": id, "timestamp": 1_688_052_828 })
+}
+
+/// The row of such an event, for a store that is told of it behind everybody's back.
+pub fn row(verified: &Verified) -> NewEvent {
+    let token = Token::new(verified.token.as_str()).unwrap();
+    NewEvent {
+        kind: EventKind::Verification,
+        object_id: Some(ObjectId::new(verified.verification_id.as_str()).unwrap()),
+        // Not sealed: the byte that says so, and the token.
+        token: [&[0], token.expose().as_bytes()].concat(),
+        token_hash: token.hash(),
+        correlation_id: None,
+        vendor_time: None,
+        received_at: SystemClock.now(),
+        authenticated: true,
+        state: EventState::Pending,
+        reason: None,
+    }
 }
 
 /// [`Response::essence`] of the answer to a delivery that was taken: no body, and no type of one.

@@ -1,4 +1,5 @@
-use std::os::unix::fs::chown;
+use std::fs::{Permissions, set_permissions};
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -9,7 +10,8 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio_postgres::{Client, NoTls};
 
-use super::{free_port, log, program, skipped};
+use super::certificates::place;
+use super::{Certificates, free_port, log, program, skipped};
 
 /// A PostgreSQL server of one's own, with `fsync` as it comes; ended when dropped.
 #[derive(Debug)]
@@ -19,6 +21,7 @@ pub struct PostgresServer {
     /// The user it runs as, when this process may be root, whom PostgreSQL refuses.
     user: Option<(u32, u32)>,
     port: u16,
+    settings: Vec<String>,
     schemas: AtomicU32,
     running: Mutex<Option<Child>>,
 }
@@ -39,24 +42,55 @@ impl PostgresServer {
 
     /// A server that nobody shares, to be killed and started again.
     pub async fn start() -> Option<Self> {
-        let Some(initdb) = program("initdb", installed()) else { return skipped("PostgreSQL") };
-        let user = is_root().then(|| (id("-u"), id("-g")));
-        let folder = tempfile::Builder::new().prefix("incode-pg").tempdir().unwrap();
-        if let Some((user, group)) = user {
-            chown(folder.path(), Some(user), Some(group)).unwrap();
-        }
-        let binaries = initdb.parent().unwrap().to_owned();
-        let server =
-            Self { folder, binaries, user, port: free_port(), schemas: AtomicU32::new(0), running: Mutex::default() };
-        let made = server
-            .command("initdb")
-            .args(["--username=incode", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "-D"])
-            .arg(server.data())
-            .output()
-            .unwrap();
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        Self::start_with(&[]).await
+    }
+
+    /// The same with settings of its own: `name=value`.
+    pub async fn start_with(settings: &[&str]) -> Option<Self> {
+        let server = Self::prepare(settings)?;
+        server.initialize();
         server.resume().await;
         Some(server)
+    }
+
+    /// The same, which talks TLS with whoever wants to.
+    pub async fn start_with_tls(certificates: &Certificates) -> Option<Self> {
+        let mut server = Self::prepare(&["ssl=on"])?;
+        let [certificate, key] = certificates.server().map(|file| place(&file, server.folder.path()));
+        if let Some((user, group)) = server.user {
+            chown(&key, Some(user), Some(group)).unwrap();
+        }
+        set_permissions(&key, Permissions::from_mode(0o600)).unwrap();
+        server.settings.push(format!("ssl_cert_file={}", certificate.display()));
+        server.settings.push(format!("ssl_key_file={}", key.display()));
+        server.initialize();
+        server.resume().await;
+        Some(server)
+    }
+
+    /// A second server that has what this one has, and follows it. From then on this one answers a commit when both have it.
+    pub async fn standby(&self) -> Self {
+        let standby = Self::prepare(&[]).expect("as this one was");
+        let port = self.port.to_string();
+        standby.make("pg_basebackup", &["-h", "127.0.0.1", "-U", "incode", "-p", &port, "-R", "-c", "fast", "-D"]);
+        standby.resume().await;
+        let client = self.try_connect().await.unwrap();
+        client.batch_execute("ALTER SYSTEM SET synchronous_standby_names = '*'").await.unwrap();
+        client.batch_execute("SELECT pg_reload_conf()").await.unwrap();
+        let begun = Instant::now();
+        let sql = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'";
+        while client.query_one(sql, &[]).await.unwrap().get::<_, i64>(0) != 1 {
+            assert!(begun.elapsed() < PATIENCE, "the standby does not follow: {}", log(&standby.log_file()));
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        standby
+    }
+
+    /// Makes a standby the one that takes writes.
+    pub async fn promote(&self) {
+        let client = self.try_connect().await.unwrap();
+        let promoted = client.query_one("SELECT pg_promote(true, 60)", &[]).await.unwrap();
+        assert!(promoted.get::<_, bool>(0));
     }
 
     /// Where it listens.
@@ -140,9 +174,37 @@ impl PostgresServer {
         for setting in ["listen_addresses=127.0.0.1", "max_connections=200", "shared_buffers=64MB"] {
             command.args(["-c", setting]);
         }
+        for setting in &self.settings {
+            command.args(["-c", setting]);
+        }
         command.args(["-p", &self.port.to_string()]);
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         *self.running() = Some(command.spawn().unwrap());
+    }
+
+    /// Nothing but a folder so far.
+    fn prepare(settings: &[&str]) -> Option<Self> {
+        let Some(initdb) = program("initdb", installed()) else { return skipped("PostgreSQL") };
+        let user = is_root().then(|| (id("-u"), id("-g")));
+        let folder = tempfile::Builder::new().prefix("incode-pg").tempdir().unwrap();
+        if let Some((user, group)) = user {
+            chown(folder.path(), Some(user), Some(group)).unwrap();
+        }
+        let binaries = initdb.parent().unwrap().to_owned();
+        let settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
+        let (schemas, running) = Default::default();
+        Some(Self { folder, binaries, user, port: free_port(), settings, schemas, running })
+    }
+
+    fn initialize(&self) {
+        let arguments = ["--username=incode", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "-D"];
+        self.make("initdb", &arguments);
+    }
+
+    /// Has a program fill the folder of the data, which is its last argument.
+    fn make(&self, name: &str, arguments: &[&str]) {
+        let made = self.command(name).args(arguments).arg(self.data()).output().unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     }
 
     fn command(&self, name: &str) -> Command {

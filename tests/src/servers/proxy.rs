@@ -23,6 +23,8 @@ struct Network {
     delay: Duration,
     /// Counts up: connections made before are reset.
     resets: u64,
+    /// From where a client says this, it gets no answers.
+    unanswered: Option<&'static str>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +45,7 @@ impl Proxy {
     pub async fn to(port: u16) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let own = listener.local_addr().unwrap().port();
-        let fair = Network { weather: Weather::Fair, delay: Duration::ZERO, resets: 0 };
+        let fair = Network { weather: Weather::Fair, delay: Duration::ZERO, resets: 0, unanswered: None };
         let network = Arc::new(watch::Sender::new(fair));
         let listener = tokio::spawn(serve(listener, port, Arc::clone(&network))).abort_handle();
         Self { port: own, network, listener }
@@ -56,7 +58,9 @@ impl Proxy {
 
     /// Bytes come through, on new connections and on those that were there all along.
     pub fn mend(&self) {
-        self.change(|network| (network.weather, network.delay) = (Weather::Fair, Duration::ZERO));
+        self.change(|network| {
+            (network.weather, network.delay, network.unanswered) = (Weather::Fair, Duration::ZERO, None);
+        });
     }
 
     /// Every lot of bytes takes so long, in each direction.
@@ -90,6 +94,11 @@ impl Proxy {
         self.change(|network| network.weather = Weather::SilentNews);
     }
 
+    /// The next time that a client says this, the server hears it, and its answer and all that follow are lost.
+    pub fn lose_answers_to(&self, said: &'static str) {
+        self.change(|network| network.unanswered = Some(said));
+    }
+
     fn change(&self, change: impl FnOnce(&mut Network)) {
         self.network.send_modify(change);
     }
@@ -117,13 +126,14 @@ async fn serve(listener: TcpListener, port: u16, network: Arc<watch::Sender<Netw
             let (from_near, to_near) = near.into_split();
             let (from_far, to_far) = far.into_split();
             let mut over = network.clone();
-            let news = AtomicBool::new(false);
+            let said = Said::default();
             let is_over = |network: &Network| {
-                network.resets != resets || network.weather == Weather::NoNews && news.load(Ordering::SeqCst)
+                network.resets != resets
+                    || network.weather == Weather::NoNews && said.asked_for_news.load(Ordering::SeqCst)
             };
             tokio::select! {
-                () = pass(from_near, to_far, network.clone(), &news) => {}
-                () = pass(from_far, to_near, network, &news) => {}
+                () = pass(from_near, to_far, network.clone(), &said, true) => {}
+                () = pass(from_far, to_near, network, &said, false) => {}
                 _ = over.wait_for(is_over) => {}
             }
         });
@@ -135,25 +145,37 @@ fn reset(stream: &TcpStream) {
     let _ = stream.set_zero_linger();
 }
 
+/// What a client said, as far as its connection's fate depends on it.
+#[derive(Default)]
+struct Said {
+    asked_for_news: AtomicBool,
+    /// What is lost the answers to.
+    unanswered: AtomicBool,
+}
+
 async fn pass(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
     mut network: watch::Receiver<Network>,
-    news: &AtomicBool,
+    said: &Said,
+    by_client: bool,
 ) {
     let mut bytes = vec![0; 64 * 1024];
     let mut lost = false;
     while let Ok(read @ 1..) = from.read(&mut bytes).await {
-        let Network { weather, delay, .. } = *network.borrow_and_update();
+        let Network { weather, delay, unanswered, .. } = *network.borrow_and_update();
         if asks_for_news(&bytes[..read]) {
-            news.store(true, Ordering::SeqCst);
+            said.asked_for_news.store(true, Ordering::SeqCst);
         }
-        let is_news = news.load(Ordering::SeqCst);
+        if by_client && unanswered.is_some_and(|words| has(&bytes[..read], words)) {
+            said.unanswered.store(true, Ordering::SeqCst);
+        }
+        let is_news = said.asked_for_news.load(Ordering::SeqCst);
         if is_news && weather == Weather::NoNews {
             return;
         }
         lost |= weather == Weather::HalfOpen || is_news && weather == Weather::SilentNews;
-        if lost {
+        if lost || !by_client && said.unanswered.load(Ordering::SeqCst) {
             continue;
         }
         if !delay.is_zero() {
@@ -171,6 +193,9 @@ async fn pass(
 
 /// In the words of PostgreSQL or Redis.
 fn asks_for_news(bytes: &[u8]) -> bool {
-    let has = |word: &[u8]| bytes.windows(word.len()).any(|window| window.eq_ignore_ascii_case(word));
-    has(b"LISTEN \"") || has(b"SUBSCRIBE\r\n")
+    has(bytes, "LISTEN \"") || has(bytes, "SUBSCRIBE\r\n")
+}
+
+fn has(bytes: &[u8], words: &str) -> bool {
+    bytes.windows(words.len()).any(|window| window.eq_ignore_ascii_case(words.as_bytes()))
 }

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use redis::aio::MultiplexedConnection;
 use tempfile::TempDir;
 
-use super::{free_port, log, program, skipped};
+use super::certificates::place;
+use super::{Certificates, free_port, log, program, skipped};
 
 /// A Redis server of one's own, which writes everything down before it answers; ended when dropped.
 #[derive(Debug)]
@@ -16,6 +17,8 @@ pub struct RedisServer {
     program: PathBuf,
     settings: Vec<String>,
     port: u16,
+    /// Where it talks TLS, if it does.
+    tls_port: Option<u16>,
     names: AtomicU32,
     running: Mutex<Option<Child>>,
 }
@@ -36,17 +39,49 @@ impl RedisServer {
 
     /// A server that nobody shares, with these settings.
     pub async fn start(settings: &[&str]) -> Option<Self> {
+        let server = Self::prepare(settings)?;
+        server.resume().await;
+        Some(server)
+    }
+
+    /// The same, which talks TLS on a second port. `None`, and a word about it, where Redis was built without.
+    pub async fn start_with_tls(certificates: &Certificates) -> Option<Self> {
+        let mut server = Self::prepare(&["--appendonly", "no", "--tls-auth-clients", "no"])?;
+        let built = Command::new("ldd").arg(&server.program).output().unwrap();
+        if !String::from_utf8_lossy(&built.stdout).contains("libssl") {
+            return skipped("Redis with TLS");
+        }
+        let [certificate, key] = certificates.server().map(|file| place(&file, server.folder.path()));
+        let port = free_port();
+        for (name, value) in [
+            ("--tls-port", port.to_string()),
+            ("--tls-cert-file", certificate.display().to_string()),
+            ("--tls-key-file", key.display().to_string()),
+            ("--tls-ca-cert-file", certificates.authority().display().to_string()),
+        ] {
+            server.settings.extend([name.to_owned(), value]);
+        }
+        server.tls_port = Some(port);
+        server.resume().await;
+        Some(server)
+    }
+
+    fn prepare(settings: &[&str]) -> Option<Self> {
         let Some(program) = program("redis-server", []) else { return skipped("Redis") };
-        let server = Self {
+        Some(Self {
             folder: tempfile::Builder::new().prefix("incode-redis").tempdir().unwrap(),
             program,
             settings: settings.iter().map(|setting| (*setting).to_owned()).collect(),
             port: free_port(),
+            tls_port: None,
             names: AtomicU32::new(0),
             running: Mutex::default(),
-        };
-        server.resume().await;
-        Some(server)
+        })
+    }
+
+    /// Where it talks TLS.
+    pub fn tls_port(&self) -> u16 {
+        self.tls_port.expect("started with TLS")
     }
 
     /// Where it listens.

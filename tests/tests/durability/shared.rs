@@ -6,14 +6,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use incode_core::identity::{Change, Identity, KeptField, LinkedIdentity, Observation};
-use incode_core::model::EventKind;
 use incode_core::store::{
     Accepted, Audit, AuditId, Claim, ClaimedEvent, EffectStore, EventDetail, EventFilter, EventId, EventRow,
-    EventState, InboxCounts, Lease, Linked, NewEvent, NewLink, Prune, Replay, Settled, Settlement, SqliteStore, Store,
-    StoreError, StoreErrorKind, StoreFuture,
+    InboxCounts, Lease, Linked, NewEvent, NewLink, Prune, Replay, Settled, Settlement, SqliteStore, Store, StoreError,
+    StoreErrorKind, StoreFuture,
 };
-use incode_core::{Actor, Clock, IdentityId, ObjectId, Subject, SystemClock, Timestamp, Token};
+use incode_core::{Actor, IdentityId, ObjectId, Subject, Timestamp};
 use incode_sandbox::Verified;
+use incode_tests::row;
 
 /// Clones are one store.
 #[derive(Clone)]
@@ -56,21 +56,7 @@ impl SharedStore {
 
     /// Puts an event straight into the table, with nobody told.
     pub(crate) async fn put(&self, verified: &Verified) -> Accepted {
-        let token = Token::new(verified.token.as_str()).unwrap();
-        let event = NewEvent {
-            kind: EventKind::Verification,
-            object_id: Some(ObjectId::new(verified.verification_id.as_str()).unwrap()),
-            // Not sealed: the byte that says so, and the token.
-            token: [&[0], token.expose().as_bytes()].concat(),
-            token_hash: token.hash(),
-            correlation_id: None,
-            vendor_time: None,
-            received_at: SystemClock.now(),
-            authenticated: true,
-            state: EventState::Pending,
-            reason: None,
-        };
-        self.kept.accept(event).await.unwrap()
+        self.kept.accept(row(verified)).await.unwrap()
     }
 }
 

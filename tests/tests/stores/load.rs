@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use incode_core::Builder;
-use incode_core::store::InboxCounts;
+use incode_core::testing::ManualClock;
 use incode_sandbox::NewPerson;
 use incode_tests::{Adapter, Plan, World, event};
 use serde_json::Value;
@@ -63,12 +64,27 @@ impl Load {
             self.send(next).await;
         }
         assert!(self.unsettled.lock().unwrap().is_empty(), "some are never taken");
-        (self.acknowledged.lock().unwrap().len(), self.refused.load(Ordering::SeqCst))
+        (self.acknowledged(), self.refused.load(Ordering::SeqCst))
     }
 
-    /// Events by state.
-    pub(crate) async fn counts(&self) -> InboxCounts {
-        self.world.counts().await
+    /// How many were, so far.
+    pub(crate) fn acknowledged(&self) -> usize {
+        self.acknowledged.lock().unwrap().len()
+    }
+
+    /// Waits until nothing is pending.
+    pub(crate) async fn drain(&self, clock: &ManualClock) {
+        let begun = Instant::now();
+        loop {
+            let counts = self.world.counts().await;
+            if counts.pending == 0 {
+                return;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(60), "still pending: {counts:?}");
+            // What was in hand when the server went is under a lease of two minutes, unless it could be settled.
+            clock.advance(Duration::from_secs(1));
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// The set acknowledged is the set applied, each once. Rows: object, how many, state.

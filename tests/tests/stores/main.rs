@@ -10,12 +10,22 @@
 )]
 
 mod backup;
+#[macro_use]
+mod engine;
+mod feed;
 mod load;
 mod moving;
+mod network;
 mod postgres;
 mod redis;
 mod replicas;
+mod restarts;
+mod upgrade;
 
+use std::future::poll_fn;
+use std::time::Duration;
+
+use incode_core::store::{StoreFeed, StoreNews};
 use incode_tests::{World, event};
 use serde_json::Value;
 
@@ -23,4 +33,10 @@ use serde_json::Value;
 fn verified(world: &World, name: &str) -> Value {
     let verified = world.sandbox.verify(&world.person(name).identity_id).unwrap();
     event("verification.completed", &verified.verification_id, &verified.token)
+}
+
+/// What a feed tells next.
+async fn next(feed: &mut StoreFeed) -> StoreNews {
+    let news = poll_fn(|cx| feed.as_mut().poll_next(cx));
+    tokio::time::timeout(Duration::from_secs(10), news).await.expect("news in time").expect("no end")
 }

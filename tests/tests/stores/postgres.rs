@@ -4,11 +4,8 @@ use incode_core::store::{PostgresStore, Store};
 use incode_core::testing::store_suite;
 use incode_tests::servers::PostgresServer;
 
-mod feed;
 mod late_commit;
-mod network;
 mod opening;
-mod restarts;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keeps_the_contract() {

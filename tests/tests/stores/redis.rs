@@ -4,10 +4,7 @@ use incode_core::store::{RedisOptions, RedisStore, Store};
 use incode_core::testing::store_suite;
 use incode_tests::servers::RedisServer;
 
-mod feed;
-mod network;
 mod opening;
-mod restarts;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keeps_the_contract() {

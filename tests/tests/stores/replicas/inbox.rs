@@ -1,14 +1,14 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use incode_core::model::EventKind;
-use incode_core::store::{Accepted, Claim, DeadFilter, EventState, NewEvent, Replay, Settled, Settlement, Store};
-use incode_core::{Actor, Clock, ObjectId, SystemClock, Token};
+use incode_core::store::{Accepted, Claim, DeadFilter, Replay, Settled, Settlement, Store};
+use incode_core::{Actor, Clock, SystemClock};
 use incode_sandbox::Verified;
-use incode_tests::{ACKNOWLEDGED, Auth, World, event};
+use incode_tests::{ACKNOWLEDGED, Auth, World, event, row};
 use serde_json::{Value, json};
 
-use super::{Engine, three};
+use super::three;
+use crate::engine::Engine;
 
 on_both_engines!(
     two_hundred_at_once_among_three_are_one_event,
@@ -127,21 +127,7 @@ fn delivery(verified: &Verified) -> Value {
 
 /// Straight into the store, with no worker told.
 async fn put(store: &dyn Store, verified: &Verified) {
-    let token = Token::new(verified.token.as_str()).unwrap();
-    let event = NewEvent {
-        kind: EventKind::Verification,
-        object_id: Some(ObjectId::new(verified.verification_id.as_str()).unwrap()),
-        // Not sealed: the byte that says so, and the token.
-        token: [&[0], token.expose().as_bytes()].concat(),
-        token_hash: token.hash(),
-        correlation_id: None,
-        vendor_time: None,
-        received_at: SystemClock.now(),
-        authenticated: true,
-        state: EventState::Pending,
-        reason: None,
-    };
-    assert!(matches!(store.accept(event).await.unwrap(), Accepted::New(_)));
+    assert!(matches!(store.accept(row(verified)).await.unwrap(), Accepted::New(_)));
 }
 
 fn times_asked(world: &World, verified: &Verified) -> usize {

@@ -4,7 +4,8 @@ use futures_util::future::join_all;
 use incode_core::flow::FaceOutcome;
 use incode_tests::{Auth, World, event, eventually};
 
-use super::{Engine, three};
+use super::three;
+use crate::engine::Engine;
 
 on_both_engines!(a_hundred_revocations_close_the_gate_of_each_within_a_second);
 

@@ -1,6 +1,7 @@
 use incode_tests::{ACKNOWLEDGED, Auth, event};
 
-use super::{Engine, three};
+use super::three;
+use crate::engine::Engine;
 
 on_both_engines!(a_flow_begun_on_one_ends_on_another_and_once_in_all, a_bearer_token_of_one_is_good_on_all);
 

@@ -1,25 +1,26 @@
-use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use incode_core::Timestamp;
-use incode_core::store::PostgresOptions;
 use incode_core::testing::ManualClock;
-use incode_tests::servers::{PostgresServer, Proxy};
+use incode_tests::servers::Proxy;
 use incode_tests::{Adapter, Plan, World, eventually};
 
+use crate::engine::Engine;
 use crate::verified;
 
-/// A world whose database is behind a network that fails when told to.
-async fn world() -> Option<(Arc<PostgresServer>, Proxy, World, ManualClock)> {
-    let server = PostgresServer::shared().await?;
-    let proxy = Proxy::to(server.port()).await;
-    let (_, schema) = server.fresh();
-    let url = server.url_at(proxy.port(), &schema);
-    let store = move |builder: incode_core::Builder| builder.postgres(PostgresOptions::new(&url).unwrap());
+on_both_engines!(
+    an_end_that_fell_silent_is_a_503_in_time_and_recovers,
+    connections_that_are_reset_are_made_anew,
+    a_slow_network_slows_and_loses_nothing,
+);
+
+/// A world whose server is behind a network that fails when told to.
+async fn world(engine: &Engine) -> (Proxy, World, ManualClock) {
+    let proxy = Proxy::to(engine.port()).await;
     let clock = ManualClock::new(Timestamp::from(SystemTime::now()));
     let shown = clock.clone();
-    let plan = Plan::new(Adapter::Axum).incode(store).incode(|builder| builder.clock(shown));
-    Some((server, proxy, plan.start().await, clock))
+    let plan = Plan::new(Adapter::Axum).incode(engine.choose_at(proxy.port())).incode(|builder| builder.clock(shown));
+    (proxy, plan.start().await, clock)
 }
 
 async fn delivered(world: &World, name: &str) -> u16 {
@@ -36,9 +37,8 @@ async fn applied(world: &World, clock: &ManualClock) {
 }
 
 /// What the vendor waits for is an answer: it gets one within the deadline, and may come again.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_end_that_fell_silent_is_a_503_in_time_and_recovers() {
-    let Some((_server, proxy, world, clock)) = world().await else { return };
+async fn an_end_that_fell_silent_is_a_503_in_time_and_recovers(engine: Engine) {
+    let (proxy, world, clock) = world(&engine).await;
     world.deliver(&verified(&world, "Ana Flores")).await;
     world.settles(1, 0, 0).await;
     proxy.half_open();
@@ -56,9 +56,8 @@ async fn an_end_that_fell_silent_is_a_503_in_time_and_recovers() {
     applied(&world, &clock).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn connections_that_are_reset_are_made_anew() {
-    let Some((_server, proxy, world, clock)) = world().await else { return };
+async fn connections_that_are_reset_are_made_anew(engine: Engine) {
+    let (proxy, world, clock) = world(&engine).await;
     let ana = world.person("Ana Flores");
     world.link("ana", &ana.identity_id).await;
     proxy.cut();
@@ -73,9 +72,8 @@ async fn connections_that_are_reset_are_made_anew() {
     applied(&world, &clock).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_slow_network_slows_and_loses_nothing() {
-    let Some((_server, proxy, world, _clock)) = world().await else { return };
+async fn a_slow_network_slows_and_loses_nothing(engine: Engine) {
+    let (proxy, world, _clock) = world(&engine).await;
     proxy.delay(Duration::from_millis(50));
     for name in ["Ana Flores", "Ben Ochoa"] {
         world.deliver(&verified(&world, name)).await;
