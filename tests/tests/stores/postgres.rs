@@ -4,6 +4,8 @@ use incode_core::store::{PostgresStore, Store};
 use incode_core::testing::store_suite;
 use incode_tests::servers::PostgresServer;
 
+mod durability;
+mod failover;
 mod late_commit;
 mod opening;
 

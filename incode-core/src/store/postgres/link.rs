@@ -1,8 +1,10 @@
 use std::collections::HashMap;
 use std::future::poll_fn;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
@@ -15,7 +17,10 @@ use super::failure::Failure;
 
 /// Where connections lead, and how long is waited for an answer.
 pub(super) struct Target {
-    pub(super) config: Config,
+    /// One for each host.
+    pub(super) hosts: Vec<Config>,
+    /// The host that took writes when it was last looked for.
+    pub(super) latest: AtomicUsize,
     /// `None`: without TLS.
     pub(super) tls: Option<MakeRustlsConnect>,
     /// A plain name; see [`super::options::is_plain`].
@@ -49,17 +54,7 @@ impl Link {
         heard: Option<Notifications>,
     ) -> Result<Self, Failure> {
         let connecting = async {
-            let (client, driver) = match &target.tls {
-                Some(tls) => {
-                    let (client, connection) = target.config.connect(tls.clone()).await?;
-                    (client, tokio::spawn(drive(connection, heard)))
-                }
-                None => {
-                    let (client, connection) = target.config.connect(NoTls).await?;
-                    (client, tokio::spawn(drive(connection, heard)))
-                }
-            };
-            let driver = driver.abort_handle();
+            let (client, driver) = reach(target, heard).await?;
             let link = Self { target: Arc::clone(target), client, statements: Mutex::default(), driver };
             link.simple(&session(&target.schema)).await?;
             Ok(link)
@@ -117,6 +112,54 @@ impl Drop for Link {
     }
 }
 
+/// The host that takes writes, which is the same as last time until there was a failover. Each of the others is asked when
+/// those before it refused, or have said nothing for a while: a machine that is gone refuses nobody.
+async fn reach(target: &Target, heard: Option<Notifications>) -> Result<(Client, AbortHandle), Failure> {
+    let latest = target.latest.load(Ordering::Relaxed);
+    let mut others = (0..target.hosts.len()).cycle().skip(latest).take(target.hosts.len());
+    let mut asked = FuturesUnordered::new();
+    let mut refusal = Failure::refused("no host is named");
+    loop {
+        let next = others.next();
+        let is_last = next.is_none();
+        if let Some((at, config)) = next.and_then(|at| Some((at, target.hosts.get(at)?))) {
+            let heard = heard.clone();
+            asked.push(async move { (at, dial(config, target.tls.as_ref(), heard).await) });
+        }
+        let answer = match timeout(HEAD_START, asked.next()).await {
+            Err(_) if is_last => asked.next().await,
+            Err(_) => continue,
+            Ok(answer) => answer,
+        };
+        match answer {
+            Some((at, Ok(reached))) => {
+                target.latest.store(at, Ordering::Relaxed);
+                return Ok(reached);
+            }
+            Some((_, Err(failure))) => refusal = failure,
+            None => return Err(refusal),
+        }
+    }
+}
+
+async fn dial(
+    config: &Config,
+    tls: Option<&MakeRustlsConnect>,
+    heard: Option<Notifications>,
+) -> Result<(Client, AbortHandle), Failure> {
+    let (client, driver) = match tls {
+        Some(tls) => {
+            let (client, connection) = config.connect(tls.clone()).await?;
+            (client, tokio::spawn(drive(connection, heard)))
+        }
+        None => {
+            let (client, connection) = config.connect(NoTls).await?;
+            (client, tokio::spawn(drive(connection, heard)))
+        }
+    };
+    Ok((client, driver.abort_handle()))
+}
+
 async fn drive<T>(mut connection: Connection<Socket, T>, heard: Option<Notifications>)
 where
     T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
@@ -140,5 +183,7 @@ fn session(schema: &str) -> String {
     )
 }
 
+/// What a host that took writes last is ahead of the others by.
+const HEAD_START: Duration = Duration::from_millis(250);
 /// TCP, TLS, login and the session's settings.
 pub(super) const CONNECT_DEADLINE: Duration = Duration::from_secs(2);

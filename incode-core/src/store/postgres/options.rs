@@ -1,6 +1,7 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
@@ -19,7 +20,8 @@ use crate::store::hub::{Hub, origin};
 #[derive(Clone)]
 #[must_use]
 pub struct PostgresOptions {
-    config: Config,
+    /// One for each host.
+    hosts: Vec<Config>,
     trust: Trust,
     roots: Option<PathBuf>,
     schema: Box<str>,
@@ -41,7 +43,8 @@ enum Trust {
 
 impl PostgresOptions {
     /// Takes a URL as `libpq` does: `postgres://user:password@host:port/database?name=value&...`, with several hosts
-    /// separated by commas, of which the one that takes writes is used.
+    /// separated by commas, of which the one that takes writes is used: it is looked for among all of them whenever a
+    /// connection is made, and one that is silent holds up no other.
     ///
     /// Beside libpq's own names: `schema`, see [`PostgresOptions::schema`]. Of TLS:
     ///
@@ -71,10 +74,10 @@ impl PostgresOptions {
                 _ => rest.push(pair),
             }
         }
-        let rest = if rest.is_empty() { base.to_owned() } else { format!("{base}?{}", rest.join("&")) };
         // Its error may repeat a part of the URL.
-        let mut config: Config = rest.parse().map_err(|_| refused("the PostgreSQL URL can't be read"))?;
-        if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
+        let read = |url: String| url.parse::<Config>().map_err(|_| refused("the PostgreSQL URL can't be read"));
+        let mut hosts = each_host(base, &rest).into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        if hosts.iter().any(|config| config.get_hosts().is_empty() && config.get_hostaddrs().is_empty()) {
             return Err(refused("the PostgreSQL URL names no host"));
         }
         let trust = match mode.as_deref() {
@@ -82,23 +85,29 @@ impl PostgresOptions {
             Some("allow" | "prefer") => Trust::IfOffered,
             Some("require" | "verify-ca" | "verify-full") => Trust::Required,
             Some(_) => return Err(refused("sslmode is none that PostgreSQL knows")),
-            None if is_here(&config) => Trust::Plain,
+            None if hosts.iter().all(is_here) => Trust::Plain,
             None => Trust::Required,
         };
-        config
-            .ssl_mode(match trust {
-                Trust::Plain => SslMode::Disable,
-                Trust::IfOffered => SslMode::Prefer,
-                Trust::Required => SslMode::Require,
-            })
-            .target_session_attrs(TargetSessionAttrs::ReadWrite)
-            .keepalives_idle(Duration::from_secs(10))
-            .tcp_user_timeout(Duration::from_secs(10));
-        if config.get_application_name().is_none() {
-            config.application_name("incode");
+        for config in &mut hosts {
+            config
+                .ssl_mode(match trust {
+                    Trust::Plain => SslMode::Disable,
+                    Trust::IfOffered => SslMode::Prefer,
+                    Trust::Required => SslMode::Require,
+                })
+                .target_session_attrs(TargetSessionAttrs::ReadWrite)
+                .keepalives_idle(Duration::from_secs(10))
+                .tcp_user_timeout(Duration::from_secs(10));
+            if config.get_connect_timeout().is_none() {
+                // Of each address behind a name; what comes after is within the deadline for all of it.
+                config.connect_timeout(Duration::from_secs(1));
+            }
+            if config.get_application_name().is_none() {
+                config.application_name("incode");
+            }
         }
         let options = Self {
-            config,
+            hosts,
             trust,
             roots,
             schema: "incode".into(),
@@ -154,7 +163,8 @@ impl PostgresOptions {
             Trust::IfOffered | Trust::Required => Some(tls::verified(self.roots.as_deref())?),
         };
         let target = Arc::new(Target {
-            config: self.config,
+            hosts: self.hosts,
+            latest: AtomicUsize::new(0),
             tls,
             schema: self.schema,
             call_deadline: self.call_deadline,
@@ -186,6 +196,22 @@ fn is_plain(name: &str) -> bool {
         && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
         && !name.starts_with(|first: char| first.is_ascii_digit())
         && !name.starts_with("pg_")
+}
+
+/// A URL for each host that `base` names, or one for all where parameters name them.
+fn each_host(base: &str, parameters: &[&str]) -> Vec<String> {
+    let query = if parameters.is_empty() { String::new() } else { format!("?{}", parameters.join("&")) };
+    let names_hosts = |pair: &&str| ["host=", "hostaddr=", "port="].iter().any(|name| pair.starts_with(name));
+    let authority = base.find("://").map_or(0, |at| at + 3);
+    // As the client reads it: the user ends at the first `@`, and may have a `/` in the password.
+    let from = base.get(authority..).and_then(|rest| rest.find('@')).map_or(authority, |at| authority + at + 1);
+    let to = base.get(from..).and_then(|rest| rest.find('/')).map_or(base.len(), |at| from + at);
+    match (base.get(..from), base.get(from..to), base.get(to..)) {
+        (Some(user), Some(hosts), Some(database)) if !parameters.iter().any(names_hosts) => {
+            hosts.split(',').map(|host| format!("{user}{host}{database}{query}")).collect()
+        }
+        _ => vec![format!("{base}{query}")],
+    }
 }
 
 /// Every host is this machine.
