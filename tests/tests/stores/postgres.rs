@@ -8,6 +8,7 @@ mod durability;
 mod failover;
 mod late_commit;
 mod opening;
+mod tls;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keeps_the_contract() {

@@ -5,6 +5,7 @@ use incode_core::testing::store_suite;
 use incode_tests::servers::RedisServer;
 
 mod opening;
+mod tls;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keeps_the_contract() {

@@ -1,9 +1,13 @@
 use std::collections::HashMap;
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::{Client, ConnectionAddr, IntoConnectionInfo, ProtocolVersion};
+use percent_encoding::percent_decode_str;
+use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, TlsCertificates};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 
 use super::RedisStore;
 use super::failure::Failure;
@@ -15,7 +19,9 @@ use crate::store::{StoreError, StoreErrorKind};
 #[derive(Clone)]
 #[must_use]
 pub struct RedisOptions {
-    client: Client,
+    server: ConnectionInfo,
+    /// A file of certificates to trust instead of the usual ones.
+    authorities: Option<PathBuf>,
     prefix: Box<str>,
     strict: bool,
     calls: u32,
@@ -23,8 +29,9 @@ pub struct RedisOptions {
 }
 
 impl RedisOptions {
-    /// Takes a URL: `redis://user:password@host:port/database`, or `rediss://` for TLS, which is verified against the
-    /// public authorities and this machine's own.
+    /// Takes a URL: `redis://user:password@host:port/database`, or `rediss://` for TLS. The certificate must be for the
+    /// host's name, from a public authority or one that this machine trusts; with `?ssl_ca_certs=FILE` (PEM), from one
+    /// in that file alone.
     ///
     /// # Errors
     /// `Failed`: the URL can't be read. The error doesn't repeat it.
@@ -33,16 +40,33 @@ impl RedisOptions {
         if !["redis://", "rediss://"].iter().any(|scheme| url.starts_with(scheme)) {
             return Err(refused("a Redis URL starts with redis:// or rediss://"));
         }
+        let (base, query) = url.split_once('?').unwrap_or((url, ""));
+        let (mut rest, mut authorities) = (Vec::new(), None);
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            match pair.strip_prefix("ssl_ca_certs=").map(|file| percent_decode_str(file).decode_utf8()) {
+                Some(Ok(file)) => authorities = Some(PathBuf::from(file.as_ref())),
+                Some(Err(_)) => return Err(refused("a parameter is no UTF-8")),
+                None => rest.push(pair),
+            }
+        }
+        let rest = if rest.is_empty() { base.to_owned() } else { format!("{base}?{}", rest.join("&")) };
         // Its errors may repeat a part of the URL.
-        let unreadable = |_| refused("the Redis URL can't be read");
-        let info = url.into_connection_info().map_err(unreadable)?;
+        let info = rest.into_connection_info().map_err(|_| refused("the Redis URL can't be read"))?;
         if matches!(info.addr(), ConnectionAddr::TcpTls { insecure: true, .. }) {
             return Err(refused("a certificate that is not looked at protects nothing"));
         }
+        if authorities.is_some() && !matches!(info.addr(), ConnectionAddr::TcpTls { .. }) {
+            return Err(refused("ssl_ca_certs is for rediss://"));
+        }
         let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
-        let client = Client::open(info.set_redis_settings(settings)).map_err(unreadable)?;
-        let options =
-            Self { client, prefix: "".into(), strict: false, calls: 4096, call_deadline: Duration::from_secs(4) };
+        let options = Self {
+            server: info.set_redis_settings(settings),
+            authorities,
+            prefix: "".into(),
+            strict: false,
+            calls: 4096,
+            call_deadline: Duration::from_secs(4),
+        };
         options.name("incode")
     }
 
@@ -90,8 +114,9 @@ impl RedisOptions {
         if rustls::crypto::CryptoProvider::get_default().is_none() {
             let _ = rustls::crypto::ring::default_provider().install_default();
         }
+        let client = client(self.server, self.authorities.as_deref())?;
         let hub = Hub::new();
-        let link = Link::new(self.client, self.prefix, origin()?, Arc::clone(&hub), self.call_deadline, self.calls);
+        let link = Link::new(client, self.prefix, origin()?, Arc::clone(&hub), self.call_deadline, self.calls);
         check_version(&link).await?;
         if let Some(problem) = loses(&link).await? {
             if self.strict {
@@ -107,6 +132,19 @@ impl fmt::Debug for RedisOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisOptions").field("prefix", &self.prefix).finish_non_exhaustive()
     }
+}
+
+fn client(server: ConnectionInfo, authorities: Option<&Path>) -> Result<Client, Failure> {
+    let unusable = |what| Failure::new(StoreErrorKind::Unavailable, what);
+    let Some(file) = authorities else {
+        return Client::open(server).map_err(|_| unusable("the server can't be asked over this address"));
+    };
+    let pem = std::fs::read(file).map_err(|_| unusable("ssl_ca_certs can't be read"))?;
+    if CertificateDer::pem_slice_iter(&pem).next().is_none() {
+        return Err(unusable("ssl_ca_certs holds no certificate"));
+    }
+    let trusted = TlsCertificates { client_tls: None, root_cert: Some(pem) };
+    Client::build_with_tls(server, trusted).map_err(|_| unusable("ssl_ca_certs holds an unusable certificate"))
 }
 
 /// Keys know no columns to be added, so a version that only adds leaves the number as it is.
