@@ -458,7 +458,7 @@ fn observer(key: Option<&Secret>, keep: BTreeMap<Field, Duration>) -> Result<Obs
 /// The store's own clock if it has one, followed from now on; the machine's otherwise.
 async fn clock_of(store: &Arc<dyn Store>, stopped: &watch::Receiver<bool>) -> Arc<dyn Clock> {
     let clock = Arc::new(SharedClock::new(Arc::new(SystemClock)));
-    if !clock.look(store.time()).await {
+    if !clock.look(|| store.time()).await {
         return Arc::new(SystemClock);
     }
     tokio::spawn(Arc::clone(&clock).follow(Arc::downgrade(store), stopped.clone()));

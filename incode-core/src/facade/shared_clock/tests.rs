@@ -1,9 +1,10 @@
+use std::cell::Cell;
 use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::SharedClock;
-use crate::store::{StoreError, StoreErrorKind};
+use crate::store::{StoreError, StoreErrorKind, StoreFuture};
 use crate::testing::ManualClock;
 use crate::{Clock, Timestamp};
 
@@ -17,7 +18,7 @@ async fn replicas_agree_however_their_machines_are_set() {
     fast.advance(Duration::from_secs(7));
     let clocks = [slow.clone(), fast.clone()].map(|machine| SharedClock::new(Arc::new(machine)));
     for clock in &clocks {
-        assert!(clock.look(Box::pin(ready(Ok(Some(ms(50_000)))))).await);
+        assert!(clock.look(|| Box::pin(ready(Ok(Some(ms(50_000)))))).await);
         assert_eq!(clock.now(), ms(50_000));
     }
     slow.advance(Duration::from_millis(250));
@@ -29,7 +30,7 @@ async fn replicas_agree_however_their_machines_are_set() {
 async fn a_store_without_a_time_leaves_the_machine_its_own() {
     let machine = ManualClock::new(ms(1_000));
     let clock = SharedClock::new(Arc::new(machine));
-    assert!(!clock.look(Box::pin(ready(Ok(None)))).await);
+    assert!(!clock.look(|| Box::pin(ready(Ok(None)))).await);
     assert_eq!(clock.now(), ms(1_000));
 }
 
@@ -37,13 +38,35 @@ async fn a_store_without_a_time_leaves_the_machine_its_own() {
 async fn the_last_good_answer_stands_when_the_store_is_away_or_slow() {
     let machine = ManualClock::new(ms(1_000));
     let clock = SharedClock::new(Arc::new(machine.clone()));
-    clock.look(Box::pin(ready(Ok(Some(ms(50_000)))))).await;
-    assert!(clock.look(Box::pin(ready(Err(StoreError::new(StoreErrorKind::Unavailable))))).await);
+    clock.look(|| Box::pin(ready(Ok(Some(ms(50_000)))))).await;
+    assert!(clock.look(|| Box::pin(ready(Err(StoreError::new(StoreErrorKind::Unavailable))))).await);
     assert_eq!(clock.now(), ms(50_000));
-    let slow = async {
-        machine.advance(Duration::from_secs(2));
-        Ok(Some(ms(90_000)))
+    assert!(clock.look(|| answer(&machine, 2_000, 0, ms(90_000))).await);
+    assert_eq!(clock.now(), ms(62_000), "answers of two seconds say little");
+}
+
+/// Of several answers the quickest says best when it was given: the first waits for a connection, say.
+#[tokio::test]
+async fn the_quickest_answer_counts() {
+    let machine = ManualClock::new(ms(0));
+    let clock = SharedClock::new(Arc::new(machine.clone()));
+    let asked = Cell::new(0);
+    let look = || {
+        let nth = asked.replace(asked.get() + 1);
+        // The store's own clock is ahead by 50 s, and is read at the end of what the first call takes.
+        let [before, after] = [[180, 0], [40, 0], [3, 3], [30, 10], [90, 0], [20, 20]][nth];
+        let read = ms(50_000).after(machine.elapsed() + Duration::from_millis(before));
+        answer(&machine, before, after, read)
     };
-    assert!(clock.look(Box::pin(slow)).await);
-    assert_eq!(clock.now(), ms(52_000), "an answer of two seconds says little");
+    assert!(clock.look(look).await);
+    assert_eq!(asked.get(), 6);
+    assert_eq!(clock.now(), ms(50_000).after(machine.elapsed()));
+}
+
+fn answer(machine: &ManualClock, before: u64, after: u64, read: Timestamp) -> StoreFuture<'static, Option<Timestamp>> {
+    let machine = machine.clone();
+    Box::pin(async move {
+        machine.advance(Duration::from_millis(before + after));
+        Ok(Some(read))
+    })
 }
