@@ -83,7 +83,7 @@ async fn news_that_stops_without_a_word_is_believed_for_two_seconds_and_no_longe
             store.unlink(Subject::new("ana").unwrap()).await.unwrap();
         }
         let status = world.status("ana", "/vault").await;
-        assert_eq!(status, if linked { 200 } else { 403 });
+        assert_eq!(status, if linked { 200 } else { 403 }, "linked: {linked}");
     }
     println!("the last 200 came {} ms after the change that nobody heard of", last.as_millis());
 }

@@ -26,7 +26,8 @@ async fn a_hundred_revocations_close_the_gate_of_each_within_a_second(engine: En
         worlds[0].sandbox.revoke(&identity).unwrap();
         if round % 2 == 0 {
             let outcome = by.authenticate(&user, &worlds[0].face_of(&identity)).await;
-            assert!(matches!(outcome, FaceOutcome::Passed(shown) if shown.status.as_str() == "REVOKED"));
+            let shown = format!("{outcome:?}");
+            assert!(matches!(outcome, FaceOutcome::Passed(now) if now.status.as_str() == "REVOKED"), "{shown}");
         } else {
             by.deliver(&event("verification.completed", &verified.verification_id, &verified.token)).await;
             eventually("committed", async || {
