@@ -189,7 +189,7 @@ async fn watch(incode: Incode, caller: Arc<Caller>, settled: Arc<Mutex<Option<In
 
 const ROUNDS: usize = 300;
 const ABRUPT: usize = 100;
-/// Each takes two seconds.
+/// Each takes a second.
 const SILENT: usize = 20;
 /// So long that nobody is shut out by it.
 const LIFETIME: Duration = Duration::from_secs(600);

@@ -49,7 +49,7 @@ async fn listen(target: Arc<Target>, hub: Weak<Hub>) {
         let (heard, mut notices) = mpsc::unbounded_channel();
         let connected = async {
             let link = Link::connect_within(CONNECT_DEADLINE, &target, Some(heard)).await?;
-            timeout(PATIENCE, link.simple(&format!("LISTEN \"{}\"", channel(&target))))
+            timeout(CONNECT_DEADLINE, link.simple(&format!("LISTEN \"{}\"", channel(&target))))
                 .await
                 .unwrap_or_else(|_| Err(Failure::too_late()))?;
             Ok::<_, Failure>(link)
@@ -96,7 +96,8 @@ fn channel(target: &Target) -> String {
 
 /// PostgreSQL takes less than 8,000 bytes.
 const LONGEST_PAYLOAD: usize = 7_900;
-const PULSE: Duration = Duration::from_secs(1);
-const PATIENCE: Duration = Duration::from_secs(1);
+/// With [`PATIENCE`] less than a second: how long silence is taken for having no news.
+const PULSE: Duration = Duration::from_millis(400);
+const PATIENCE: Duration = Duration::from_millis(500);
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(2);

@@ -79,7 +79,8 @@ async fn hear(
     }
 }
 
-const PULSE: Duration = Duration::from_secs(1);
-const PATIENCE: Duration = Duration::from_secs(1);
+/// With [`PATIENCE`] less than a second: how long silence is taken for having no news.
+const PULSE: Duration = Duration::from_millis(400);
+const PATIENCE: Duration = Duration::from_millis(500);
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
