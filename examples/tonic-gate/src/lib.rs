@@ -55,15 +55,13 @@ impl Vault for OpenVault {
     }
 }
 
-/// Who asks: a session as bearer token in a call's metadata, or as a browser's cookie.
+/// Who asks: a session as a browser's cookie, or as bearer token in a call's metadata.
 pub fn subjects(sessions: &Sessions) -> SubjectSource {
-    let sessions = sessions.clone();
-    SubjectSource::from_fn(move |head| {
-        let text = |name| head.header(name).one().and_then(|value| std::str::from_utf8(value).ok());
-        let bearer = text("authorization").and_then(|value| value.strip_prefix("Bearer "));
-        let cookie = || text("cookie")?.split("; ").find_map(|pair| pair.strip_prefix("session="));
-        sessions.user(bearer.or_else(cookie)?).map(Into::into)
-    })
+    let known = sessions.clone();
+    sessions.subjects().or(SubjectSource::from_fn(move |head| {
+        let value = std::str::from_utf8(head.header("authorization").one()?).ok()?;
+        known.user(value.strip_prefix("Bearer ")?).map(Into::into)
+    }))
 }
 
 /// What the pages work with.

@@ -27,6 +27,7 @@ enum Source {
     TrustedHeader(Arc<str>),
     Cookie(Arc<str>, Arc<CookieReader>),
     Function(Arc<Function>),
+    FirstOf(Arc<[SubjectSource; 2]>),
 }
 
 type CookieReader = dyn for<'a> Fn(&'a str) -> Option<Cow<'a, str>> + Send + Sync;
@@ -60,6 +61,22 @@ impl SubjectSource {
         Self(Source::Function(Arc::new(find)))
     }
 
+    /// This source, or `other` where this one finds nobody: a browser's cookie, say, or else a program's token.
+    ///
+    /// ```
+    /// # use incode_core::gate::SubjectSource;
+    /// # fn verify(_: &str) -> Option<std::borrow::Cow<'_, str>> { None }
+    /// let token = SubjectSource::from_fn(|head| {
+    ///     let value = std::str::from_utf8(head.header("authorization").one()?).ok()?;
+    ///     verify(value.strip_prefix("Bearer ")?)
+    /// });
+    /// let source = SubjectSource::cookie("session", verify).or(token);
+    /// ```
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self(Source::FirstOf(Arc::new([self, other])))
+    }
+
     /// The subject's text, unchecked. Anything ambiguous (a header or cookie that came twice) is nobody.
     #[inline]
     pub(crate) fn find<'a>(&self, head: &'a dyn Head) -> Option<Cow<'a, str>> {
@@ -71,6 +88,7 @@ impl SubjectSource {
             },
             Source::Cookie(name, read) => cookie_value(head, name).and_then(|value| read(value)),
             Source::Function(find) => find(head),
+            Source::FirstOf(sources) => sources.iter().find_map(|source| source.find(head)),
         }
     }
 }
@@ -82,6 +100,7 @@ impl fmt::Debug for SubjectSource {
             Source::TrustedHeader(_) => "SubjectSource::trusted_header",
             Source::Cookie(..) => "SubjectSource::cookie",
             Source::Function(_) => "SubjectSource::from_fn",
+            Source::FirstOf(_) => "SubjectSource::or",
         })
     }
 }

@@ -43,6 +43,17 @@ fn a_cookie_is_found_by_its_whole_name_and_only_once() {
 }
 
 #[test]
+fn another_source_is_asked_where_the_first_finds_nobody() {
+    let source = SubjectSource::cookie("sid", |value| value.strip_prefix("good-").map(Into::into))
+        .or(SubjectSource::trusted_header("x-user"));
+    assert_eq!(found(&source, &head(&[("cookie", b"sid=good-alice"), ("x-user", b"bob")])).as_deref(), Some("alice"));
+    for cookie in [b"sid=forged".as_slice(), b"sid=good-alice; sid=good-eve", b""] {
+        assert_eq!(found(&source, &head(&[("cookie", cookie), ("x-user", b"bob")])).as_deref(), Some("bob"));
+        assert_eq!(found(&source, &head(&[("cookie", cookie)])), None);
+    }
+}
+
+#[test]
 fn the_application_decides_what_a_cookie_says() {
     let source = SubjectSource::cookie("sid", |value| value.strip_prefix("good-").map(Into::into));
     assert_eq!(found(&source, &head(&[("cookie", b"sid=good-alice")])).as_deref(), Some("alice"));
