@@ -1,11 +1,12 @@
 use std::future::poll_fn;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_core::Stream;
 
 use crate::flow::{self, Callback, Parts};
-use crate::gate::Audience;
+use crate::gate::{Audience, Denial};
 use crate::http::{Head, Problem, Reply};
 use crate::identity::Cause;
 use crate::inbox::Surroundings;
@@ -72,7 +73,22 @@ fn deliver(incode: &Incode, webhook: &Webhook, head: &dyn Head) -> Result<Step, 
 fn start(incode: &Incode, head: &dyn Head) -> Result<Reply, Problem> {
     only_get(head)?;
     let flow = incode.0.flow.as_ref().ok_or_else(not_set_up)?;
-    flow::start(flow, head, incode.subject(head).as_ref(), incode.0.clock.now())
+    match incode.subject(head) {
+        Some(subject) => flow::start(flow, head, &subject, incode.0.clock.now()),
+        None => log_in_first(incode, head),
+    }
+}
+
+/// A browser goes to the application's login and comes back here, where the application opted in to that. Everybody else
+/// is told.
+fn log_in_first(incode: &Incode, head: &dyn Head) -> Result<Reply, Problem> {
+    let denial = Denial::of_nobody(Arc::clone(&incode.0.context), head);
+    let told = denial.problem();
+    match (denial.redirect(&told, Audience::of(head)), told.login_url()) {
+        (Some(url), _) => Ok(Reply::see_other(url.to_owned())),
+        (None, Some(url)) => Err(flow::login_first().login_at(url.to_owned())),
+        (None, None) => Err(flow::login_first()),
+    }
 }
 
 fn callback(incode: &Incode, head: &dyn Head) -> Result<Step, Problem> {

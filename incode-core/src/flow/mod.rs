@@ -23,7 +23,7 @@ pub(crate) use callback::{Callback, Parts};
 pub(crate) use correlation::Correlations;
 pub(crate) use face::{FaceParts, authenticate};
 pub(crate) use image::Wiped;
-pub(crate) use start::start;
+pub(crate) use start::{login_first, start};
 
 /// What the hosted web flow needs to know. Given by the application, or read from the environment.
 #[derive(Clone)]

@@ -7,8 +7,7 @@ use super::{Flow, query};
 ///
 /// # Errors
 /// 401 `authentication_required` without a subject, 400 `return_to_refused` for a way back that is no local path.
-pub(crate) fn start(flow: &Flow, head: &dyn Head, subject: Option<&Subject>, now: Timestamp) -> Result<Reply, Problem> {
-    let subject = subject.ok_or_else(login_first)?;
+pub(crate) fn start(flow: &Flow, head: &dyn Head, subject: &Subject, now: Timestamp) -> Result<Reply, Problem> {
     let return_to = query::one(head, "return_to");
     let back = match &return_to {
         Some(target) if return_to::is_local(target) => target,
@@ -29,6 +28,6 @@ pub(crate) fn start(flow: &Flow, head: &dyn Head, subject: Option<&Subject>, now
     Ok(Reply::see_other(String::from(page)))
 }
 
-pub(super) fn login_first() -> Problem {
+pub(crate) fn login_first() -> Problem {
     Problem::new(401, "authentication_required", "Log in first", "Verification belongs to a logged-in user.")
 }

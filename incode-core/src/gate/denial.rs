@@ -64,6 +64,12 @@ impl Denial {
         Self { unmet, linked, context, asked }
     }
 
+    /// Nobody asks for what must be somebody's.
+    pub(crate) fn of_nobody(context: Arc<Context>, head: &dyn Head) -> Self {
+        let unmet = Unmet { kind: DenialKind::AuthenticationRequired, requirement: None };
+        Self::new(unmet, false, context, None).returning_to(head)
+    }
+
     /// The cause.
     pub fn kind(&self) -> DenialKind {
         self.unmet.kind
@@ -123,7 +129,7 @@ impl Denial {
 
     /// A browser that wants to see a page goes to where the next step is made, and nowhere when that has been made
     /// already and did not help: who is known and revoked would go round in circles without being told why.
-    fn redirect<'a>(&self, problem: &'a Problem, audience: Audience) -> Option<&'a str> {
+    pub(crate) fn redirect<'a>(&self, problem: &'a Problem, audience: Audience) -> Option<&'a str> {
         let asked = self.asked.as_deref()?;
         if !self.context.pages.redirects || !audience.html || audience.grpc || !asked.is_safe {
             return None;

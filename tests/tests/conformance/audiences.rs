@@ -10,6 +10,7 @@ use serde_json::json;
 
 on_every_adapter! {
     a_browser_is_sent_to_where_it_can_do_something,
+    who_would_start_as_nobody_logs_in_and_comes_back,
     who_is_known_already_is_told_in_place,
     only_a_page_is_redirected,
     programs_are_told_the_applications_pages,
@@ -68,6 +69,25 @@ async fn a_browser_is_sent_to_where_it_can_do_something(adapter: Adapter) {
     clock.advance(Duration::from_secs(2 * 3600));
     let expired = world.send(browser(get("/verified-lately").user("ana"))).await;
     assert_eq!(expired.essence(), redirect("/incode/start?return_to=/verified-lately"));
+}
+
+/// From a link to the start route, which an application may well show to everybody.
+async fn who_would_start_as_nobody_logs_in_and_comes_back(adapter: Adapter) {
+    let world = Plan::new(adapter).incode(pages).start().await;
+    let start = "/incode/start?return_to=/vault";
+    let to = "/login?return_to=/incode/start%3Freturn_to%3D/vault";
+    assert_eq!(world.send(browser(get(start))).await.essence(), redirect(to));
+    let told = world.send(get(start)).await;
+    assert_eq!((told.status, told.code().as_str()), (401, "authentication_required"));
+    assert_eq!(told.json()["login_url"], to);
+    // The way back of a callback would hold its token.
+    let id = world.start_flow("ana").await;
+    let lost = world.send(browser(get(&format!("/incode/callback?token=x&correlation_id={id}")))).await;
+    assert_eq!((lost.status, lost.code().as_str()), (401, "authentication_required"));
+    assert_eq!(lost.json().get("login_url"), None);
+    let world = Plan::new(adapter).incode(Builder::redirect_browsers).start().await;
+    let told = world.send(browser(get(start))).await;
+    assert_eq!((told.status, told.code().as_str()), (401, "authentication_required"), "there is no page to log in");
 }
 
 /// Sent on they would go round in circles, and never be told why.
