@@ -3,7 +3,7 @@ use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::SharedClock;
+use super::{Round, SharedClock};
 use crate::store::{StoreError, StoreErrorKind, StoreFuture};
 use crate::testing::ManualClock;
 use crate::{Clock, Timestamp};
@@ -41,8 +41,49 @@ async fn the_last_good_answer_stands_when_the_store_is_away_or_slow() {
     clock.look(|| Box::pin(ready(Ok(Some(ms(50_000)))))).await;
     assert!(clock.look(|| Box::pin(ready(Err(StoreError::new(StoreErrorKind::Unavailable))))).await);
     assert_eq!(clock.now(), ms(50_000));
-    assert!(clock.look(|| answer(&machine, 2_000, 0, ms(90_000))).await);
-    assert_eq!(clock.now(), ms(62_000), "answers of two seconds say little");
+    // What is slow says little: these would have it a fifth of a second late.
+    let late = |machine: &ManualClock| ms(50_200).after(machine.elapsed() + Duration::from_millis(200));
+    assert!(clock.look(|| answer(&machine, 400, 0, late(&machine))).await);
+    assert_eq!(clock.now(), ms(50_000).after(machine.elapsed()));
+    // Unless it can't be both: the store's clock is another one.
+    assert!(clock.look(|| answer(&machine, 400, 0, ms(90_000))).await);
+    assert!(clock.now() > ms(89_000), "{:?}", clock.now());
+}
+
+/// Two clocks drift apart, so what was known well long ago is known less well than what a slower answer says today.
+#[tokio::test]
+async fn what_is_known_grows_old() {
+    let machine = ManualClock::new(ms(0));
+    let clock = SharedClock::new(Arc::new(machine.clone()));
+    clock.look(|| Box::pin(ready(Ok(Some(ms(50_000)))))).await;
+    let lag = Duration::from_millis(4);
+    let slow = |machine: &ManualClock| answer(machine, 5, 5, ms(50_000).after(machine.elapsed() + lag));
+    clock.look(|| slow(&machine)).await;
+    assert_eq!(clock.now(), ms(50_000).after(machine.elapsed()), "what was known is better");
+    machine.advance(Duration::from_secs(60));
+    clock.look(|| slow(&machine)).await;
+    assert_eq!(clock.now(), ms(49_999).after(machine.elapsed()), "and is not any more");
+}
+
+/// The steady clock of a machine that is suspended stands still.
+#[tokio::test]
+async fn a_machine_that_was_suspended_looks_at_once() {
+    let machine = ManualClock::new(ms(0));
+    let clock = SharedClock::new(Arc::new(machine.clone()));
+    clock.look(|| Box::pin(ready(Ok(Some(ms(50_000)))))).await;
+    let mut round = Round { lead: clock.lead(), seconds: 0 };
+    let dues = [(); 61].map(|()| {
+        machine.advance(Duration::from_secs(1));
+        clock.is_due(&mut round)
+    });
+    let looks: Vec<_> = (1..).zip(dues).filter_map(|(second, is_due)| is_due.then_some(second)).collect();
+    assert_eq!(looks, [30, 60], "every half minute while nothing happens");
+    machine.set(clock.machine.now().after(Duration::from_secs(120)));
+    assert!(clock.is_due(&mut round));
+    assert!(!clock.is_due(&mut round), "once");
+    // The first answer is taken, though it may be half a minute off.
+    clock.look(|| answer(&machine, 0, 60_000, ms(300_000))).await;
+    assert!(clock.now() > ms(300_000), "{:?}", clock.now());
 }
 
 /// Of several answers the quickest says best when it was given: the first waits for a connection, say.
