@@ -50,9 +50,18 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
     Ok(conn)
 }
 
-/// Absolute, so that names like `:memory:` mean a file as any other.
+/// Absolute, so that names like `:memory:` mean a file as any other; and without symbolic links, so that there is one
+/// lock however the file is called.
 pub(super) fn absolute(path: &Path) -> Result<PathBuf, StoreError> {
-    std::path::absolute(path).map_err(unavailable)
+    let path = std::path::absolute(path).map_err(unavailable)?;
+    if let Ok(file) = path.canonicalize() {
+        return Ok(file);
+    }
+    // Not there yet; or its folder neither, and then opening it says so.
+    Ok(match (path.parent().map(Path::canonicalize), path.file_name()) {
+        (Some(Ok(folder)), Some(name)) => folder.join(name),
+        _ => path,
+    })
 }
 
 /// The mode is set before SQLite first opens the file; it gives the same one to the log and its index.

@@ -20,6 +20,20 @@ async fn a_second_opener_is_refused_until_the_first_closes() {
     assert_eq!(second.counts().await.unwrap().pending, 1);
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn another_name_of_the_file_is_the_same_file() {
+    let directory = TempDir::new().unwrap();
+    let (file, link) = (directory.path().join("store.db"), directory.path().join("link.db"));
+    let first = open(&file).await;
+    std::os::unix::fs::symlink(&file, &link).unwrap();
+    assert_eq!(SqliteStore::open(&link).await.unwrap_err().kind(), StoreErrorKind::Unavailable);
+    first.close().await.unwrap();
+    let by_link = open(&link).await;
+    assert_eq!(SqliteStore::open(&file).await.unwrap_err().kind(), StoreErrorKind::Unavailable);
+    by_link.close().await.unwrap();
+}
+
 #[tokio::test]
 async fn a_store_that_is_dropped_lets_go_by_itself() {
     let directory = TempDir::new().unwrap();
