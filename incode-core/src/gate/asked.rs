@@ -16,9 +16,12 @@ pub(crate) struct Asked {
 impl Asked {
     pub(super) fn of(head: &dyn Head) -> Self {
         let is_safe = matches!(head.method(), "GET" | "HEAD");
-        let target = is_safe.then(|| match head.sent_to() {
-            (path, Some(query)) => [path, "?", query].concat(),
-            (path, None) => path.to_owned(),
+        let (path, query) = head.sent_to();
+        // A visitor may live as long as a socket: what is too long to come back to is not kept.
+        let is_short = path.len() + query.map_or(0, |query| query.len() + 1) <= return_to::MAX_LEN;
+        let target = (is_safe && is_short).then(|| match query {
+            Some(query) => [path, "?", query].concat(),
+            None => path.to_owned(),
         });
         Self { audience: Audience::of(head), is_safe, target }
     }
