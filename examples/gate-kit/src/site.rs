@@ -89,10 +89,11 @@ impl Site {
         json(200, &Transfer { transferred: true, subject: visitor.subject() })
     }
 
-    /// `GET /livez`: 200 while this process takes requests, whatever becomes of the store or the vendor. To end it would mend
-    /// neither of them.
+    /// `GET /livez`: 200 while this process takes requests and its worker is at work, whatever becomes of the store or the
+    /// vendor. To end it would mend neither of them.
     pub fn livez(&self) -> Reply {
-        json(200, &Live { status: "ok" })
+        let (status, word) = if self.incode.is_working() { (200, "ok") } else { (503, "unavailable") };
+        json(status, &Live { status: word })
     }
 
     /// `GET /healthz`: 200 while the store answers and the worker is at work.

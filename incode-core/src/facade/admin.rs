@@ -23,14 +23,17 @@ pub struct Health {
 
 /// Operations: what an application's own admin pages and commands call.
 impl Incode {
+    /// Whether the worker and every handler's runner are at work; asks neither store nor vendor. One that ended otherwise
+    /// than by [`Incode::shutdown`] does not come back in this process.
+    pub fn is_working(&self) -> bool {
+        let runners = self.0.runners.lock().unwrap_or_else(PoisonError::into_inner);
+        !runners.is_empty() && !runners.iter().any(JoinHandle::is_finished)
+    }
+
     /// Whether store and worker are well. A worker that ended otherwise than by [`Incode::shutdown`] is a fault: events
     /// are kept, and nobody applies them.
     pub async fn health(&self) -> Health {
-        let worker = {
-            let runners = self.0.runners.lock().unwrap_or_else(PoisonError::into_inner);
-            !runners.is_empty() && !runners.iter().any(JoinHandle::is_finished)
-        };
-        Health { store: self.0.store.ping().await.is_ok(), worker }
+        Health { store: self.0.store.ping().await.is_ok(), worker: self.is_working() }
     }
 
     /// Events by state.

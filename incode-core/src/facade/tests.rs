@@ -29,8 +29,10 @@ async fn good_settings_build() {
         r#"Incode { mounts: ["/incode/webhook", "/incode/start", "/incode/callback"], .. }"#
     );
     assert!(incode.health().await.store);
+    assert!(incode.is_working());
     incode.shutdown().await;
     incode.shutdown().await;
+    assert!(!incode.is_working());
     assert!(with(&[("INCODE_WEBHOOK_AUTH", "fetch-back"), ("INCODE_WEBHOOK_SECRETS", "")]).is_ok());
 }
 
