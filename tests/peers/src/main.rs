@@ -1,25 +1,41 @@
 //! Other crates' ways to the same ends, beside ours: the same request in the same process, in instructions and in time.
 //!
-//! Run by `tests/bench-peers`. What each case is, and what the figures mean: docs/performance.md.
+//! Run by `tests/bench-peers`, with the word `durable` for durable acceptance alone. What each case is, and what the figures mean: docs/performance.md.
 
 mod actix;
 #[path = "../../benches/common/callgrind.rs"]
 mod callgrind;
 mod clerk;
+mod durable;
+#[path = "../../benches/common/events.rs"]
+mod events;
 #[path = "../../benches/common/figures.rs"]
 mod figures;
 mod ours;
 mod tower;
 mod webhook;
 
+use std::env;
 use std::time::Instant;
 
 use figures::Figures;
 
 fn main() {
-    if callgrind::is_counted_child(|case, times| repeat(case, times)) {
+    if callgrind::is_counted_child(repeat) {
         return;
     }
+    match env::args().nth(1).as_deref() {
+        None => {
+            report();
+            durable::report();
+        }
+        Some("durable") => durable::report(),
+        Some(other) => panic!("what is {other}?"),
+    }
+}
+
+/// Requests and deliveries one after the other, in one thread.
+fn report() {
     println!(
         "| | instructions | over the first of its kind | ns | over the first of its kind |\n|---|---|---|---|---|"
     );
