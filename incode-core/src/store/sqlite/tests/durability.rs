@@ -227,3 +227,14 @@ async fn a_backlog_of_100_000_opens_and_drains() {
     let dead = EventFilter { state: Some(EventState::Dead), ..EventFilter::default() };
     assert!(store.events(dead).await.unwrap().is_empty());
 }
+
+/// A killed process shows nothing of it: what the system was given survives that.
+#[tokio::test]
+async fn a_commit_waits_for_the_disk() {
+    let directory = TempDir::new().unwrap();
+    let conn = crate::store::sqlite::file::open_writer(&directory.path().join("store.db")).unwrap();
+    let asked = |pragma| conn.query_row(pragma, [], |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!(asked("PRAGMA synchronous"), 2, "FULL");
+    let mode: String = conn.query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap();
+    assert_eq!(mode, "wal");
+}
