@@ -1,4 +1,4 @@
-//! `incode-move sqlite:PATH [postgres://...]` copies an SQLite store into a PostgreSQL store. What it does and when to run it:
+//! `incode-move [--again] sqlite:PATH [postgres://...]` copies an SQLite store into a PostgreSQL store. What it does and when to run it:
 //! `docs/operations.md`.
 //!
 //! Progress goes to stderr, the outcome to stdout. Nothing it writes repeats the URL.
@@ -15,16 +15,24 @@ use incode_core::store::{Moved, MovedTable, Moving, PostgresOptions, StoreError}
 
 fn main() -> ExitCode {
     match run() {
-        Ok(moved) => report(&moved),
-        Err(Failed { code, line }) => {
-            let _ = writeln!(io::stderr(), "incode-move: {line}");
-            ExitCode::from(code)
+        Ok(Moved { was_complete: true, .. }) => {
+            fail(WAS_COMPLETE, "was moved completely before; give --again to move it once more")
         }
+        Ok(moved) => report(&moved),
+        Err(Failed { code, line }) => fail(code, &line),
     }
 }
 
+fn fail(code: u8, line: &str) -> ExitCode {
+    let _ = writeln!(io::stderr(), "incode-move: {line}");
+    ExitCode::from(code)
+}
+
 fn run() -> Result<Moved, Failed> {
-    let arguments: Vec<_> = std::env::args_os().skip(1).map(|text| text.into_string().ok()).collect();
+    let (options, arguments): (Vec<_>, Vec<_>) = std::env::args_os()
+        .skip(1)
+        .map(|text| text.into_string().ok())
+        .partition(|text| text.as_deref() == Some(AGAIN));
     let (path, url) = match arguments.as_slice() {
         [Some(path)] => (path, std::env::var("INCODE_STORE").ok().ok_or(Failed::usage("INCODE_STORE is not set"))?),
         [Some(path), Some(url)] => (path, url.clone()),
@@ -32,7 +40,7 @@ fn run() -> Result<Moved, Failed> {
     };
     let path = path.strip_prefix("sqlite:").filter(|path| !path.is_empty()).ok_or(Failed::usage(USAGE))?;
     let database = PostgresOptions::new(&url).map_err(|error| Failed::usage(told(&error)))?;
-    let mut moving = Moving::new(path, database).progress(progress());
+    let mut moving = Moving::new(path, database).again(!options.is_empty()).progress(progress());
     if let Ok(key) = std::env::var("INCODE_STORE_KEY") {
         let key = BASE64.decode(key.trim().as_bytes()).ok().filter(|key| key.len() >= 32);
         let key = key.ok_or(Failed::usage("INCODE_STORE_KEY: is not padded base64 of 32 bytes or more"))?;
@@ -76,7 +84,8 @@ fn report(moved: &Moved) -> ExitCode {
     let _ = io::stdout().write_all(text.as_bytes());
     if moved.is_complete() {
         ExitCode::SUCCESS
-    } else if moved.was_in_use && !moved.contradicts() {
+    } else if moved.was_in_use {
+        // Whatever contradicts: it will again, and this is what must not be overlooked.
         ExitCode::from(IN_USE)
     } else {
         ExitCode::from(CONTRADICTS)
@@ -100,7 +109,9 @@ fn told(error: &StoreError) -> String {
     error.source().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
 }
 
-const USAGE: &str = "takes sqlite:PATH and postgres://..., or sqlite:PATH and the variable INCODE_STORE";
+const USAGE: &str =
+    "takes sqlite:PATH and postgres://..., or sqlite:PATH and the variable INCODE_STORE, and perhaps --again";
+const AGAIN: &str = "--again";
 /// Run it again.
 const FAILED: u8 = 1;
 const WRONG_ARGUMENTS: u8 = 2;
@@ -108,3 +119,5 @@ const WRONG_ARGUMENTS: u8 = 2;
 const CONTRADICTS: u8 = 3;
 /// What was written meanwhile is not there.
 const IN_USE: u8 = 4;
+/// Nothing was looked at.
+const WAS_COMPLETE: u8 = 5;

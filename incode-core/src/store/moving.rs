@@ -14,19 +14,30 @@ mod tables;
 
 /// Copies an SQLite store into a PostgreSQL store: everything that is known, owed and forgotten.
 ///
-/// Repeating it does no harm: what is there already is left alone, and what has got further since is brought up to it. So it may be cut
-/// short at any moment and run again, and a first copy may be made while the app still runs on the file. That app goes on
-/// meanwhile; **the last copy is the one that finds the file in nobody's use** ([`Moved::was_in_use`]), and holds it shut until it
+/// It may be cut short at any moment and run again, and a first copy may be made while the app still runs on the file. That app goes
+/// on meanwhile; **the last copy is the one that finds the file in nobody's use** ([`Moved::was_in_use`]), and holds it shut until it
 /// is done. Nothing is written to the file, unless its tables are of an older version and nobody uses it: then they are brought up first.
 ///
-/// What both stores know is decided as the stores themselves would:
+/// Repeating brings what is new in the file since, and nothing else. What was brought is remembered in the database (tables `moved*`,
+/// by hashes), so:
 ///
-/// - Of an identity each part follows the newest *sent* answer of the vendor, at a tie the less trusting word.
+/// - What the database has as it was brought follows the file, whatever the times say: a clock may have been set back in between.
+///   Whoever was revoked in the file is revoked there, whoever was forgotten is erased, and a link that is gone is gone.
+/// - What was done in the database since stays: who was unlinked or forgotten there does not come back, and work that was done and
+///   pruned is not done again.
+/// - After a copy that was complete nothing is copied at all ([`Moved::was_complete`]), unless [`Moving::again`] says so.
+///
+/// So a database takes one file, and is emptied (`DROP SCHEMA`) before it takes another.
+///
+/// What both stores know of their own is decided as the stores themselves would:
+///
+/// - Of an identity each part follows the newest *sent* answer of the vendor, at a tie the less trusting word. No time that is
+///   brought is ahead of the database's clock; whose was counts as no newer than a word that trusts less.
 /// - An event or effect that is done in one of them is done. Otherwise the one that was worked on more often counts. What is under a lease in
 ///   the file is due at once in the database.
 /// - A tombstone in one of them erases in the other whatever is older.
 /// - A link that exists there to another identity, or whose identity is somebody else's there, is a conflict: it is left as it is, and
-///   reported. A link that was copied before, and removed from the file since, is removed there too.
+///   reported.
 /// - Ids stay the same. A row whose id has been given to another one there gets a new one, always the same.
 ///
 /// Sealed tokens and fields are copied as they are: the app needs the store key it had.
@@ -44,6 +55,7 @@ mod tables;
 pub struct Moving {
     path: PathBuf,
     database: PostgresOptions,
+    again: bool,
     key: Option<Secret>,
     progress: Arc<dyn Fn(&MovedTable) + Send + Sync>,
 }
@@ -51,7 +63,13 @@ pub struct Moving {
 impl Moving {
     /// From the file to the database, whose tables are made, or brought to this version, first.
     pub fn new(path: impl AsRef<Path>, database: PostgresOptions) -> Self {
-        Self { path: path.as_ref().to_owned(), database, key: None, progress: Arc::new(|_| {}) }
+        Self { path: path.as_ref().to_owned(), database, again: false, key: None, progress: Arc::new(|_| {}) }
+    }
+
+    /// Also when a copy was complete before: after a rehearsal, or to bring what the file got since.
+    pub fn again(mut self, again: bool) -> Self {
+        self.again = again;
+        self
     }
 
     /// The store key of the app. With it, it is found out which tokens do not open ([`Moved::unopenable`]). They are copied all the same.
@@ -60,7 +78,7 @@ impl Moving {
         self
     }
 
-    /// Called after every thousand rows or so, with what became of the table's rows up to then.
+    /// Called after every some hundred rows, with what became of the table's rows up to then.
     pub fn progress(mut self, progress: impl Fn(&MovedTable) + Send + Sync + 'static) -> Self {
         self.progress = Arc::new(progress);
         self
@@ -72,10 +90,10 @@ impl Moving {
     /// As [`SqliteStore::open`](super::SqliteStore::open) and [`PostgresOptions::open`], and whatever the database fails
     /// with meanwhile. What was copied until then stays: run it again.
     pub async fn run(self) -> Result<Moved, StoreError> {
-        let Self { path, database, key, progress } = self;
+        let Self { path, database, again, key, progress } = self;
         let from = Snapshot::open(&path).await?;
         let to = Incoming::open(database).await?;
-        let moved = tables::copy(&from, &to, key.as_ref(), &*progress).await;
+        let moved = tables::copy(&from, &to, again, key.as_ref(), &*progress).await;
         to.close().await;
         from.close().await;
         moved
@@ -96,6 +114,8 @@ pub struct Moved {
     pub tables: Vec<MovedTable>,
     /// Somebody had the file open: what was written to it since the copy began is not there. Stop that process and copy again.
     pub was_in_use: bool,
+    /// A copy was complete before, so that this one was not begun: see [`Moving::again`].
+    pub was_complete: bool,
     /// The file's tables were of an older version, and were brought to this one.
     pub was_migrated: bool,
     /// Whose links are conflicts, the first hundred of them.
@@ -105,9 +125,9 @@ pub struct Moved {
 }
 
 impl Moved {
-    /// The database has all that the file had: nobody used the file meanwhile, and nothing contradicts.
+    /// Now the database has all that the file had: nobody used the file meanwhile, and nothing contradicts.
     pub fn is_complete(&self) -> bool {
-        !self.was_in_use && !self.contradicts()
+        !self.was_complete && !self.was_in_use && !self.contradicts()
     }
 
     /// Somebody has to look: at links that are others' there, or at the store key.

@@ -16,6 +16,7 @@ use incode_tests::servers::PostgresServer;
 use tempfile::TempDir;
 
 mod arriving;
+mod live;
 mod meeting;
 mod program;
 mod repeating;
@@ -47,8 +48,17 @@ impl Move {
         PostgresStore::open(&self.url).await.unwrap()
     }
 
+    fn moving(&self) -> Moving {
+        Moving::new(self.file(), PostgresOptions::new(&self.url).unwrap())
+    }
+
     async fn run(&self) -> Moved {
-        Moving::new(self.file(), PostgresOptions::new(&self.url).unwrap()).run().await.unwrap()
+        self.moving().run().await.unwrap()
+    }
+
+    /// Also after a complete one.
+    async fn run_again(&self) -> Moved {
+        self.moving().again(true).run().await.unwrap()
     }
 
     /// Tables of the schema.
@@ -176,6 +186,12 @@ async fn claim_effect(store: &dyn Store, handler: &str) -> incode_core::store::E
 
 fn done(at: i64, who: &str) -> Settlement {
     Settlement::Done { seen: Some(seen(who, at)), link: None, handlers: Vec::new(), at: ms(at) }
+}
+
+/// Of the machine, which is the server's too.
+fn clock() -> Timestamp {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    ms(i64::try_from(since.as_millis()).unwrap())
 }
 
 fn ms(millis: i64) -> Timestamp {

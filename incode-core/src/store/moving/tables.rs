@@ -3,7 +3,7 @@ use super::{Moved, MovedTable};
 use crate::seal::{SEALED, Sealer, TOKEN_AT_REST};
 use crate::store::StoreError;
 use crate::store::postgres::incoming::{Incoming, Outcome};
-use crate::store::sqlite::snapshot::{self, ROWS, Snapshot, Source};
+use crate::store::sqlite::snapshot::{self, LOCKED_ROWS, Snapshot, Source};
 use crate::{Secret, Subject};
 
 type Progress<'a> = &'a (dyn Fn(&MovedTable) + Send + Sync);
@@ -12,11 +12,15 @@ type Progress<'a> = &'a (dyn Fn(&MovedTable) + Send + Sync);
 pub(super) async fn copy(
     from: &Snapshot,
     to: &Incoming,
+    again: bool,
     key: Option<&Secret>,
     progress: Progress<'_>,
 ) -> Result<Moved, StoreError> {
     let last = from.last_ids().await?;
-    to.begin(last.event, last.effect, last.audit).await?;
+    let was_complete = to.begin(last.event, last.effect, last.audit, again).await?;
+    if was_complete && !again {
+        return Ok(Moved { was_complete, ..Moved::default() });
+    }
     let mut moved = Moved { was_in_use: from.is_in_use, was_migrated: from.was_migrated, ..Moved::default() };
     let sealer = key.map(|key| Sealer::new(key, TOKEN_AT_REST));
 
@@ -48,7 +52,9 @@ pub(super) async fn copy(
     moved.tables.push(events.await?);
     moved.tables.push(pages("effect", from, &snapshot::EFFECT, progress, async |page| to.effects(page).await).await?);
     moved.tables.push(pages("audit", from, &snapshot::AUDIT, progress, async |page| to.audits(page).await).await?);
-    to.end(from.is_in_use).await?;
+    if moved.is_complete() {
+        to.end().await?;
+    }
     Ok(moved)
 }
 
@@ -69,7 +75,7 @@ async fn pages(
             table.add(rows, &write(page).await?);
             progress(&table);
         }
-        if rows < ROWS {
+        if rows < source.rows {
             return Ok(table);
         }
     }
@@ -86,7 +92,7 @@ async fn identities(from: &Snapshot, to: &Incoming, progress: Progress<'_>) -> R
             table.add(rows, &to.identities(page).await?);
             progress(&table);
         }
-        if rows < ROWS {
+        if rows < LOCKED_ROWS {
             return Ok(table);
         }
     }

@@ -9,11 +9,13 @@ use tokio_postgres::types::ToSql;
 use super::failure::Failure;
 use super::link::Link;
 use super::rows::{get, number};
-use super::{PostgresOptions, PostgresStore, feed, identities};
+use super::{PostgresOptions, PostgresStore, feed, identities, queries};
+use crate::Timestamp;
 use crate::store::moving::page::{Column, Page};
 use crate::store::{Store, StoreError, StoreErrorKind};
 
 mod inbox;
+mod links;
 mod people;
 
 /// A database that is moved into.
@@ -36,37 +38,35 @@ impl Incoming {
         Ok(Self { store })
     }
 
-    /// Makes room for ids up to these, so that nobody who accepts an event meanwhile is given one of them, and two tables
-    /// to remember by: which row was given another id, and which links were brought while the file was in use.
-    pub(in crate::store) async fn begin(&self, event: i64, effect: i64, audit: i64) -> Result<(), StoreError> {
+    /// Makes room for ids up to these, so that nobody who accepts an event meanwhile is given one of them, and tables to remember by.
+    /// True: a copy was complete before.
+    pub(in crate::store) async fn begin(
+        &self,
+        event: i64,
+        effect: i64,
+        audit: i64,
+        again: bool,
+    ) -> Result<bool, StoreError> {
         self.transact(async |tx| {
-            tx.simple(
-                "CREATE TABLE IF NOT EXISTS moved_id (what text NOT NULL, source_id bigint NOT NULL, mark text NOT NULL,
-                    id bigint NOT NULL, PRIMARY KEY (what, source_id, mark));
-                CREATE TABLE IF NOT EXISTS moved_link (subject text PRIMARY KEY, identity_id text NOT NULL,
-                    linked_at bigint NOT NULL)",
-            )
-            .await?;
+            tx.simple(TABLES).await?;
+            let was_complete = tx.query_opt("SELECT 1 FROM moved LIMIT 1", &[]).await?.is_some();
+            if was_complete && !again {
+                return Ok(true);
+            }
             let sql = "SELECT
                 (SELECT setval('event_id_seq', $1::bigint + $4::bigint) FROM event_id_seq WHERE last_value <= $1),
                 (SELECT setval('effect_id_seq', $2::bigint + $4::bigint) FROM effect_id_seq WHERE last_value <= $2),
                 (SELECT setval('audit_id_seq', $3::bigint + $4::bigint) FROM audit_id_seq WHERE last_value <= $3)";
-            tx.query_one(sql, &[&event, &effect, &audit, &ROOM]).await.map(drop)
+            tx.query_one(sql, &[&event, &effect, &audit, &ROOM]).await?;
+            Ok(was_complete)
         })
         .await
     }
 
-    /// After the last copy nothing needs to be remembered, but for ids that are others.
-    pub(in crate::store) async fn end(&self, will_be_repeated: bool) -> Result<(), StoreError> {
-        if will_be_repeated {
-            return Ok(());
-        }
+    /// Everything was brought: from now on the database is what counts.
+    pub(in crate::store) async fn end(&self) -> Result<(), StoreError> {
         self.transact(async |tx| {
-            tx.simple("DROP TABLE moved_link").await?;
-            if tx.query_opt("SELECT 1 FROM moved_id LIMIT 1", &[]).await?.is_none() {
-                tx.simple("DROP TABLE moved_id").await?;
-            }
-            Ok(())
+            tx.execute("INSERT INTO moved (complete_at) VALUES ($1)", &[&now(tx).await?]).await.map(drop)
         })
         .await
     }
@@ -98,7 +98,17 @@ impl Incoming {
 
 /// Has a page written by one statement that tells how many rows it wrote, and of how many the database knows better.
 async fn write(tx: &Link, sql: &'static str, page: &Page) -> Result<Outcome, Failure> {
-    let columns: Vec<&(dyn ToSql + Sync)> = page.columns.iter().map(Column::as_sql).collect();
+    write_with(tx, sql, page, &[]).await
+}
+
+/// With more parameters behind the page's.
+async fn write_with(
+    tx: &Link,
+    sql: &'static str,
+    page: &Page,
+    more: &[&(dyn ToSql + Sync)],
+) -> Result<Outcome, Failure> {
+    let columns: Vec<_> = page.columns.iter().map(Column::as_sql).chain(more.iter().copied()).collect();
     let row = tx.query_one(sql, &columns).await?;
     Ok(Outcome { copied: number(&row, 0)?, newer: number(&row, 1)?, conflicts: 0 })
 }
@@ -106,6 +116,31 @@ async fn write(tx: &Link, sql: &'static str, page: &Page) -> Result<Outcome, Fai
 /// Tells those who keep standings in memory, when there is something to tell.
 async fn tell(tx: &Link, outcome: &Outcome) -> Result<(), Failure> {
     if outcome.copied > 0 { feed::tell_of_anything(tx).await } else { Ok(()) }
+}
+
+/// The server's, in milliseconds. What comes after the copy is ordered by it, so that nothing that is brought may be ahead of it.
+async fn now(tx: &Link) -> Result<i64, Failure> {
+    queries::time_now(tx).await.map(Timestamp::as_millis)
+}
+
+/// As each of them alone; see [`identities::lock`]. In an order, so that nobody waits in a circle.
+async fn lock<'a>(tx: &Link, ids: impl IntoIterator<Item = &'a str>) -> Result<(), Failure> {
+    let numbers = ids.into_iter().map(|id| identities::lock_number(tx, b"identity", id.as_bytes()));
+    let mut numbers: Vec<i64> = numbers.collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    tx.query("SELECT pg_advisory_xact_lock(number) FROM unnest($1::bigint[]) AS number", &[&numbers]).await.map(drop)
+}
+
+/// Whether the person of a row of that time is not known there, or was forgotten there since. Of a row that is ahead of `now`
+/// nobody can tell, so that the tombstone stands. Tombstones that the file itself has are older than its rows, or these would be gone.
+fn is_forgotten(id: &str, at: &str, now: &str) -> String {
+    format!(
+        "(NOT EXISTS (SELECT 1 FROM identity person WHERE person.identity_id = {id})
+        OR EXISTS (SELECT 1 FROM forgotten LEFT JOIN moved_forgotten brought USING (identity_hash)
+            WHERE identity_hash = sha256(convert_to({id}, 'UTF8')) AND (brought.at IS NULL OR forgotten_at > brought.at)
+            AND (forgotten_at >= {at} OR {at} > {now})))"
+    )
 }
 
 impl Column {
@@ -119,6 +154,31 @@ impl Column {
 }
 
 /// What is given out between the look and the jump: more than anybody takes in a moment.
-const ROOM: i64 = 100;
+const ROOM: i64 = 10_000;
+/// What a repetition needs to know and rows don't tell. It stays, and names nobody: hashes, as tombstones are.
+const TABLES: &str = "
+-- A copy was complete.
+CREATE TABLE IF NOT EXISTS moved (complete_at bigint NOT NULL);
+-- Rows that were given another id, and work that was brought: it may be done and pruned since.
+CREATE TABLE IF NOT EXISTS moved_id (what text NOT NULL, source_id bigint NOT NULL, mark text NOT NULL,
+    id bigint NOT NULL, PRIMARY KEY (what, source_id, mark));
+CREATE TABLE IF NOT EXISTS moved_identity (
+    identity_hash bytea PRIMARY KEY,
+    source bytea NOT NULL,       -- of the row in the file, when it was last looked at
+    written bytea                -- of the row as it was brought; none when it was there
+);
+CREATE TABLE IF NOT EXISTS moved_forgotten (
+    identity_hash bytea PRIMARY KEY,
+    source_at bigint NOT NULL,   -- as the file has it
+    at bigint NOT NULL           -- as it was brought
+);
+CREATE TABLE IF NOT EXISTS moved_link (
+    link_hash bytea PRIMARY KEY, -- of subject and identity
+    identity_hash bytea NOT NULL,
+    source_at bigint NOT NULL,   -- when it was made, as the file has it
+    linked_at bigint             -- as it was brought; none when it was there
+);
+CREATE INDEX IF NOT EXISTS moved_link_identity ON moved_link (identity_hash);
+";
 const ATTEMPTS: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(200);

@@ -33,6 +33,8 @@ pub(in crate::store) struct Source {
     kinds: &'static [Kind],
     /// How many columns are the key.
     pub(in crate::store) key: usize,
+    /// How many rows a page has.
+    pub(in crate::store) rows: usize,
 }
 
 #[derive(Clone, Copy)]
@@ -97,7 +99,7 @@ impl Snapshot {
             let sql = "SELECT identity_id, status, checked_at, verification_id, verified_at, face_authenticated_at,
                     attestation, face_verification_id, face_source_id
                 FROM identity WHERE identity_id > ? ORDER BY identity_id LIMIT ?";
-            conn.prepare_cached(sql)?.query_map(params![after, limit()], queries::read_identity)?.collect()
+            conn.prepare_cached(sql)?.query_map(params![after, limit(LOCKED_ROWS)], queries::read_identity)?.collect()
         })
         .await
     }
@@ -171,7 +173,7 @@ fn prepare(path: &Path) -> Result<Prepared, StoreError> {
 fn read(conn: &Connection, source: &Source, after: &[Value]) -> rusqlite::Result<Page> {
     let mut columns: Vec<Column> = source.kinds.iter().map(|kind| kind.column()).collect();
     let mut statement = conn.prepare_cached(source.sql)?;
-    let limit = limit();
+    let limit = limit(source.rows);
     let params = after.iter().map(Value::as_sql).chain([&limit as &dyn ToSql]);
     let mut rows = statement.query(params_from_iter(params))?;
     let mut count = 0;
@@ -191,8 +193,8 @@ fn read(conn: &Connection, source: &Source, after: &[Value]) -> rusqlite::Result
     Ok(Page { columns, rows: count })
 }
 
-fn limit() -> i64 {
-    i64::try_from(ROWS).unwrap_or(i64::MAX)
+fn limit(rows: usize) -> i64 {
+    i64::try_from(rows).unwrap_or(i64::MAX)
 }
 
 impl Source {
@@ -233,22 +235,26 @@ pub(in crate::store) const FORGOTTEN: Source = Source {
     sql: "SELECT identity_hash, forgotten_at FROM forgotten WHERE identity_hash > ? ORDER BY identity_hash LIMIT ?",
     kinds: &[Bytes, Number],
     key: 1,
+    rows: LOCKED_ROWS,
 };
 pub(in crate::store) const FIELD: Source = Source {
     sql: "SELECT identity_id, field, sealed, sent_at, expires_at FROM field WHERE (identity_id, field) > (?, ?)
         ORDER BY identity_id, field LIMIT ?",
     kinds: &[Text, Text, Bytes, Number, Number],
     key: 2,
+    rows: LOCKED_ROWS,
 };
 pub(in crate::store) const LINK: Source = Source {
     sql: "SELECT subject, identity_id, proof, linked_at FROM link WHERE subject > ? ORDER BY subject LIMIT ?",
     kinds: &[Text, Text, Text, Number],
     key: 1,
+    rows: LOCKED_ROWS,
 };
 pub(in crate::store) const SPENT: Source = Source {
     sql: "SELECT nonce, expires_at FROM spent WHERE nonce > ? ORDER BY nonce LIMIT ?",
     kinds: &[Bytes, Number],
     key: 1,
+    rows: ROWS,
 };
 /// What is under a lease is due at once: who holds it holds it here, not there.
 pub(in crate::store) const EVENT: Source = Source {
@@ -259,6 +265,7 @@ pub(in crate::store) const EVENT: Source = Source {
         Number, Text, Text, Bytes, Bytes, Text, Text, Number, Number, Number, Number, Number, Number, Number, Text, Bytes,
     ],
     key: 1,
+    rows: ROWS,
 };
 /// The same.
 pub(in crate::store) const EFFECT: Source = Source {
@@ -267,13 +274,17 @@ pub(in crate::store) const EFFECT: Source = Source {
         FROM effect WHERE id > ? ORDER BY id LIMIT ?",
     kinds: &[Number, Number, Text, Text, Text, Text, Text, Text, Number, Number, Number, Number, Number],
     key: 1,
+    rows: LOCKED_ROWS,
 };
 pub(in crate::store) const AUDIT: Source = Source {
     sql: "SELECT id, at, actor, action, event_id, reason, kind, accepted_before, identity, count
         FROM audit WHERE id > ? ORDER BY id LIMIT ?",
     kinds: &[Number, Number, Text, Text, Number, Text, Text, Number, Text, Number],
     key: 1,
+    rows: ROWS,
 };
 
-/// How many rows a page has: some MiB, when every one has the longest token.
-pub(in crate::store) const ROWS: usize = 1_000;
+/// Some MiB, when every one has the longest token.
+const ROWS: usize = 1_000;
+/// Where a lock is taken for each: a small server has room for some thousand.
+pub(in crate::store) const LOCKED_ROWS: usize = 200;

@@ -1,8 +1,11 @@
 //! The database has been in use: what it knows better stays.
 
+use std::time::Duration;
+
 use futures_util::StreamExt;
 use incode_core::store::{Store, StoreNews};
 use incode_core::testing::store_suite::{ignored, new_link, pending, seen};
+use incode_tests::process::within;
 
 use super::*;
 
@@ -34,7 +37,7 @@ async fn the_newer_word_stands_and_at_a_tie_the_less_trusting() {
         assert_eq!((parts.status, parts.verified_at), (IdentityStatus::Revoked, Some(ms(10))));
     }
     assert_eq!(table(&moved, "identity").newer, 1, "of all others the file knew some part better");
-    assert_eq!(table(&this.run().await, "identity").copied, 0);
+    assert_eq!(table(&this.run_again().await, "identity").copied, 0);
 }
 
 #[tokio::test]
@@ -93,7 +96,7 @@ async fn an_id_that_is_taken_is_given_anew() {
     }
     from.close().await.unwrap();
     for round in 0..3 {
-        let moved = this.run().await;
+        let moved = this.run_again().await;
         assert!(moved.is_complete(), "{moved:?}");
         assert_eq!(table(&moved, "event").copied, if round == 0 { 3 } else { 0 }, "{moved:?}");
         let counts = to.counts().await.unwrap();
@@ -175,4 +178,64 @@ async fn those_who_use_the_database_are_told() {
     from.close().await.unwrap();
     this.run().await;
     assert_eq!(feed.next().await, Some(StoreNews::Gap), "what arrived is too much to be named");
+}
+
+/// The file's machine was ahead of the database's by two minutes: what is said within these comes later all the same.
+#[tokio::test]
+async fn nothing_that_is_brought_is_ahead_of_what_comes() {
+    let Some(this) = Move::start().await else { return };
+    let (from, to) = (this.sqlite().await, this.postgres().await);
+    let now = clock().as_millis();
+    let revoked = |who: &str, at| Observation { status: IdentityStatus::Revoked, verified: None, ..seen(who, at) };
+    for who in ["ana", "ben"] {
+        link(&from, new_link(who, who, now + 120_000, None)).await;
+    }
+    // Said there before: which of the two is the later word, nobody knows.
+    to.observe(revoked("ben", now)).await.unwrap();
+    from.close().await.unwrap();
+    assert!(this.run().await.is_complete());
+    let after = clock();
+    let known = async |who| to.identity(identity(who)).await.unwrap().unwrap();
+    let ana = known("ana").await;
+    assert!(ana.status == IdentityStatus::Active && ana.checked_at <= after && ana.verified_at.unwrap() <= after);
+    to.observe(revoked("ana", after.as_millis())).await.unwrap();
+    for who in ["ana", "ben"] {
+        assert_eq!(known(who).await.status, IdentityStatus::Revoked, "{who}");
+        assert!(to.linked(subject(who)).await.unwrap().unwrap().link.linked_at <= after);
+    }
+}
+
+/// Somebody forgets there, at the moment his tombstone of the file arrives: neither waits for the other in a circle.
+#[tokio::test]
+async fn who_forgets_there_is_not_in_the_way() {
+    let Some(this) = Move::start().await else { return };
+    let (from, to) = (this.sqlite().await, this.postgres().await);
+    for store in [&from as &dyn Store, &to] {
+        store.observe(seen("ana", 10)).await.unwrap();
+    }
+    from.forget(identity("ana"), Actor::unknown(), ms(20)).await.unwrap();
+    from.close().await.unwrap();
+    let (forgetter, watcher) = (this.server.connect(&this.schema).await, this.server.connect(&this.schema).await);
+    // As the store does it: the lock, then the tombstone.
+    let lock = "SELECT pg_advisory_xact_lock(('x' || left(encode(sha256(convert_to($1, 'UTF8') || '\\x00'
+        || 'identity' || '\\x00' || 'ana'), 'hex'), 16))::bit(64)::bigint)";
+    forgetter.batch_execute("BEGIN").await.unwrap();
+    forgetter.query(lock, &[&this.schema]).await.unwrap();
+    let moving = this.moving().run();
+    let waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        AND pid <> ALL(pg_blocking_pids(pid)) AND pg_blocking_pids(pid) @> ARRAY[$1::integer]";
+    let pid: i32 = forgetter.query_one("SELECT pg_backend_pid()", &[]).await.unwrap().get(0);
+    let forgetting = async {
+        within(Duration::from_secs(20), "it waits", async || {
+            watcher.query_one(waits, &[&pid]).await.unwrap().get::<_, i64>(0) > 0
+        })
+        .await;
+        let tombstone = "INSERT INTO forgotten VALUES (sha256('ana'), 30); DELETE FROM identity; COMMIT";
+        forgetter.batch_execute(tombstone).await
+    };
+    let (moved, forgot) = tokio::join!(moving, forgetting);
+    forgot.unwrap();
+    assert!(moved.unwrap().is_complete());
+    assert_eq!(to.identity(identity("ana")).await.unwrap(), None);
 }

@@ -64,12 +64,25 @@ async fn how_it_ends_is_told_by_its_code() {
     let to = this.postgres().await;
     to.unlink(subject("alice")).await.unwrap();
     link(&to, new_link("alice", "another", 10, None)).await;
-    let ended = this.ended(&[]).await;
-    assert_eq!((ended.0, ended.1.lines().last().unwrap()), (3, "linked otherwise there, left as it is: alice"));
+    let refused = this.command().output().await.unwrap();
+    let told = "incode-move: was moved completely before; give --again to move it once more\n";
+    assert_eq!((refused.status.code(), refused.stdout, refused.stderr), (Some(5), Vec::new(), told.into()));
+    let again = async || {
+        let output = this.command().arg("--again").output().await.unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let conflict = "linked otherwise there, left as it is: alice";
+    let ended = again().await;
+    assert_eq!((ended.0, ended.1.lines().last().unwrap()), (Some(3), conflict));
+    // Both at once: what must not be overlooked is that the copy is not the last one.
+    let from = this.sqlite().await;
+    let ended = again().await;
+    assert!(ended.0 == Some(4) && ended.1.contains(conflict), "{ended:?}");
+    from.close().await.unwrap();
     // By way of the setting, so that the password shows in no list of processes.
     let file = format!("sqlite:{}", this.file().display());
     let mut command = Command::new(program("incode-move"));
-    command.env_clear().arg(&file).env("INCODE_STORE", &this.url);
+    command.env_clear().args(["--again", &file]).env("INCODE_STORE", &this.url);
     assert_eq!(command.output().await.unwrap().status.code(), Some(3));
 }
 
@@ -77,7 +90,8 @@ async fn how_it_ends_is_told_by_its_code() {
 async fn what_it_refuses_is_one_line_without_the_url() {
     let directory = TempDir::new().unwrap();
     let none = format!("sqlite:{}", directory.path().join("none.db").display());
-    let usage = "takes sqlite:PATH and postgres://..., or sqlite:PATH and the variable INCODE_STORE";
+    let usage =
+        "takes sqlite:PATH and postgres://..., or sqlite:PATH and the variable INCODE_STORE, and perhaps --again";
     let unavailable = "the store is unavailable: unable to open database file";
     let url = "postgres://canary:canary@127.0.0.1:9/canary";
     for (arguments, environment, code, told) in [

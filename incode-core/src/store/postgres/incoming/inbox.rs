@@ -1,4 +1,6 @@
-use super::{Incoming, Outcome, write};
+use std::sync::LazyLock;
+
+use super::{Incoming, Outcome, is_forgotten, lock, now, write, write_with};
 use crate::store::StoreError;
 use crate::store::moving::page::Page;
 
@@ -8,7 +10,14 @@ impl Incoming {
     }
 
     pub(in crate::store) async fn effects(&self, page: Page) -> Result<Outcome, StoreError> {
-        self.transact(async |tx| write(tx, EFFECTS, &page).await).await
+        static SQL: LazyLock<String> = LazyLock::new(|| {
+            EFFECTS.replace("IS_FORGOTTEN", &is_forgotten("fresh.identity_id", "fresh.applied_at", "$14::bigint"))
+        });
+        self.transact(async |tx| {
+            lock(tx, page.texts(IDENTITY)).await?;
+            write_with(tx, &SQL, &page, &[&now(tx).await?]).await
+        })
+        .await
     }
 
     pub(in crate::store) async fn audits(&self, page: Page) -> Result<Outcome, StoreError> {
@@ -18,7 +27,8 @@ impl Incoming {
 
 /// The row of the same id is the same event when it has the same keys and instant; otherwise the id is another's, and a new
 /// one is given and remembered. Leases count what was done to a row, so the higher one has got further; done is the end.
-/// What is pending or ignored and not there by its id is held against what is known, as when it is accepted.
+/// What is pending or ignored and not there by its id is held against what is known, as when it is accepted. What was work when it
+/// was brought is remembered: where it is gone since, it was done and pruned there.
 const EVENTS: &str = "WITH new AS MATERIALIZED (
     SELECT *, encode(delivery_key, 'hex') || ' ' || received_at AS mark
     FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bytea[], $5::bytea[], $6::text[], $7::text[], $8::bigint[],
@@ -26,7 +36,8 @@ const EVENTS: &str = "WITH new AS MATERIALIZED (
         AS new (id, kind, object_id, object_key, delivery_key, state, reason, attempts, lease, authenticated, vendor_time,
             received_at, due_at, settled_at, correlation_id, token)
 ), met AS MATERIALIZED (
-    SELECT new.*, coalesce(moved.id, new.id) AS place, known.id IS NOT NULL AS is_taken, known.state AS known_state,
+    SELECT new.*, coalesce(moved.id, new.id) AS place, moved.id IS NOT NULL AS was_brought, known.id IS NOT NULL AS is_taken,
+        known.state AS known_state,
         known.lease AS known_lease,
         coalesce(known.delivery_key = new.delivery_key AND known.received_at = new.received_at, false) AS is_same
     FROM new
@@ -42,7 +53,7 @@ const EVENTS: &str = "WITH new AS MATERIALIZED (
 ), fresh AS MATERIALIZED (
     SELECT met.*, CASE WHEN is_taken THEN nextval('event_id_seq') ELSE place END AS new_id,
         CASE state WHEN 'pending' THEN delivery_key WHEN 'ignored' THEN object_key END AS known_key
-    FROM met WHERE NOT is_same AND NOT EXISTS (
+    FROM met WHERE NOT is_same AND NOT was_brought AND NOT EXISTS (
         SELECT 1 FROM event other WHERE other.object_key = met.object_key AND other.state <> 'dead' AND (
             met.state = 'pending' AND other.state IN ('pending', 'done') AND other.delivery_key = met.delivery_key
             OR met.state = 'ignored' AND other.state = 'ignored'))
@@ -55,21 +66,28 @@ const EVENTS: &str = "WITH new AS MATERIALIZED (
     ON CONFLICT (known_key) WHERE known_key IS NOT NULL DO NOTHING RETURNING id
 ), numbered AS (
     INSERT INTO moved_id (what, source_id, mark, id)
-    SELECT 'event', fresh.id, mark, new_id FROM fresh JOIN kept ON kept.id = new_id WHERE is_taken
+    SELECT 'event', fresh.id, mark, new_id FROM fresh JOIN kept ON kept.id = new_id WHERE is_taken OR state <> 'done'
     ON CONFLICT (what, source_id, mark) DO UPDATE SET id = excluded.id
+), met_by_another AS (
+    INSERT INTO moved_id (what, source_id, mark, id)
+    SELECT 'event', id, mark, place FROM met
+    WHERE state <> 'done' AND NOT was_brought AND id NOT IN (SELECT id FROM fresh)
+    ON CONFLICT DO NOTHING
 )
 SELECT (SELECT count(*) FROM kept) + (SELECT count(*) FROM brought),
-    (SELECT count(*) FROM met WHERE is_same AND state <> 'done' AND (known_state = 'done' OR known_lease > lease))";
+    (SELECT count(*) FROM met WHERE CASE WHEN is_same THEN state <> 'done' AND (known_state = 'done' OR known_lease > lease)
+        ELSE was_brought AND NOT is_taken END)";
 
 /// As events; what is owed because of one that was given another id follows it.
 const EFFECTS: &str = "WITH new AS MATERIALIZED (
-    SELECT *, handler || ' ' || kind || ' ' || object_id || ' ' || applied_at AS mark
+    SELECT *, encode(sha256(convert_to(concat_ws(' ', handler, kind, object_id, applied_at), 'UTF8')), 'hex') AS mark
     FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
         $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[])
         AS new (id, event_id, handler, kind, object_id, identity_id, state, failure, attempts, lease, applied_at, due_at,
             settled_at)
 ), met AS MATERIALIZED (
-    SELECT new.*, coalesce(moved.id, new.id) AS place, known.id IS NOT NULL AS is_taken, known.state AS known_state,
+    SELECT new.*, coalesce(moved.id, new.id) AS place, moved.id IS NOT NULL AS was_brought, known.id IS NOT NULL AS is_taken,
+        known.state AS known_state,
         known.lease AS known_lease,
         coalesce((known.handler, known.kind, known.object_id, known.applied_at)
             = (new.handler, new.kind, new.object_id, new.applied_at), false) AS is_same
@@ -84,26 +102,26 @@ const EFFECTS: &str = "WITH new AS MATERIALIZED (
         AND (met.state = 'done' OR met.lease > effect.lease)
     RETURNING effect.id
 ), fresh AS MATERIALIZED (
-    SELECT met.*, CASE WHEN is_taken THEN nextval('effect_id_seq') ELSE place END AS new_id FROM met WHERE NOT is_same
+    SELECT met.*, CASE WHEN is_taken THEN nextval('effect_id_seq') ELSE place END AS new_id FROM met
+    WHERE NOT is_same AND NOT was_brought
 ), kept AS (
     INSERT INTO effect (id, event_id, handler, kind, object_id, identity_id, state, failure, attempts, lease, applied_at,
         due_at, settled_at)
     SELECT new_id, coalesce((SELECT max(id) FROM moved_id WHERE what = 'event' AND source_id = event_id), event_id), handler,
-        kind, object_id, CASE WHEN NOT EXISTS (SELECT 1 FROM forgotten
-            WHERE identity_hash = sha256(convert_to(fresh.identity_id, 'UTF8')) AND forgotten_at >= applied_at)
-        THEN identity_id END, state, failure, attempts::integer, lease, applied_at, due_at, settled_at
+        kind, object_id, CASE WHEN NOT IS_FORGOTTEN THEN identity_id END, state, failure, attempts::integer, lease, applied_at, due_at, settled_at
     FROM fresh ORDER BY id RETURNING id
 ), numbered AS (
     INSERT INTO moved_id (what, source_id, mark, id)
-    SELECT 'effect', id, mark, new_id FROM fresh WHERE is_taken
+    SELECT 'effect', id, mark, new_id FROM fresh WHERE is_taken OR state <> 'done'
     ON CONFLICT (what, source_id, mark) DO UPDATE SET id = excluded.id
 )
 SELECT (SELECT count(*) FROM kept) + (SELECT count(*) FROM brought),
-    (SELECT count(*) FROM met WHERE is_same AND state <> 'done' AND (known_state = 'done' OR known_lease > lease))";
+    (SELECT count(*) FROM met WHERE CASE WHEN is_same THEN state <> 'done' AND (known_state = 'done' OR known_lease > lease)
+        ELSE was_brought AND NOT is_taken END)";
 
 /// An entry may be counted up until the action is over.
 const AUDITS: &str = "WITH new AS MATERIALIZED (
-    SELECT *, at || ' ' || action || ' ' || actor AS mark
+    SELECT *, encode(sha256(convert_to(concat_ws(' ', at, action, actor), 'UTF8')), 'hex') AS mark
     FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::text[], $8::bigint[],
         $9::text[], $10::bigint[])
         AS new (id, at, actor, action, event_id, reason, kind, accepted_before, identity, count)
@@ -131,3 +149,6 @@ const AUDITS: &str = "WITH new AS MATERIALIZED (
 )
 SELECT (SELECT count(*) FROM kept) + (SELECT count(*) FROM brought),
     (SELECT count(*) FROM met WHERE is_same AND known_count > count)";
+
+/// The column of identities in a page of effects.
+const IDENTITY: usize = 5;

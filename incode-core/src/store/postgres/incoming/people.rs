@@ -1,50 +1,82 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::LazyLock;
 
-use super::{Incoming, Outcome, get, number, tell, write};
+use sha2::{Digest, Sha256};
+
+use super::{Column, Incoming, Outcome, get, is_forgotten, lock, now, tell, write_with};
 use crate::identity::{self, Identity};
+use crate::model::IdentityStatus;
 use crate::store::StoreError;
 use crate::store::moving::page::Page;
 use crate::store::postgres::failure::Failure;
-use crate::store::postgres::identities::{hash, lock_number};
+use crate::store::postgres::identities::hash;
 use crate::store::postgres::link::Link;
 use crate::store::postgres::rows;
-use crate::store::sqlite::snapshot::{AskedLink, Snapshot};
 use crate::{IdentityId, Timestamp};
 
 impl Incoming {
-    /// Tombstones, and what they erase.
+    /// Tombstones, and what they erase: all of whoever is there as he was brought, as forgetting him there would; of whoever was seen
+    /// there since, what is older.
     pub(in crate::store) async fn forgotten(&self, page: Page) -> Result<Outcome, StoreError> {
-        let sql =
-            "WITH new AS MATERIALIZED (SELECT * FROM unnest($1::bytea[], $2::bigint[]) AS new (hash, at)), kept AS (
-                INSERT INTO forgotten AS known (identity_hash, forgotten_at) SELECT hash, at FROM new
+        let news = "SELECT hash FROM unnest($1::bytea[], $2::bigint[]) AS new (hash, at)
+            LEFT JOIN moved_forgotten ON identity_hash = hash WHERE source_at IS DISTINCT FROM new.at";
+        let ids = "SELECT identity_id FROM identity WHERE sha256(convert_to(identity_id, 'UTF8')) = ANY($1)
+            UNION SELECT identity_id FROM link WHERE sha256(convert_to(identity_id, 'UTF8')) = ANY($1)";
+        let keep = "WITH new AS MATERIALIZED (
+                SELECT hash, source_at, least(source_at, $4::bigint) AS at, hash = ANY($3::bytea[]) AS is_new
+                FROM unnest($1::bytea[], $2::bigint[]) AS new (hash, source_at)
+            ), kept AS (
+                INSERT INTO forgotten AS known (identity_hash, forgotten_at) SELECT hash, at FROM new WHERE is_new
                 ON CONFLICT (identity_hash) DO UPDATE SET forgotten_at = excluded.forgotten_at
                     WHERE excluded.forgotten_at > known.forgotten_at
-                RETURNING identity_hash)
+                RETURNING identity_hash
+            ), remembered AS (
+                INSERT INTO moved_forgotten (identity_hash, source_at, at) SELECT hash, source_at, at FROM new WHERE is_new
+                ON CONFLICT (identity_hash) DO UPDATE SET source_at = excluded.source_at, at = excluded.at)
             SELECT (SELECT count(*) FROM kept),
-                (SELECT count(*) FROM new JOIN forgotten known ON identity_hash = hash WHERE forgotten_at > at)";
-        let known = "SELECT identity_id FROM identity
-            WHERE sha256(convert_to(identity_id, 'UTF8')) IN (SELECT unnest($1::bytea[])) ORDER BY identity_id COLLATE \"C\"";
+                (SELECT count(*) FROM new JOIN forgotten known ON known.identity_hash = hash
+                    LEFT JOIN moved_forgotten brought ON brought.identity_hash = hash
+                    WHERE known.forgotten_at > CASE WHEN is_new THEN new.at ELSE brought.at END)";
         let erase = "WITH gone AS MATERIALIZED (
-                SELECT identity_hash AS hash, forgotten_at AS at FROM forgotten
-                WHERE identity_hash IN (SELECT unnest($1::bytea[]))
+                SELECT identity_hash AS hash, forgotten_at AS at, identity_hash <> ALL($2::bytea[]) AS is_all FROM forgotten
+                WHERE identity_hash = ANY($1::bytea[])
             ), identities AS (
-                DELETE FROM identity USING gone WHERE sha256(convert_to(identity_id, 'UTF8')) = hash AND checked_at <= at
+                DELETE FROM identity USING gone
+                WHERE sha256(convert_to(identity_id, 'UTF8')) = hash AND (is_all OR checked_at <= at)
             ), links AS (
-                DELETE FROM link USING gone WHERE sha256(convert_to(identity_id, 'UTF8')) = hash AND linked_at <= at
+                DELETE FROM link USING gone
+                WHERE sha256(convert_to(identity_id, 'UTF8')) = hash AND (is_all OR linked_at <= at
+                    OR EXISTS (SELECT 1 FROM moved_link brought
+                        WHERE brought.identity_hash = hash AND brought.linked_at = link.linked_at))
             ), fields AS (
-                DELETE FROM field USING gone WHERE sha256(convert_to(identity_id, 'UTF8')) = hash AND sent_at <= at
-            )
-            UPDATE effect SET identity_id = NULL FROM gone
-            WHERE identity_id IS NOT NULL AND sha256(convert_to(identity_id, 'UTF8')) = hash AND applied_at <= at";
+                DELETE FROM field USING gone
+                WHERE sha256(convert_to(identity_id, 'UTF8')) = hash AND (is_all OR sent_at <= at)
+            ), effects AS (
+                UPDATE effect SET identity_id = NULL FROM gone
+                WHERE identity_id IS NOT NULL AND sha256(convert_to(identity_id, 'UTF8')) = hash
+                    AND (is_all OR applied_at <= at)
+            ), brought_links AS (DELETE FROM moved_link USING gone WHERE identity_hash = hash)
+            DELETE FROM moved_identity USING gone WHERE identity_hash = hash";
+        let columns: Vec<_> = page.columns.iter().map(Column::as_sql).collect();
         self.transact(async |tx| {
-            let outcome = write(tx, sql, &page).await?;
-            if outcome.copied > 0 {
-                let hashes: Vec<&[u8]> = page.bytes(0).collect();
-                let rows = tx.query(known, &[&hashes]).await?;
-                lock(tx, rows.iter().map(|row| get(row, 0)).collect::<Result<Vec<&str>, _>>()?).await?;
-                tx.execute(erase, &[&hashes]).await?;
+            let news = tx.query(news, &columns).await?;
+            let news: Vec<&[u8]> = news.iter().map(|row| get(row, 0)).collect::<Result<_, _>>()?;
+            let mut seen_since = Vec::new();
+            if !news.is_empty() {
+                let rows = tx.query(ids, &[&news]).await?;
+                let ids: Vec<&str> = rows.iter().map(|row| get(row, 0)).collect::<Result<_, _>>()?;
+                // Before any tombstone, as whoever forgets does: two who wait for each other would be a circle.
+                lock(tx, ids.iter().copied()).await?;
+                let (known, brought) = (known(tx, &ids).await?, brought(tx, &ids).await?);
+                let seen =
+                    known.values().filter(|known| !is_as_brought(known, brought.get(&hash(&known.identity_id)[..])));
+                seen_since.extend(seen.map(|known| hash(&known.identity_id).to_vec()));
             }
-            tell(tx, &outcome).await?;
+            let outcome = write_with(tx, keep, &page, &[&news, &now(tx).await?]).await?;
+            if !news.is_empty() {
+                tx.execute(erase, &[&news, &seen_since]).await?;
+                tell(tx, &Outcome { copied: news.len() as u64, ..Outcome::default() }).await?;
+            }
             Ok(outcome)
         })
         .await
@@ -54,26 +86,48 @@ impl Incoming {
         self.transact(async |tx| {
             let ids: Vec<&str> = page.iter().map(|identity| identity.identity_id.as_str()).collect();
             lock(tx, ids.iter().copied()).await?;
-            let mut known = known(tx, &ids).await?;
+            let now = Timestamp::from_millis(now(tx).await?);
+            let (mut known, brought) = (known(tx, &ids).await?, brought(tx, &ids).await?);
             let tombstones = tombstones(tx, page.iter().map(|identity| &identity.identity_id)).await?;
             let (mut outcome, mut merged) = (Outcome::default(), Vec::new());
-            for new in &page {
-                let forgotten_at = tombstones.get(&hash(&new.identity_id)[..]);
-                match known.remove(new.identity_id.as_str()) {
+            let mut as_brought = HashSet::new();
+            for source in &page {
+                let new = not_ahead_of(now, source);
+                let hash = hash(&source.identity_id);
+                let (forgotten_at, brought) = (tombstones.get(&hash[..]), brought.get(&hash[..]));
+                match known.remove(source.identity_id.as_str()) {
+                    // Forgotten there since, or what there is to bring was brought.
+                    None if brought.is_some() => outcome.newer += 1,
+                    Some(known) if brought.is_some_and(|brought| brought.source == mark(source)) => {
+                        outcome.newer += u64::from(!is_as_brought(&known, brought));
+                    }
                     _ if forgotten_at.is_some_and(|at| *at >= new.checked_at) => outcome.newer += 1,
-                    None => merged.push(new.clone()),
-                    Some(known) => {
+                    _ if forgotten_at.is_some() && source.checked_at > now => outcome.newer += 1,
+                    Some(known) if !is_as_brought(&known, brought) => {
                         let both = identity::join(known.clone(), new.clone());
+                        let both = if source.checked_at > now || known.checked_at > now {
+                            wary(both, &known, &new)
+                        } else {
+                            both
+                        };
                         if both != known {
                             merged.push(both);
-                        } else if known != *new {
+                        } else if known != new {
                             outcome.newer += 1;
+                        }
+                    }
+                    // Nobody but the file has seen him since: its row is the later one, whatever the times say.
+                    known => {
+                        as_brought.insert(source.identity_id.as_str());
+                        if known.as_ref() != Some(&new) {
+                            merged.push(new);
                         }
                     }
                 }
             }
             outcome.copied = merged.len() as u64;
             put(tx, &merged).await?;
+            remember(tx, &page, &as_brought, now).await?;
             tell(tx, &outcome).await?;
             Ok(outcome)
         })
@@ -81,11 +135,14 @@ impl Incoming {
     }
 
     pub(in crate::store) async fn fields(&self, page: Page) -> Result<Outcome, StoreError> {
-        let sql = "WITH new AS MATERIALIZED (
-                SELECT new.*, EXISTS (SELECT 1 FROM forgotten WHERE forgotten_at >= sent_at
-                    AND identity_hash = sha256(convert_to(identity_id, 'UTF8'))) AS is_forgotten
+        static SQL: LazyLock<String> = LazyLock::new(|| {
+            let is_forgotten = is_forgotten("source.identity_id", "source.sent_at", "$6::bigint");
+            format!(
+            "WITH new AS MATERIALIZED (
+                SELECT identity_id, field, sealed, least(sent_at, $6::bigint) AS sent_at, expires_at,
+                    {is_forgotten} AS is_forgotten
                 FROM unnest($1::text[], $2::text[], $3::bytea[], $4::bigint[], $5::bigint[])
-                    AS new (identity_id, field, sealed, sent_at, expires_at)
+                    AS source (identity_id, field, sealed, sent_at, expires_at)
             ), kept AS (
                 INSERT INTO field AS known (identity_id, field, sealed, sent_at, expires_at)
                 SELECT identity_id, field, sealed, sent_at, expires_at FROM new WHERE NOT is_forgotten
@@ -96,9 +153,12 @@ impl Incoming {
                 RETURNING 1)
             SELECT (SELECT count(*) FROM kept), (SELECT count(*) FROM new LEFT JOIN field known USING (identity_id, field)
                 WHERE is_forgotten OR (known.sent_at, known.expires_at, known.sealed)
-                    > (new.sent_at, new.expires_at, new.sealed))";
+                    > (new.sent_at, new.expires_at, new.sealed))"
+            )
+        });
         self.transact(async |tx| {
-            let outcome = write(tx, sql, &page).await?;
+            lock(tx, page.texts(0)).await?;
+            let outcome = write_with(tx, &SQL, &page, &[&now(tx).await?]).await?;
             tell(tx, &outcome).await?;
             Ok(outcome)
         })
@@ -110,97 +170,8 @@ impl Incoming {
                 INSERT INTO spent (nonce, expires_at) SELECT * FROM unnest($1::bytea[], $2::bigint[])
                 ON CONFLICT DO NOTHING RETURNING 1)
             SELECT count(*), 0::bigint FROM kept";
-        self.transact(async |tx| write(tx, sql, &page).await).await
+        self.transact(async |tx| write_with(tx, sql, &page, &[]).await).await
     }
-
-    /// With the subjects whose links contradict what is there: linked to another identity, or to one that is a stranger's
-    /// there, somebody's whom `from` does not know to be linked to it.
-    pub(in crate::store) async fn links(
-        &self,
-        page: Page,
-        from: &Snapshot,
-    ) -> Result<(Outcome, Vec<String>), StoreError> {
-        let sql = "WITH new AS MATERIALIZED (
-                SELECT new.*, known.identity_id AS known_identity,
-                    EXISTS (SELECT 1 FROM forgotten WHERE forgotten_at >= new.linked_at
-                        AND identity_hash = sha256(convert_to(new.identity_id, 'UTF8'))) AS is_forgotten,
-                    new.identity_id = ANY($5::text[]) AS is_strangers
-                FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) AS new (subject, identity_id, proof, linked_at)
-                LEFT JOIN link known ON known.subject = new.subject
-            ), kept AS (
-                INSERT INTO link (subject, identity_id, proof, linked_at) SELECT subject, identity_id, proof, linked_at
-                FROM new WHERE known_identity IS NULL AND NOT is_forgotten AND NOT is_strangers
-                ON CONFLICT DO NOTHING RETURNING subject, identity_id, linked_at
-            ), remembered AS (
-                INSERT INTO moved_link (subject, identity_id, linked_at) SELECT * FROM kept WHERE $6
-                ON CONFLICT (subject) DO UPDATE SET identity_id = excluded.identity_id, linked_at = excluded.linked_at)
-            SELECT (SELECT count(*) FROM kept),
-                (SELECT count(*) FROM new WHERE is_forgotten AND known_identity IS DISTINCT FROM identity_id),
-                ARRAY(SELECT subject FROM new WHERE NOT is_forgotten
-                    AND (known_identity <> identity_id OR known_identity IS NULL AND is_strangers))";
-        let columns: Vec<_> = page.columns.iter().map(super::Column::as_sql).collect();
-        self.transact(async |tx| {
-            let mut ids: Vec<&str> = page.texts(1).collect();
-            ids.sort_unstable();
-            ids.dedup();
-            lock(tx, ids.iter().copied()).await?;
-            let held = tx.query("SELECT subject, identity_id FROM link WHERE identity_id = ANY($1)", &[&ids]).await?;
-            let held =
-                held.iter().map(|row| asked(get(row, 0)?, get(row, 1)?, None)).collect::<Result<_, Failure>>()?;
-            let strangers = from.unknown_links(held).await.map_err(Failure::of_source)?;
-            let strangers: Vec<&str> = strangers.iter().map(|link| link.identity_id.as_str()).collect();
-            let params: Vec<_> = columns.iter().copied().chain([&strangers as _, &from.is_in_use as _]).collect();
-            let row = tx.query_one(sql, &params).await?;
-            let contradicting: Vec<String> = get(&row, 2)?;
-            let conflicts = contradicting.len() as u64;
-            let outcome = Outcome { copied: number(&row, 0)?, newer: number(&row, 1)?, conflicts };
-            tell(tx, &outcome).await?;
-            Ok((outcome, contradicting))
-        })
-        .await
-    }
-
-    /// Some of the links that earlier copies brought, those of the subjects after this one.
-    pub(in crate::store) async fn brought_links(&self, after: &str) -> Result<Vec<AskedLink>, StoreError> {
-        let sql =
-            "SELECT subject, identity_id, linked_at FROM moved_link WHERE subject > $1 ORDER BY subject LIMIT 1000";
-        self.transact(async |tx| {
-            let rows = tx.query(sql, &[&after]).await?;
-            rows.iter().map(|row| asked(get(row, 0)?, get(row, 1)?, Some(get(row, 2)?))).collect()
-        })
-        .await
-    }
-
-    /// Removes links that are as they were brought.
-    pub(in crate::store) async fn remove_links(&self, links: Vec<AskedLink>) -> Result<u64, StoreError> {
-        if links.is_empty() {
-            return Ok(0);
-        }
-        let sql = "WITH gone AS MATERIALIZED (
-                SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[]) AS gone (subject, identity_id, linked_at)
-            ), removed AS (
-                DELETE FROM link USING gone WHERE (link.subject, link.identity_id, link.linked_at)
-                    = (gone.subject, gone.identity_id, gone.linked_at) RETURNING 1
-            ), settled AS (DELETE FROM moved_link USING gone WHERE moved_link.subject = gone.subject)
-            SELECT count(*) FROM removed";
-        let subjects: Vec<&str> = links.iter().map(|link| link.subject.as_str()).collect();
-        let ids: Vec<&str> = links.iter().map(|link| link.identity_id.as_str()).collect();
-        let times: Vec<_> = links.iter().map(|link| link.linked_at).collect();
-        self.transact(async |tx| {
-            let removed = number(&tx.query_one(sql, &[&subjects, &ids, &times]).await?, 0)?;
-            tell(tx, &Outcome { copied: removed, ..Outcome::default() }).await?;
-            Ok(removed)
-        })
-        .await
-    }
-}
-
-/// As each of them alone; see [`crate::store::postgres::identities::lock`]. In an order, so that nobody waits in a circle.
-async fn lock<'a>(tx: &Link, ids: impl IntoIterator<Item = &'a str>) -> Result<(), Failure> {
-    let numbers = ids.into_iter().map(|id| lock_number(tx, b"identity", id.as_bytes()));
-    let mut numbers: Vec<i64> = numbers.collect();
-    numbers.sort_unstable();
-    tx.query("SELECT pg_advisory_xact_lock(number) FROM unnest($1::bigint[]) AS number", &[&numbers]).await.map(drop)
 }
 
 async fn known(tx: &Link, ids: &[&str]) -> Result<HashMap<String, Identity>, Failure> {
@@ -213,12 +184,95 @@ async fn known(tx: &Link, ids: &[&str]) -> Result<HashMap<String, Identity>, Fai
     known.map(|known| known.map(|known| (known.identity_id.as_str().to_owned(), known))).collect()
 }
 
+/// What is remembered of a row that was looked at before.
+struct Brought {
+    source: Vec<u8>,
+    /// `None`: it was there, and is not the move's.
+    written: Option<Vec<u8>>,
+}
+
+async fn brought(tx: &Link, ids: &[&str]) -> Result<HashMap<Vec<u8>, Brought>, Failure> {
+    let hashes: Vec<Vec<u8>> = ids.iter().map(|id| Sha256::digest(id).to_vec()).collect();
+    let sql = "SELECT identity_hash, source, written FROM moved_identity WHERE identity_hash = ANY($1)";
+    let rows = tx.query(sql, &[&hashes]).await?;
+    rows.iter().map(|row| Ok((get(row, 0)?, Brought { source: get(row, 1)?, written: get(row, 2)? }))).collect()
+}
+
+async fn remember(tx: &Link, page: &[Identity], as_brought: &HashSet<&str>, now: Timestamp) -> Result<(), Failure> {
+    // What an earlier copy wrote stays known, so that it shows whether it was written over since.
+    let sql = "INSERT INTO moved_identity AS known (identity_hash, source, written)
+        SELECT * FROM unnest($1::bytea[], $2::bytea[], $3::bytea[])
+        ON CONFLICT (identity_hash) DO UPDATE SET source = excluded.source,
+            written = coalesce(excluded.written, known.written)
+        WHERE excluded.source <> known.source";
+    let hashes: Vec<Vec<u8>> = page.iter().map(|identity| hash(&identity.identity_id).to_vec()).collect();
+    let sources: Vec<Vec<u8>> = page.iter().map(mark).collect();
+    let written = page
+        .iter()
+        .map(|source| as_brought.contains(source.identity_id.as_str()).then(|| mark(&not_ahead_of(now, source))));
+    let written: Vec<Option<Vec<u8>>> = written.collect();
+    tx.execute(sql, &[&hashes, &sources, &written]).await.map(drop)
+}
+
+fn is_as_brought(known: &Identity, brought: Option<&Brought>) -> bool {
+    brought.is_some_and(|brought| brought.written.as_ref() == Some(&mark(known)))
+}
+
+/// Tells a row from every other one, as both databases hold it.
+fn mark(identity: &Identity) -> Vec<u8> {
+    let status = rows::word(identity.status.as_str());
+    let attestation = identity.attestation.as_ref().map(|status| rows::word(status.as_str()));
+    let times = [Some(identity.checked_at), identity.verified_at, identity.face_authenticated_at];
+    let origin = &identity.face_origin;
+    let words = [
+        Some(identity.identity_id.as_str()),
+        Some(&*status),
+        attestation.as_deref(),
+        identity.verification_id.as_ref().map(|id| id.as_str()),
+        origin.verification_id.as_ref().map(|id| id.as_str()),
+        origin.source_id.as_deref(),
+    ];
+    let mut digest = Sha256::new();
+    for time in times {
+        digest.update(time.map_or(i64::MIN, Timestamp::as_millis).to_be_bytes());
+    }
+    for word in words {
+        digest.update(word.map_or(u64::MAX, |word| word.len() as u64).to_be_bytes());
+        digest.update(word.unwrap_or_default());
+    }
+    digest.finalize().to_vec()
+}
+
+/// A time that lies ahead would win over what is said until then, though that comes later.
+fn not_ahead_of(now: Timestamp, source: &Identity) -> Identity {
+    Identity {
+        checked_at: source.checked_at.min(now),
+        verified_at: source.verified_at.map(|at| at.min(now)),
+        face_authenticated_at: source.face_authenticated_at.map(|at| at.min(now)),
+        ..source.clone()
+    }
+}
+
+/// Where nobody can tell which of two words is the later one, the one that trusts less stands.
+fn wary(both: Identity, known: &Identity, new: &Identity) -> Identity {
+    let trusts = |identity: &Identity| identity.status == IdentityStatus::Active;
+    let wary = match (trusts(known), trusts(new)) {
+        (true, false) => new,
+        (false, true) => known,
+        _ => return both,
+    };
+    Identity { status: wary.status.clone(), attestation: wary.attestation.clone(), checked_at: wary.checked_at, ..both }
+}
+
+/// Those that the file does not have itself, with their times. Its own are older than its rows, or these would be gone.
 async fn tombstones<'a>(
     tx: &Link,
     ids: impl Iterator<Item = &'a IdentityId>,
 ) -> Result<HashMap<Vec<u8>, Timestamp>, Failure> {
     let hashes: Vec<Vec<u8>> = ids.map(|id| hash(id).to_vec()).collect();
-    let sql = "SELECT identity_hash, forgotten_at FROM forgotten WHERE identity_hash = ANY($1)";
+    let sql =
+        "SELECT identity_hash, forgotten_at FROM forgotten LEFT JOIN moved_forgotten brought USING (identity_hash)
+        WHERE identity_hash = ANY($1) AND (at IS NULL OR forgotten_at > at)";
     tx.query(sql, &[&hashes]).await?.iter().map(|row| Ok((get(row, 0)?, rows::time(row, 1)?))).collect()
 }
 
@@ -250,8 +304,4 @@ async fn put(tx: &Link, identities: &[Identity]) -> Result<(), Failure> {
     )
     .await
     .map(drop)
-}
-
-fn asked(subject: &str, identity_id: &str, linked_at: Option<i64>) -> Result<AskedLink, Failure> {
-    Ok(AskedLink { subject: subject.to_owned(), identity_id: identity_id.to_owned(), linked_at })
 }
