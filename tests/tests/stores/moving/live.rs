@@ -60,7 +60,8 @@ async fn what_is_remembered_names_nobody() {
     let (from, to) = (this.sqlite().await, this.postgres().await);
     fill(&from).await;
     // Takes ids that the file has given to others, so that these are remembered too.
-    fill(&to).await;
+    accept(&to, pending("theirs", "token", 10)).await;
+    to.forget(identity("zed"), Actor::new("an admin").unwrap(), ms(10)).await.unwrap();
     from.close().await.unwrap();
     this.run().await;
     let reader = this.server.connect(&this.schema).await;

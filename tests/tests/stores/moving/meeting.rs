@@ -219,7 +219,7 @@ async fn who_forgets_there_is_not_in_the_way() {
     // As the store does it: the lock, then the tombstone.
     let lock = "SELECT pg_advisory_xact_lock(('x' || left(encode(sha256(convert_to($1, 'UTF8') || '\\x00'
         || 'identity' || '\\x00' || 'ana'), 'hex'), 16))::bit(64)::bigint)";
-    forgetter.batch_execute("BEGIN").await.unwrap();
+    forgetter.batch_execute("BEGIN; SET LOCAL lock_timeout = '300ms'").await.unwrap();
     forgetter.query(lock, &[&this.schema]).await.unwrap();
     let moving = this.moving().run();
     let waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
