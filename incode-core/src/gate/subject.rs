@@ -88,7 +88,7 @@ impl SubjectSource {
             },
             Source::Cookie(name, read) => cookie_value(head, name).and_then(|value| read(value)),
             Source::Function(find) => find(head),
-            Source::FirstOf(sources) => sources.iter().find_map(|source| source.find(head)),
+            Source::FirstOf(sources) => first_of(&**sources, head),
         }
     }
 }
@@ -103,6 +103,12 @@ impl fmt::Debug for SubjectSource {
             Source::FirstOf(_) => "SubjectSource::or",
         })
     }
+}
+
+/// Apart, so that the usual sources stay short enough to be compiled into whoever asks.
+#[inline(never)]
+fn first_of<'a>(sources: &[SubjectSource], head: &'a dyn Head) -> Option<Cow<'a, str>> {
+    sources.iter().find_map(|source| source.find(head))
 }
 
 #[inline]
