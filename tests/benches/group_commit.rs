@@ -6,19 +6,18 @@ mod common {
     pub(crate) mod figures;
     pub(crate) mod partial_store;
     pub(crate) mod raw_log;
+    pub(crate) mod rows;
 }
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use common::events;
 use common::figures::Figures;
 use common::partial_store::PartialStore;
 use common::raw_log::RawLog;
-use incode_core::store::{EventState, NewEvent, SqliteStore, Store};
-use incode_core::webhook::parse;
-use incode_core::{Clock, SystemClock};
+use common::rows::row;
+use incode_core::store::{SqliteStore, Store};
 
 fn main() {
     println!("{RUNS} runs of {} s each; median (range)\n", TIME.as_secs());
@@ -70,24 +69,6 @@ async fn accept<S: Store>(store: Arc<S>, writers: u64) -> u64 {
         writer.await.unwrap();
     }
     numbers.load(Ordering::Relaxed)
-}
-
-/// An event as the inbox hands it to a store.
-fn row(number: u64) -> NewEvent {
-    let event = parse(&events::body(number)).unwrap();
-    let token = event.token.unwrap();
-    NewEvent {
-        kind: event.kind,
-        object_id: event.object_id,
-        token: token.expose().as_bytes().to_vec(),
-        token_hash: token.hash(),
-        correlation_id: event.correlation_id,
-        vendor_time: event.vendor_time,
-        received_at: SystemClock.now(),
-        authenticated: true,
-        state: EventState::Pending,
-        reason: None,
-    }
 }
 
 const CASES: [(&str, u64); 4] = [("SQLite", 1), ("SQLite", 256), ("growing log", 256), ("ring log", 256)];

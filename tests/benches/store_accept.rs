@@ -7,6 +7,7 @@ mod common {
     pub(crate) mod events;
     pub(crate) mod figures;
     pub(crate) mod partial_store;
+    pub(crate) mod rows;
 }
 
 use std::sync::Arc;
@@ -14,17 +15,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use common::caller::Caller;
-use common::events;
 use common::figures::Figures;
 use common::partial_store::{Part, PartialStore};
+use common::rows::row;
 use incode_core::client::Client;
 use incode_core::identity::LinkedIdentity;
-use incode_core::store::{
-    EventState, MemoryStore, NewEvent, PostgresStore, RedisStore, SqliteStore, Store, StoreErrorKind, StoreFuture,
-};
+use incode_core::store::{MemoryStore, PostgresStore, RedisStore, SqliteStore, Store, StoreErrorKind, StoreFuture};
 use incode_core::testing::store_suite::new_link;
-use incode_core::webhook::{Authenticity, parse};
-use incode_core::{Clock, Incode, Secret, Subject, SystemClock};
+use incode_core::webhook::Authenticity;
+use incode_core::{Incode, Secret, Subject};
 use incode_tests::servers::{PostgresServer, RedisServer};
 
 fn main() {
@@ -123,24 +122,6 @@ struct LookUps(Arc<dyn Store>);
 impl Part for LookUps {
     fn linked(&self, subject: Subject) -> StoreFuture<'_, Option<LinkedIdentity>> {
         self.0.linked(subject)
-    }
-}
-
-/// An event as the inbox hands it to a store.
-fn row(number: u64) -> NewEvent {
-    let event = parse(&events::body(number)).unwrap();
-    let token = event.token.unwrap();
-    NewEvent {
-        kind: event.kind,
-        object_id: event.object_id,
-        token: token.expose().as_bytes().to_vec(),
-        token_hash: token.hash(),
-        correlation_id: event.correlation_id,
-        vendor_time: event.vendor_time,
-        received_at: SystemClock.now(),
-        authenticated: true,
-        state: EventState::Pending,
-        reason: None,
     }
 }
 

@@ -4,18 +4,16 @@
 
 mod common {
     pub(crate) mod events;
+    pub(crate) mod rows;
 }
 
 use std::alloc::System;
 use std::path::Path;
 use std::sync::Arc;
 
-use common::events;
-use incode_core::store::{
-    Claim, EventState, MemoryStore, NewEvent, PostgresStore, RedisOptions, Settlement, SqliteStore, Store,
-};
+use common::rows::row;
+use incode_core::store::{Claim, MemoryStore, PostgresStore, RedisOptions, Settlement, SqliteStore, Store};
 use incode_core::testing::store_suite::new_link;
-use incode_core::webhook::parse;
 use incode_core::{Clock, SystemClock};
 use incode_tests::servers::{PostgresServer, RedisServer};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
@@ -92,7 +90,7 @@ impl Stage {
                     }
                     Self::Waiting => {
                         for n in numbers {
-                            store.accept(event(n)).await.unwrap();
+                            store.accept(row(n)).await.unwrap();
                         }
                     }
                     Self::Done => settle_all(&*store).await,
@@ -145,24 +143,6 @@ async fn used(server: &RedisServer) -> i64 {
     let info: String = redis::cmd("INFO").arg("memory").query_async(&mut server.connect().await).await.unwrap();
     let line = info.lines().find_map(|line| line.strip_prefix("used_memory:")).unwrap();
     line.trim().parse().unwrap()
-}
-
-/// An event as the inbox hands it to a store.
-fn event(number: u64) -> NewEvent {
-    let event = parse(&events::body(number)).unwrap();
-    let token = event.token.unwrap();
-    NewEvent {
-        kind: event.kind,
-        object_id: event.object_id,
-        token: token.expose().as_bytes().to_vec(),
-        token_hash: token.hash(),
-        correlation_id: event.correlation_id,
-        vendor_time: event.vendor_time,
-        received_at: SystemClock.now(),
-        authenticated: true,
-        state: EventState::Pending,
-        reason: None,
-    }
 }
 
 const ROWS: u64 = 20_000;

@@ -1,0 +1,25 @@
+//! Events as the inbox hands them to a store.
+
+use incode_core::store::{EventState, NewEvent};
+use incode_core::webhook::parse;
+use incode_core::{Clock, SystemClock};
+
+use super::events;
+
+/// The event of delivery number `number`.
+pub(crate) fn row(number: u64) -> NewEvent {
+    let event = parse(&events::body(number)).unwrap();
+    let token = event.token.unwrap();
+    NewEvent {
+        kind: event.kind,
+        object_id: event.object_id,
+        token: token.expose().as_bytes().to_vec(),
+        token_hash: token.hash(),
+        correlation_id: event.correlation_id,
+        vendor_time: event.vendor_time,
+        received_at: SystemClock.now(),
+        authenticated: true,
+        state: EventState::Pending,
+        reason: None,
+    }
+}
