@@ -16,24 +16,26 @@ use crate::store::hub::{Hub, Notice};
 /// Tells the other processes, in the transaction that made the change: they hear of it when it is committed, and only
 /// then. Whom it is about travels no further than those who may read the rows could see.
 pub(super) async fn tell(tx: &Link, change: &Change) -> Result<(), Failure> {
-    let mut notice = Notice {
+    let notice = Notice {
         from: Cow::Borrowed(&tx.target.origin),
         identity: Some(change.identity_id.as_str().into()),
         subjects: change.subjects.iter().map(|subject| subject.as_str().into()).collect(),
     };
-    let mut payload = serde_json::to_string(&notice).map_err(|_| Failure::unreadable("notice"))?;
-    if payload.len() > LONGEST_PAYLOAD {
-        (notice.identity, notice.subjects) = (None, Vec::new());
-        payload = serde_json::to_string(&notice).map_err(|_| Failure::unreadable("notice"))?;
-    }
-    tx.query("SELECT pg_notify($1, $2)", &[&channel(&tx.target), &payload]).await.map(drop)
+    let payload = written(&notice)?;
+    if payload.len() > LONGEST_PAYLOAD { tell_of_anything(tx).await } else { send(tx, &payload).await }
 }
 
 /// Tells them that something changed, whatever it was.
-#[cfg(feature = "sqlite")]
 pub(super) async fn tell_of_anything(tx: &Link) -> Result<(), Failure> {
     let notice = Notice { from: Cow::Borrowed(&tx.target.origin), identity: None, subjects: Vec::new() };
-    let payload = serde_json::to_string(&notice).map_err(|_| Failure::unreadable("notice"))?;
+    send(tx, &written(&notice)?).await
+}
+
+fn written(notice: &Notice<'_>) -> Result<String, Failure> {
+    serde_json::to_string(notice).map_err(|_| Failure::unreadable("notice"))
+}
+
+async fn send(tx: &Link, payload: &str) -> Result<(), Failure> {
     tx.query("SELECT pg_notify($1, $2)", &[&channel(&tx.target), &payload]).await.map(drop)
 }
 
