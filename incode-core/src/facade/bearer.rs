@@ -241,11 +241,12 @@ impl Bearer {
         map.insert(hash, Remembered { found, until: now.saturating_add(nanos(span)) });
     }
 
-    /// Up to the token's own `exp` if it shows one: a hint, which can only shorten. By a clock that disagrees it may seem
-    /// to be over; the vendor took the token, so it counts for a moment all the same, or each request would ask.
+    /// Up to the token's own `exp` if it shows one: a hint, which can only shorten. By a clock that disagrees it may be
+    /// over already; the vendor took the token, so it counts for a moment all the same, or each request would ask.
     fn believed(&self, token: &Token) -> Duration {
-        let hint = expiry_hint(token).map(|exp| exp.since(self.context.clock.now()).max(SHORTEST_BELIEF));
-        hint.map_or(self.settings.believed, |hint| hint.min(self.settings.believed))
+        let left = expiry_hint(token).map(|exp| exp.since(self.context.clock.now()));
+        let left = left.map(|left| if left.is_zero() { OVER_BUT_TAKEN } else { left });
+        left.map_or(self.settings.believed, |left| left.min(self.settings.believed))
     }
 }
 
@@ -277,7 +278,8 @@ const REFUSED_FOR: Duration = Duration::from_secs(30);
 /// How many refusals are remembered.
 const MOST_REFUSED: usize = 10_000;
 
-const SHORTEST_BELIEF: Duration = Duration::from_secs(5);
+/// How long a token counts that the vendor took after its end.
+const OVER_BUT_TAKEN: Duration = Duration::from_secs(5);
 
 /// When the vendor does not say how long to wait.
 const PAUSE: Duration = Duration::from_secs(5);

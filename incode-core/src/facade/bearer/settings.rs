@@ -32,7 +32,8 @@ impl BearerTokens {
     }
 
     /// How long the vendor's word on whose a token is counts, if the token does not end before. 5 minutes unless set, and
-    /// never over an hour. How the person stands is not part of it: that is as fresh as it is for everybody else.
+    /// never over an hour. One that the vendor takes although its end is over by our clock counts for five seconds. How the
+    /// person stands is not part of it: that is as fresh as it is for everybody else.
     pub fn believed_for(mut self, span: Duration) -> Self {
         self.believed = span.min(Duration::from_secs(60 * 60));
         self

@@ -119,9 +119,13 @@ async fn a_token_counts_up_to_its_end_or_the_bound_whichever_is_first() {
         use crate::Clock;
         Some(clock.now().as_millis() / 1000 + seconds)
     };
-    for (number, exp, expected) in
-        [(1, None, 300), (2, in_seconds(100, &clock), 100), (3, Some(253_402_300_799), 300), (4, Some(1), 5)]
-    {
+    for (number, exp, expected) in [
+        (1, None, 300),
+        (2, in_seconds(100, &clock), 100),
+        (3, Some(253_402_300_799), 300),
+        (4, Some(1), 5),
+        (6, in_seconds(2, &clock), 2),
+    ] {
         let token = token(number, exp);
         let seconds = remembered(&bearer, &clock, &token, belongs());
         assert_eq!(seconds, expected, "{number}");
