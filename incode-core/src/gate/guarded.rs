@@ -33,6 +33,9 @@ impl<S: Stream> Stream for Guarded<S> {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<S::Item>> {
         let mut this = self.project();
+        if this.stream.is_none() {
+            return Poll::Ready(None);
+        }
         let mut is_over = false;
         while let Poll::Ready(changed) = this.changed.as_mut().poll(cx) {
             let Some(now) = changed else {
@@ -43,7 +46,7 @@ impl<S: Stream> Stream for Guarded<S> {
             *this.visitor = now;
         }
         // Asked each time, for what a requirement counts in minutes ends without news.
-        if this.stream.is_some() && (is_over || this.visitor.require(this.requirement).is_err()) {
+        if is_over || this.visitor.require(this.requirement).is_err() {
             tracing::info!(standing = this.visitor.standing().as_str(), "guarded stream ended");
             this.stream.set(None);
         }

@@ -220,3 +220,13 @@ async fn a_guarded_stream_goes_on_for_as_long_as_it_holds() {
     let revoked = near.load(whose("alice")).await;
     assert_eq!(pin!(revoked.guard(Requirement::active(), stream::iter([1]))).next().await, None);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_guarded_stream_that_ended_with_watching_stays_ended() {
+    let (Setup { near, .. }, visitor) = ready(NearSettings::default()).await;
+    let mut guarded = pin!(visitor.guard(Requirement::active(), stream::pending::<u8>()));
+    assert!(waits(&mut guarded.next()).await);
+    near.end_watches();
+    assert_eq!(guarded.next().await, None);
+    assert_eq!(guarded.next().await, None);
+}
