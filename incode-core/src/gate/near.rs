@@ -227,9 +227,9 @@ impl NearCache {
         tracing::warn!(error.kind = failure, "standing not loaded");
         metrics::counter!("incode_standing_loads_total", "outcome" => "failed").increment(1);
         let whose = ticket.key.clone();
-        self.flights.land(ticket, |is_own| {
-            // What a change removed meanwhile is not served, however young it was.
-            let stale = if is_own { self.stale(whose.key()) } else { None };
+        self.flights.land(ticket, |_| {
+            // What a change removed is not there, however young it was, and comes back only when it was read anew.
+            let stale = self.stale(whose.key());
             stale.unwrap_or_else(|| Known::unavailable(&whose, loaded, Arc::clone(&self.context)).into())
         });
     }

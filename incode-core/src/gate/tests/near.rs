@@ -253,6 +253,25 @@ async fn a_load_under_way_when_a_change_came_is_not_stood_in_for() {
     assert_eq!(load.await.unwrap().standing(), Standing::Unavailable);
 }
 
+/// A shared store that is away takes its news along: then nobody joins a load under way, and each is stood in for.
+#[tokio::test]
+async fn of_many_who_ask_while_bypassed_each_is_stood_in_for() {
+    let Setup { store, near, .. } = setup(stale_for(Duration::from_secs(60)));
+    store.permits.add_permits(1);
+    near.load(whose("alice")).await;
+    near.bypass(true);
+    store.answers(Err(StoreErrorKind::Unavailable));
+    let waiting: Vec<_> = (0..10).map(|_| tokio::spawn(near.load(whose("alice")))).collect();
+    while store.loads.load(Ordering::SeqCst) < 11 {
+        tokio::task::yield_now().await;
+    }
+    store.permits.add_permits(10);
+    for load in waiting {
+        let visitor = load.await.unwrap();
+        assert_eq!((visitor.standing(), visitor.is_stale()), (Standing::Active, true));
+    }
+}
+
 #[tokio::test]
 async fn stale_standings_are_served_only_where_that_was_asked_for() {
     let Setup { store, clock, near } = setup(NearSettings::default());
