@@ -171,13 +171,17 @@ impl NearCache {
         self.watched.ring_all();
     }
 
-    /// While bypassed, each request waits for the store: for as long as news of changes can't be heard. Afterwards
-    /// nothing of before is believed.
+    /// While bypassed, each request waits for the store, and who watches looks every second: for as long as news of
+    /// changes can't be heard. Afterwards nothing of before is believed.
     pub(crate) fn bypass(&self, bypassed: bool) {
         if !bypassed {
             self.invalidate_all();
         }
         self.bypassed.store(bypassed, Ordering::SeqCst);
+        if bypassed {
+            // They sleep for as long as what they know was to be believed.
+            self.watched.ring_all();
+        }
     }
 
     /// What a request would be told now; without its being counted as one.

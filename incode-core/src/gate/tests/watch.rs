@@ -96,6 +96,18 @@ async fn news_that_got_lost_is_caught_up_with_at_the_end_of_the_lifetime() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_watches_believes_nothing_either_once_news_can_not_be_heard() {
+    let lifetime = Duration::from_secs(3600);
+    let (Setup { store, near, .. }, visitor) = ready(NearSettings { lifetime, ..NearSettings::default() }).await;
+    let mut changed = Box::pin(visitor.changed());
+    assert!(waits(&mut changed).await);
+    store.answers(Ok("REVOKED"));
+    near.bypass(true);
+    let now = tokio::time::timeout(Duration::from_secs(1), changed).await.unwrap().unwrap();
+    assert_eq!(now.standing(), Standing::Revoked);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_store_that_fails_is_told_and_so_is_its_return() {
     let (Setup { store, near, .. }, visitor) = ready(NearSettings::default()).await;
     let changed = visitor.changed();
