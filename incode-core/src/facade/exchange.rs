@@ -184,9 +184,11 @@ async fn redeem(incode: &Incode, callback: Callback) -> Result<Reply, Problem> {
     let flow = shared.flow.as_ref().ok_or_else(not_set_up)?;
     let parts =
         Parts { flow, client: &shared.client, store: &*shared.store, clock: &shared.clock, observer: &shared.observer };
-    let (reply, change) = callback.redeem(parts).await?;
-    shared.joined.changed(&change, Cause::Flow);
-    Ok(reply)
+    let (reply, change) = callback.redeem(parts).await;
+    if let Some(change) = &change {
+        shared.joined.changed(change, Cause::Flow);
+    }
+    reply
 }
 
 fn rejected(rejection: Rejection) -> Problem {

@@ -4,7 +4,7 @@ use std::time::Duration;
 use crate::client::{Client, ErrorKind};
 use crate::http::{Head, Problem, Reply, return_to};
 use crate::identity::{Change, Link, LinkProof, Observer};
-use crate::store::{Linked, NewLink, Store};
+use crate::store::{Linked, NewLink, Store, StoreError};
 use crate::{Clock, Subject, Token};
 
 use super::correlation::Correlation;
@@ -61,13 +61,16 @@ impl Callback {
     }
 
     /// Redeems the token at the vendor, links, and sends the person back to where they came from. The caller makes the
-    /// change known.
-    pub(crate) async fn redeem(self, parts: Parts<'_>) -> Result<(Reply, Change), Problem> {
+    /// change known, which there may be also where nothing was linked.
+    pub(crate) async fn redeem(self, parts: Parts<'_>) -> (Result<Reply, Problem>, Option<Change>) {
         let sent_at = parts.clock.now();
-        let userinfo = parts.client.userinfo(&self.token).await.map_err(|error| {
-            tracing::info!(error.kind = ?error.kind(), "callback token not redeemed");
-            not_redeemed(error.kind())
-        })?;
+        let userinfo = match parts.client.userinfo(&self.token).await {
+            Ok(userinfo) => userinfo,
+            Err(error) => {
+                tracing::info!(error.kind = ?error.kind(), "callback token not redeemed");
+                return (Err(not_redeemed(error.kind())), None);
+            }
+        };
         let seen = parts.observer.observe(&userinfo, sent_at);
         let link = Link {
             subject: self.correlation.subject,
@@ -75,35 +78,42 @@ impl Callback {
             proof: LinkProof::Flow,
             linked_at: sent_at,
         };
-        let new = NewLink { link, seen, spend: Some(self.correlation.spend), shared: parts.flow.shared_identities };
+        let shared = parts.flow.shared_identities;
+        let new = NewLink { link, seen: seen.clone(), spend: Some(self.correlation.spend), shared };
         let linked = parts.store.link(new).await;
         if matches!(linked, Ok(Linked::IdentityTaken | Linked::SubjectTaken)) {
             metrics::counter!("incode_links_refused_total", "proof" => LinkProof::Flow.as_str()).increment(1);
             tracing::warn!("callback not linked: subject or identity is somebody else's already");
         }
-        match linked {
+        let refused = match linked {
             Ok(Linked::Done(change)) => {
                 metrics::counter!("incode_links_total", "proof" => LinkProof::Flow.as_str()).increment(1);
-                Ok((Reply::see_other(return_to::location(&self.correlation.return_to)), change))
+                let back = return_to::location(&self.correlation.return_to);
+                return (Ok(Reply::see_other(back)), Some(change));
             }
             Ok(Linked::AlreadySpent) => {
                 let detail = "This verification link was used before. Start again if you are not verified yet.";
-                Err(Problem::new(409, "flow_used", "Verification already used", detail))
+                Problem::new(409, "flow_used", "Verification already used", detail)
             }
             Ok(Linked::IdentityTaken) => {
                 let detail = "This identity belongs to another account. Use that account, or ask support.";
-                Err(Problem::new(409, "identity_taken", "Identity in use", detail))
+                Problem::new(409, "identity_taken", "Identity in use", detail)
             }
             Ok(Linked::SubjectTaken) => {
                 let detail = "This account belongs to another identity. Verify as that person, or ask support.";
-                Err(Problem::new(409, "subject_taken", "Account belongs to another identity", detail))
+                Problem::new(409, "subject_taken", "Account belongs to another identity", detail)
             }
             Err(error) => {
                 tracing::warn!(error.kind = ?error.kind(), "callback not linked");
                 let detail = "Verification can't be saved right now. Reload this page in a moment.";
-                Err(Problem::new(503, "flow_unavailable", "Try again soon", detail).retry_after(RETRY_AFTER))
+                let problem = Problem::new(503, "flow_unavailable", "Try again soon", detail).retry_after(RETRY_AFTER);
+                return (Err(problem), None);
             }
-        }
+        };
+        // What the vendor said is its word all the same: a revocation must not wait until somebody is linked.
+        let heard = parts.store.observe(seen).await;
+        let unheard = |error: &StoreError| tracing::warn!(error.kind = ?error.kind(), "callback not recorded");
+        (Err(refused), heard.inspect_err(unheard).ok())
     }
 }
 

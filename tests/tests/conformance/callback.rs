@@ -19,6 +19,7 @@ on_every_adapter! {
     an_identity_serves_one_subject,
     an_identity_may_be_shared,
     a_subject_stays_with_its_identity,
+    a_revocation_is_heard_although_nothing_is_linked,
     a_head_request_spends_nothing,
     many_callbacks_at_once_spend_one_id,
     errors_of_the_vendor_never_link,
@@ -236,6 +237,25 @@ async fn a_subject_stays_with_its_identity(adapter: Adapter) {
     assert_eq!(response.essence(), expected(row));
     assert_eq!(world.get("ana", "/open").await.json()["identity"], ana.identity_id.as_str());
     world.link("ana", &ana.identity_id).await;
+}
+
+/// Nothing announces a revocation: whatever made us ask the vendor, its answer counts.
+async fn a_revocation_is_heard_although_nothing_is_linked(adapter: Adapter) {
+    let world = World::start(adapter).await;
+    let (ana, ben, used) = (world.person("Ana Flores"), world.person("Ben Ochoa"), world.start_flow("ana").await);
+    let token = world.sandbox.issue_token(&ana.identity_id);
+    assert_eq!(world.come_back("ana", &used, &token).await.status, 303);
+    world.link("ben", &ben.identity_id).await;
+    assert_eq!((world.status("ana", "/vault").await, world.status("ben", "/vault").await), (200, 200));
+    world.sandbox.revoke(&ana.identity_id).unwrap();
+    world.sandbox.revoke(&ben.identity_id).unwrap();
+    assert_eq!((world.status("ana", "/vault").await, world.status("ben", "/vault").await), (200, 200), "not asked");
+    assert_eq!(world.come_back("ana", &used, &token).await.code(), "flow_used");
+    assert_eq!(world.get("ana", "/vault").await.code(), "identity_revoked");
+    let (id, token) = (world.start_flow("eve").await, world.sandbox.issue_token(&ben.identity_id));
+    assert_eq!(world.come_back("eve", &id, &token).await.code(), "identity_taken");
+    assert_eq!(world.get("ben", "/vault").await.code(), "identity_revoked");
+    assert_eq!(world.standing("eve").await, "not_linked");
 }
 
 async fn a_head_request_spends_nothing(adapter: Adapter) {
