@@ -92,8 +92,8 @@ impl Moving {
     pub async fn run(self) -> Result<Moved, StoreError> {
         let Self { path, database, again, key, progress } = self;
         let from = Snapshot::open(&path).await?;
-        let to = Incoming::open(database).await?;
-        let moved = tables::copy(&from, &to, again, key.as_ref(), &*progress).await;
+        let mut to = Incoming::open(database).await?;
+        let moved = tables::copy(&from, &mut to, again, key.as_ref(), &*progress).await;
         to.close().await;
         from.close().await;
         moved

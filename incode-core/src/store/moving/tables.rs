@@ -11,16 +11,20 @@ type Progress<'a> = &'a (dyn Fn(&MovedTable) + Send + Sync);
 /// Table by table. Who is forgotten comes first, so that nobody comes back for a moment; identities before their links.
 pub(super) async fn copy(
     from: &Snapshot,
-    to: &Incoming,
+    to: &mut Incoming,
     again: bool,
     key: Option<&Secret>,
     progress: Progress<'_>,
 ) -> Result<Moved, StoreError> {
-    let last = from.last_ids().await?;
-    let was_complete = to.begin(last.event, last.effect, last.audit, again).await?;
+    let was_complete = to.begin(again).await?;
     if was_complete && !again {
         return Ok(Moved { was_complete, ..Moved::default() });
     }
+    let to = &*to;
+    // Not before it is our turn: so what is read is never older than what another copy has written.
+    from.take().await?;
+    let last = from.last_ids().await?;
+    to.make_room(last.event, last.effect, last.audit).await?;
     let mut moved = Moved { was_in_use: from.is_in_use, was_migrated: from.was_migrated, ..Moved::default() };
     let sealer = key.map(|key| Sealer::new(key, TOKEN_AT_REST));
 

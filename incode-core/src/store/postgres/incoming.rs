@@ -21,6 +21,8 @@ mod people;
 /// A database that is moved into.
 pub(in crate::store) struct Incoming {
     store: PostgresStore,
+    /// Whose turn it is to write: that of the copy that began last.
+    turn: i64,
 }
 
 /// What became of a page; all other rows were there.
@@ -35,30 +37,37 @@ impl Incoming {
     pub(in crate::store) async fn open(options: PostgresOptions) -> Result<Self, StoreError> {
         // Nobody waits for an answer, and the server's own limit is 10 s.
         let store = options.connections(2).call_deadline(Duration::from_secs(30)).open().await?;
-        Ok(Self { store })
+        Ok(Self { store, turn: 0 })
     }
 
-    /// Makes room for ids up to these, so that nobody who accepts an event meanwhile is given one of them, and tables to remember by.
-    /// True: a copy was complete before.
-    pub(in crate::store) async fn begin(
-        &self,
-        event: i64,
-        effect: i64,
-        audit: i64,
-        again: bool,
-    ) -> Result<bool, StoreError> {
+    /// Makes tables to remember by, and takes the turn from whoever is still copying: what that one has read is older than
+    /// what will be read from now on. True: a copy was complete before; unless it is made again, it is nobody's turn then.
+    pub(in crate::store) async fn begin(&mut self, again: bool) -> Result<bool, StoreError> {
+        let (turn, was_complete) = self
+            .alone(async |tx| {
+                tx.simple(TABLES).await?;
+                let was_complete = tx.query_opt("SELECT 1 FROM moved LIMIT 1", &[]).await?.is_some();
+                if was_complete && !again {
+                    return Ok((0, true));
+                }
+                tx.execute("DELETE FROM moved_turn", &[]).await?;
+                // A number that the server never gives twice, even to a schema that is made anew.
+                let sql = "INSERT INTO moved_turn (turn) VALUES (txid_current()) RETURNING turn";
+                Ok((get(&tx.query_one(sql, &[]).await?, 0)?, was_complete))
+            })
+            .await?;
+        self.turn = turn;
+        Ok(was_complete)
+    }
+
+    /// Makes room for ids up to these, so that nobody who accepts an event meanwhile is given one of them.
+    pub(in crate::store) async fn make_room(&self, event: i64, effect: i64, audit: i64) -> Result<(), StoreError> {
         self.transact(async |tx| {
-            tx.simple(TABLES).await?;
-            let was_complete = tx.query_opt("SELECT 1 FROM moved LIMIT 1", &[]).await?.is_some();
-            if was_complete && !again {
-                return Ok(true);
-            }
             let sql = "SELECT
                 (SELECT setval('event_id_seq', $1::bigint + $4::bigint) FROM event_id_seq WHERE last_value <= $1),
                 (SELECT setval('effect_id_seq', $2::bigint + $4::bigint) FROM effect_id_seq WHERE last_value <= $2),
                 (SELECT setval('audit_id_seq', $3::bigint + $4::bigint) FROM audit_id_seq WHERE last_value <= $3)";
-            tx.query_one(sql, &[&event, &effect, &audit, &ROOM]).await?;
-            Ok(was_complete)
+            tx.query_one(sql, &[&event, &effect, &audit, &ROOM]).await.map(drop)
         })
         .await
     }
@@ -76,13 +85,24 @@ impl Incoming {
         let _ = self.store.close().await;
     }
 
-    /// One transaction; again when others were in the way.
+    /// One transaction, as long as no other copy began since: that one's word is newer.
     async fn transact<T>(&self, work: impl AsyncFn(&Link) -> Result<T, Failure>) -> Result<T, StoreError> {
+        self.alone(async |tx| {
+            let sql = "SELECT 1 FROM moved_turn WHERE turn = $1";
+            if tx.query_opt(sql, &[&self.turn]).await?.is_none() {
+                return Err(Failure::refused("another copy began meanwhile"));
+            }
+            work(tx).await
+        })
+        .await
+    }
+
+    /// One transaction at a time, of all who move; again when others were in the way.
+    async fn alone<T>(&self, work: impl AsyncFn(&Link) -> Result<T, Failure>) -> Result<T, StoreError> {
         let mut left = ATTEMPTS;
         loop {
             left -= 1;
             let outcome = self.store.pool.transact(async |tx: Arc<Link>| {
-                // One who moves at a time.
                 identities::lock_name(&tx, b"moving", b"").await?;
                 work(&tx).await
             });
@@ -159,6 +179,8 @@ const ROOM: i64 = 10_000;
 const TABLES: &str = "
 -- A copy was complete.
 CREATE TABLE IF NOT EXISTS moved (complete_at bigint NOT NULL);
+-- One row: which copy may write.
+CREATE TABLE IF NOT EXISTS moved_turn (turn bigint NOT NULL);
 -- Rows that were given another id, and work that was brought: it may be done and pruned since.
 CREATE TABLE IF NOT EXISTS moved_id (what text NOT NULL, source_id bigint NOT NULL, mark text NOT NULL,
     id bigint NOT NULL, PRIMARY KEY (what, source_id, mark));

@@ -68,10 +68,13 @@ impl Snapshot {
         let (opened, opening) = oneshot::channel();
         reader::spawn(path, jobs, lock, opened)?;
         queue::answer(opening).await?;
-        let snapshot = Self { reader, is_in_use, was_migrated };
-        // The first look takes the moment.
-        snapshot.ask(|conn| conn.execute_batch("BEGIN; SELECT count(*) FROM sqlite_master")).await?;
-        Ok(snapshot)
+        Ok(Self { reader, is_in_use, was_migrated })
+    }
+
+    /// From now on everything is read as it is at this moment.
+    pub(in crate::store) async fn take(&self) -> Result<(), StoreError> {
+        // It is the first look that takes the moment.
+        self.ask(|conn| conn.execute_batch("BEGIN; SELECT count(*) FROM sqlite_master")).await
     }
 
     pub(in crate::store) async fn last_ids(&self) -> Result<LastIds, StoreError> {

@@ -135,3 +135,35 @@ async fn what_a_rehearsal_brought_follows_the_file() {
         assert_eq!(to.linked(subject(name)).await.unwrap().unwrap().link.linked_at, ms(at), "{name}");
     }
 }
+
+/// A first copy takes long, and is still under way when the app is stopped and the last one is made.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_that_is_still_under_way_undoes_nothing_of_a_later_one() {
+    let Some(this) = Move::start().await else { return };
+    let from = this.sqlite().await;
+    link(&from, new_link("alice", "ana", 10, None)).await;
+    link(&from, new_link("bob", "ben", 10, None)).await;
+    from.forget(identity("dee"), Actor::unknown(), ms(5)).await.unwrap();
+    let ((there, is_there), (goes, go_on)) = (std::sync::mpsc::channel(), std::sync::mpsc::channel::<()>());
+    let go_on = std::sync::Mutex::new(go_on);
+    let first = this.moving().progress(move |table| {
+        if table.name == "forgotten" {
+            there.send(()).unwrap();
+            go_on.lock().unwrap().recv().unwrap();
+        }
+    });
+    let first = std::thread::spawn(|| tokio::runtime::Runtime::new().unwrap().block_on(first.run()));
+    tokio::task::block_in_place(|| is_there.recv()).unwrap();
+    from.observe(Observation { status: IdentityStatus::Revoked, verified: None, ..seen("ana", 20) }).await.unwrap();
+    from.unlink(subject("bob")).await.unwrap();
+    from.close().await.unwrap();
+    assert!(this.run().await.is_complete());
+    goes.send(()).unwrap();
+    let ended = tokio::task::block_in_place(|| first.join()).unwrap();
+
+    let to = this.postgres().await;
+    assert_eq!(to.identity(identity("ana")).await.unwrap().unwrap().status, IdentityStatus::Revoked);
+    assert_eq!(to.linked(subject("bob")).await.unwrap(), None);
+    let told = std::error::Error::source(&ended.unwrap_err()).unwrap().to_string();
+    assert_eq!(told, "another copy began meanwhile");
+}
