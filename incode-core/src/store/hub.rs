@@ -42,17 +42,11 @@ impl Hub {
         if state.listener.is_none() {
             state.listener = Some(listen(Arc::downgrade(self)));
         }
-        let first = state.is_up.then_some(StoreNews::Up);
-        Box::pin(stream::unfold((first, receiver), async |(first, mut receiver)| {
-            let news = match first {
-                Some(news) => news,
-                None => match receiver.recv().await {
-                    Ok(news) => news,
-                    Err(broadcast::error::RecvError::Lagged(_)) => StoreNews::Gap,
-                    Err(broadcast::error::RecvError::Closed) => return None,
-                },
-            };
-            Some((news, (None, receiver)))
+        let reader = Reader { next: state.is_up.then_some(StoreNews::Up), receiver, told_up: false };
+        let hub = Arc::downgrade(self);
+        Box::pin(stream::unfold((reader, hub), async |(mut reader, hub)| {
+            let news = reader.next(&hub).await?;
+            Some((news, (reader, hub)))
         }))
     }
 
@@ -110,6 +104,39 @@ impl Hub {
     }
 }
 
+/// One who hears the news.
+struct Reader {
+    /// To be told before anything else.
+    next: Option<StoreNews>,
+    receiver: broadcast::Receiver<StoreNews>,
+    /// What was told last of whether news arrives.
+    told_up: bool,
+}
+
+impl Reader {
+    async fn next(&mut self, hub: &Weak<Hub>) -> Option<StoreNews> {
+        let news = match self.next.take() {
+            Some(news) => news,
+            None => match self.receiver.recv().await {
+                Ok(news) => news,
+                Err(broadcast::error::RecvError::Lagged(_)) => {
+                    // That news stopped, or goes on, may be among what was missed.
+                    let is_up = hub.upgrade()?.state().is_up;
+                    self.next = (is_up != self.told_up).then_some(if is_up { StoreNews::Up } else { StoreNews::Down });
+                    StoreNews::Gap
+                }
+                Err(broadcast::error::RecvError::Closed) => return None,
+            },
+        };
+        match news {
+            StoreNews::Up => self.told_up = true,
+            StoreNews::Down => self.told_up = false,
+            StoreNews::Changed(_) | StoreNews::Gap => {}
+        }
+        Some(news)
+    }
+}
+
 impl Drop for Hub {
     fn drop(&mut self) {
         self.close();
@@ -148,3 +175,6 @@ pub(super) fn origin() -> Result<Box<str>, StoreError> {
 const KEPT: usize = 1_024;
 /// Longer than a server works for a client that is gone.
 const DOUBT_LASTS: Duration = Duration::from_secs(600);
+
+#[cfg(test)]
+mod tests;
