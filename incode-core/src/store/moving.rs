@@ -34,7 +34,7 @@ mod tables;
 /// - Of an identity each part follows the newest *sent* answer of the vendor, at a tie the less trusting word. No time that is
 ///   brought is ahead of the database's clock; whose was counts as no newer than a word that trusts less.
 /// - An event or effect that is done in one of them is done. Otherwise the one that was worked on more often counts. What is under a lease in
-///   the file is due at once in the database.
+///   the file, or was received at a time that is ahead of the database's clock, is due at once in the database.
 /// - A tombstone in one of them erases in the other whatever is older.
 /// - A link that exists there to another identity, or whose identity is somebody else's there, is a conflict: it is left as it is, and
 ///   reported.

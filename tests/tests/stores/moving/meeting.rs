@@ -205,6 +205,29 @@ async fn nothing_that_is_brought_is_ahead_of_what_comes() {
     }
 }
 
+/// The same two minutes: nobody waits for them to pass before work goes on.
+#[tokio::test]
+async fn what_a_clock_that_was_ahead_has_put_off_is_due() {
+    let Some(this) = Move::start().await else { return };
+    let (from, to) = (this.sqlite().await, this.postgres().await);
+    let ahead = clock().as_millis() + 120_000;
+    accept(&from, pending("applied", "token", ahead)).await;
+    let lease = claim(&from, ahead).await.lease;
+    let handlers = vec!["mail".into()];
+    let settlement = Settlement::Done { seen: Some(seen("ana", ahead)), link: None, handlers, at: ms(ahead) };
+    from.settle(lease, settlement).await.unwrap();
+    accept(&from, pending("leased", "token", ahead)).await;
+    claim(&from, ahead).await;
+    accept(&from, pending("waiting", "token", ahead)).await;
+    from.close().await.unwrap();
+    assert!(this.run().await.is_complete());
+    let now = clock();
+    let due = to.claim(Claim { now, lease_until: ms(ahead), limit: 10, newest_first: false }).await.unwrap();
+    assert_eq!(due.iter().map(|event| event.object_id.as_str()).collect::<Vec<_>>(), ["leased", "waiting"]);
+    let owed = EffectClaim { handler: "mail".into(), now, lease_until: ms(ahead), limit: 10 };
+    assert_eq!(to.effects().claim_effects(owed).await.unwrap().len(), 1);
+}
+
 /// Somebody forgets there, at the moment his tombstone of the file arrives: neither waits for the other in a circle.
 #[tokio::test]
 async fn who_forgets_there_is_not_in_the_way() {

@@ -6,7 +6,7 @@ use crate::store::moving::page::Page;
 
 impl Incoming {
     pub(in crate::store) async fn events(&self, page: Page) -> Result<Outcome, StoreError> {
-        self.transact(async |tx| write(tx, EVENTS, &page).await).await
+        self.transact(async |tx| write_with(tx, EVENTS, &page, &[&now(tx).await?]).await).await
     }
 
     pub(in crate::store) async fn effects(&self, page: Page) -> Result<Outcome, StoreError> {
@@ -28,13 +28,14 @@ impl Incoming {
 /// The row of the same id is the same event when it has the same keys and instant; otherwise the id is another's, and a new
 /// one is given and remembered. Leases count what was done to a row, so the higher one has got further; done is the end.
 /// What is pending or ignored and not there by its id is held against what is known, as when it is accepted. What was work when it
-/// was brought is remembered: where it is gone since, it was done and pruned there.
+/// was brought is remembered: where it is gone since, it was done and pruned there. What a clock that was ahead has put off is due at once.
 const EVENTS: &str = "WITH new AS MATERIALIZED (
-    SELECT *, encode(delivery_key, 'hex') || ' ' || received_at AS mark
+    SELECT *, encode(delivery_key, 'hex') || ' ' || received_at AS mark,
+        CASE WHEN received_at > $17::bigint THEN least(source_due_at, $17::bigint) ELSE source_due_at END AS due_at
     FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bytea[], $5::bytea[], $6::text[], $7::text[], $8::bigint[],
         $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[], $15::text[], $16::bytea[])
         AS new (id, kind, object_id, object_key, delivery_key, state, reason, attempts, lease, authenticated, vendor_time,
-            received_at, due_at, settled_at, correlation_id, token)
+            received_at, source_due_at, settled_at, correlation_id, token)
 ), met AS MATERIALIZED (
     SELECT new.*, coalesce(moved.id, new.id) AS place, moved.id IS NOT NULL AS was_brought, known.id IS NOT NULL AS is_taken,
         known.state AS known_state,
@@ -80,11 +81,12 @@ SELECT (SELECT count(*) FROM kept) + (SELECT count(*) FROM brought),
 
 /// As events; what is owed because of one that was given another id follows it.
 const EFFECTS: &str = "WITH new AS MATERIALIZED (
-    SELECT *, encode(sha256(convert_to(concat_ws(' ', handler, kind, object_id, applied_at), 'UTF8')), 'hex') AS mark
+    SELECT *, encode(sha256(convert_to(concat_ws(' ', handler, kind, object_id, applied_at), 'UTF8')), 'hex') AS mark,
+        CASE WHEN applied_at > $14::bigint THEN least(source_due_at, $14::bigint) ELSE source_due_at END AS due_at
     FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
         $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[])
-        AS new (id, event_id, handler, kind, object_id, identity_id, state, failure, attempts, lease, applied_at, due_at,
-            settled_at)
+        AS new (id, event_id, handler, kind, object_id, identity_id, state, failure, attempts, lease, applied_at,
+            source_due_at, settled_at)
 ), met AS MATERIALIZED (
     SELECT new.*, coalesce(moved.id, new.id) AS place, moved.id IS NOT NULL AS was_brought, known.id IS NOT NULL AS is_taken,
         known.state AS known_state,
