@@ -34,14 +34,14 @@ fn run() -> Result<Moved, Failed> {
         .map(|text| text.into_string().ok())
         .partition(|text| text.as_deref() == Some(AGAIN));
     let (path, url) = match arguments.as_slice() {
-        [Some(path)] => (path, std::env::var("INCODE_STORE").ok().ok_or(Failed::usage("INCODE_STORE is not set"))?),
+        [Some(path)] => (path, setting("INCODE_STORE")?.ok_or(Failed::usage("INCODE_STORE is not set"))?),
         [Some(path), Some(url)] => (path, url.clone()),
         _ => return Err(Failed::usage(USAGE)),
     };
     let path = path.strip_prefix("sqlite:").filter(|path| !path.is_empty()).ok_or(Failed::usage(USAGE))?;
     let database = PostgresOptions::new(&url).map_err(|error| Failed::usage(told(&error)))?;
     let mut moving = Moving::new(path, database).again(!options.is_empty()).progress(progress());
-    if let Ok(key) = std::env::var("INCODE_STORE_KEY") {
+    if let Some(key) = setting("INCODE_STORE_KEY")? {
         let key = BASE64.decode(key.trim().as_bytes()).ok().filter(|key| key.len() >= 32);
         let key = key.ok_or(Failed::usage("INCODE_STORE_KEY: is not padded base64 of 32 bytes or more"))?;
         moving = moving.store_key(Secret::new(key));
@@ -49,6 +49,12 @@ fn run() -> Result<Moved, Failed> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failed { code: FAILED, line: error.to_string() })?;
     runtime.block_on(moving.run()).map_err(|error| Failed { code: FAILED, line: told(&error) })
+}
+
+/// As the app reads it: an empty one is not set.
+fn setting(name: &'static str) -> Result<Option<String>, Failed> {
+    let Some(value) = std::env::var_os(name).filter(|value| !value.is_empty()) else { return Ok(None) };
+    value.into_string().map(Some).map_err(|_| Failed::usage(format!("{name} is not UTF-8")))
 }
 
 /// A line for each table, and for a long one each second.

@@ -101,6 +101,7 @@ async fn what_it_refuses_is_one_line_without_the_url() {
         (vec!["sqlite:", url], None, 2, usage),
         (vec![&*none, url, "more"], None, 2, usage),
         (vec![&*none], None, 2, "INCODE_STORE is not set"),
+        (vec![&*none], Some(("INCODE_STORE", "")), 2, "INCODE_STORE is not set"),
         (vec![&*none, "mysql://canary"], None, 2, "the store failed: a PostgreSQL URL starts with postgres://"),
         (
             vec![&*none, url],
@@ -110,6 +111,8 @@ async fn what_it_refuses_is_one_line_without_the_url() {
         ),
         (vec![&*none, url], None, 1, unavailable),
         (vec![&*none], Some(("INCODE_STORE", url)), 1, unavailable),
+        // As the app takes it: none.
+        (vec![&*none, url], Some(("INCODE_STORE_KEY", "")), 1, unavailable),
     ] {
         let mut command = Command::new(program("incode-move"));
         let output = command.env_clear().args(&arguments).envs(environment).output().await.unwrap();
