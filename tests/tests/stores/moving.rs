@@ -16,6 +16,7 @@ use incode_tests::servers::PostgresServer;
 use tempfile::TempDir;
 
 mod arriving;
+mod large;
 mod live;
 mod meeting;
 mod program;

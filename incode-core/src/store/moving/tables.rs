@@ -106,9 +106,9 @@ async fn identities(from: &Snapshot, to: &Incoming, progress: Progress<'_>) -> R
 async fn removed_links(from: &Snapshot, to: &Incoming) -> Result<u64, StoreError> {
     let (mut removed, mut after) = (0, String::new());
     loop {
-        let brought = to.brought_links(&after).await?;
-        let Some(last) = brought.last() else { return Ok(removed) };
-        after.clone_from(&last.subject);
+        let (brought, last) = to.brought_links(&after).await?;
+        let Some(last) = last else { return Ok(removed) };
+        after = last;
         removed += to.remove_links(from.unknown_links(brought).await?).await?;
     }
 }

@@ -67,19 +67,30 @@ impl Incoming {
         .await
     }
 
-    /// Some of the links that are there as earlier copies brought them, those of the subjects after this one.
-    pub(in crate::store) async fn brought_links(&self, after: &str) -> Result<Vec<AskedLink>, StoreError> {
+    /// Of some of the subjects after this one, those whose links are there as earlier copies brought them; and the last subject that
+    /// was looked at, if any was.
+    pub(in crate::store) async fn brought_links(
+        &self,
+        after: &str,
+    ) -> Result<(Vec<AskedLink>, Option<String>), StoreError> {
+        // The subjects first, or the server may look at every link there is for each page.
         static SQL: LazyLock<String> = LazyLock::new(|| {
             format!(
-                "SELECT subject, identity_id, source_at FROM link
-            JOIN moved_link brought ON link_hash = {} AND brought.linked_at = link.linked_at
-            WHERE subject > $1 ORDER BY subject LIMIT 200",
-                link_hash("link")
+                "WITH seen AS MATERIALIZED (SELECT * FROM link WHERE subject > $1 ORDER BY subject LIMIT 200)
+            SELECT subject, seen.identity_id, source_at FROM seen
+            LEFT JOIN moved_link brought ON link_hash = {} AND brought.linked_at = seen.linked_at ORDER BY subject",
+                link_hash("seen")
             )
         });
         self.transact(async |tx| {
             let rows = tx.query(&SQL, &[&after]).await?;
-            rows.iter().map(|row| asked(get(row, 0)?, get(row, 1)?, Some(get(row, 2)?))).collect()
+            let mut brought = Vec::new();
+            for row in &rows {
+                if let Some(source_at) = get(row, 2)? {
+                    brought.push(asked(get(row, 0)?, get(row, 1)?, Some(source_at))?);
+                }
+            }
+            Ok((brought, rows.last().map(|row| get(row, 0)).transpose()?))
         })
         .await
     }
