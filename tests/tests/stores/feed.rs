@@ -1,6 +1,7 @@
 use std::future::poll_fn;
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use incode_core::store::{StoreErrorKind, StoreNews};
 use incode_core::testing::store_suite::seen;
 use incode_core::{IdentityId, Subject};
@@ -14,6 +15,7 @@ on_both_engines!(
     a_listener_that_is_lost_is_down_until_there_is_another alone,
     a_late_reader_is_told_that_it_is_up_and_a_closed_store_ends_it,
     while_the_server_is_away_nothing_known_is_believed alone,
+    while_the_server_is_away_who_is_known_is_stood_in_for alone,
     news_that_stops_without_a_word_is_believed_for_a_second_and_no_longer,
     a_commit_whose_answer_is_lost_is_a_gap,
     a_caller_that_gives_up_on_a_commit_leaves_a_gap,
@@ -59,6 +61,20 @@ async fn while_the_server_is_away_nothing_known_is_believed(engine: Engine) {
         status == 403
     };
     eventually("the server is asked again", answered).await;
+}
+
+/// Where that was asked for: each who asks, all the while.
+async fn while_the_server_is_away_who_is_known_is_stood_in_for(engine: Engine) {
+    let store = engine.choose();
+    let plan = Plan::new(Adapter::Axum).incode(move |builder| store(builder).serve_stale(Duration::from_secs(600)));
+    let world = with_ana(plan).await;
+    engine.kill();
+    let killed = Instant::now();
+    while killed.elapsed() < Duration::from_secs(2) {
+        let all = join_all((0..8).map(|_| world.status("ana", "/vault"))).await;
+        assert_eq!(all, [200; 8], "{:?} after the server went", killed.elapsed());
+    }
+    assert_eq!(world.status("ben", "/vault").await, 503, "of whom nothing is known");
 }
 
 /// The listener's connection is there, and nothing comes over it: no end, no error, no news.
@@ -145,7 +161,11 @@ async fn committed(engine: &Engine) {
 async fn opened(engine: &Engine, proxy: &Proxy) -> World {
     let store = engine.choose_at(proxy.port());
     let lifetime = Duration::from_secs(600);
-    let plan = Plan::new(Adapter::Axum).incode(move |builder| store(builder).near_cache_lifetime(lifetime));
+    with_ana(Plan::new(Adapter::Axum).incode(move |builder| store(builder).near_cache_lifetime(lifetime))).await
+}
+
+/// A world in which the door is open for Ana.
+async fn with_ana(plan: Plan) -> World {
     let world = plan.start().await;
     let ana = incode_sandbox::NewPerson::named("Ana Flores").identity_id("person-of-ana");
     world.sandbox.add_person(ana);

@@ -95,7 +95,7 @@ pub(super) async fn observe(link: &Link, seen: &Observation) -> Result<Change, F
             return Ok(Change { identity_id, subjects: Vec::new() });
         }
         let arguments = merged.add_to(Arguments::default().text(&*link.origin));
-        let row: Row = link.run(&scripts::OBSERVE, arguments).await?;
+        let row: Row = link.change(&scripts::OBSERVE, arguments).await?;
         if rows::text(&row, 0)? == "done" {
             return Ok(Change { identity_id, subjects: rows::subjects(&row, 1)? });
         }
@@ -107,7 +107,7 @@ pub(super) async fn link(link: &Link, new: &NewLink) -> Result<Linked, Failure> 
     for _ in 0..MOST_TRIES {
         let merged = Known::of(link, &new.link.identity_id).await?.merge(&new.seen)?;
         let arguments = add_link(Arguments::default().text(&*link.origin), new, &merged);
-        let row: Row = link.run(&scripts::LINK, arguments).await?;
+        let row: Row = link.change(&scripts::LINK, arguments).await?;
         return Ok(match rows::text(&row, 0)? {
             "done" => {
                 let identity_id = new.link.identity_id.clone();
@@ -137,7 +137,7 @@ pub(super) fn add_link(arguments: Arguments, new: &NewLink, merged: &Merged<'_>)
 
 pub(super) async fn unlink(link: &Link, subject: &Subject) -> Result<Option<Change>, Failure> {
     let arguments = Arguments::default().text(&*link.origin).text(subject.as_str());
-    let row: Row = link.run(&scripts::UNLINK, arguments).await?;
+    let row: Row = link.change(&scripts::UNLINK, arguments).await?;
     let Some(identity) = rows::maybe_text(&row, 0)? else { return Ok(None) };
     Ok(Some(Change { identity_id: rows::identity_id(identity)?, subjects: rows::subjects(&row, 1)? }))
 }
@@ -151,7 +151,7 @@ pub(super) async fn forget(link: &Link, id: &IdentityId, by: &Actor, at: Timesta
         .text(by.as_str())
         .text(super::audits::write(&AuditAction::Forget(id.masked()))?)
         .number(AUDITS_KEPT);
-    let row: Row = link.run(&scripts::FORGET, arguments).await?;
+    let row: Row = link.change(&scripts::FORGET, arguments).await?;
     if !rows::flag(&row, 0) {
         return Ok(None);
     }

@@ -99,7 +99,7 @@ pub(super) async fn settle(link: &Link, lease: Lease, settlement: &Settlement) -
                 head.text("dead").text(reason.as_str()).flag(*wipe_token).number(at.as_millis())
             }
         };
-        let row: Row = link.run(&scripts::SETTLE, arguments).await?;
+        let row: Row = link.change(&scripts::SETTLE, arguments).await?;
         return Ok(match rows::text(&row, 0)? {
             "written" => Settled::Written(match rows::text(&row, 1)? {
                 "" => None,

@@ -67,27 +67,33 @@ impl Link {
         Self { client, prefix, origin, hub, call_deadline, connection, connecting, places, most }
     }
 
-    /// Runs a script, waiting for a place.
+    /// Runs a script that changes no identity and no link, waiting for a place.
     pub(super) async fn run<T: FromRedisValue>(&self, script: &Script, arguments: Arguments) -> Result<T, Failure> {
         let _place = self.places.acquire().await.map_err(|_| Failure::closed())?;
-        self.call(script, arguments).await
+        self.call(script, arguments, false).await
     }
 
-    /// Runs a script if there is a place.
+    /// Runs one that does: unless it is answered, nobody here can say whether somebody changed.
+    pub(super) async fn change<T: FromRedisValue>(&self, script: &Script, arguments: Arguments) -> Result<T, Failure> {
+        let _place = self.places.acquire().await.map_err(|_| Failure::closed())?;
+        self.call(script, arguments, true).await
+    }
+
+    /// [`run`](Self::run), if there is a place.
     pub(super) async fn try_run<T: FromRedisValue>(&self, script: &Script, arguments: Arguments) -> Result<T, Failure> {
         let _place = self.places.try_acquire().map_err(|refusal| match refusal {
             tokio::sync::TryAcquireError::NoPermits => Failure::new(StoreErrorKind::Busy, "too many calls wait"),
             tokio::sync::TryAcquireError::Closed => Failure::closed(),
         })?;
-        self.call(script, arguments).await
+        self.call(script, arguments, false).await
     }
 
-    /// Asks one command.
+    /// Asks one command that changes nobody.
     pub(super) async fn ask<T: FromRedisValue>(&self, command: &redis::Cmd) -> Result<T, Failure> {
         let _place = self.places.acquire().await.map_err(|_| Failure::closed())?;
         let (number, mut connection) = self.connection().await?;
         let answer = command.query_async(&mut connection).await.map_err(Failure::from);
-        self.judge(number, answer)
+        self.judge(number, answer, false)
     }
 
     pub(super) fn key(&self, rest: &str) -> String {
@@ -117,26 +123,37 @@ impl Link {
         self.connect(&config).await
     }
 
-    async fn call<T: FromRedisValue>(&self, script: &Script, Arguments(arguments): Arguments) -> Result<T, Failure> {
+    async fn call<T: FromRedisValue>(
+        &self,
+        script: &Script,
+        Arguments(arguments): Arguments,
+        changes: bool,
+    ) -> Result<T, Failure> {
         let (number, mut connection) = self.connection().await?;
         let mut invocation = script.key(&*self.prefix);
         for argument in &arguments {
             invocation.arg(argument.as_slice());
         }
-        let mut doubt = Doubt { link: self, number, answered: false };
+        let mut doubt = Doubt { link: self, number, changes, answered: false };
         let answer: Result<Value, _> = invocation.invoke_async(&mut connection).await;
         doubt.answered = true;
-        let answer = self.judge(number, answer.map_err(Failure::from))?;
+        let answer = self.judge(number, answer.map_err(Failure::from), changes)?;
         T::from_redis_value(answer).map_err(|_| Failure::unreadable("answer"))
     }
 
-    fn judge<T>(&self, number: u64, answer: Result<T, Failure>) -> Result<T, Failure> {
+    fn judge<T>(&self, number: u64, answer: Result<T, Failure>, changes: bool) -> Result<T, Failure> {
         if answer.as_ref().is_err_and(|failure| failure.broken) {
-            self.let_go(number);
-            // It may have been done all the same, and then nobody here can say what changed.
-            self.hub.doubt();
+            self.give_up(number, changes);
         }
         answer
+    }
+
+    /// It may have been done all the same, and then nobody here can say what changed.
+    fn give_up(&self, number: u64, changes: bool) {
+        self.let_go(number);
+        if changes {
+            self.hub.doubt();
+        }
     }
 
     async fn connection(&self) -> Result<(u64, MultiplexedConnection), Failure> {
@@ -177,6 +194,7 @@ impl Link {
 struct Doubt<'a> {
     link: &'a Link,
     number: u64,
+    changes: bool,
     answered: bool,
 }
 
@@ -184,8 +202,7 @@ impl Drop for Doubt<'_> {
     fn drop(&mut self) {
         if !self.answered {
             // Whoever gives up has waited long: the connection is not trusted to answer the others either.
-            self.link.let_go(self.number);
-            self.link.hub.doubt();
+            self.link.give_up(self.number, self.changes);
         }
     }
 }
