@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use crate::client::{Client, ErrorKind};
 use crate::http::{Head, Problem, Reply, return_to};
-use crate::identity::{Change, Link, LinkProof, Observer};
+use crate::identity::{Change, Link, LinkProof, Observation, Observer};
 use crate::store::{Linked, NewLink, Store, StoreError};
 use crate::{Clock, Subject, Token};
 
@@ -110,10 +110,20 @@ impl Callback {
                 return (Err(problem), None);
             }
         };
-        // What the vendor said is its word all the same: a revocation must not wait until somebody is linked.
-        let heard = parts.store.observe(seen).await;
-        let unheard = |error: &StoreError| tracing::warn!(error.kind = ?error.kind(), "callback not recorded");
-        (Err(refused), heard.inspect_err(unheard).ok())
+        let heard = hear(parts.store, seen).await.unwrap_or_else(|error| {
+            tracing::warn!(error.kind = ?error.kind(), "callback not recorded");
+            None
+        });
+        (Err(refused), heard)
+    }
+}
+
+/// What the vendor said is its word although nothing is linked: a revocation must not wait for that. Of those who are known,
+/// that is; nobody becomes known by it, nor known again who was forgotten.
+async fn hear(store: &dyn Store, seen: Observation) -> Result<Option<Change>, StoreError> {
+    match store.identity(seen.identity_id.clone()).await? {
+        Some(_) => store.observe(seen).await.map(Some),
+        None => Ok(None),
     }
 }
 

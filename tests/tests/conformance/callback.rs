@@ -20,6 +20,7 @@ on_every_adapter! {
     an_identity_may_be_shared,
     a_subject_stays_with_its_identity,
     a_revocation_is_heard_although_nothing_is_linked,
+    where_nothing_is_linked_nobody_becomes_known,
     a_head_request_spends_nothing,
     many_callbacks_at_once_spend_one_id,
     errors_of_the_vendor_never_link,
@@ -256,6 +257,20 @@ async fn a_revocation_is_heard_although_nothing_is_linked(adapter: Adapter) {
     assert_eq!(world.come_back("eve", &id, &token).await.code(), "identity_taken");
     assert_eq!(world.get("ben", "/vault").await.code(), "identity_revoked");
     assert_eq!(world.standing("eve").await, "not_linked");
+}
+
+async fn where_nothing_is_linked_nobody_becomes_known(adapter: Adapter) {
+    let world = World::start(adapter).await;
+    let (ana, ben, used) = (world.person("Ana Flores"), world.person("Ben Ochoa"), world.start_flow("ana").await);
+    let token = world.sandbox.issue_token(&ana.identity_id);
+    assert_eq!(world.come_back("ana", &used, &token).await.status, 303);
+    let (id, bens) = (world.start_flow("ana").await, world.sandbox.issue_token(&ben.identity_id));
+    assert_eq!(world.come_back("ana", &id, &bens).await.code(), "subject_taken");
+    assert_eq!(world.identity(&ben.identity_id).await, None);
+    let forgotten = incode_core::IdentityId::new(&ana.identity_id).unwrap();
+    assert!(world.incode.forget(&forgotten, &incode_core::Actor::unknown()).await.unwrap());
+    assert_eq!(world.come_back("ana", &used, &token).await.code(), "flow_used");
+    assert_eq!(world.identity(&ana.identity_id).await, None, "a reload brings nobody back");
 }
 
 async fn a_head_request_spends_nothing(adapter: Adapter) {
