@@ -228,6 +228,34 @@ async fn what_a_clock_that_was_ahead_has_put_off_is_due() {
     assert_eq!(to.effects().claim_effects(owed).await.unwrap().len(), 1);
 }
 
+/// A field of those two minutes is brought once more while they last: what the vendor said there since is newer.
+#[tokio::test]
+async fn a_field_of_a_clock_that_was_ahead_is_not_brought_over_a_newer_one() {
+    let Some(this) = Move::start().await else { return };
+    let (from, to) = (this.sqlite().await, this.postgres().await);
+    let ahead = clock().as_millis() + 120_000;
+    let keeping = |who: &str, at: i64, sealed: &[u8]| {
+        let fields = vec![KeptField { field: Field::Email, sealed: sealed.to_vec(), expires_at: ms(2 * ahead) }];
+        Observation { fields, ..seen(who, at) }
+    };
+    for who in ["ana", "ben"] {
+        from.observe(keeping(who, ahead, b"first")).await.unwrap();
+    }
+    assert!(this.run().await.was_in_use);
+    to.observe(keeping("ana", clock().as_millis(), b"there")).await.unwrap();
+    from.observe(keeping("ben", ahead + 1, b"second")).await.unwrap();
+    from.close().await.unwrap();
+    let moved = this.run().await;
+    assert!(moved.is_complete(), "{moved:?}");
+    let fields = table(&moved, "field");
+    assert_eq!((fields.copied, fields.newer), (1, 1));
+    for (who, sealed) in [("ana", b"there".as_slice()), ("ben", b"second")] {
+        assert_eq!(to.fields(identity(who), ms(0)).await.unwrap()[0].sealed, sealed, "{who}");
+    }
+    let fields = table(&this.run_again().await, "field");
+    assert_eq!((fields.copied, fields.there, fields.newer), (0, 1, 1));
+}
+
 /// Somebody forgets there, at the moment his tombstone of the file arrives: neither waits for the other in a circle.
 #[tokio::test]
 async fn who_forgets_there_is_not_in_the_way() {

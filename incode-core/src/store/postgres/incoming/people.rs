@@ -133,26 +133,35 @@ impl Incoming {
             let is_forgotten = is_forgotten("source.identity_id", "source.sent_at", "$6::bigint");
             format!(
             "WITH new AS MATERIALIZED (
-                SELECT identity_id, field, sealed, least(sent_at, $6::bigint) AS sent_at, expires_at,
-                    {is_forgotten} AS is_forgotten
+                SELECT source.identity_id, source.field, source.sealed, least(source.sent_at, $6::bigint) AS sent_at,
+                    source.expires_at, {is_forgotten} AS is_forgotten, source.sent_at > $6::bigint AND known.sealed = source.sealed AS is_there,
+                    source.sent_at > $6::bigint AND known.sealed <> source.sealed AND source.identity_id = ANY($7::text[]) AS is_newer
                 FROM unnest($1::text[], $2::text[], $3::bytea[], $4::bigint[], $5::bigint[])
                     AS source (identity_id, field, sealed, sent_at, expires_at)
+                LEFT JOIN field known USING (identity_id, field)
             ), kept AS (
                 INSERT INTO field AS known (identity_id, field, sealed, sent_at, expires_at)
-                SELECT identity_id, field, sealed, sent_at, expires_at FROM new WHERE NOT is_forgotten
+                SELECT identity_id, field, sealed, sent_at, expires_at FROM new
+                WHERE NOT is_forgotten AND is_there IS NOT true AND is_newer IS NOT true
                 ON CONFLICT (identity_id, field) DO UPDATE SET sealed = excluded.sealed, sent_at = excluded.sent_at,
                     expires_at = excluded.expires_at
                 WHERE (excluded.sent_at, excluded.expires_at, excluded.sealed)
                     > (known.sent_at, known.expires_at, known.sealed)
                 RETURNING 1)
             SELECT (SELECT count(*) FROM kept), (SELECT count(*) FROM new LEFT JOIN field known USING (identity_id, field)
-                WHERE is_forgotten OR (known.sent_at, known.expires_at, known.sealed)
+                WHERE is_forgotten OR is_newer OR is_there IS NOT true AND (known.sent_at, known.expires_at, known.sealed)
                     > (new.sent_at, new.expires_at, new.sealed))"
             )
         });
         self.transact(async |tx| {
-            lock(tx, page.texts(0)).await?;
-            let outcome = write_with(tx, &SQL, &page, &[&now(tx).await?]).await?;
+            let mut ids: Vec<&str> = page.texts(0).collect();
+            ids.dedup();
+            lock(tx, ids.iter().copied()).await?;
+            // Of a time that is ahead nobody can tell whether it was before what the vendor said there since.
+            let (mut known, brought) = (known(tx, &ids).await?, brought(tx, &ids).await?);
+            known.retain(|_, known| !is_as_brought(known, brought.get(&hash(&known.identity_id)[..])));
+            let seen_since: Vec<&str> = known.keys().map(String::as_str).collect();
+            let outcome = write_with(tx, &SQL, &page, &[&now(tx).await?, &seen_since]).await?;
             tell(tx, &outcome).await?;
             Ok(outcome)
         })
