@@ -256,7 +256,8 @@ impl Builder {
     /// ago. Off unless set: then they get 503. Nothing that a change made stale is served, and a clock that is set back
     /// makes nothing younger. [`Visitor::is_stale`](crate::gate::Visitor::is_stale) tells; a handler that moves money can refuse.
     ///
-    /// What it costs: somebody who is revoked during the outage goes on for up to `max_age`.
+    /// What it costs: somebody who is revoked during the outage goes on for up to `max_age`. A shared store that is lost in the
+    /// middle of a change takes along what was known of everybody, for nobody can say whom the change was about.
     pub fn serve_stale(mut self, max_age: Duration) -> Self {
         self.near.serve_stale = max_age;
         self
