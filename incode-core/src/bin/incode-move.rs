@@ -34,11 +34,13 @@ fn run() -> Result<Moved, Failed> {
         .map(|text| text.into_string().ok())
         .partition(|text| text.as_deref() == Some(AGAIN));
     let (path, url) = match arguments.as_slice() {
-        [Some(path)] => (path, setting("INCODE_STORE")?.ok_or(Failed::usage("INCODE_STORE is not set"))?),
-        [Some(path), Some(url)] => (path, url.clone()),
+        [Some(path)] => (path, None),
+        [Some(path), Some(url)] => (path, Some(url.clone())),
         _ => return Err(Failed::usage(USAGE)),
     };
     let path = path.strip_prefix("sqlite:").filter(|path| !path.is_empty()).ok_or(Failed::usage(USAGE))?;
+    let url = url.map_or_else(|| setting("INCODE_STORE"), |url| Ok(Some(url)))?;
+    let url = url.ok_or(Failed::usage("INCODE_STORE is not set"))?;
     let database = PostgresOptions::new(&url).map_err(|error| Failed::usage(told(&error)))?;
     let mut moving = Moving::new(path, database).again(!options.is_empty()).progress(progress());
     if let Some(key) = setting("INCODE_STORE_KEY")? {

@@ -96,7 +96,8 @@ async fn what_it_refuses_is_one_line_without_the_url() {
     let url = "postgres://canary:canary@127.0.0.1:9/canary";
     for (arguments, environment, code, told) in [
         (vec![], None, 2, usage),
-        (vec![url], None, 2, "INCODE_STORE is not set"),
+        (vec!["--help"], None, 2, usage),
+        (vec![url], None, 2, usage),
         (vec!["incode.db", url], None, 2, usage),
         (vec!["sqlite:", url], None, 2, usage),
         (vec![&*none, url, "more"], None, 2, usage),
