@@ -27,7 +27,7 @@ mod tables;
 ///   pruned is not done again.
 /// - After a copy that was complete nothing is copied at all ([`Moved::was_complete`]), unless [`Moving::again`] says so.
 ///
-/// So a database takes one file, and is emptied (`DROP SCHEMA`) before it takes another.
+/// So a database takes one file, and is emptied (`DROP SCHEMA`) before it takes another. An older copy of that file is refused.
 ///
 /// What both stores know of their own is decided as the stores themselves would:
 ///

@@ -50,9 +50,11 @@ impl Incoming {
                 if was_complete && !again {
                     return Ok((0, true));
                 }
-                tx.execute("DELETE FROM moved_turn", &[]).await?;
                 // A number that the server never gives twice, even to a schema that is made anew.
-                let sql = "INSERT INTO moved_turn (turn) VALUES (txid_current()) RETURNING turn";
+                let sql = "WITH before AS (DELETE FROM moved_turn RETURNING event, effect, audit)
+                    INSERT INTO moved_turn (turn, event, effect, audit)
+                    SELECT txid_current(), coalesce(max(event), 0), coalesce(max(effect), 0), coalesce(max(audit), 0)
+                    FROM before RETURNING turn";
                 Ok((get(&tx.query_one(sql, &[]).await?, 0)?, was_complete))
             })
             .await?;
@@ -60,9 +62,15 @@ impl Incoming {
         Ok(was_complete)
     }
 
-    /// Makes room for ids up to these, so that nobody who accepts an event meanwhile is given one of them.
+    /// Makes room for ids up to these, so that nobody who accepts an event meanwhile is given one of them. A file that has given out
+    /// fewer than were brought before is an older copy: what it says is not what came later.
     pub(in crate::store) async fn make_room(&self, event: i64, effect: i64, audit: i64) -> Result<(), StoreError> {
         self.transact(async |tx| {
+            let sql = "UPDATE moved_turn SET event = $1, effect = $2, audit = $3
+                WHERE event <= $1 AND effect <= $2 AND audit <= $3";
+            if tx.execute(sql, &[&event, &effect, &audit]).await? == 0 {
+                return Err(Failure::refused("the file is older than what was brought before"));
+            }
             let sql = "SELECT
                 (SELECT setval('event_id_seq', $1::bigint + $4::bigint) FROM event_id_seq WHERE last_value <= $1),
                 (SELECT setval('effect_id_seq', $2::bigint + $4::bigint) FROM effect_id_seq WHERE last_value <= $2),
@@ -179,8 +187,9 @@ const ROOM: i64 = 10_000;
 const TABLES: &str = "
 -- A copy was complete.
 CREATE TABLE IF NOT EXISTS moved (complete_at bigint NOT NULL);
--- One row: which copy may write.
-CREATE TABLE IF NOT EXISTS moved_turn (turn bigint NOT NULL);
+-- One row: which copy may write, and the last ids that the file had given out.
+CREATE TABLE IF NOT EXISTS moved_turn (turn bigint NOT NULL, event bigint NOT NULL, effect bigint NOT NULL,
+    audit bigint NOT NULL);
 -- Rows that were given another id, and work that was brought: it may be done and pruned since.
 CREATE TABLE IF NOT EXISTS moved_id (what text NOT NULL, source_id bigint NOT NULL, mark text NOT NULL,
     id bigint NOT NULL, PRIMARY KEY (what, source_id, mark));

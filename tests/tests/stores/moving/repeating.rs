@@ -167,3 +167,28 @@ async fn a_copy_that_is_still_under_way_undoes_nothing_of_a_later_one() {
     let told = std::error::Error::source(&ended.unwrap_err()).unwrap().to_string();
     assert_eq!(told, "another copy began meanwhile");
 }
+
+/// Somebody takes yesterday's backup for the file.
+#[tokio::test]
+async fn an_older_copy_of_the_file_is_refused() {
+    let Some(this) = Move::start().await else { return };
+    let from = this.sqlite().await;
+    link(&from, new_link("alice", "ana", 10, None)).await;
+    let backup = this.directory.path().join("backup.db");
+    let conn = rusqlite::Connection::open(this.file()).unwrap();
+    conn.execute("VACUUM INTO ?", [backup.to_str().unwrap()]).unwrap();
+    drop(conn);
+    accept(&from, pending("revoked", "token", 20)).await;
+    let seen = Observation { status: IdentityStatus::Revoked, verified: None, ..seen("ana", 20) };
+    let settlement = Settlement::Done { seen: Some(seen), link: None, handlers: Vec::new(), at: ms(20) };
+    from.settle(claim(&from, 20).await.lease, settlement).await.unwrap();
+    from.close().await.unwrap();
+    assert!(this.run().await.is_complete());
+    let moving = Moving::new(backup, PostgresOptions::new(&this.url).unwrap()).again(true);
+    let refused = moving.run().await;
+    let ana = this.postgres().await.identity(identity("ana")).await.unwrap().unwrap();
+    assert_eq!(ana.status, IdentityStatus::Revoked);
+    let told = std::error::Error::source(&refused.unwrap_err()).unwrap().to_string();
+    assert_eq!(told, "the file is older than what was brought before");
+    assert!(this.run_again().await.is_complete(), "the file itself is taken as before");
+}
