@@ -34,7 +34,8 @@ enum Step {
 
 impl Exchange {
     pub(super) fn open(incode: Incode, mount: &Mount, head: &dyn Head) -> Self {
-        let audience = Audience::of(head);
+        // No gRPC call, whatever the sender says that it sends: its 200 would stand for a delivery that was not kept.
+        let audience = Audience { html: head.prefers_html(), ..Audience::default() };
         let step = match mount {
             Mount::Webhook(webhook) => deliver(&incode, webhook, head),
             Mount::Start => start(&incode, head).map(Step::Answered).map_err(no_referrer),

@@ -77,7 +77,7 @@
 //!   sending them round again would help nobody. A new verification is known when its event has been applied, a moment
 //!   after the person is back.
 //! - **gRPC** calls (`Content-Type: application/grpc`) get 200 with `grpc-status` 16, 7, 14 or 13 for 401, 403, 503 or 500,
-//!   the code in `incode-code`, and no body.
+//!   the code in `incode-code`, and no body. Not so the routes that the layer answers itself: none of them is a call.
 //! - **Your own rendering** ([`Builder::render`](crate::Builder::render)) replaces all of these but redirects, for gates,
 //!   extractors, `require` in handlers, the hosted flow and the webhook alike; [`Audience`] says who reads. The one answer
 //!   that it does not reach is 500 `layer_missing`: without the layer nobody knows of it. There is no `Vary: Accept`,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use incode_core::http::{Problem, Reply};
 use incode_core::testing::ManualClock;
 use incode_core::{Builder, Timestamp};
-use incode_tests::{Adapter, Call, FailingStore, Plan, Wire, World, event, eventually, get, post};
+use incode_tests::{Adapter, Call, FailingStore, HEADER, Plan, SECRET, Wire, World, event, eventually, get, post};
 use serde_json::json;
 
 on_every_adapter! {
@@ -17,6 +17,7 @@ on_every_adapter! {
     the_way_back_stays_here,
     the_challenge_is_the_applications,
     a_grpc_call_is_answered_in_its_own_way,
+    a_mounted_route_is_no_grpc_call,
     one_rendering_for_all_of_them,
     head_is_answered_as_get_without_a_body,
     nothing_of_a_gate_is_kept_for_somebody_else,
@@ -237,6 +238,31 @@ async fn a_grpc_call_is_answered_in_its_own_way(adapter: Adapter) {
     let missing = call(path, "application/grpc").send(bare.address).await;
     assert_eq!((missing.status, missing.header("grpc-status")), (200, Some("13")));
     assert_eq!(missing.header("incode-code"), Some("layer_missing"));
+}
+
+/// Whatever a sender says that it sends: a delivery that was not kept is never answered with 2xx.
+async fn a_mounted_route_is_no_grpc_call(adapter: Adapter) {
+    let (store, switch) = FailingStore::new();
+    let world = Plan::new(adapter).incode(|builder| builder.store(store)).start().await;
+    for kind in ["application/grpc", "application/grpc-web"] {
+        for (call, status, code) in [
+            (post("/incode/webhook").body("{}"), 401, "delivery_unauthentic"),
+            (post("/incode/webhook").header(HEADER, SECRET).body("{"), 400, "delivery_malformed"),
+            (get("/incode/webhook"), 405, "method_not_allowed"),
+            (get("/incode/start"), 401, "authentication_required"),
+            (get("/incode/callback"), 400, "flow_incomplete"),
+        ] {
+            let answer = world.send(call.clone().header("content-type", kind)).await;
+            assert_eq!((answer.status, answer.code().as_str()), (status, code), "{kind}: {call:?}");
+            assert_eq!(answer.header("grpc-status"), None);
+        }
+        switch.fail();
+        let event = event("verification.completed", "an-object", "a-token").to_string();
+        let delivery = post("/incode/webhook").header(HEADER, SECRET).header("content-type", kind).body(event);
+        let answer = world.send(delivery).await;
+        switch.mend();
+        assert_eq!((answer.status, answer.header("retry-after")), (503, Some("5")), "{kind}");
+    }
 }
 
 async fn one_rendering_for_all_of_them(adapter: Adapter) {
