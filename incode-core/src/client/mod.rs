@@ -35,7 +35,7 @@ pub use error::{Error, ErrorKind};
 
 use self::answer::Answer;
 use crate::model::{Authentication, FaceAuthentication, FaceAuthenticationRequest, UserInfo, Verification};
-use crate::{ObjectId, Secret, Token};
+use crate::{Clock, ObjectId, Secret, Timestamp, Token};
 
 /// The vendor's API at one host with one key. Cheap to clone: everything is behind one `Arc`, connections included.
 ///
@@ -56,7 +56,15 @@ impl Client {
     /// # Errors
     /// [`Error`]; a transport error or a 5xx only after the retries were spent.
     pub async fn userinfo(&self, token: &Token) -> Result<UserInfo, Error> {
-        self.fetch("userinfo", self.url("userinfo"), token).await
+        self.fetch("userinfo", self.url("userinfo"), token, || {}).await
+    }
+
+    /// [`userinfo`](Self::userinfo), with the instant before the request was sent that was answered. Before those in vain it
+    /// would be too early: a word of somebody else who asked in between would seem to be the newer one.
+    pub(crate) async fn userinfo_by(&self, clock: &dyn Clock, token: &Token) -> Result<(UserInfo, Timestamp), Error> {
+        let mut sent_at = clock.now();
+        let person = self.fetch("userinfo", self.url("userinfo"), token, || sent_at = clock.now()).await?;
+        Ok((person, sent_at))
     }
 
     /// A verification (spec: "Get Verification Data").
@@ -64,7 +72,7 @@ impl Client {
     /// # Errors
     /// [`Error`]; a transport error or a 5xx only after the retries were spent.
     pub async fn verification(&self, id: &ObjectId, token: &Token) -> Result<Verification, Error> {
-        self.fetch("verification", self.url(&format!("verification/{}", path_segment(id))), token).await
+        self.fetch("verification", self.url(&format!("verification/{}", path_segment(id))), token, || {}).await
     }
 
     /// An authentication (spec: "Get Authentication Data").
@@ -72,7 +80,7 @@ impl Client {
     /// # Errors
     /// [`Error`]; a transport error or a 5xx only after the retries were spent.
     pub async fn authentication(&self, id: &ObjectId, token: &Token) -> Result<Authentication, Error> {
-        self.fetch("authentication", self.url(&format!("authentication/{}", path_segment(id))), token).await
+        self.fetch("authentication", self.url(&format!("authentication/{}", path_segment(id))), token, || {}).await
     }
 
     /// Has a face authenticated (spec: "Face Authentication"). Sent once, whatever happens: whether a lost answer was a
@@ -95,13 +103,21 @@ impl Client {
         self.attempt("authenticate", post, Instant::now() + self.shared.attempt_timeout).await?.decode()
     }
 
-    async fn fetch<T: DeserializeOwned>(&self, call: &'static str, url: Url, token: &Token) -> Result<T, Error> {
+    /// `sending` is called before each attempt.
+    async fn fetch<T: DeserializeOwned>(
+        &self,
+        call: &'static str,
+        url: Url,
+        token: &Token,
+        mut sending: impl FnMut() + Send,
+    ) -> Result<T, Error> {
         let hardware_id = header_of(token)?;
         let give_up = Instant::now() + self.shared.call_timeout;
         let mut retries = 0;
         loop {
             let get = self.request(Method::GET, url.clone(), hardware_id.clone());
             let deadline = give_up.min(Instant::now() + self.shared.attempt_timeout);
+            sending();
             let error = match self.attempt(call, get, deadline).await {
                 Ok(answer) => return answer.decode_without_error(),
                 Err(error) => error,

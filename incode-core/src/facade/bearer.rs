@@ -179,9 +179,9 @@ impl Bearer {
         if self.context.aging.nanos() < self.paused_until.load(Ordering::Relaxed) {
             return Found::Unknown;
         }
-        let sent_at = self.context.clock.now();
-        let person = match timeout(LONGEST_ANSWER, self.client.userinfo(token)).await {
-            Ok(Ok(person)) => person,
+        let asked = self.client.userinfo_by(&*self.context.clock, token);
+        let (person, sent_at) = match timeout(LONGEST_ANSWER, asked).await {
+            Ok(Ok(answer)) => answer,
             Ok(Err(error)) => return self.refused(&error),
             Err(_) => {
                 tracing::warn!(error.kind = "deadline", "bearer token not redeemed");

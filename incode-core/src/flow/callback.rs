@@ -63,9 +63,8 @@ impl Callback {
     /// Redeems the token at the vendor, links, and sends the person back to where they came from. The caller makes the
     /// change known, which there may be also where nothing was linked.
     pub(crate) async fn redeem(self, parts: Parts<'_>) -> (Result<Reply, Problem>, Option<Change>) {
-        let sent_at = parts.clock.now();
-        let userinfo = match parts.client.userinfo(&self.token).await {
-            Ok(userinfo) => userinfo,
+        let (userinfo, sent_at) = match parts.client.userinfo_by(&**parts.clock, &self.token).await {
+            Ok(answer) => answer,
             Err(error) => {
                 tracing::info!(error.kind = ?error.kind(), "callback token not redeemed");
                 return (Err(not_redeemed(error.kind())), None);

@@ -96,8 +96,9 @@ pub(crate) async fn authenticate(
         return Ok((FaceOutcome::Failed(answer.failure_reason), None));
     }
     let token = answer.token.ok_or(FaceErrorKind::Vendor)?;
-    let sent_at = parts.clock.now();
-    let mut seen = parts.observer.observe(&parts.client.userinfo(&token).await?, sent_at);
+    let passed_at = parts.clock.now();
+    let (person, sent_at) = parts.client.userinfo_by(&**parts.clock, &token).await?;
+    let mut seen = parts.observer.observe(&person, sent_at);
     let enrolled_as = match &answer.verification_id {
         Some(verification) => parts.store.verified_as(verification.clone()).await?,
         None => None,
@@ -107,7 +108,7 @@ pub(crate) async fn authenticate(
         tracing::warn!("a face passed as somebody else's: nothing was recorded");
         return Ok((FaceOutcome::OtherIdentity, None));
     }
-    seen.face_authenticated_at = Some(sent_at);
+    seen.face_authenticated_at = Some(passed_at);
     seen.face_origin = FaceOrigin::new(answer.verification_id, answer.source);
     let known = Identity::merge(Some(linked.identity), &seen);
     let change = parts.store.observe(seen).await?;

@@ -29,12 +29,11 @@ impl Applier {
         id: &ObjectId,
         token: &Token,
     ) -> Result<Option<Looked>, Obstacle> {
-        // The row's instant is taken before anything is sent: what the vendor says is at least as new.
-        let sent_at = self.clock.now();
+        // With the row's instant, which is that before the request was sent: what the vendor says is at least as new.
+        let person = self.client.userinfo_by(&*self.clock, token);
         match kind {
             EventKind::Verification => {
-                let (person, verification) =
-                    tokio::try_join!(self.client.userinfo(token), self.client.verification(id, token))?;
+                let ((person, sent_at), verification) = tokio::try_join!(person, self.client.verification(id, token))?;
                 let fit = belonging::check_verification(id, &verification, &person)?;
                 let known = self.store.verified_as(id.clone()).await?;
                 belonging::check_owner(known.as_ref(), &person.identity_id)?;
@@ -42,11 +41,10 @@ impl Applier {
                 Ok(Some(Looked { person, seen, proven: fit == Fit::Agrees || known.is_some() }))
             }
             EventKind::Authentication => {
-                let (person, authentication) =
-                    tokio::join!(self.client.userinfo(token), self.client.authentication(id, token));
+                let (person, authentication) = tokio::join!(person, self.client.authentication(id, token));
                 let authentication = authentication?;
                 belonging::check_authentication(id, &authentication)?;
-                let person = match person {
+                let (person, sent_at) = match person {
                     // A face that was recognised as nobody's: the event is genuine, and there is nothing to apply.
                     Err(error) if error.kind() == ErrorKind::NotFound && !authentication.passed() => return Ok(None),
                     person => person?,

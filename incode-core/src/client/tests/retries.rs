@@ -1,9 +1,11 @@
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::vendor::Step::{Reset, Send, Stall};
 use super::vendor::{Vendor, answer, ok};
 use super::*;
 use crate::client::ErrorKind;
+use crate::{Clock, Timestamp};
 
 fn oops() -> Vec<u8> {
     answer("500 Internal Server Error", "", "")
@@ -22,6 +24,25 @@ async fn a_get_survives_lost_connections() {
     let vendor = Vendor::start(vec![vec![Reset], vec![Send(half)], vec![Send(ok(&active()))]]).await;
     userinfo(&client(&vendor)).await.unwrap();
     assert_eq!(vendor.requests().len(), 3);
+}
+
+/// An ACTIVE that somebody else asked for between two attempts is older than the REVOKED of the second.
+#[tokio::test]
+async fn the_instant_told_is_that_of_the_request_that_was_answered() {
+    struct Ticking(AtomicI64);
+    impl Clock for Ticking {
+        fn now(&self) -> Timestamp {
+            Timestamp::from_secs(self.0.fetch_add(1, Ordering::SeqCst))
+        }
+    }
+    for retries in 0..3 {
+        let answers = std::iter::repeat_n(oops(), retries).chain([ok(&active())]);
+        let vendor = Vendor::answering(answers).await;
+        let clock = Ticking(AtomicI64::new(0));
+        let (_, sent_at) = client(&vendor).userinfo_by(&clock, &token()).await.unwrap();
+        assert_eq!(sent_at, Timestamp::from_secs(1 + i64::try_from(retries).unwrap()));
+        assert_eq!(clock.now(), sent_at.after(Duration::from_secs(1)), "looked at before each, and not after");
+    }
 }
 
 #[tokio::test]
