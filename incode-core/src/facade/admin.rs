@@ -90,8 +90,10 @@ impl Incode {
         Ok(self.0.observer.reveal(id, &kept))
     }
 
-    /// Erases an identity and its links, leaving a tombstone that keeps old events from bringing it back. False when
-    /// nothing was known of it. Who asked for it is kept in the audit trail.
+    /// Erases an identity and its links, leaving a tombstone: no answer that the vendor was asked for before brings it back,
+    /// and no repetition of an event that is done. One that is asked for later does: when the person comes again, and also
+    /// when an event of theirs was pending still, or a dead one is replayed. False when nothing was known of it. Who asked
+    /// for it is kept in the audit trail.
     ///
     /// # Errors
     /// When the store does not answer.
