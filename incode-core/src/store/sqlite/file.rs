@@ -16,18 +16,22 @@ pub(super) fn lock(path: &Path) -> Result<File, StoreError> {
         .ok_or_else(|| StoreError::with_source(StoreErrorKind::Unavailable, "already open in another process"))
 }
 
-/// The same; `None` when somebody has it open.
+/// The same; `None` when somebody has it open. Waits a moment for who is just letting go: a program that is being
+/// started somewhere in this process holds a copy of every open file until it is loaded.
 pub(super) fn try_lock(path: &Path) -> Result<Option<File>, StoreError> {
     let mut name: OsString = path.into();
     name.push(".lock");
     let file = private(OpenOptions::new().create(true).truncate(false).write(true))
         .open(PathBuf::from(name))
         .map_err(unavailable)?;
-    match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
-        Err(TryLockError::WouldBlock) => Ok(None),
-        Err(TryLockError::Error(error)) => Err(unavailable(error)),
+    for _ in 0..LOCK_TRIES {
+        match file.try_lock() {
+            Ok(()) => return Ok(Some(file)),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_WAIT),
+            Err(TryLockError::Error(error)) => return Err(unavailable(error)),
+        }
     }
+    Ok(None)
 }
 
 /// The connection that writes. Looks before it touches: a file that is not ours is left as it was.
@@ -113,6 +117,9 @@ fn unavailable(error: io::Error) -> StoreError {
     StoreError::with_source(kind, error)
 }
 
+/// Loading a program takes milliseconds, on a busy machine some tens.
+const LOCK_TRIES: u32 = 20;
+const LOCK_WAIT: Duration = Duration::from_millis(10);
 /// How long a tool that has the file open, a backup for instance, may hold us up.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 const CACHED_STATEMENTS: usize = 64;

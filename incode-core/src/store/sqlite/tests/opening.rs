@@ -20,6 +20,21 @@ async fn a_second_opener_is_refused_until_the_first_closes() {
     assert_eq!(second.counts().await.unwrap().pending, 1);
 }
 
+/// As when another thread of the process starts a program just then.
+#[tokio::test]
+async fn a_copy_of_the_lock_that_is_gone_in_a_moment_keeps_nobody_out() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("store.db");
+    let copy = std::fs::File::create(directory.path().join("store.db.lock")).unwrap();
+    copy.lock().unwrap();
+    let held = std::thread::spawn(move || {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        drop(copy);
+    });
+    open(&path).await;
+    held.join().unwrap();
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn another_name_of_the_file_is_the_same_file() {
