@@ -2,11 +2,13 @@
 //! neither. A [`Head`] gives what core reads of a request, a [`Reply`] is what an adapter sends back.
 
 mod accept;
+mod credentials;
 mod head;
 mod problem;
 mod reply;
 pub(crate) mod return_to;
 
+pub(crate) use credentials::credentials;
 pub use head::{Field, Head};
 pub use problem::Problem;
 pub use reply::Reply;

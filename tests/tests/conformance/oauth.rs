@@ -16,6 +16,7 @@ use crate::refusals::{UNAUTHENTIC, body, expected, stored};
 
 on_every_adapter! {
     a_token_is_what_the_rfc_says,
+    a_scheme_is_read_without_case,
     what_is_wrong_with_a_request_is_said_as_the_rfc_has_it,
     a_token_counts_on_every_replica_until_it_expires,
     a_token_that_is_not_ours_is_worth_nothing,
@@ -66,6 +67,22 @@ async fn a_token_is_what_the_rfc_says(adapter: Adapter) {
     assert_eq!(answer.essence(), format!("200\n{head}\n{body}"));
     assert!(token.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)), "a legal b64token");
     assert_eq!(deliver(&world, &token).await.essence(), ACKNOWLEDGED);
+}
+
+/// RFC 9110, section 11.1.
+async fn a_scheme_is_read_without_case(adapter: Adapter) {
+    let world = start(adapter).await;
+    let headers = OAuthClient::new(CLIENT_ID, SECRET.into()).headers();
+    for scheme in ["basic ", "BASIC  "] {
+        let credentials = headers[0].1.replace("Basic ", scheme);
+        let call = post("/incode/token").header("authorization", credentials).header(&headers[1].0, &headers[1].1);
+        let answer = world.send(call.body("grant_type=client_credentials")).await;
+        let token = OAuthClient::token(&answer.body).unwrap_or_else(|| panic!("{answer:?}"));
+        for scheme in ["bearer ", "BEARER  "] {
+            let call = post("/incode/webhook").header("authorization", format!("{scheme}{token}")).body(body());
+            assert_eq!(world.send(call).await.essence(), ACKNOWLEDGED, "{scheme}");
+        }
+    }
 }
 
 async fn what_is_wrong_with_a_request_is_said_as_the_rfc_has_it(adapter: Adapter) {
@@ -176,8 +193,7 @@ async fn a_token_that_is_not_ours_is_worth_nothing(adapter: Adapter) {
     }
     let hook = || post("/incode/webhook").body(body());
     for call in [
-        hook().header("authorization", format!("bearer {good}")),
-        hook().header("authorization", format!("Bearer  {good}")),
+        hook().header("authorization", format!("Bearer{good}")),
         hook().header("authorization", format!("Bearer {good}, Bearer {good}")),
         hook().header("authorization", &good),
         hook().header("authorization", OAuthClient::new(CLIENT_ID, SECRET.into()).headers()[0].1.as_bytes()),

@@ -1,5 +1,5 @@
 use crate::Token;
-use crate::http::{Field, Head};
+use crate::http::{Field, Head, credentials};
 
 /// What a request's `Authorization` says (RFC 6750, section 2.1).
 #[derive(Debug)]
@@ -16,7 +16,7 @@ impl Presented {
     pub(super) fn of(head: &dyn Head) -> Self {
         match head.header("authorization") {
             Field::Missing => Self::Nothing,
-            Field::One(value) => match bearer(value) {
+            Field::One(value) => match credentials(value, SCHEME) {
                 None => Self::Nothing,
                 Some(token) => {
                     let token = std::str::from_utf8(token).ok().and_then(|text| Token::new(text).ok());
@@ -25,18 +25,11 @@ impl Presented {
             },
             Field::Many => {
                 let mut is_bearer = false;
-                head.header_values("authorization", &mut |value| is_bearer |= bearer(value).is_some());
+                head.header_values("authorization", &mut |value| is_bearer |= credentials(value, SCHEME).is_some());
                 if is_bearer { Self::Illegible } else { Self::Nothing }
             }
         }
     }
 }
 
-/// What follows the scheme, whose case does not matter.
-fn bearer(value: &[u8]) -> Option<&[u8]> {
-    let (scheme, rest) = value.trim_ascii().split_at_checked(SCHEME.len())?;
-    let is_bearer = scheme.eq_ignore_ascii_case(SCHEME) && rest.first().is_none_or(|byte| *byte == b' ');
-    is_bearer.then(|| rest.trim_ascii_start())
-}
-
-const SCHEME: &[u8] = b"bearer";
+const SCHEME: &str = "bearer";

@@ -7,6 +7,8 @@ use data_encoding::BASE64;
 use percent_encoding::percent_decode;
 use zeroize::Zeroizing;
 
+use crate::http::credentials;
+
 /// What an `Authorization` header presents, in base64 decoded bytes.
 pub(super) struct Presented {
     pair: Zeroizing<Vec<u8>>,
@@ -14,9 +16,9 @@ pub(super) struct Presented {
 }
 
 impl Presented {
-    /// Strict: the scheme as everybody writes it, one blank, padded base64, a colon inside.
+    /// Strict: padded base64, a colon inside.
     pub(super) fn read(authorization: &[u8]) -> Option<Self> {
-        let text = authorization.strip_prefix(b"Basic ").filter(|text| text.len() <= MAX_LEN)?;
+        let text = credentials(authorization, "basic").filter(|text| text.len() <= MAX_LEN)?;
         let pair = Zeroizing::new(BASE64.decode(text).ok()?);
         let colon = pair.iter().position(|byte| *byte == b':')?;
         Some(Self { pair, colon })

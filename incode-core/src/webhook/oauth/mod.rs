@@ -16,7 +16,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
-use crate::http::{Field, Head};
+use crate::http::{Field, Head, credentials};
 use crate::webhook::{PolicyError, PolicyErrorKind, Rejection};
 use crate::{Secret, Timestamp, seal};
 
@@ -111,7 +111,7 @@ impl ClientCredentials {
             Field::Missing => return Err(Rejection::unauthentic("the bearer token is missing")),
             Field::Many => return Err(Rejection::unauthentic("the authorization is given twice")),
         };
-        let token = value.strip_prefix(b"Bearer ").and_then(AccessToken::read);
+        let token = credentials(value, "bearer").and_then(AccessToken::read);
         let token = token.ok_or(Rejection::unauthentic("the authorization is no bearer token of ours"))?;
         // The MAC first: what an expiry is worth that nobody signed, nobody needs to know.
         let keys = self.secrets.iter().flat_map(|secret| &secret.keys);
