@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use incode_core::identity::LinkProof;
@@ -17,7 +18,7 @@ on_every_adapter! {
     a_correlation_id_that_links_nobody_is_not_kept,
     a_webhook_links_where_the_callbacks_token_is_refused,
     a_rule_links_whom_it_recognises,
-    a_rule_that_fails_is_asked_again,
+    a_rule_that_fails_or_hangs_is_asked_again,
     a_rule_moves_nobody,
     the_application_links_and_unlinks,
     a_link_that_is_refused_changes_nothing,
@@ -141,12 +142,18 @@ async fn a_rule_links_whom_it_recognises(adapter: Adapter) {
     }
 }
 
-async fn a_rule_that_fails_is_asked_again(adapter: Adapter) {
+async fn a_rule_that_fails_or_hangs_is_asked_again(adapter: Adapter) {
     let calls = Arc::new(AtomicU32::new(0));
     let counted = Arc::clone(&calls);
     let rule = move |recognised: Recognised| {
         let call = counted.fetch_add(1, Ordering::SeqCst);
-        async move { if call == 0 { Err("the directory is away".into()) } else { by_email(recognised).await } }
+        async move {
+            match call {
+                0 => Err("the directory is away".into()),
+                1 => std::future::pending().await,
+                _ => by_email(recognised).await,
+            }
+        }
     };
     let world = Plan::new(adapter).incode(|builder| builder.link_rule(rule)).start().await;
     let ana = world.person("Ana Flores");
@@ -156,10 +163,14 @@ async fn a_rule_that_fails_is_asked_again(adapter: Adapter) {
     })
     .await;
     assert_eq!(world.identity(&ana.identity_id).await, None, "all of it or none");
+    eventually("asked again", async || calls.load(Ordering::SeqCst) == 2).await;
+    // It has ten seconds, and takes them.
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!((world.counts().await.pending, calls.load(Ordering::SeqCst)), (1, 2));
     world.settles(1, 0, 0).await;
     eventually("linked", async || world.status(&ana.email, "/verified").await == 200).await;
-    assert_eq!(calls.load(Ordering::SeqCst), 2);
-    assert_eq!(world.events().await[0].attempts, 2);
+    assert_eq!(calls.load(Ordering::SeqCst), 3);
+    assert_eq!(world.events().await[0].attempts, 3);
 }
 
 async fn a_rule_moves_nobody(adapter: Adapter) {
