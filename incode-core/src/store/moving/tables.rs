@@ -1,3 +1,6 @@
+use std::future::Future;
+use std::sync::{Mutex, PoisonError};
+
 use super::page::Page;
 use super::{Moved, MovedTable};
 use crate::seal::{SEALED, Sealer, TOKEN_AT_REST};
@@ -28,47 +31,50 @@ pub(super) async fn copy(
     let mut moved = Moved { was_in_use: from.is_in_use, was_migrated: from.was_migrated, ..Moved::default() };
     let sealer = key.map(|key| Sealer::new(key, TOKEN_AT_REST));
 
-    moved
-        .tables
-        .push(pages("forgotten", from, &snapshot::FORGOTTEN, progress, async |page| to.forgotten(page).await).await?);
+    moved.tables.push(pages("forgotten", from, &snapshot::FORGOTTEN, progress, |page| to.forgotten(page)).await?);
     moved.tables.push(identities(from, to, progress).await?);
-    moved.tables.push(pages("field", from, &snapshot::FIELD, progress, async |page| to.fields(page).await).await?);
+    moved.tables.push(pages("field", from, &snapshot::FIELD, progress, |page| to.fields(page)).await?);
     // Whoever was let go of makes room.
     let removed = removed_links(from, to).await?;
-    let conflicts = &mut moved.conflicts;
+    let conflicts = Mutex::new(Vec::new());
     let mut links = pages("link", from, &snapshot::LINK, progress, async |page| {
         let (outcome, contradicting) = to.links(page, from).await?;
-        let left = CONFLICTS_NAMED.saturating_sub(conflicts.len());
-        conflicts.extend(contradicting.iter().filter_map(|subject| Subject::new(subject).ok()).take(left));
+        let mut named = conflicts.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = CONFLICTS_NAMED.saturating_sub(named.len());
+        named.extend(contradicting.iter().filter_map(|subject| Subject::new(subject).ok()).take(left));
         Ok(outcome)
     })
     .await?;
     links.copied += removed;
+    moved.conflicts = conflicts.into_inner().unwrap_or_else(PoisonError::into_inner);
     moved.tables.push(links);
-    moved.tables.push(pages("spent", from, &snapshot::SPENT, progress, async |page| to.spent(page).await).await?);
+    moved.tables.push(pages("spent", from, &snapshot::SPENT, progress, |page| to.spent(page)).await?);
     let unopenable = &mut moved.unopenable;
-    let events = pages("event", from, &snapshot::EVENT, progress, async |page| {
+    let events = pages("event", from, &snapshot::EVENT, progress, |page| {
         if let Some(sealer) = &sealer {
             *unopenable += page.bytes(TOKEN).filter(|token| !opens(sealer, token)).count() as u64;
         }
-        to.events(page).await
+        to.events(page)
     });
     moved.tables.push(events.await?);
-    moved.tables.push(pages("effect", from, &snapshot::EFFECT, progress, async |page| to.effects(page).await).await?);
-    moved.tables.push(pages("audit", from, &snapshot::AUDIT, progress, async |page| to.audits(page).await).await?);
+    moved.tables.push(pages("effect", from, &snapshot::EFFECT, progress, |page| to.effects(page)).await?);
+    moved.tables.push(pages("audit", from, &snapshot::AUDIT, progress, |page| to.audits(page)).await?);
     if moved.is_complete() {
         to.end().await?;
     }
     Ok(moved)
 }
 
-async fn pages(
+async fn pages<F>(
     name: &'static str,
     from: &Snapshot,
     source: &'static Source,
     progress: Progress<'_>,
-    mut write: impl AsyncFnMut(Page) -> Result<Outcome, StoreError>,
-) -> Result<MovedTable, StoreError> {
+    mut write: impl FnMut(Page) -> F,
+) -> Result<MovedTable, StoreError>
+where
+    F: Future<Output = Result<Outcome, StoreError>>,
+{
     let mut table = MovedTable { name, ..MovedTable::default() };
     let mut after = Vec::new();
     loop {

@@ -1,6 +1,7 @@
 //! Where the rows of another store arrive. Each page is a transaction, which may be repeated, and of which those who use the
 //! database meanwhile see all or nothing.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,7 +45,8 @@ impl Incoming {
     /// what will be read from now on. True: a copy was complete before; unless it is made again, it is nobody's turn then.
     pub(in crate::store) async fn begin(&mut self, again: bool) -> Result<bool, StoreError> {
         let (turn, was_complete) = self
-            .alone(async |tx| {
+            .alone(async |tx: Arc<Link>| {
+                let tx = &*tx;
                 tx.simple(TABLES).await?;
                 let was_complete = tx.query_opt("SELECT 1 FROM moved LIMIT 1", &[]).await?.is_some();
                 if was_complete && !again {
@@ -65,7 +67,8 @@ impl Incoming {
     /// Makes room for ids up to these, so that nobody who accepts an event meanwhile is given one of them. A file that has given out
     /// fewer than were brought before is an older copy: what it says is not what came later.
     pub(in crate::store) async fn make_room(&self, event: i64, effect: i64, audit: i64) -> Result<(), StoreError> {
-        self.transact(async |tx| {
+        self.transact(async |tx: Arc<Link>| {
+            let tx = &*tx;
             let sql = "UPDATE moved_turn SET event = $1, effect = $2, audit = $3
                 WHERE event <= $1 AND effect <= $2 AND audit <= $3";
             if tx.execute(sql, &[&event, &effect, &audit]).await? == 0 {
@@ -82,7 +85,8 @@ impl Incoming {
 
     /// Everything was brought: from now on the database is what counts.
     pub(in crate::store) async fn end(&self) -> Result<(), StoreError> {
-        self.transact(async |tx| {
+        self.transact(async |tx: Arc<Link>| {
+            let tx = &*tx;
             tx.execute("INSERT INTO moved (complete_at) VALUES ($1)", &[&now(tx).await?]).await.map(drop)
         })
         .await
@@ -94,8 +98,11 @@ impl Incoming {
     }
 
     /// One transaction, as long as no other copy began since: that one's word is newer.
-    async fn transact<T>(&self, work: impl AsyncFn(&Link) -> Result<T, Failure>) -> Result<T, StoreError> {
-        self.alone(async |tx| {
+    async fn transact<T, F>(&self, work: impl Fn(Arc<Link>) -> F) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
+        self.alone(async |tx: Arc<Link>| {
             let sql = "SELECT 1 FROM moved_turn WHERE turn = $1";
             if tx.query_opt(sql, &[&self.turn]).await?.is_none() {
                 return Err(Failure::refused("another copy began meanwhile"));
@@ -106,13 +113,16 @@ impl Incoming {
     }
 
     /// One transaction at a time, of all who move; again when others were in the way.
-    async fn alone<T>(&self, work: impl AsyncFn(&Link) -> Result<T, Failure>) -> Result<T, StoreError> {
+    async fn alone<T, F>(&self, work: impl Fn(Arc<Link>) -> F) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
         let mut left = ATTEMPTS;
         loop {
             left -= 1;
             let outcome = self.store.pool.transact(async |tx: Arc<Link>| {
                 identities::lock_name(&tx, b"moving", b"").await?;
-                work(&tx).await
+                work(tx).await
             });
             match outcome.await {
                 Err(error) if error.kind() == StoreErrorKind::Busy && left > 0 => {

@@ -149,17 +149,17 @@ async fn a_copy_that_is_still_under_way_undoes_nothing_of_a_later_one() {
     let first = this.moving().progress(move |table| {
         if table.name == "forgotten" {
             there.send(()).unwrap();
-            go_on.lock().unwrap().recv().unwrap();
+            tokio::task::block_in_place(|| go_on.lock().unwrap().recv()).unwrap();
         }
     });
-    let first = std::thread::spawn(|| tokio::runtime::Runtime::new().unwrap().block_on(first.run()));
+    let first = tokio::spawn(first.run());
     tokio::task::block_in_place(|| is_there.recv()).unwrap();
     from.observe(Observation { status: IdentityStatus::Revoked, verified: None, ..seen("ana", 20) }).await.unwrap();
     from.unlink(subject("bob")).await.unwrap();
     from.close().await.unwrap();
     assert!(this.run().await.is_complete());
     goes.send(()).unwrap();
-    let ended = tokio::task::block_in_place(|| first.join()).unwrap();
+    let ended = first.await.unwrap();
 
     let to = this.postgres().await;
     assert_eq!(to.identity(identity("ana")).await.unwrap().unwrap().status, IdentityStatus::Revoked);

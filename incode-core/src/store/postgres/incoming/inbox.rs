@@ -1,19 +1,21 @@
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use super::{Incoming, Outcome, is_forgotten, lock, now, write, write_with};
 use crate::store::StoreError;
 use crate::store::moving::page::Page;
+use crate::store::postgres::link::Link;
 
 impl Incoming {
     pub(in crate::store) async fn events(&self, page: Page) -> Result<Outcome, StoreError> {
-        self.transact(async |tx| write_with(tx, EVENTS, &page, &[&now(tx).await?]).await).await
+        self.transact(async |tx: Arc<Link>| write_with(&tx, EVENTS, &page, &[&now(&tx).await?]).await).await
     }
 
     pub(in crate::store) async fn effects(&self, page: Page) -> Result<Outcome, StoreError> {
         static SQL: LazyLock<String> = LazyLock::new(|| {
             EFFECTS.replace("IS_FORGOTTEN", &is_forgotten("fresh.identity_id", "fresh.applied_at", "$14::bigint"))
         });
-        self.transact(async |tx| {
+        self.transact(async |tx: Arc<Link>| {
+            let tx = &*tx;
             lock(tx, page.texts(IDENTITY)).await?;
             write_with(tx, &SQL, &page, &[&now(tx).await?]).await
         })
@@ -21,7 +23,7 @@ impl Incoming {
     }
 
     pub(in crate::store) async fn audits(&self, page: Page) -> Result<Outcome, StoreError> {
-        self.transact(async |tx| write(tx, AUDITS, &page).await).await
+        self.transact(async |tx: Arc<Link>| write(&tx, AUDITS, &page).await).await
     }
 }
 

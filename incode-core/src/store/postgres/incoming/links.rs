@@ -1,9 +1,10 @@
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use super::{Column, Incoming, Outcome, get, is_forgotten, lock, now, number, tell};
 use crate::store::StoreError;
 use crate::store::moving::page::Page;
 use crate::store::postgres::failure::Failure;
+use crate::store::postgres::link::Link;
 use crate::store::sqlite::snapshot::{AskedLink, Snapshot};
 
 impl Incoming {
@@ -45,7 +46,8 @@ impl Incoming {
             )
         });
         let columns: Vec<_> = page.columns.iter().map(Column::as_sql).collect();
-        self.transact(async |tx| {
+        self.transact(async |tx: Arc<Link>| {
+            let tx = &*tx;
             let mut ids: Vec<&str> = page.texts(1).collect();
             ids.sort_unstable();
             ids.dedup();
@@ -82,7 +84,8 @@ impl Incoming {
                 link_hash("seen")
             )
         });
-        self.transact(async |tx| {
+        self.transact(async |tx: Arc<Link>| {
+            let tx = &*tx;
             let rows = tx.query(&SQL, &[&after]).await?;
             let mut brought = Vec::new();
             for row in &rows {
@@ -116,7 +119,8 @@ impl Incoming {
         });
         let subjects: Vec<&str> = links.iter().map(|link| link.subject.as_str()).collect();
         let ids: Vec<&str> = links.iter().map(|link| link.identity_id.as_str()).collect();
-        self.transact(async |tx| {
+        self.transact(async |tx: Arc<Link>| {
+            let tx = &*tx;
             lock(tx, ids.iter().copied()).await?;
             let removed = number(&tx.query_one(&SQL, &[&subjects, &ids]).await?, 0)?;
             tell(tx, &Outcome { copied: removed, ..Outcome::default() }).await?;

@@ -1,5 +1,5 @@
 use std::collections::{HashMap, HashSet};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use sha2::{Digest, Sha256};
 
@@ -53,7 +53,8 @@ impl Incoming {
             ), brought_links AS (DELETE FROM moved_link WHERE identity_hash = ANY($1::bytea[]))
             DELETE FROM moved_identity WHERE identity_hash = ANY($1::bytea[])";
         let columns: Vec<_> = page.columns.iter().map(Column::as_sql).collect();
-        self.transact(async |tx| {
+        self.transact(async |tx: Arc<Link>| {
+            let tx = &*tx;
             let news = tx.query(news, &columns).await?;
             let news: Vec<&[u8]> = news.iter().map(|row| get(row, 0)).collect::<Result<_, _>>()?;
             if news.is_empty() {
@@ -77,7 +78,8 @@ impl Incoming {
     }
 
     pub(in crate::store) async fn identities(&self, page: Vec<Identity>) -> Result<Outcome, StoreError> {
-        self.transact(async |tx| {
+        self.transact(async |tx: Arc<Link>| {
+            let tx = &*tx;
             let ids: Vec<&str> = page.iter().map(|identity| identity.identity_id.as_str()).collect();
             lock(tx, ids.iter().copied()).await?;
             let now = Timestamp::from_millis(now(tx).await?);
@@ -153,7 +155,8 @@ impl Incoming {
                     > (new.sent_at, new.expires_at, new.sealed))"
             )
         });
-        self.transact(async |tx| {
+        self.transact(async |tx: Arc<Link>| {
+            let tx = &*tx;
             let mut ids: Vec<&str> = page.texts(0).collect();
             ids.dedup();
             lock(tx, ids.iter().copied()).await?;
@@ -173,7 +176,7 @@ impl Incoming {
                 INSERT INTO spent (nonce, expires_at) SELECT * FROM unnest($1::bytea[], $2::bigint[])
                 ON CONFLICT DO NOTHING RETURNING 1)
             SELECT count(*), 0::bigint FROM kept";
-        self.transact(async |tx| write_with(tx, sql, &page, &[]).await).await
+        self.transact(async |tx: Arc<Link>| write_with(&tx, sql, &page, &[]).await).await
     }
 }
 
