@@ -24,6 +24,13 @@ pub(super) fn meaning(reason: Reason) -> Meaning {
         Reason::BindingMismatch => {
             ("The pieces belong to different people.", "Look closely: somebody may be trying. It is never applied.")
         }
+        Reason::Unproven => (
+            "Anybody could have sent it, and nothing the vendor says shows whose it is.",
+            "It is never applied. If genuine ones look like that, have deliveries authenticated.",
+        ),
+        Reason::LinkRuleFailed => {
+            ("The application's link rule gave no answer.", "Mend the rule, and replay while the token may live.")
+        }
         Reason::Exhausted => (
             "The vendor was down for as long as the token lived.",
             "Replay while the token may live. Otherwise have the person verify again.",
@@ -31,7 +38,9 @@ pub(super) fn meaning(reason: Reason) -> Meaning {
         Reason::UnknownKind => {
             ("This version does not know the kind.", "Nothing to do, unless a newer version knows it.")
         }
-        _ => ("A reason this version does not know.", "See what wrote it: a newer version used this store."),
+        Reason::Other => {
+            ("A reason this version does not know.", "See what wrote it: a newer version used this store.")
+        }
     };
     Meaning { what, advice }
 }
@@ -53,3 +62,6 @@ pub(super) fn events(count: u64) -> String {
 pub(super) fn events_are(count: u64) -> String {
     format!("{} {}", events(count), if count == 1 { "is" } else { "are" })
 }
+
+#[cfg(test)]
+mod tests;

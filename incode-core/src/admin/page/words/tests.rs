@@ -1,0 +1,10 @@
+use super::meaning;
+use crate::store::Reason;
+
+#[test]
+fn every_reason_is_told_in_words_of_its_own() {
+    let mut told = std::collections::HashSet::new();
+    for reason in Reason::ALL {
+        assert!(told.insert(meaning(reason).what), "{}", reason.as_str());
+    }
+}
