@@ -1,3 +1,4 @@
+use std::fmt;
 use std::sync::Arc;
 
 use crate::identity::{Change, Observation};
@@ -118,7 +119,7 @@ impl Reason {
 }
 
 /// An event to be accepted.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct NewEvent {
     /// What happened.
     pub kind: EventKind,
@@ -141,6 +142,20 @@ pub struct NewEvent {
     pub state: EventState,
     /// Why, when the state is not pending.
     pub reason: Option<Reason>,
+}
+
+/// Without token and correlation id.
+impl fmt::Debug for NewEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewEvent")
+            .field("kind", &self.kind)
+            .field("object_id", &self.object_id)
+            .field("received_at", &self.received_at)
+            .field("authenticated", &self.authenticated)
+            .field("state", &self.state)
+            .field("reason", &self.reason)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What became of a [`NewEvent`].
@@ -175,7 +190,7 @@ pub struct Lease {
 }
 
 /// An event under lease.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ClaimedEvent {
     /// The right to settle it.
     pub lease: Lease,
@@ -197,6 +212,21 @@ pub struct ClaimedEvent {
     pub attempts: u32,
     /// Another event of the same (kind, object id) is done: nothing is left to do but to settle this one as done.
     pub already_done: bool,
+}
+
+/// Without token and correlation id.
+impl fmt::Debug for ClaimedEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClaimedEvent")
+            .field("lease", &self.lease)
+            .field("kind", &self.kind)
+            .field("object_id", &self.object_id)
+            .field("received_at", &self.received_at)
+            .field("authenticated", &self.authenticated)
+            .field("attempts", &self.attempts)
+            .field("already_done", &self.already_done)
+            .finish_non_exhaustive()
+    }
 }
 
 /// How a lease ends.
@@ -339,3 +369,6 @@ pub struct DeadFilter {
     /// Only those accepted before this instant.
     pub accepted_before: Option<Timestamp>,
 }
+
+#[cfg(test)]
+mod tests;
