@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -83,6 +84,13 @@ pub(super) fn end_leases(conn: &Connection) -> rusqlite::Result<usize> {
     let sql = "UPDATE effect INDEXED BY effect_state SET due_at = applied_at, lease = lease + 1
         WHERE state = 'pending' AND lease % 2 = 1";
     conn.execute(sql, [])
+}
+
+/// As [`super::upkeep::end_waits`]. Applications may have their handlers wait for longer than a day; such a wait is cut short.
+pub(super) fn end_waits(conn: &Connection, now: Timestamp) -> rusqlite::Result<usize> {
+    let sql = "UPDATE effect INDEXED BY effect_state SET due_at = ?1
+        WHERE state = 'pending' AND due_at > ?1 AND (applied_at > ?1 OR due_at > ?2)";
+    conn.execute(sql, params![now.as_millis(), now.after(LONGEST_WAIT).as_millis()])
 }
 
 /// Replays one lot of the effects after the id `after`; see [`super::upkeep::replay`].
@@ -201,3 +209,5 @@ fn read_row(row: &Row<'_>) -> rusqlite::Result<EffectRow> {
         settled_at: queries::maybe_time(row, 10)?,
     })
 }
+
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use rusqlite::{Connection, Row, params};
 
 use super::batch::Transaction;
@@ -28,6 +30,14 @@ pub(super) fn end_leases(conn: &Connection) -> rusqlite::Result<usize> {
     let sql = "UPDATE event INDEXED BY event_state SET due_at = received_at, lease = lease + 1
         WHERE state = 'pending' AND lease % 2 = 1";
     conn.execute(sql, [])
+}
+
+/// Has due at once what a clock that was ahead has put off: whose time to be received is still to come, or who would wait
+/// for longer than anything does.
+pub(super) fn end_waits(conn: &Connection, now: Timestamp) -> rusqlite::Result<usize> {
+    let sql = "UPDATE event INDEXED BY event_due SET due_at = ?1
+        WHERE state = 'pending' AND due_at > ?1 AND (received_at > ?1 OR due_at > ?2)";
+    conn.execute(sql, params![now.as_millis(), now.after(LONGEST_WAIT).as_millis()])
 }
 
 /// What became of one lot of a replay.
@@ -113,6 +123,9 @@ pub(super) fn prune(tx: &mut Transaction<'_>, prune: Prune) -> Result<Pruned, Fa
     let more = [old.len(), wiped, expired, settled, outlived].contains(&usize::from(LOT));
     Ok(Pruned { removed: old.len() as u64, more })
 }
+
+/// No event waits for longer, also where the vendor asks for it.
+const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
 
 /// Rows in one step of long work: some 20 ms of the writer's time.
 pub(super) const LOT: u16 = 5_000;

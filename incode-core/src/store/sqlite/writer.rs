@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use rusqlite::Connection;
 use tokio::sync::oneshot;
@@ -13,6 +13,7 @@ use super::batch::{self, Job, Transaction};
 use super::failure::Failure;
 use super::queue::{Message, Reply};
 use super::{effects, file, upkeep};
+use crate::Timestamp;
 use crate::store::ledger::Ledger;
 use crate::store::{InboxCounts, StoreError, StoreErrorKind};
 
@@ -97,6 +98,9 @@ impl Writer {
         let conn = file::open_writer(&path)?;
         upkeep::end_leases(&conn).map_err(Failure::from)?;
         effects::end_leases(&conn).map_err(Failure::from)?;
+        let now = Timestamp::from(SystemTime::now());
+        upkeep::end_waits(&conn, now).map_err(Failure::from)?;
+        effects::end_waits(&conn, now).map_err(Failure::from)?;
         let (ledger, last_id) = upkeep::load(&conn).map_err(Failure::from)?;
         let writer = Self { conn, ledger, last_id, log: Log::Written, changes: 0, changed: Instant::now(), written };
         writer.publish();

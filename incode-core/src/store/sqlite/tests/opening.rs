@@ -4,7 +4,7 @@ use rusqlite::Connection;
 
 use super::*;
 use crate::Actor;
-use crate::store::{EventFilter, Reason, Replay};
+use crate::store::{EffectClaim, EffectFailure, EffectSettlement, EventFilter, Reason, Replay};
 
 #[tokio::test]
 async fn a_second_opener_is_refused_until_the_first_closes() {
@@ -64,6 +64,45 @@ async fn a_store_that_is_dropped_lets_go_by_itself() {
         tokio::task::yield_now().await;
     };
     assert_eq!(again.counts().await.unwrap().pending, 1);
+}
+
+/// A machine that starts with its clock ahead and is put right: nobody waits for that time to come, for tokens don't.
+#[tokio::test]
+async fn what_a_clock_that_was_ahead_has_put_off_is_due_at_the_next_start() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("store.db");
+    let now = Timestamp::from(std::time::SystemTime::now()).as_millis();
+    let (minute, day) = (60_000, 24 * 60 * 60 * 1000);
+    let store = open(&path).await;
+    accept(&store, pending("owed", "token", now + day)).await;
+    let lease = claim(&store, now + day, 1).await[0].lease;
+    let handlers = vec!["mail".into()];
+    let seen = Some(store_suite::seen("person", now + day));
+    let applied = Settlement::Done { seen, link: None, handlers, at: ms(now + day) };
+    store.settle(lease, applied).await.unwrap();
+    accept(&store, pending("owed-again", "token", now - day)).await;
+    let lease = claim(&store, now, 1).await[0].lease;
+    let handlers = vec!["crm".into()];
+    let seen = Some(store_suite::seen("person", now));
+    store.settle(lease, Settlement::Done { seen, link: None, handlers, at: ms(now) }).await.unwrap();
+    let owed = |handler: &str, now, limit| EffectClaim { handler: handler.into(), now, lease_until: now, limit };
+    let lease = store.effects().claim_effects(owed("crm", ms(now), 1)).await.unwrap()[0].lease;
+    let failed = EffectSettlement::Retry { due_at: ms(now + 2 * day), failure: EffectFailure::Failed };
+    store.effects().settle_effect(lease, failed).await.unwrap();
+    accept(&store, pending("received", "token", now + day)).await;
+    for (object, wait) in [("put-off-by-a-day", day), ("put-off-by-a-minute", minute)] {
+        accept(&store, pending(object, "token", now - day)).await;
+        let lease = claim(&store, now, 1).await[0].lease;
+        store.settle(lease, Settlement::Retry { due_at: ms(now + wait), reason: Reason::RateLimited }).await.unwrap();
+    }
+    store.close().await.unwrap();
+    let again = open(&path).await;
+    let soon = now + minute / 2;
+    let due: Vec<_> = claim(&again, soon, 9).await.into_iter().map(|event| event.object_id).collect();
+    assert_eq!(due.iter().map(|id| id.as_str()).collect::<Vec<_>>(), ["received", "put-off-by-a-day"]);
+    for handler in ["mail", "crm"] {
+        assert_eq!(again.effects().claim_effects(owed(handler, ms(soon), 9)).await.unwrap().len(), 1, "{handler}");
+    }
 }
 
 #[cfg(unix)]
