@@ -103,6 +103,11 @@ impl Client {
         self.attempt("authenticate", post, Instant::now() + self.shared.attempt_timeout).await?.decode()
     }
 
+    /// How long a GET may take with its retries.
+    pub(crate) fn call_timeout(&self) -> Duration {
+        self.shared.call_timeout
+    }
+
     /// `sending` is called before each attempt.
     async fn fetch<T: DeserializeOwned>(
         &self,

@@ -93,7 +93,8 @@ impl Builder {
         }
     }
 
-    /// The client of the vendor's API. Required.
+    /// The client of the vendor's API. Required. Its [`call_timeout`](crate::client::ClientBuilder::call_timeout) is 90 s at
+    /// most: a worker holds an event for two minutes.
     pub fn client(mut self, client: Client) -> Self {
         self.client = Some(client);
         self
@@ -309,6 +310,12 @@ impl Builder {
     /// [`SettingError`] for what is missing or does not work.
     pub async fn build(self) -> Result<Incode, SettingError> {
         let client = self.client.ok_or(SettingError::new("client", "no API client is set"))?;
+        if client.call_timeout() > LONGEST_CALL {
+            return Err(SettingError::new(
+                "client",
+                "a call may take over 90 s, and then its event is somebody else's",
+            ));
+        }
         let authenticity = self
             .authenticity
             .ok_or(SettingError::new("webhook_authenticity", "not set; without it anybody could post events"))?;
@@ -480,3 +487,6 @@ fn check_paths(mounts: &[(Box<str>, Mount)]) -> Result<(), SettingError> {
 
 /// With room for the rest of the request within the vendor's 10 MB.
 const DEFAULT_FACE_IMAGE_CAP: usize = 8 * 1024 * 1024;
+
+/// With room for a link rule and the store within the lease of an event.
+const LONGEST_CALL: Duration = Duration::from_secs(90);

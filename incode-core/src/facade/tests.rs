@@ -2,6 +2,8 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 
 use super::{Builder, Incode};
+use crate::Secret;
+use crate::client::Client;
 
 const GOOD: [(&str, &str); 9] = [
     ("INCODE_HOST", "https://vendor.example"),
@@ -45,6 +47,21 @@ async fn handlers_need_plain_names_of_their_own() {
         assert_eq!(error.setting(), "handler", "{names:?}");
     }
     named(&["welcome-mail", "crm.v2", "A_1"]).build().await.unwrap().shutdown().await;
+}
+
+/// An answer that comes after the lease would be nobody's, each time.
+#[tokio::test]
+async fn a_call_to_the_vendor_ends_before_the_lease_of_its_event() {
+    use std::time::Duration;
+    let patient = |timeout| {
+        let client = Client::builder("https://vendor.example", Secret::from("the-key")).call_timeout(timeout);
+        with(&[]).unwrap().client(client.build().unwrap())
+    };
+    for timeout in [Duration::from_secs(91), Duration::MAX] {
+        let error = patient(timeout).build().await.map(|_| ()).expect_err("refused");
+        assert_eq!(error.setting(), "client");
+    }
+    patient(Duration::from_secs(90)).build().await.unwrap().shutdown().await;
 }
 
 #[test]
