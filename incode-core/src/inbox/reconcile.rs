@@ -36,7 +36,10 @@ pub(crate) enum End {
 impl Watchers {
     pub(crate) fn watch(&self, event: EventId) -> oneshot::Receiver<End> {
         let (tell, told) = oneshot::channel();
-        self.lock().insert(event, Watcher { before: None, tell });
+        let mut watchers = self.lock();
+        // Who was cut off while waiting took nothing back, and another process may have settled the event.
+        watchers.retain(|_, watcher| !watcher.tell.is_closed());
+        watchers.insert(event, Watcher { before: None, tell });
         told
     }
 

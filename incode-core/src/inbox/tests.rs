@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use data_encoding::BASE64URL_NOPAD;
 
+use super::Watchers;
 use super::apply::Word;
 use super::at_rest::AtRest;
 use super::pause::Pause;
@@ -108,4 +109,12 @@ fn a_vendor_that_is_down_for_several_events_pauses_the_worker_and_one_event_alon
     assert_eq!(pause.room(probed, 16), 16);
     pause.told(probed, EventId(9), Word::Down);
     assert_eq!(pause.room(probed, 16), 16, "what was before the answer is forgotten");
+}
+
+#[test]
+fn whoever_stops_waiting_for_an_event_leaves_nothing_behind() {
+    let watchers = Watchers::default();
+    drop(watchers.watch(EventId(1)));
+    let _told = watchers.watch(EventId(2));
+    assert!(!watchers.is_watched(EventId(1)) && watchers.is_watched(EventId(2)));
 }
