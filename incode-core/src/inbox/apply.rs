@@ -140,6 +140,13 @@ impl Applier {
         }
     }
 
+    /// An event that is refused as if for the API key, while the key is good for others: tried again while its token lives,
+    /// as for any other trouble, and dead then.
+    pub(super) fn refuse_alone(&self, event: &ClaimedEvent) -> Settlement {
+        let token = self.at_rest.open(&event.token);
+        self.again(event, token.as_ref(), Some(Reason::Refused), None).settlement
+    }
+
     fn again(
         &self,
         event: &ClaimedEvent,
@@ -155,7 +162,7 @@ impl Applier {
         };
         let over = token.is_none_or(|token| now.after(wait) > gives_up_at(token, event.received_at));
         Verdict::untold(if over {
-            let lasting = matches!(reason, Reason::Malformed | Reason::LinkRuleFailed);
+            let lasting = matches!(reason, Reason::Malformed | Reason::LinkRuleFailed | Reason::Refused);
             let reason = if lasting { reason } else { Reason::Exhausted };
             Settlement::Dead { reason, wipe_token: false, at: now }
         } else {

@@ -1,4 +1,4 @@
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use crate::store::EventId;
@@ -16,6 +16,17 @@ pub(super) struct Pause {
     /// The events that found the vendor down since it last answered. One event may be the vendor's trouble; several are
     /// the vendor in trouble.
     down: HashSet<EventId>,
+    /// The events that were refused as if for the API key and not answered since.
+    refused: HashMap<EventId, Refused>,
+}
+
+/// An event that was refused as if for the API key.
+#[derive(Debug, Default)]
+struct Refused {
+    /// How often another event was answered after it: then it can't have been the key.
+    contradicted: u32,
+    /// It was refused since that was last so.
+    again: bool,
 }
 
 impl Pause {
@@ -33,11 +44,36 @@ impl Pause {
         self.until.map_or(Duration::ZERO, |until| until.saturating_sub(now))
     }
 
+    /// Whether an event that is refused as if for the API key is refused for its own sake: the key was good for others
+    /// after it was refused, and so often that it is no accident. Anybody may send an event that the vendor refuses,
+    /// and it must hold up nobody.
+    pub(super) fn is_its_own_trouble(&self, event: EventId) -> bool {
+        self.refused.get(&event).is_some_and(|refused| refused.contradicted >= CONTRADICTIONS)
+    }
+
+    /// The event is settled for good.
+    pub(super) fn forget(&mut self, event: EventId) {
+        self.refused.remove(&event);
+    }
+
     pub(super) fn told(&mut self, now: Duration, event: EventId, word: Word) {
         match word {
             Word::Untold => {}
-            Word::Answered => self.end(),
-            Word::KeyRefused => self.hold(now, "the vendor refuses the API key", KEY_PAUSES),
+            Word::Answered => {
+                self.refused.remove(&event);
+                for refused in self.refused.values_mut().filter(|refused| refused.again) {
+                    *refused = Refused { contradicted: refused.contradicted + 1, again: false };
+                }
+                self.end();
+            }
+            Word::KeyRefused => {
+                if self.refused.len() >= REFUSED_EVENTS && !self.refused.contains_key(&event) {
+                    // Some may be settled elsewhere. The rest show again what they are.
+                    self.refused.clear();
+                }
+                self.refused.entry(event).or_default().again = true;
+                self.hold(now, "the vendor refuses the API key", KEY_PAUSES);
+            }
             Word::Down => {
                 if self.down.len() < DOWN_EVENTS {
                     self.down.insert(event);
@@ -78,3 +114,8 @@ const KEY_PAUSES: (Duration, Duration) = (Duration::from_secs(5), Duration::from
 const DOWN_PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(15));
 /// How many events have to find the vendor down.
 const DOWN_EVENTS: usize = 8;
+/// How often a key has to be good for others after an event was refused. A key that is being replaced may be refused by
+/// one of the vendor's servers and taken by the next.
+const CONTRADICTIONS: u32 = 3;
+/// How many refused events are remembered.
+const REFUSED_EVENTS: usize = 1024;

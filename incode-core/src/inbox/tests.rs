@@ -1,4 +1,5 @@
 mod gauges;
+mod refusals;
 
 use std::time::Duration;
 

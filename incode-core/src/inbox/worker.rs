@@ -10,7 +10,7 @@ use crate::model::EventKind;
 use crate::store::{Claim, ClaimedEvent, EffectState, EventState, Prune, Settled, Settlement, StoreFuture};
 use crate::{ObjectId, Timestamp};
 
-use super::apply::Verdict;
+use super::apply::{Verdict, Word};
 use super::pause::Pause;
 use super::runner::{RunnerSettings, Work};
 use super::schedule::{jitter, wait_after};
@@ -134,7 +134,15 @@ impl Work for Worker {
             let due_at = self.applier.schedule.now().after(wait_after(event.attempts, jitter()));
             return Settlement::Retry { due_at, reason: crate::store::Reason::Other };
         };
-        self.pause.told(self.applier.clock.elapsed(), event.lease.event, verdict.word);
+        let id = event.lease.event;
+        if verdict.word == Word::KeyRefused && self.pause.is_its_own_trouble(id) {
+            let settlement = self.applier.refuse_alone(event);
+            if matches!(settlement, Settlement::Dead { .. }) {
+                self.pause.forget(id);
+            }
+            return settlement;
+        }
+        self.pause.told(self.applier.clock.elapsed(), id, verdict.word);
         verdict.settlement
     }
 

@@ -1,0 +1,99 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::client::Client;
+use crate::identity::{Cause, Change, Observer};
+use crate::inbox::apply::{Applier, Verdict, Word};
+use crate::inbox::runner::Work;
+use crate::inbox::{AtRest, Handlers, Inbox, ProvenSubject, Surroundings, Watchers, Worker, WorkerSettings};
+use crate::model::EventKind;
+use crate::store::{ClaimedEvent, EventId, Lease, MemoryStore, Reason, Settlement, Store};
+use crate::testing::ManualClock;
+use crate::{Clock, ObjectId, Secret, Timestamp, Token};
+
+struct Nothing;
+
+impl Surroundings for Nothing {
+    fn subject_of(&self, _: &str, _: Timestamp) -> Option<ProvenSubject> {
+        None
+    }
+    fn changed(&self, _: &Change, _: Cause) {}
+}
+
+fn worker(clock: &ManualClock) -> Worker {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let clock: Arc<dyn Clock> = Arc::new(clock.clone());
+    let applier = Applier {
+        client: Client::builder("https://vendor.example", Secret::from("the-key")).build().unwrap(),
+        store: Arc::clone(&store),
+        clock: Arc::clone(&clock),
+        schedule: Arc::clone(&clock),
+        observer: Arc::new(Observer::new()),
+        surroundings: Arc::new(Nothing),
+        link_rule: None,
+        shared_identities: false,
+        at_rest: AtRest::new(None),
+        handlers: Arc::new(Handlers::default()),
+        watchers: Watchers::default(),
+    };
+    let inbox = Inbox::new(store, clock, None, Duration::from_secs(5));
+    Worker::new(inbox, Arc::new(applier), WorkerSettings::default())
+}
+
+fn claimed(number: i64, clock: &ManualClock) -> ClaimedEvent {
+    ClaimedEvent {
+        lease: Lease { event: EventId(number), number: 1 },
+        kind: EventKind::Verification,
+        object_id: ObjectId::new(format!("object-{number}")).unwrap(),
+        token: AtRest::new(None).seal(&Token::new("token").unwrap()).unwrap(),
+        correlation_id: None,
+        vendor_time: None,
+        received_at: clock.now(),
+        authenticated: false,
+        attempts: 1,
+        already_done: false,
+    }
+}
+
+fn refused(worker: &mut Worker, event: &ClaimedEvent) -> Settlement {
+    let settlement = Settlement::Release { due_at: Timestamp::from_secs(0), reason: Some(Reason::KeyRefused) };
+    worker.decide(event, Some(Verdict { settlement, word: Word::KeyRefused }))
+}
+
+fn answered(worker: &mut Worker, event: &ClaimedEvent) {
+    let settlement = Settlement::Dead { reason: Reason::NotFound, wipe_token: false, at: Timestamp::from_secs(0) };
+    worker.decide(event, Some(Verdict { settlement, word: Word::Answered }));
+}
+
+/// A filter in front of the vendor, say, that answers 403 to an id which looks like an attack: anybody may send one.
+#[tokio::test]
+async fn an_event_that_is_refused_while_others_are_answered_holds_nobody_up_and_ends() {
+    let clock = ManualClock::new(Timestamp::from_secs(1_700_000_000));
+    let mut worker = worker(&clock);
+    let (poison, good) = (claimed(1, &clock), claimed(2, &clock));
+    for _ in 0..3 {
+        assert!(matches!(refused(&mut worker, &poison), Settlement::Release { .. }), "it may be the key");
+        assert!(!worker.pace().0.is_zero());
+        clock.advance(Duration::from_secs(5));
+        answered(&mut worker, &good);
+    }
+    assert!(matches!(refused(&mut worker, &poison), Settlement::Retry { reason: Reason::Refused, .. }));
+    assert_eq!(worker.pace(), (Duration::ZERO, 16), "the others go on");
+    clock.advance(Duration::from_secs(40 * 60));
+    let end = refused(&mut worker, &poison);
+    assert!(matches!(end, Settlement::Dead { reason: Reason::Refused, wipe_token: false, .. }), "{end:?}");
+    assert!(matches!(refused(&mut worker, &good), Settlement::Release { .. }));
+    assert!(!worker.pace().0.is_zero(), "a key that is refused pauses all, as ever");
+}
+
+/// As long as nobody is answered it is the key, however often an event is refused.
+#[tokio::test]
+async fn a_key_that_is_refused_kills_nothing() {
+    let clock = ManualClock::new(Timestamp::from_secs(1_700_000_000));
+    let mut worker = worker(&clock);
+    let event = claimed(1, &clock);
+    for _ in 0..1_000 {
+        assert!(matches!(refused(&mut worker, &event), Settlement::Release { .. }));
+        clock.advance(Duration::from_secs(300));
+    }
+}
