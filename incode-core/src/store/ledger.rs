@@ -21,7 +21,7 @@ pub(super) struct Ledger {
 pub(super) struct Keys {
     /// Of (kind, object id): what is suppressed once it is done.
     pub(super) object: Key,
-    /// Of (kind, object id, token hash): what is suppressed while it is pending.
+    /// Of (kind, object id, token hash, whether the sender is the vendor): what is suppressed while it is pending.
     pub(super) delivery: Key,
 }
 
@@ -128,6 +128,10 @@ impl Keys {
         }
         let object = digest.clone();
         digest.update(event.token_hash.0);
+        // What anybody could have sent never stands for what the vendor sent.
+        if !event.authenticated {
+            digest.update(b"stranger");
+        }
         Self { object: truncated(object), delivery: truncated(digest) }
     }
 }

@@ -61,8 +61,9 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 pub trait Store: Send + Sync + 'static {
     /// Keeps an event that was authenticated, unless it is known.
     ///
-    /// Known means: the same (kind, object id) is already *done*, or the same (kind, object id, token hash) is
-    /// *pending*. A dead event never suppresses a new delivery. Returns only once the row is durable.
+    /// Known means: the same (kind, object id) is already *done*, or the same (kind, object id, token hash,
+    /// [`authenticated`](NewEvent::authenticated)) is *pending*. What anybody could have sent stands for nothing that the
+    /// vendor sends, and a dead event never suppresses a new delivery. Returns only once the row is durable.
     ///
     /// An ignored event is known while one of the same (kind, object id) is kept, and only the newest 10,000 are: a
     /// sender of unknown kinds can't fill the store. A pending event without an object id is refused as

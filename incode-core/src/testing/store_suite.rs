@@ -60,6 +60,7 @@ where
     each!(
         a_pending_delivery_is_known_by_its_token,
         a_junk_token_does_not_shadow_the_genuine_one,
+        a_stranger_does_not_shadow_the_vendor,
         only_done_suppresses_whatever_the_token,
         a_dead_event_suppresses_nothing,
         ignored_events_are_known_by_their_object,

@@ -4,7 +4,7 @@ use incode_core::flow::FaceOutcome;
 use incode_core::webhook::Authenticity;
 use incode_core::{ObjectId, RecheckErrorKind, Secret, Token};
 use incode_sandbox::{Effect, Fault, NewPerson, Route};
-use incode_tests::{Adapter, Auth, HEADER, Plan, SECRET, World, event, fixture, post};
+use incode_tests::{Adapter, Auth, HEADER, Plan, SECRET, World, event, eventually, fixture, post};
 use serde_json::{Value, json};
 
 on_every_adapter! {
@@ -13,6 +13,7 @@ on_every_adapter! {
     one_token_with_two_ids_applies_to_its_own_alone,
     somebody_elses_silent_verification_can_not_be_claimed,
     an_unproven_event_does_not_shadow_the_genuine_one,
+    a_stranger_with_the_genuine_token_does_not_shadow_the_vendor,
     the_documents_own_samples_prove_themselves,
     a_face_that_answers_with_anothers_verification_does_not_step_up,
     a_recheck_claims_nothing_either,
@@ -138,11 +139,13 @@ async fn somebody_elses_silent_verification_can_not_be_claimed(adapter: Adapter)
     assert!(world.identity(&ana.identity_id).await.unwrap().verified_at.is_some());
 }
 
+/// Anybody may deliver, and who shows the secret is the vendor.
+fn either() -> Authenticity {
+    let header = Authenticity::header(HEADER, [Secret::from(SECRET)]).unwrap();
+    Authenticity::any_of([Authenticity::fetch_back(), header]).unwrap()
+}
+
 async fn an_unproven_event_does_not_shadow_the_genuine_one(adapter: Adapter) {
-    let either = || {
-        let header = Authenticity::header(HEADER, [Secret::from(SECRET)]).unwrap();
-        Authenticity::any_of([Authenticity::fetch_back(), header]).unwrap()
-    };
     let world = Plan::new(adapter).incode(move |builder| builder.webhook_authenticity(either())).start().await;
     let (ana, eve) = (world.person("Ana Flores"), world.person("Eve Rojas"));
     world.sandbox.seed_verification("of-ana", None, silent("of-ana"));
@@ -152,6 +155,26 @@ async fn an_unproven_event_does_not_shadow_the_genuine_one(adapter: Adapter) {
     assert_eq!(world.identity(&eve.identity_id).await, None);
     world.deliver(&event("verification.completed", "of-ana", &world.sandbox.issue_token(&ana.identity_id))).await;
     world.settles(1, 1, 0).await;
+    assert_eq!(world.identity(&ana.identity_id).await.unwrap().verification_id.unwrap().as_str(), "of-ana");
+}
+
+/// The same delivery, byte for byte, from somebody who came by it and then from the vendor, while the first is pending still.
+async fn a_stranger_with_the_genuine_token_does_not_shadow_the_vendor(adapter: Adapter) {
+    let world = Plan::new(adapter).incode(move |builder| builder.webhook_authenticity(either())).start().await;
+    let ana = world.person("Ana Flores");
+    world.sandbox.seed_verification("of-ana", None, silent("of-ana"));
+    world.fault(Fault::status(503).times(1_000));
+    let genuine = event("verification.completed", "of-ana", &world.sandbox.issue_token(&ana.identity_id));
+    for _ in 0..3 {
+        assert_eq!(world.send(post("/incode/webhook").body(genuine.to_string())).await.status, 204);
+    }
+    eventually("a first attempt", async || world.events().await[0].reason.is_some()).await;
+    for _ in 0..3 {
+        world.deliver(&genuine).await;
+    }
+    assert_eq!(world.counts().await.pending, 2, "each is known once it is there");
+    world.sandbox.clear_faults();
+    eventually("both are settled", async || world.counts().await.pending == 0).await;
     assert_eq!(world.identity(&ana.identity_id).await.unwrap().verification_id.unwrap().as_str(), "of-ana");
 }
 

@@ -25,6 +25,31 @@ pub async fn a_junk_token_does_not_shadow_the_genuine_one(store: Arc<dyn Store>)
     assert_eq!(tokens, [b"junk".to_vec(), b"genuine".to_vec()]);
 }
 
+/// The vendor's own delivery is an event of its own beside one that anybody could have sent: whatever becomes of that one, at
+/// what moment ever, the vendor's is still there.
+pub async fn a_stranger_does_not_shadow_the_vendor(store: Arc<dyn Store>) {
+    let strangers = |at| NewEvent { authenticated: false, ..pending("object", "token", at) };
+    accepted(&*store, strangers(10)).await;
+    let under_way = claimed_one(&*store, 10).await;
+    accepted(&*store, pending("object", "token", 11)).await;
+    assert!(is_duplicate(&*store, strangers(12)).await);
+    assert!(is_duplicate(&*store, pending("object", "token", 12)).await);
+    let unproven = Settlement::Dead { reason: Reason::Unproven, wipe_token: true, at: ms(13) };
+    store.settle(under_way.lease, unproven).await.expect("settle");
+    assert!(is_duplicate(&*store, pending("object", "token", 14)).await, "it is pending still");
+    let event = claimed_one(&*store, 15).await;
+    assert!(event.authenticated && !event.already_done);
+    assert_eq!((event.token.as_slice(), event.received_at), (b"token".as_slice(), ms(11)));
+    store.settle(event.lease, done(16)).await.expect("settle");
+    assert!(is_duplicate(&*store, strangers(17)).await, "done is done for everybody");
+    assert!(is_duplicate(&*store, pending("object", "token", 17)).await);
+    // Both at the same moment.
+    let stranger = NewEvent { authenticated: false, ..pending("another", "token", 20) };
+    let (one, other) = tokio::join!(store.accept(stranger), store.accept(pending("another", "token", 20)));
+    assert_ne!(one.expect("accept"), Accepted::Duplicate);
+    assert_ne!(other.expect("accept"), Accepted::Duplicate);
+}
+
 /// Tokens cost a forger nothing, so the pending events of one object are bounded: what is too many is refused as busy,
 /// and kept again once there is room. Other objects are not touched by it.
 pub async fn a_crowd_for_one_object_is_sent_away(store: Arc<dyn Store>) {
