@@ -90,10 +90,11 @@ impl Incode {
         Ok(self.0.observer.reveal(id, &kept))
     }
 
-    /// Erases an identity and its links, leaving a tombstone: no answer that the vendor was asked for before brings it back,
-    /// and no repetition of an event that is done. One that is asked for later does: when the person comes again, and also
-    /// when an event of theirs was pending still, or a dead one is replayed. False when nothing was known of it. Who asked
-    /// for it is kept in the audit trail.
+    /// Erases an identity and its links, leaving a tombstone: nothing that was received before brings it back, neither an
+    /// answer of the vendor that is under way, nor an event that is pending still, nor a dead one that is replayed. Those
+    /// are done without effect. When the person comes again, by an event that is received later, a callback or a token,
+    /// the identity is known anew, without the link it had. False when nothing was known of it. Who asked for it is kept in
+    /// the audit trail.
     ///
     /// # Errors
     /// When the store does not answer.

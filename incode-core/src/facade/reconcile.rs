@@ -13,7 +13,7 @@ use super::{Incode, to_the_end};
 pub struct Reconciled {
     /// Events that were applied, each with what it changed.
     pub applied: Vec<Drift>,
-    /// Events that were applied, and told nothing new: about nobody, or done meanwhile.
+    /// Events that were applied, and told nothing new: about nobody, of somebody who was forgotten, or done meanwhile.
     pub nothing_new: u64,
     /// Events that died again.
     pub dead: u64,

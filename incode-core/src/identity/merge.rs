@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use super::{Identity, Observation};
+use crate::Timestamp;
 use crate::model::IdentityStatus;
 
 impl Identity {
@@ -34,6 +35,21 @@ impl Identity {
                 join(known, fresh)
             }
         }
+    }
+}
+
+impl Observation {
+    /// The instant from which this dates as the word of an event that was received at `received_at`: an identity that was
+    /// forgotten then or later does not become known by it, however late the vendor was asked.
+    ///
+    /// An event that seems to be received long after the vendor was asked about it was received by a clock that was set
+    /// back since. Nobody can tell whether it was before, so it dates from before everything.
+    #[must_use]
+    pub fn dates_from(&self, received_at: Timestamp) -> Timestamp {
+        if received_at > self.sent_at.after(LONGEST_UNDER_WAY) {
+            return Timestamp::from_millis(i64::MIN);
+        }
+        received_at.min(self.sent_at)
     }
 }
 

@@ -27,7 +27,7 @@ struct Watcher {
 /// How a watched event ended.
 #[derive(Debug)]
 pub(crate) enum End {
-    /// Applied; nothing was seen when it was about nobody, or applied before.
+    /// Applied; nothing was seen when it was about nobody or of somebody who was forgotten, or applied before.
     Done { before: Option<Identity>, seen: Option<Box<Observation>> },
     /// Dead again.
     Dead,
@@ -57,14 +57,18 @@ impl Watchers {
         }
     }
 
-    pub(super) fn settled(&self, event: EventId, settlement: &Settlement) {
+    /// Tells how the event ended, and whether what was seen was written: the store drops what it says of the forgotten.
+    pub(super) fn settled(&self, event: EventId, settlement: &Settlement, is_written: bool) {
         if matches!(settlement, Settlement::Retry { .. } | Settlement::Release { .. }) {
             return;
         }
         let Some(Watcher { before, tell }) = self.lock().remove(&event) else { return };
         // Nobody waits any longer: nothing is lost, the event is settled.
         let _ = tell.send(match settlement {
-            Settlement::Done { seen, .. } => End::Done { before, seen: seen.clone().map(Box::new) },
+            Settlement::Done { seen, .. } => {
+                let seen = seen.clone().filter(|_| is_written);
+                End::Done { before, seen: seen.map(Box::new) }
+            }
             _ => End::Dead,
         });
     }

@@ -164,7 +164,7 @@ impl Work for Worker {
         if matches!(settlement, Settlement::Done { seen: Some(_), .. }) {
             self.applier.handlers.ring();
         }
-        self.applier.watchers.settled(event.lease.event, settlement);
+        self.applier.watchers.settled(event.lease.event, settlement, change.is_some());
         let (outcome, reason) = describe(settlement);
         metrics::counter!("incode_events_settled_total", "outcome" => outcome, "reason" => reason).increment(1);
         metrics::histogram!("incode_event_attempts").record(f64::from(event.attempts));

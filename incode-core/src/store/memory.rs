@@ -79,12 +79,15 @@ impl Store for MemoryStore {
     fn observe(&self, seen: Observation) -> StoreFuture<'_, Change> {
         self.locked(|rows| {
             let nobody = Change { identity_id: seen.identity_id.clone(), subjects: Vec::new() };
-            Ok(rows.observe(&seen).unwrap_or(nobody))
+            Ok(rows.observe(&seen, seen.sent_at).unwrap_or(nobody))
         })
     }
 
     fn link(&self, new: NewLink) -> StoreFuture<'_, Linked> {
-        self.locked(|rows| Ok(rows.link(new)))
+        self.locked(|rows| {
+            let since = new.seen.sent_at;
+            Ok(rows.link(new, since))
+        })
     }
 
     fn unlink(&self, subject: Subject) -> StoreFuture<'_, Option<Change>> {

@@ -77,8 +77,12 @@ pub trait Store: Send + Sync + 'static {
     /// When the next pending event is due, leases included; `None` when nothing is pending.
     fn next_due(&self) -> StoreFuture<'_, Option<Timestamp>>;
 
-    /// Ends a lease: the observation, the link, the effects and the new state of the event in **one** transaction. An
-    /// observation sent before the identity was forgotten is dropped, and the event is done all the same.
+    /// Ends a lease: the observation, the link, the effects and the new state of the event in **one** transaction.
+    ///
+    /// The event is done all the same, but an observation that was sent at or before the instant at which its identity was
+    /// forgotten is dropped. So is one of an identity that is not known, if it dates from then or before
+    /// ([`Observation::dates_from`] the event's `received_at`): what was received before brings nobody back, however late
+    /// the vendor was asked. Nor does it link anybody, even to an identity that is known anew.
     ///
     /// Each named handler is owed one pending effect, due at once, when an observation was merged and no other event of
     /// the same (kind, object id) is done: an object that two workers applied is owed once.
@@ -113,7 +117,7 @@ pub trait Store: Send + Sync + 'static {
     fn fields(&self, id: IdentityId, now: Timestamp) -> StoreFuture<'_, Vec<KeptField>>;
 
     /// Erases an identity, its fields and its links, leaving a tombstone: observations sent at or before `at` no longer bring it
-    /// back, and its events stay known. Its effects stay, and no longer know whose they are. `None` when nothing was
+    /// back, nor do events received at or before it ([`Store::settle`]), and its events stay known. Its effects stay, and no longer know whose they are. `None` when nothing was
     /// known of it (the tombstone is written all the same). Leaves an [`Audit`] in the same transaction, either way.
     fn forget(&self, id: IdentityId, by: Actor, at: Timestamp) -> StoreFuture<'_, Option<Change>>;
 

@@ -18,7 +18,7 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use crate::identity::{Link, LinkProof, Observation, Verified};
+use crate::identity::{Change, Link, LinkProof, Observation, Verified};
 use crate::model::{EventKind, IdentityStatus};
 use crate::store::{
     Accepted, Claim, ClaimedEvent, DeadFilter, EventFilter, EventId, EventState, NewEvent, NewLink, Reason, Replay,
@@ -30,6 +30,7 @@ mod audits;
 mod dedupe;
 mod effects;
 mod fields;
+mod forgetting;
 mod identities;
 mod leases;
 mod rows;
@@ -39,6 +40,7 @@ pub use audits::*;
 pub use dedupe::*;
 pub use effects::*;
 pub use fields::*;
+pub use forgetting::*;
 pub use identities::*;
 pub use leases::*;
 pub use rows::*;
@@ -89,6 +91,9 @@ where
         a_verification_leads_to_its_identity,
         forgetting_leaves_a_tombstone,
         forgetting_the_unknown_still_holds,
+        what_was_received_before_forgetting_brings_nobody_back,
+        what_was_received_after_forgetting_may,
+        where_a_clock_was_set_back_the_tombstone_stands,
         replay_revives_the_dead_once,
         prune_removes_what_is_old,
         prune_forgets_spent_correlation_ids,
@@ -210,6 +215,10 @@ fn identity_id(text: &str) -> IdentityId {
 
 fn subject(text: &str) -> Subject {
     Subject::new(text).expect("a legal subject")
+}
+
+fn change(identity: &str, subjects: &[&str]) -> Change {
+    Change { identity_id: identity_id(identity), subjects: subjects.iter().map(|name| subject(name)).collect() }
 }
 
 fn ms(millis: i64) -> Timestamp {

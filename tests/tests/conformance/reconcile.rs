@@ -4,13 +4,15 @@ use std::time::{Duration, SystemTime};
 
 use incode_core::model::IdentityStatus;
 use incode_core::testing::ManualClock;
-use incode_core::{Actor, ObjectId, RecheckErrorKind, Timestamp, Token};
+use incode_core::{Actor, IdentityId, ObjectId, RecheckErrorKind, Timestamp, Token};
 use incode_sandbox::Fault;
 use incode_tests::{Adapter, Plan, World, event, eventually};
+use serde_json::json;
 
 on_every_adapter! {
     what_died_of_an_outage_is_applied_once_the_vendor_is_back,
     a_verification_is_looked_at_again_with_a_fresh_token,
+    what_had_waited_brings_nobody_back_who_was_forgotten,
 }
 
 async fn what_died_of_an_outage_is_applied_once_the_vendor_is_back(adapter: Adapter) {
@@ -71,4 +73,41 @@ async fn a_verification_is_looked_at_again_with_a_fresh_token(adapter: Adapter) 
     assert_eq!(world.incode.recheck(&id, &dead).await.unwrap_err().kind(), RecheckErrorKind::TokenDead);
     let unknown = ObjectId::new("unknown").unwrap();
     assert_eq!(world.incode.recheck(&unknown, &fresh()).await.unwrap_err().kind(), RecheckErrorKind::NotFound);
+}
+
+/// Neither a dead letter that is asked about again, nor what was pending at that moment, of either kind.
+async fn what_had_waited_brings_nobody_back_who_was_forgotten(adapter: Adapter) {
+    let clock = ManualClock::new(Timestamp::from(SystemTime::now()));
+    let time = clock.clone();
+    let world = Plan::new(adapter).incode(move |builder| builder.clock(time)).start().await;
+    let ana = world.person("Ana Flores");
+    let verified = world.sandbox.verify(&ana.identity_id).unwrap();
+    let face = json!({"id": "face-1", "createdAt": 1_688_059_847, "status": "pass", "type": "FACE"});
+    world.sandbox.seed_authentication("face-1", Some(&ana.identity_id), face);
+    world.sandbox.seed_token("a-token-without-exp", Some(&ana.identity_id), Duration::from_secs(36_000));
+    world.link("ana", &ana.identity_id).await;
+    assert_eq!(world.status("ana", "/vault").await, 200);
+    world.fault(Fault::status(503).times(1_000));
+    world.deliver(&event("verification.completed", &verified.verification_id, "a-token-without-exp")).await;
+    eventually("a first attempt", async || world.events().await[0].reason.is_some()).await;
+    clock.advance(Duration::from_secs(40 * 60 - 1));
+    eventually("the end of all attempts", async || world.counts().await.dead == 1).await;
+    world.deliver(&event("authentication.completed", "face-1", "a-token-without-exp")).await;
+    eventually("a first attempt", async || world.events().await[0].reason.is_some()).await;
+    let (id, by) = (IdentityId::new(&ana.identity_id).unwrap(), Actor::new("anna").unwrap());
+    assert!(world.incode.forget(&id, &by).await.unwrap());
+
+    clock.advance(Duration::from_secs(5 * 60));
+    world.sandbox.clear_faults();
+    world.settles(1, 1, 0).await;
+    let report = world.incode.reconcile(&by).await.unwrap();
+    assert_eq!((report.applied.len(), report.nothing_new, report.dead, report.pending), (0, 1, 0, 0));
+    world.settles(2, 0, 0).await;
+    assert_eq!(world.identity(&ana.identity_id).await, None);
+    assert_eq!(world.standing("ana").await, "not_linked");
+
+    let again = world.sandbox.verify(&ana.identity_id).unwrap();
+    world.deliver(&event("verification.completed", &again.verification_id, &again.token)).await;
+    world.settles(3, 0, 0).await;
+    assert!(world.identity(&ana.identity_id).await.unwrap().verified_at.is_some(), "who comes again is known anew");
 }

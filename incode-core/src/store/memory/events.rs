@@ -98,13 +98,17 @@ impl Rows {
                 row.event.reason = None;
                 row.wipe();
                 let object = row.event.object_id.clone().map(|id| (row.event.kind.clone(), id));
-                let seen = seen.and_then(|seen| self.observe(&seen));
+                let received_at = row.event.received_at;
+                let seen = seen.and_then(|seen| self.observe(&seen, seen.dates_from(received_at)));
                 if let (Some(change), Some(object), true) = (&seen, &object, first_of_object) {
                     self.owe(lease.event, object, change, &handlers, at);
                 }
-                let linked = link.and_then(|link| match self.link(*link) {
-                    crate::store::Linked::Done(change) => Some(change),
-                    _ => None,
+                let linked = link.and_then(|link| {
+                    let since = link.seen.dates_from(received_at);
+                    match self.link(*link, since) {
+                        crate::store::Linked::Done(change) => Some(change),
+                        _ => None,
+                    }
                 });
                 return Settled::Written(linked.or(seen));
             }

@@ -4,9 +4,10 @@ use crate::store::{Linked, NewLink};
 use crate::{IdentityId, ObjectId, Subject, Timestamp};
 
 impl Rows {
-    /// `None` when the identity was forgotten since.
-    pub(super) fn observe(&mut self, seen: &Observation) -> Option<Change> {
-        if self.is_forgotten(seen) {
+    /// `None` when the identity was forgotten since. One that is known anew is not, whatever brings news of it.
+    pub(super) fn observe(&mut self, seen: &Observation, since: Timestamp) -> Option<Change> {
+        let is_known = self.identities.contains_key(&seen.identity_id);
+        if self.is_forgotten(&seen.identity_id, if is_known { seen.sent_at } else { since }) {
             return None;
         }
         let known = self.erase(&seen.identity_id);
@@ -19,9 +20,11 @@ impl Rows {
         Some(self.change(seen.identity_id.clone()))
     }
 
-    pub(super) fn link(&mut self, new: NewLink) -> Linked {
+    pub(super) fn link(&mut self, new: NewLink, since: Timestamp) -> Linked {
         let NewLink { link, seen, spend, shared } = new;
-        if self.is_forgotten(&seen) || spend.is_some_and(|spend| self.spent.contains_key(&spend.nonce)) {
+        if self.is_forgotten(&seen.identity_id, since)
+            || spend.is_some_and(|spend| self.spent.contains_key(&spend.nonce))
+        {
             return Linked::AlreadySpent;
         }
         match self.links.get(&link.subject) {
@@ -38,7 +41,7 @@ impl Rows {
         if let Some(spend) = spend {
             self.spent.insert(spend.nonce, spend.expires_at);
         }
-        self.observe(&seen);
+        self.observe(&seen, since);
         Linked::Done(self.change(link.identity_id))
     }
 
@@ -91,8 +94,9 @@ impl Rows {
         Some(row)
     }
 
-    fn is_forgotten(&self, seen: &Observation) -> bool {
-        self.forgotten.get(&seen.identity_id).is_some_and(|forgotten_at| seen.sent_at <= *forgotten_at)
+    /// At this instant or later.
+    fn is_forgotten(&self, id: &IdentityId, since: Timestamp) -> bool {
+        self.forgotten.get(id).is_some_and(|forgotten_at| since <= *forgotten_at)
     }
 
     fn change(&self, identity_id: IdentityId) -> Change {

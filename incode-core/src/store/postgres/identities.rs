@@ -29,21 +29,22 @@ pub(super) fn lock_number(tx: &Link, kind: &[u8], name: &[u8]) -> i64 {
     i64::from_be_bytes([a, b, c, d, e, f, g, h])
 }
 
-/// `None` when the identity was forgotten since.
-pub(super) async fn observe(tx: &Link, seen: &Observation) -> Result<Option<Change>, Failure> {
-    if is_forgotten(tx, seen).await? {
+/// `None` when the identity was forgotten since. One that is known anew is not, whatever brings news of it.
+pub(super) async fn observe(tx: &Link, seen: &Observation, since: Timestamp) -> Result<Option<Change>, Failure> {
+    let known = queries::identity(tx, &seen.identity_id).await?;
+    if is_forgotten(tx, &seen.identity_id, if known.is_some() { seen.sent_at } else { since }).await? {
         return Ok(None);
     }
-    let (change, is_news) = merge(tx, seen).await?;
+    let (change, is_news) = merge(tx, known, seen).await?;
     if is_news {
         feed::tell(tx, &change).await?;
     }
     Ok(Some(change))
 }
 
-pub(super) async fn link(tx: &Link, new: &NewLink) -> Result<Linked, Failure> {
+pub(super) async fn link(tx: &Link, new: &NewLink, since: Timestamp) -> Result<Linked, Failure> {
     let NewLink { link, seen, spend, shared } = new;
-    if is_forgotten(tx, seen).await? {
+    if is_forgotten(tx, &seen.identity_id, since).await? {
         return Ok(Linked::AlreadySpent);
     }
     if let Some(spend) = spend {
@@ -82,7 +83,7 @@ pub(super) async fn link(tx: &Link, new: &NewLink) -> Result<Linked, Failure> {
             return Ok(Linked::SubjectTaken);
         }
     }
-    let (change, is_news) = merge(tx, seen).await?;
+    let (change, is_news) = merge(tx, queries::identity(tx, &seen.identity_id).await?, seen).await?;
     if is_news || is_new {
         feed::tell(tx, &change).await?;
     }
@@ -128,8 +129,7 @@ pub(super) async fn change(tx: &Link, id: &IdentityId) -> Result<Change, Failure
 }
 
 /// Merges under the identity's lock. True: the row is another than before.
-async fn merge(tx: &Link, seen: &Observation) -> Result<(Change, bool), Failure> {
-    let known = queries::identity(tx, &seen.identity_id).await?;
+async fn merge(tx: &Link, known: Option<Identity>, seen: &Observation) -> Result<(Change, bool), Failure> {
     let merged = Identity::merge(known.clone(), seen);
     let is_news = known.as_ref() != Some(&merged);
     if is_news {
@@ -171,9 +171,10 @@ async fn linked_to(tx: &Link, subject: &Subject) -> Result<Option<IdentityId>, F
     row.map(|row| rows::identity_id(get(&row, 0)?)).transpose()
 }
 
-async fn is_forgotten(tx: &Link, seen: &Observation) -> Result<bool, Failure> {
+/// At this instant or later.
+async fn is_forgotten(tx: &Link, id: &IdentityId, since: Timestamp) -> Result<bool, Failure> {
     let sql = "SELECT 1 FROM forgotten WHERE identity_hash = $1 AND forgotten_at >= $2";
-    let row = tx.query_opt(sql, &[&hash(&seen.identity_id).as_slice(), &seen.sent_at.as_millis()]).await?;
+    let row = tx.query_opt(sql, &[&hash(id).as_slice(), &since.as_millis()]).await?;
     Ok(row.is_some())
 }
 

@@ -38,9 +38,11 @@ pub(super) async fn claim(tx: &Link, claim: Claim) -> Result<Vec<ClaimedEvent>, 
 }
 
 pub(super) async fn settle(tx: &Link, lease: Lease, settlement: &Settlement) -> Result<Settled, Failure> {
-    let held = "SELECT object_key FROM event WHERE id = $1 AND lease = $2 AND state = 'pending' FOR UPDATE";
+    let held =
+        "SELECT object_key, received_at FROM event WHERE id = $1 AND lease = $2 AND state = 'pending' FOR UPDATE";
     let id = lease.event.0;
     let Some(row) = tx.query_opt(held, &[&id, &lease.number]).await? else { return Ok(Settled::LeaseLost) };
+    let received_at = time(&row, 1)?;
     // Each counts the lease up: it is good for one settlement.
     let change = match settlement {
         Settlement::Done { seen, link, handlers, at } => {
@@ -58,14 +60,14 @@ pub(super) async fn settle(tx: &Link, lease: Lease, settlement: &Settlement) -> 
                 identities::lock(tx, identity).await?;
             }
             let seen = match seen {
-                Some(seen) => identities::observe(tx, seen).await?,
+                Some(seen) => identities::observe(tx, seen, seen.dates_from(received_at)).await?,
                 None => None,
             };
             if let (Some(change), true) = (&seen, first_of_object) {
                 effects::owe(tx, lease.event, &change.identity_id, handlers, *at).await?;
             }
             match link {
-                Some(link) => match identities::link(tx, link).await? {
+                Some(link) => match identities::link(tx, link, link.seen.dates_from(received_at)).await? {
                     Linked::Done(change) => Some(change),
                     _ => seen,
                 },

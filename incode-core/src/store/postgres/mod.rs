@@ -101,7 +101,7 @@ impl Store for PostgresStore {
     fn observe(&self, seen: Observation) -> StoreFuture<'_, Change> {
         Box::pin(self.pool.transact(move |tx| async move {
             identities::lock(&tx, &seen.identity_id).await?;
-            let change = identities::observe(&tx, &seen).await?;
+            let change = identities::observe(&tx, &seen, seen.sent_at).await?;
             Ok(change.unwrap_or(Change { identity_id: seen.identity_id, subjects: Vec::new() }))
         }))
     }
@@ -109,7 +109,7 @@ impl Store for PostgresStore {
     fn link(&self, new: NewLink) -> StoreFuture<'_, Linked> {
         Box::pin(self.pool.transact(move |tx| async move {
             identities::lock(&tx, &new.link.identity_id).await?;
-            identities::link(&tx, &new).await
+            identities::link(&tx, &new, new.seen.sent_at).await
         }))
     }
 

@@ -6,7 +6,7 @@ use super::rows::{self, Row};
 use super::scripts;
 use crate::identity::{Change, Identity, KeptField, Link as SubjectLink, LinkProof, LinkedIdentity, Observation};
 use crate::store::audit::AUDITS_KEPT;
-use crate::store::{AuditAction, Linked, NewLink, StoreErrorKind};
+use crate::store::{AuditAction, EventId, Linked, NewLink, StoreErrorKind};
 use crate::{Actor, IdentityId, ObjectId, Subject, Timestamp};
 
 /// What the server knows of an identity, to be compared when something is written that was made from it.
@@ -22,6 +22,8 @@ pub(super) struct Merged<'a> {
     known: Known,
     /// `None`: the identity was forgotten since, and nothing is written.
     row: Option<Vec<u8>>,
+    /// Nobody is linked by it: it dates from before the identity was forgotten, though that may be known anew.
+    links_nobody: bool,
     is_new: bool,
     verification: Option<ObjectId>,
 }
@@ -36,18 +38,34 @@ impl Known {
         Ok(Self { row: row?.unwrap_or_default(), forgotten: forgotten?.unwrap_or_default() })
     }
 
-    pub(super) fn merge<'a>(&self, seen: &'a Observation) -> Result<Merged<'a>, Failure> {
+    /// The instant from which an observation dates that the event brought.
+    pub(super) async fn since(&self, link: &Link, event: EventId, seen: &Observation) -> Result<Timestamp, Failure> {
+        if self.forgotten.is_empty() {
+            // There is nothing to hold it against.
+            return Ok(seen.sent_at);
+        }
+        let mut ask = redis::cmd("HGET");
+        ask.arg(link.key(&format!("e:{}", event.0))).arg("received_at");
+        // None: the row is gone, and the lease with it.
+        let received_at = link.ask::<Option<i64>>(&ask).await?.map(Timestamp::from_millis);
+        Ok(received_at.map_or(seen.sent_at, |received_at| seen.dates_from(received_at)))
+    }
+
+    pub(super) fn merge<'a>(&self, seen: &'a Observation, since: Timestamp) -> Result<Merged<'a>, Failure> {
         let forgotten = Some(&self.forgotten).filter(|at| !at.is_empty());
         let forgotten =
             forgotten.map(|at| at.parse::<i64>().map_err(|_| Failure::unreadable("tombstone"))).transpose()?;
         let known = Some(&self.row).filter(|row| !row.is_empty());
         let known = known.map(|row| rows::read_identity(&seen.identity_id, row)).transpose()?;
         let merged = Identity::merge(known.clone(), seen);
-        let is_late = forgotten.is_some_and(|at| seen.sent_at.as_millis() <= at);
+        let is_forgotten = |since: Timestamp| forgotten.is_some_and(|at| since.as_millis() <= at);
+        // One that is known anew is not forgotten, whatever brings news of it.
+        let is_late = is_forgotten(if known.is_some() { seen.sent_at } else { since });
         Ok(Merged {
             seen,
             known: self.clone(),
             row: if is_late { None } else { Some(rows::write_identity(&merged)?) },
+            links_nobody: is_forgotten(since),
             is_new: !is_late && known.as_ref() != Some(&merged),
             verification: merged.verification_id,
         })
@@ -90,7 +108,7 @@ impl Merged<'_> {
 pub(super) async fn observe(link: &Link, seen: &Observation) -> Result<Change, Failure> {
     let identity_id = seen.identity_id.clone();
     for _ in 0..MOST_TRIES {
-        let merged = Known::of(link, &identity_id).await?.merge(seen)?;
+        let merged = Known::of(link, &identity_id).await?.merge(seen, seen.sent_at)?;
         if merged.is_late() {
             return Ok(Change { identity_id, subjects: Vec::new() });
         }
@@ -105,7 +123,7 @@ pub(super) async fn observe(link: &Link, seen: &Observation) -> Result<Change, F
 
 pub(super) async fn link(link: &Link, new: &NewLink) -> Result<Linked, Failure> {
     for _ in 0..MOST_TRIES {
-        let merged = Known::of(link, &new.link.identity_id).await?.merge(&new.seen)?;
+        let merged = Known::of(link, &new.link.identity_id).await?.merge(&new.seen, new.seen.sent_at)?;
         let arguments = add_link(Arguments::default().text(&*link.origin), new, &merged);
         let row: Row = link.change(&scripts::LINK, arguments).await?;
         return Ok(match rows::text(&row, 0)? {
@@ -131,7 +149,7 @@ pub(super) fn add_link(arguments: Arguments, new: &NewLink, merged: &Merged<'_>)
         .maybe(nonce)
         .maybe(new.spend.map(|spend| spend.expires_at.as_millis().to_string()))
         .flag(new.shared)
-        .flag(merged.is_late());
+        .flag(merged.links_nobody);
     merged.add_to(arguments)
 }
 

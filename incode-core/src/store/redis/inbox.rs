@@ -73,7 +73,10 @@ pub(super) async fn settle(link: &Link, lease: Lease, settlement: &Settlement) -
                 let arguments = head.text("done").number(at.as_millis()).number(handlers.len());
                 let mut arguments = handlers.iter().fold(arguments, |all, handler| all.text(&**handler));
                 let seen = match seen {
-                    Some(seen) => Some(Known::of(link, &seen.identity_id).await?.merge(seen)?),
+                    Some(seen) => {
+                        let known = Known::of(link, &seen.identity_id).await?;
+                        Some(known.merge(seen, known.since(link, lease.event, seen).await?)?)
+                    }
                     None => None,
                 };
                 arguments = arguments.flag(seen.is_some());
@@ -87,7 +90,8 @@ pub(super) async fn settle(link: &Link, lease: Lease, settlement: &Settlement) -
                         Some(seen) if *seen.identity_id() == new.link.identity_id => seen.after(),
                         _ => Known::of(link, &new.link.identity_id).await?,
                     };
-                    arguments = add_link(arguments, new, &known.merge(&new.seen)?);
+                    let since = known.since(link, lease.event, &new.seen).await?;
+                    arguments = add_link(arguments, new, &known.merge(&new.seen, since)?);
                 }
                 arguments
             }

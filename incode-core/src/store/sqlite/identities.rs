@@ -8,12 +8,12 @@ use crate::identity::{Change, Identity, Observation};
 use crate::store::{Linked, NewLink};
 use crate::{IdentityId, Subject, Timestamp};
 
-/// `None` when the identity was forgotten since.
-pub(super) fn observe(conn: &Connection, seen: &Observation) -> Result<Option<Change>, Failure> {
-    if is_forgotten(conn, seen)? {
+/// `None` when the identity was forgotten since. One that is known anew is not, whatever brings news of it.
+pub(super) fn observe(conn: &Connection, seen: &Observation, since: Timestamp) -> Result<Option<Change>, Failure> {
+    let known = queries::identity(conn, &seen.identity_id)?;
+    if is_forgotten(conn, &seen.identity_id, if known.is_some() { seen.sent_at } else { since })? {
         return Ok(None);
     }
-    let known = queries::identity(conn, &seen.identity_id)?;
     let merged = Identity::merge(known.clone(), seen);
     if known.as_ref() != Some(&merged) {
         write(conn, &merged)?;
@@ -22,9 +22,9 @@ pub(super) fn observe(conn: &Connection, seen: &Observation) -> Result<Option<Ch
     Ok(Some(change(conn, &seen.identity_id)?))
 }
 
-pub(super) fn link(conn: &Connection, new: &NewLink) -> Result<Linked, Failure> {
+pub(super) fn link(conn: &Connection, new: &NewLink, since: Timestamp) -> Result<Linked, Failure> {
     let NewLink { link, seen, spend, shared } = new;
-    if is_forgotten(conn, seen)? {
+    if is_forgotten(conn, &seen.identity_id, since)? {
         return Ok(Linked::AlreadySpent);
     }
     if let Some(spend) = spend {
@@ -54,7 +54,7 @@ pub(super) fn link(conn: &Connection, new: &NewLink) -> Result<Linked, Failure> 
         conn.prepare_cached("INSERT INTO spent (nonce, expires_at) VALUES (?, ?)")?
             .execute(params![spend.nonce.as_slice(), spend.expires_at.as_millis()])?;
     }
-    observe(conn, seen)?;
+    observe(conn, seen, since)?;
     Ok(Linked::Done(change(conn, &link.identity_id)?))
 }
 
@@ -112,9 +112,10 @@ fn linked_to(conn: &Connection, subject: &Subject) -> rusqlite::Result<Option<Id
         .optional()
 }
 
-fn is_forgotten(conn: &Connection, seen: &Observation) -> rusqlite::Result<bool> {
+/// At this instant or later.
+fn is_forgotten(conn: &Connection, id: &IdentityId, since: Timestamp) -> rusqlite::Result<bool> {
     conn.prepare_cached("SELECT 1 FROM forgotten WHERE identity_hash = ? AND forgotten_at >= ?")?
-        .exists(params![hash(&seen.identity_id).as_slice(), seen.sent_at.as_millis()])
+        .exists(params![hash(id).as_slice(), since.as_millis()])
 }
 
 fn hash(id: &IdentityId) -> [u8; 32] {

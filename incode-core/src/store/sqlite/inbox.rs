@@ -74,13 +74,14 @@ pub(super) fn claim(tx: &mut Transaction<'_>, claim: Claim) -> Result<Vec<Claime
 }
 
 pub(super) fn settle(tx: &mut Transaction<'_>, lease: Lease, settlement: Settlement) -> Result<Settled, Failure> {
-    let held = "SELECT object_key, delivery_key FROM event WHERE id = ? AND lease = ? AND state = 'pending'";
-    let keys = tx
+    let held =
+        "SELECT object_key, delivery_key, received_at FROM event WHERE id = ? AND lease = ? AND state = 'pending'";
+    let held = tx
         .conn
         .prepare_cached(held)?
-        .query_row(params![lease.event.0, lease.number], |row| read_keys(row, 0))
+        .query_row(params![lease.event.0, lease.number], |row| Ok((read_keys(row, 0)?, queries::time(row, 2)?)))
         .optional()?;
-    let Some(keys) = keys else { return Ok(Settled::LeaseLost) };
+    let Some((keys, received_at)) = held else { return Ok(Settled::LeaseLost) };
     let id = lease.event.0;
     // Each counts the lease up: it is good for one settlement.
     let change = match settlement {
@@ -91,13 +92,19 @@ pub(super) fn settle(tx: &mut Transaction<'_>, lease: Lease, settlement: Settlem
                 correlation_id = NULL, token = NULL WHERE id = ?";
             tx.conn.prepare_cached(sql)?.execute(params![at.as_millis(), id])?;
             tx.record(Move { keys, from: Some(EventState::Pending), to: Some(EventState::Done) });
-            let seen = seen.map(|seen| identities::observe(tx.conn, &seen)).transpose()?.flatten();
+            let seen = match seen {
+                Some(seen) => identities::observe(tx.conn, &seen, seen.dates_from(received_at))?,
+                None => None,
+            };
             if let (Some(change), true) = (&seen, first_of_object) {
                 effects::owe(tx.conn, lease.event, &change.identity_id, &handlers, at)?;
             }
-            match link.map(|link| identities::link(tx.conn, &link)).transpose()? {
-                Some(Linked::Done(change)) => Some(change),
-                _ => seen,
+            match link {
+                Some(link) => match identities::link(tx.conn, &link, link.seen.dates_from(received_at))? {
+                    Linked::Done(change) => Some(change),
+                    _ => seen,
+                },
+                None => seen,
             }
         }
         Settlement::Retry { due_at, reason } => {

@@ -149,13 +149,13 @@ impl Store for SqliteStore {
 
     fn observe(&self, seen: Observation) -> StoreFuture<'_, Change> {
         Box::pin(self.write(move |tx| {
-            let change = identities::observe(tx.conn, &seen)?;
+            let change = identities::observe(tx.conn, &seen, seen.sent_at)?;
             Ok(change.unwrap_or(Change { identity_id: seen.identity_id, subjects: Vec::new() }))
         }))
     }
 
     fn link(&self, new: NewLink) -> StoreFuture<'_, Linked> {
-        Box::pin(self.write(move |tx| identities::link(tx.conn, &new)))
+        Box::pin(self.write(move |tx| identities::link(tx.conn, &new, new.seen.sent_at)))
     }
 
     fn unlink(&self, subject: Subject) -> StoreFuture<'_, Option<Change>> {

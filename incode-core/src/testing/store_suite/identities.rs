@@ -1,12 +1,8 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::identity::{Change, Identity};
+use crate::identity::Identity;
 use crate::store::{Linked, Settled};
-
-fn change(identity: &str, subjects: &[&str]) -> Change {
-    Change { identity_id: identity_id(identity), subjects: subjects.iter().map(|name| subject(name)).collect() }
-}
 
 fn sorted(linked: Linked) -> Linked {
     match linked {

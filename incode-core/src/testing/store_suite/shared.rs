@@ -176,7 +176,7 @@ pub async fn news_of_one_reaches_the_other(one: Arc<dyn Store>, other: Arc<dyn S
     assert_eq!(next(&mut feed).await, StoreNews::Up);
     let changed = |subjects: &[&str]| {
         let subjects = subjects.iter().map(|name| subject(name)).collect();
-        StoreNews::Changed(crate::identity::Change { identity_id: identity_id("person"), subjects })
+        StoreNews::Changed(Change { identity_id: identity_id("person"), subjects })
     };
     one.observe(seen("person", 5)).await.expect("observe");
     assert_eq!(next(&mut feed).await, changed(&[]));

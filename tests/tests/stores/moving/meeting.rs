@@ -167,6 +167,32 @@ async fn who_is_forgotten_on_either_side_stays_forgotten() {
     assert_eq!(cem.identity.checked_at, ms(30));
 }
 
+/// By work that comes along neither: the tombstone comes too, and the instant at which the work was received.
+#[tokio::test]
+async fn work_that_is_brought_brings_nobody_back_who_was_forgotten() {
+    let Some(this) = Move::start().await else { return };
+    let (from, to) = (this.sqlite().await, this.postgres().await);
+    for (who, at) in [("ana", 15), ("ben", 16), ("cem", 25)] {
+        link(&from, new_link(who, who, 10, None)).await;
+        from.accept(pending(&format!("of-{who}"), "token", at)).await.unwrap();
+    }
+    for (store, who) in [(&from as &dyn Store, "ana"), (&to, "ben"), (&from, "cem")] {
+        store.forget(identity(who), Actor::unknown(), ms(20)).await.unwrap();
+    }
+    from.close().await.unwrap();
+    assert!(this.run().await.is_complete());
+    let due = to.claim(Claim { now: ms(30), lease_until: ms(90), limit: 10, newest_first: false }).await.unwrap();
+    assert_eq!(due.len(), 3);
+    for (event, who) in due.iter().zip(["ana", "ben", "cem"]) {
+        let settlement = Settlement::Done { seen: Some(seen(who, 40)), link: None, handlers: vec![], at: ms(41) };
+        to.settle(event.lease, settlement).await.unwrap();
+    }
+    for who in ["ana", "ben"] {
+        assert_eq!(to.identity(identity(who)).await.unwrap(), None, "{who}");
+    }
+    assert!(to.identity(identity("cem")).await.unwrap().is_some(), "who came again is known anew");
+}
+
 /// Whoever runs on the database meanwhile hears of what arrives.
 #[tokio::test]
 async fn those_who_use_the_database_are_told() {
