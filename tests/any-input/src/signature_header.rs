@@ -118,13 +118,24 @@ impl Policy {
         accepted
     }
 
-    /// What was sent is what is right, its hex digits in capitals perhaps.
+    /// What was sent is what is right, its hex digits in capitals perhaps, or the scheme before it in letters of any case.
     fn proves(&self, sent: &[u8], right: &[u8]) -> bool {
         let (prefix, digits) = right.split_at(right.len().saturating_sub(64));
         let capitals = [prefix, &digits.to_ascii_uppercase()].concat();
-        let is_right = |item: &[u8]| item == right || (right.len() >= 64 && item == capitals);
+        let is_right = |item: &[u8]| {
+            item == right
+                || (right.len() >= 64 && item == capitals)
+                || bearer(right).is_some() && bearer(item) == bearer(right)
+        };
         if self.list { sent.split(|byte| *byte == b' ').any(is_right) } else { is_right(sent) }
     }
+}
+
+/// The token behind the scheme, with as many blanks between as there are.
+fn bearer(authorization: &[u8]) -> Option<&[u8]> {
+    let (scheme, token) = authorization.trim_ascii().split_at_checked(6)?;
+    let is_it = scheme.eq_ignore_ascii_case(b"bearer") && token.starts_with(b" ");
+    is_it.then(|| token.trim_ascii_start())
 }
 
 /// The sender's address behind one proxy: the last one that the header tells, whatever stands before it.
