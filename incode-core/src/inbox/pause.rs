@@ -27,6 +27,8 @@ struct Refused {
     contradicted: u32,
     /// It was refused since that was last so.
     again: bool,
+    /// When it was refused last, in elapsed time.
+    at: Duration,
 }
 
 impl Pause {
@@ -62,16 +64,12 @@ impl Pause {
             Word::Answered => {
                 self.refused.remove(&event);
                 for refused in self.refused.values_mut().filter(|refused| refused.again) {
-                    *refused = Refused { contradicted: refused.contradicted + 1, again: false };
+                    (refused.contradicted, refused.again) = (refused.contradicted + 1, false);
                 }
                 self.end();
             }
             Word::KeyRefused => {
-                if self.refused.len() >= REFUSED_EVENTS && !self.refused.contains_key(&event) {
-                    // Some may be settled elsewhere. The rest show again what they are.
-                    self.refused.clear();
-                }
-                self.refused.entry(event).or_default().again = true;
+                self.remember(now, event);
                 self.hold(now, "the vendor refuses the API key", KEY_PAUSES);
             }
             Word::Down => {
@@ -82,6 +80,17 @@ impl Pause {
                     self.hold(now, "the vendor is down", DOWN_PAUSES);
                 }
             }
+        }
+    }
+
+    fn remember(&mut self, now: Duration, event: EventId) {
+        if self.refused.len() >= REFUSED_EVENTS {
+            // Some are settled elsewhere by now.
+            self.refused.retain(|_, refused| now.saturating_sub(refused.at) < REMEMBERED);
+        }
+        if self.refused.len() < REFUSED_EVENTS || self.refused.contains_key(&event) {
+            let refused = self.refused.entry(event).or_default();
+            (refused.again, refused.at) = (true, now);
         }
     }
 
@@ -117,5 +126,6 @@ const DOWN_EVENTS: usize = 8;
 /// How often a key has to be good for others after an event was refused. A key that is being replaced may be refused by
 /// one of the vendor's servers and taken by the next.
 const CONTRADICTIONS: u32 = 3;
-/// How many refused events are remembered.
-const REFUSED_EVENTS: usize = 1024;
+/// How many refused events are remembered, and for how long at least.
+const REFUSED_EVENTS: usize = 4096;
+const REMEMBERED: Duration = Duration::from_secs(60 * 60);
