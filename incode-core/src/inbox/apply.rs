@@ -121,7 +121,11 @@ impl Applier {
             Obstacle::Vendor(error) => match error.kind() {
                 ErrorKind::Unauthorized => dead(Reason::TokenDead, true),
                 ErrorKind::Forbidden => Verdict {
-                    settlement: Settlement::Release { due_at: self.schedule.now(), reason: Some(Reason::KeyRefused) },
+                    settlement: Settlement::Release {
+                        // Back in its old place: at the end of the queue it would be taken for a newcomer.
+                        due_at: event.received_at.min(self.schedule.now()),
+                        reason: Some(Reason::KeyRefused),
+                    },
                     word: Word::KeyRefused,
                 },
                 ErrorKind::NotFound => dead(Reason::NotFound, false),

@@ -1,14 +1,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
 use crate::client::Client;
 use crate::identity::{Cause, Change, Observer};
 use crate::inbox::apply::{Applier, Verdict, Word};
 use crate::inbox::runner::Work;
 use crate::inbox::{AtRest, Handlers, Inbox, ProvenSubject, Surroundings, Watchers, Worker, WorkerSettings};
 use crate::model::EventKind;
-use crate::store::{ClaimedEvent, EventId, Lease, MemoryStore, Reason, Settlement, Store};
+use crate::store::{Claim, ClaimedEvent, EventId, Lease, MemoryStore, NewEvent, Reason, Settlement, Store};
 use crate::testing::ManualClock;
+use crate::testing::store_suite::pending;
 use crate::{Clock, ObjectId, Secret, Timestamp, Token};
 
 struct Nothing;
@@ -21,10 +25,16 @@ impl Surroundings for Nothing {
 }
 
 fn worker(clock: &ManualClock) -> Worker {
+    let applier = applier("https://vendor.example", clock);
+    let inbox = Inbox::new(Arc::clone(&applier.store), Arc::clone(&applier.clock), None, Duration::from_secs(5));
+    Worker::new(inbox, applier, WorkerSettings::default())
+}
+
+fn applier(vendor: &str, clock: &ManualClock) -> Arc<Applier> {
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
     let clock: Arc<dyn Clock> = Arc::new(clock.clone());
-    let applier = Applier {
-        client: Client::builder("https://vendor.example", Secret::from("the-key")).build().unwrap(),
+    Arc::new(Applier {
+        client: Client::builder(vendor, Secret::from("the-key")).build().unwrap(),
         store: Arc::clone(&store),
         clock: Arc::clone(&clock),
         schedule: Arc::clone(&clock),
@@ -35,9 +45,7 @@ fn worker(clock: &ManualClock) -> Worker {
         at_rest: AtRest::new(None),
         handlers: Arc::new(Handlers::default()),
         watchers: Watchers::default(),
-    };
-    let inbox = Inbox::new(store, clock, None, Duration::from_secs(5));
-    Worker::new(inbox, Arc::new(applier), WorkerSettings::default())
+    })
 }
 
 fn claimed(number: i64, clock: &ManualClock) -> ClaimedEvent {
@@ -96,4 +104,47 @@ async fn a_key_that_is_refused_kills_nothing() {
         assert!(matches!(refused(&mut worker, &event), Settlement::Release { .. }));
         clock.advance(Duration::from_secs(300));
     }
+}
+
+/// One goes ahead at a time, and each fourth time the newest: that must be one who just came, not one who was just sent
+/// back.
+#[tokio::test]
+async fn who_was_refused_is_not_taken_for_a_newcomer() {
+    let clock = ManualClock::new(Timestamp::from_secs(1_700_000_000));
+    let applier = applier(&forbidden().await, &clock);
+    let accept = async |object: &str| {
+        let token = AtRest::new(None).seal(&Token::new("token").unwrap()).unwrap();
+        applier.store.accept(NewEvent { token, ..pending(object, "token", clock.now().as_millis()) }).await.unwrap();
+    };
+    let claim = async |newest_first| {
+        clock.advance(Duration::from_secs(5));
+        let now = clock.now();
+        let claim = Claim { now, lease_until: now.after(Duration::from_secs(120)), limit: 1, newest_first };
+        applier.store.claim(claim).await.unwrap().remove(0)
+    };
+    accept("poison-1").await;
+    clock.advance(Duration::from_secs(1));
+    accept("poison-2").await;
+    clock.advance(Duration::from_secs(1));
+    accept("newcomer").await;
+    let ahead = claim(false).await;
+    assert_eq!(ahead.object_id.as_str(), "poison-1");
+    let verdict = applier.judge(&ahead).await;
+    assert_eq!(verdict.word, Word::KeyRefused);
+    applier.store.settle(ahead.lease, verdict.settlement).await.unwrap();
+    assert_eq!(claim(true).await.object_id.as_str(), "newcomer");
+}
+
+/// A vendor that refuses the key of whoever asks.
+async fn forbidden() -> String {
+    let vendor = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", vendor.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = vendor.accept().await {
+            let mut head = [0; 4096];
+            let _ = stream.read(&mut head).await;
+            let _ = stream.write_all(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await;
+        }
+    });
+    url
 }
