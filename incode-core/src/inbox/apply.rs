@@ -52,6 +52,8 @@ pub(super) enum Word {
 /// Why an event could not be applied.
 pub(super) enum Obstacle {
     Vendor(client::Error),
+    /// The same, while the vendor answered another question about the event.
+    OneOfTwo(client::Error),
     Mismatch,
     /// Nothing speaks against it, and nothing for it.
     Unproven,
@@ -118,6 +120,11 @@ impl Applier {
                 tracing::warn!(event.id = event.lease.event.0, error.kind = ?error.kind(), "store not asked");
                 self.again(event, token, None, None)
             }
+            Obstacle::OneOfTwo(error) => {
+                let verdict = self.give_way(event, token, Obstacle::Vendor(error));
+                // Anybody may send an id that the vendor stumbles over: it is not down for that.
+                if verdict.word == Word::Down { Verdict { word: Word::Untold, ..verdict } } else { verdict }
+            }
             Obstacle::Vendor(error) => match error.kind() {
                 ErrorKind::Unauthorized => dead(Reason::TokenDead, true),
                 ErrorKind::Forbidden => Verdict {
@@ -182,12 +189,6 @@ impl Verdict {
 
     fn untold(settlement: Settlement) -> Self {
         Self { settlement, word: Word::Untold }
-    }
-}
-
-impl From<client::Error> for Obstacle {
-    fn from(error: client::Error) -> Self {
-        Self::Vendor(error)
     }
 }
 

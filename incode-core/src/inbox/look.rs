@@ -1,6 +1,6 @@
 //! What the vendor says of an object, and whether its pieces belong together.
 
-use crate::client::ErrorKind;
+use crate::client::{self, ErrorKind};
 use crate::identity::Observation;
 use crate::identity::belonging::{self, Fit};
 use crate::model::{EventKind, UserInfo};
@@ -33,7 +33,12 @@ impl Applier {
         let person = self.client.userinfo_by(&*self.clock, token);
         match kind {
             EventKind::Verification => {
-                let ((person, sent_at), verification) = tokio::try_join!(person, self.client.verification(id, token))?;
+                let (person, verification) = tokio::join!(person, self.client.verification(id, token));
+                let ((person, sent_at), verification) = match (person, verification) {
+                    (Ok(person), Ok(verification)) => (person, verification),
+                    (Err(error), verification) => return Err(of_one(error, &verification)),
+                    (person, Err(error)) => return Err(of_one(error, &person)),
+                };
                 let fit = belonging::check_verification(id, &verification, &person)?;
                 let known = self.store.verified_as(id.clone()).await?;
                 belonging::check_owner(known.as_ref(), &person.identity_id)?;
@@ -42,12 +47,12 @@ impl Applier {
             }
             EventKind::Authentication => {
                 let (person, authentication) = tokio::join!(person, self.client.authentication(id, token));
-                let authentication = authentication?;
+                let authentication = authentication.map_err(|error| of_one(error, &person))?;
                 belonging::check_authentication(id, &authentication)?;
                 let (person, sent_at) = match person {
                     // A face that was recognised as nobody's: the event is genuine, and there is nothing to apply.
                     Err(error) if error.kind() == ErrorKind::NotFound && !authentication.passed() => return Ok(None),
-                    person => person?,
+                    person => person.map_err(|error| of_one(error, &Ok(())))?,
                 };
                 if let Some(enrolled_by) = &authentication.verification_id {
                     let known = self.store.verified_as(enrolled_by.clone()).await?;
@@ -62,4 +67,13 @@ impl Applier {
             EventKind::Other(_) => Err(Obstacle::Mismatch),
         }
     }
+}
+
+/// What one of two questions came to. Where the other was answered the vendor is there.
+fn of_one<T>(error: client::Error, other: &Result<T, client::Error>) -> Obstacle {
+    let is_answered = match other {
+        Ok(_) => true,
+        Err(other) => other.status().is_some_and(|status| status < 500),
+    };
+    if is_answered { Obstacle::OneOfTwo(error) } else { Obstacle::Vendor(error) }
 }

@@ -161,7 +161,7 @@ fn refused(obstacle: Obstacle) -> RecheckError {
         Obstacle::Unproven => RecheckErrorKind::Unproven,
         Obstacle::NoToken => RecheckErrorKind::TokenDead,
         Obstacle::Rule | Obstacle::Store(_) => RecheckErrorKind::Store,
-        Obstacle::Vendor(error) => match error.kind() {
+        Obstacle::Vendor(error) | Obstacle::OneOfTwo(error) => match error.kind() {
             ErrorKind::Unauthorized => RecheckErrorKind::TokenDead,
             ErrorKind::NotFound => RecheckErrorKind::NotFound,
             _ => RecheckErrorKind::Vendor,

@@ -34,7 +34,7 @@ fn applier(vendor: &str, clock: &ManualClock) -> Arc<Applier> {
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
     let clock: Arc<dyn Clock> = Arc::new(clock.clone());
     Arc::new(Applier {
-        client: Client::builder(vendor, Secret::from("the-key")).build().unwrap(),
+        client: Client::builder(vendor, Secret::from("the-key")).retries(0).build().unwrap(),
         store: Arc::clone(&store),
         clock: Arc::clone(&clock),
         schedule: Arc::clone(&clock),
@@ -135,15 +135,42 @@ async fn who_was_refused_is_not_taken_for_a_newcomer() {
     assert_eq!(claim(true).await.object_id.as_str(), "newcomer");
 }
 
+/// An id that the vendor stumbles over, which anybody may send, must not pass for a vendor that is down.
+#[tokio::test]
+async fn a_vendor_that_answers_one_of_two_questions_is_not_down() {
+    let clock = ManualClock::new(Timestamp::from_secs(1_700_000_000));
+    let person = r#"{"status":"ACTIVE","identityId":"person"}"#;
+    for (userinfo, word) in [(Some(person), Word::Untold), (None, Word::Down)] {
+        let vendor = vendor(move |head| match userinfo {
+            Some(body) if head.contains("/userinfo") => {
+                format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n", body.len()) + "connection: close\r\n\r\n" + body
+            }
+            _ => "HTTP/1.1 500 Oops\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".to_owned(),
+        })
+        .await;
+        for kind in [EventKind::Verification, EventKind::Authentication] {
+            let event = ClaimedEvent { kind, ..claimed(1, &clock) };
+            let verdict = applier(&vendor, &clock).judge(&event).await;
+            assert_eq!(verdict.word, word, "{:?}", event.kind);
+            let reason = Reason::VendorUnavailable;
+            assert!(matches!(verdict.settlement, Settlement::Retry { reason: told, .. } if told == reason));
+        }
+    }
+}
+
 /// A vendor that refuses the key of whoever asks.
 async fn forbidden() -> String {
+    vendor(|_| "HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".to_owned()).await
+}
+
+async fn vendor(answer: impl Fn(&str) -> String + Send + 'static) -> String {
     let vendor = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", vendor.local_addr().unwrap());
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = vendor.accept().await {
             let mut head = [0; 4096];
-            let _ = stream.read(&mut head).await;
-            let _ = stream.write_all(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await;
+            let read = stream.read(&mut head).await.unwrap_or(0);
+            let _ = stream.write_all(answer(&String::from_utf8_lossy(&head[..read])).as_bytes()).await;
         }
     });
     url
