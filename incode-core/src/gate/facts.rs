@@ -3,6 +3,7 @@ use std::fmt;
 use jiff::civil::Date;
 
 use crate::identity::{Field, Personal};
+use crate::model::calendar_date;
 
 /// What requirements read of the personal fields that the application keeps: no more than that lies open in the near
 /// cache, and nothing for an application that keeps neither.
@@ -58,8 +59,7 @@ impl Born {
         if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
             return text.parse().ok().map(Self::At);
         }
-        // The parser takes a time behind the date as well, which would be another instant than midnight.
-        if text.len() == "1988-08-13".len() { text.parse().ok().map(Self::On) } else { None }
+        calendar_date(text).map(Self::On)
     }
 }
 

@@ -1,7 +1,11 @@
 //! Do the pieces of one event belong together? Each came from the vendor, but which ones were asked for was a
 //! stranger's choice: a forged event can pair the id of one person with the token of another.
 
-use crate::model::{Authentication, UserInfo, Verification};
+use std::ops::RangeInclusive;
+
+use jiff::tz::TimeZone;
+
+use crate::model::{Authentication, RawDate, UserInfo, Verification, calendar_date};
 use crate::{IdentityId, ObjectId};
 
 /// The pieces belong to different people or objects.
@@ -26,17 +30,10 @@ pub(crate) fn check_verification(
 ) -> Result<Fit, BindingMismatch> {
     require(verification.id == *id)?;
     let data = verification.data.as_ref();
-    let dates = (data.and_then(|data| data.date_of_birth.as_ref()), person.date_of_birth.as_ref());
-    let date = match dates {
-        (Some(one), Some(other)) => {
-            Some(one == other || (one.epoch_millis().is_some() && one.epoch_millis() == other.epoch_millis()))
-        }
-        _ => None,
-    };
     let compared = [
         agree(data.and_then(|data| data.email.as_deref()), person.email.as_deref(), email),
-        agree(data.and_then(|data| data.phone.as_deref()), person.phone.as_deref(), digits),
-        date,
+        same_phone(data.and_then(|data| data.phone.as_deref()), person.phone.as_deref()),
+        same_day(data.and_then(|data| data.date_of_birth.as_ref()), person.date_of_birth.as_ref()),
     ];
     require(!compared.contains(&Some(false)))?;
     Ok(if compared.contains(&Some(true)) { Fit::Agrees } else { Fit::Silent })
@@ -59,6 +56,32 @@ fn agree(one: Option<&str>, other: Option<&str>, canonical: fn(&str) -> String) 
     (!one.is_empty() && !other.is_empty()).then(|| one == other)
 }
 
+/// Two numbers that end alike are one in two forms, or those of two people in two countries: that says nothing.
+fn same_phone(one: Option<&str>, other: Option<&str>) -> Option<bool> {
+    let agrees = agree(one, other, digits)?;
+    let (one, other) = (digits(one?), digits(other?));
+    let alike = one.bytes().rev().zip(other.bytes().rev()).take_while(|(one, other)| one == other).count();
+    (agrees || alike < LOCAL_DIGITS).then_some(agrees)
+}
+
+/// An instant is midnight of the day that a date names in some zone, or it is another day. What is of no known form says
+/// nothing, unless both say the same.
+fn same_day(one: Option<&RawDate>, other: Option<&RawDate>) -> Option<bool> {
+    let (one, other) = (one?, other?);
+    if one == other {
+        return Some(true);
+    }
+    match ((one.epoch_millis(), other.epoch_millis()), (calendar_date(one.raw()), calendar_date(other.raw()))) {
+        ((Some(one), Some(other)), _) => Some(one == other),
+        (_, (Some(one), Some(other))) => Some(one == other),
+        ((Some(millis), None), (_, Some(date))) | ((None, Some(millis)), (Some(date), _)) => {
+            let midnight = date.to_zoned(TimeZone::UTC).ok()?.timestamp().as_millisecond();
+            Some(MIDNIGHTS.contains(&millis.saturating_sub(midnight)))
+        }
+        _ => None,
+    }
+}
+
 fn email(text: &str) -> String {
     text.trim().to_lowercase()
 }
@@ -71,6 +94,12 @@ fn digits(text: &str) -> String {
 fn require(fits: bool) -> Result<(), BindingMismatch> {
     if fits { Ok(()) } else { Err(BindingMismatch) }
 }
+
+/// The last digits of a phone number that stay the same however it is written: countries and trunks come before.
+const LOCAL_DIGITS: usize = 8;
+/// When a day begins somewhere, in milliseconds after it began in Greenwich.
+const MIDNIGHTS: RangeInclusive<i64> = -14 * HOUR..=12 * HOUR;
+const HOUR: i64 = 60 * 60 * 1000;
 
 #[cfg(test)]
 mod tests;

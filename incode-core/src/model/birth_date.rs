@@ -1,5 +1,6 @@
 use std::fmt;
 
+use jiff::civil::Date;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
@@ -28,6 +29,12 @@ impl RawDate {
         let digits = self.0.strip_prefix('-').unwrap_or(&self.0);
         if digits.bytes().all(|byte| byte.is_ascii_digit()) { self.0.parse().ok() } else { None }
     }
+}
+
+/// A day in the form of ISO 8601; `None` for any other form.
+pub(crate) fn calendar_date(text: &str) -> Option<Date> {
+    // The parser takes a time behind the date as well, which would be another instant than midnight.
+    if text.len() == "1988-08-13".len() { text.parse().ok() } else { None }
 }
 
 impl fmt::Debug for RawDate {

@@ -26,6 +26,7 @@ mod tests;
 pub use attestation::{AttestationCheck, AttestationVerdict, IdAttestation, IdValidation};
 pub use authentication::Authentication;
 pub use birth_date::RawDate;
+pub(crate) use birth_date::calendar_date;
 pub use error_body::ErrorBody;
 pub(crate) use error_body::optional as riding_error_body;
 pub use event::{EventKind, WebhookEvent};

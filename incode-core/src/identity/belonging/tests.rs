@@ -22,7 +22,9 @@ fn everything_that_both_repeat_must_agree() {
         (json!({"dateOfBirth": "587455200000"}), Some(Fit::Agrees)),
         (json!({"email": "ana@example.com", "phone": "", "dateOfBirth": null}), Some(Fit::Agrees)),
         (json!({"email": "ana@example.com", "phone": "+1"}), None),
-        (json!({"email": "ana@example.com", "dateOfBirth": "1988-08-13"}), None),
+        (json!({"dateOfBirth": "1988-08-13"}), Some(Fit::Agrees)),
+        (json!({"email": "ana@example.com", "dateOfBirth": "1988-08-14"}), None),
+        (json!({"email": "ana@example.com", "dateOfBirth": "1988-08-12"}), None),
         (json!({"email": "ben@example.com"}), None),
         (json!({"phone": "+1"}), None),
         (json!({"dateOfBirth": 0}), None),
@@ -45,6 +47,40 @@ fn what_can_not_be_compared_shows_nothing() {
     }
     let whole = json!({"email": "ana@example.com", "phone": "+1", "dateOfBirth": 0});
     assert_eq!(fit(&whole, &json!({})), Some(Fit::Silent), "what the person lacks");
+}
+
+/// The vendor is not known to write both in one form.
+#[test]
+fn two_forms_of_one_thing_are_no_contradiction() {
+    let one = |field: &str, one: Value, other: Value| fit(&json!({field: one}), &json!({field: other}));
+    for (phone, other, expected) in [
+        ("+52 55 1234 5678", "+52 1 55 1234 5678", Some(Fit::Silent)),
+        ("55 1234 5678", "+5215512345678", Some(Fit::Silent)),
+        ("+52 55 1234 5679", "+52 1 55 1234 5678", None),
+        ("234 5678", "+5215512345678", None),
+    ] {
+        assert_eq!(one("phone", json!(phone), json!(other)), expected, "{phone}");
+        assert_eq!(one("phone", json!(other), json!(phone)), expected, "{other}");
+    }
+    for (date, other, expected) in [
+        // Midnight of that day in Mexico City, Tokyo, Kiritimati, and on Baker Island.
+        ("1988-08-13", "587455200000", Some(Fit::Agrees)),
+        ("1988-08-13", "587401200000", Some(Fit::Agrees)),
+        ("1988-08-13", "587383200000", Some(Fit::Agrees)),
+        ("1988-08-13", "587476800000", Some(Fit::Agrees)),
+        ("1988-08-13", "587383199999", None),
+        ("1988-08-13", "587476800001", None),
+        ("1988-08-13", "9223372036854775807", None),
+        ("1988-08-13", "-9223372036854775808", None),
+        ("1988-08-13", "1988-08-14", None),
+        ("1988-08-13", "13.08.1988", Some(Fit::Silent)),
+        ("13.08.1988", "13.08.1988", Some(Fit::Agrees)),
+        ("587455200000", "587455200", None),
+        ("-9999-01-01", "0", Some(Fit::Silent)),
+    ] {
+        assert_eq!(one("dateOfBirth", json!(date), json!(other)), expected, "{date}, {other}");
+        assert_eq!(one("dateOfBirth", json!(other), json!(date)), expected, "{other}, {date}");
+    }
 }
 
 #[test]
