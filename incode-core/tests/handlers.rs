@@ -1,7 +1,8 @@
 //! Handlers and the change stream from delivery to call, against the sandbox, over a SQLite file.
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that can't go on says so")]
 
-use std::any::Any;
+mod request;
+
 use std::convert::Infallible;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use incode_core::client::Client;
 use incode_core::flow::{FaceOutcome, HostedFlow};
-use incode_core::http::{Head, Reply};
+use incode_core::http::Reply;
 use incode_core::model::{Face, FaceAuthenticationRequest, IdentityStatus};
 use incode_core::store::{EffectFailure, EffectFilter, EffectRow, EffectState, ReplayEffects};
 use incode_core::testing::ManualClock;
@@ -19,6 +20,8 @@ use incode_core::{Applied, Builder, Changed, HandlerError, IdentityId, Incode, S
 use incode_sandbox::{NewPerson, Sandbox, Verified};
 use serde_json::json;
 use tempfile::TempDir;
+
+use request::Request;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fails_twice_then_succeeds_and_is_never_called_again() {
@@ -211,41 +214,6 @@ impl Calls {
 
     fn count(&self) -> usize {
         self.0.lock().unwrap().len()
-    }
-}
-
-struct Request<'a> {
-    method: &'static str,
-    path: &'static str,
-    query: String,
-    subject: Option<&'a Subject>,
-}
-
-impl Head for Request<'_> {
-    fn method(&self) -> &str {
-        self.method
-    }
-
-    fn path(&self) -> &str {
-        self.path
-    }
-
-    fn query(&self) -> Option<&str> {
-        Some(&self.query)
-    }
-
-    fn header_values<'a>(&'a self, name: &str, visit: &mut dyn FnMut(&'a [u8])) {
-        if name == "content-type" {
-            visit(b"application/json");
-        }
-    }
-
-    fn subject(&self) -> Option<&Subject> {
-        self.subject
-    }
-
-    fn extensions(&self) -> &dyn Any {
-        &()
     }
 }
 

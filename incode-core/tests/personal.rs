@@ -1,13 +1,14 @@
 //! Opted-in personal fields, from the vendor's answer to the application and out again, over a SQLite file.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on says so")]
 
-use std::any::Any;
+mod request;
+
 use std::convert::Infallible;
 use std::time::Duration;
 
 use incode_core::client::Client;
 use incode_core::flow::{FaceOutcome, HostedFlow};
-use incode_core::http::{Head, Reply};
+use incode_core::http::Reply;
 use incode_core::identity::{Field, Personal};
 use incode_core::model::{Face, FaceAuthenticationRequest, IdentityStatus};
 use incode_core::testing::ManualClock;
@@ -16,6 +17,8 @@ use incode_core::{Actor, Builder, Clock, IdentityId, Incode, Secret, Subject, Sy
 use incode_sandbox::{NewPerson, Sandbox};
 use serde_json::json;
 use tempfile::TempDir;
+
+use request::Request;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_opting_in_nothing_personal_reaches_the_file() {
@@ -223,41 +226,6 @@ impl World {
         let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
         let conn = rusqlite::Connection::open_with_flags(self.file(), flags).unwrap();
         conn.query_row("SELECT count(*) FROM field", [], |row| row.get(0)).unwrap()
-    }
-}
-
-struct Request<'a> {
-    method: &'static str,
-    path: &'static str,
-    query: String,
-    subject: Option<&'a Subject>,
-}
-
-impl Head for Request<'_> {
-    fn method(&self) -> &str {
-        self.method
-    }
-
-    fn path(&self) -> &str {
-        self.path
-    }
-
-    fn query(&self) -> Option<&str> {
-        Some(&self.query)
-    }
-
-    fn header_values<'a>(&'a self, name: &str, visit: &mut dyn FnMut(&'a [u8])) {
-        if name == "content-type" {
-            visit(b"application/json");
-        }
-    }
-
-    fn subject(&self) -> Option<&Subject> {
-        self.subject
-    }
-
-    fn extensions(&self) -> &dyn Any {
-        &()
     }
 }
 
