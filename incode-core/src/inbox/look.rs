@@ -34,11 +34,8 @@ impl Applier {
         match kind {
             EventKind::Verification => {
                 let (person, verification) = tokio::join!(person, self.client.verification(id, token));
-                let ((person, sent_at), verification) = match (person, verification) {
-                    (Ok(person), Ok(verification)) => (person, verification),
-                    (Err(error), verification) => return Err(of_one(error, &verification)),
-                    (person, Err(error)) => return Err(of_one(error, &person)),
-                };
+                let (person, sent_at) = person.map_err(|error| of_one(error, &verification))?;
+                let verification = verification.map_err(Obstacle::OneOfTwo)?;
                 let fit = belonging::check_verification(id, &verification, &person)?;
                 let known = self.store.verified_as(id.clone()).await?;
                 belonging::check_owner(known.as_ref(), &person.identity_id)?;
@@ -52,7 +49,7 @@ impl Applier {
                 let (person, sent_at) = match person {
                     // A face that was recognised as nobody's: the event is genuine, and there is nothing to apply.
                     Err(error) if error.kind() == ErrorKind::NotFound && !authentication.passed() => return Ok(None),
-                    person => person.map_err(|error| of_one(error, &Ok(())))?,
+                    person => person.map_err(Obstacle::OneOfTwo)?,
                 };
                 if let Some(enrolled_by) = &authentication.verification_id {
                     let known = self.store.verified_as(enrolled_by.clone()).await?;
