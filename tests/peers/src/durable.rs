@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use apalis_core::backend::TaskSink;
 use apalis_sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions, SqliteStorage};
-use incode_core::store::{EventState, NewEvent, SqliteStore, Store};
+use incode_core::store::{SqliteStore, Store};
 use incode_core::webhook::{Authenticity, HmacScheme, Webhook};
 use incode_core::{Clock, Secret, SystemClock};
 use incode_tower::RequestHead;
@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 
 use crate::events;
 use crate::figures::Figures;
+use crate::rows::row_of;
 use crate::webhook::{WHSEC, signed};
 
 pub(crate) fn report() {
@@ -122,20 +123,7 @@ async fn accept(run: Run, webhook: Webhook, store: Arc<SqliteStore>) {
         let now = SystemClock.now();
         let delivery = webhook.begin(&RequestHead::from(&head), now).unwrap();
         let (event, _) = delivery.finish_with(&body).unwrap();
-        let token = event.token.unwrap();
-        let row = NewEvent {
-            kind: event.kind,
-            object_id: event.object_id,
-            token: token.expose().as_bytes().to_vec(),
-            token_hash: token.hash(),
-            correlation_id: event.correlation_id,
-            vendor_time: event.vendor_time,
-            received_at: now,
-            authenticated: true,
-            state: EventState::Pending,
-            reason: None,
-        };
-        store.accept(row).await.unwrap();
+        store.accept(row_of(event, now)).await.unwrap();
     }
 }
 

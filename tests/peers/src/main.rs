@@ -12,6 +12,9 @@ mod events;
 #[path = "../../benches/common/figures.rs"]
 mod figures;
 mod ours;
+#[path = "../../benches/common/rows.rs"]
+#[expect(dead_code, reason = "other benchmarks number their deliveries")]
+mod rows;
 mod tower;
 mod webhook;
 
