@@ -82,9 +82,9 @@ impl Visitor {
     /// For a WebSocket or a stream that is held open. What changed since the request came in is seen at once. News of
     /// changes that got lost on the way is caught up with when the standing's lifetime in the near cache ends, at the
     /// cost of one look at the store for each person who is watched, however many of their requests do; while it is
-    /// known that news of other processes does not arrive, there is such a look every second. That a bearer token came to its
-    /// end is no change: how the person stands is what is watched. Nothing is watched until
-    /// the future is polled, and nothing any longer once it is dropped.
+    /// known that news of other processes does not arrive, there is such a look every second. That a bearer token came to
+    /// its end is no change: how the person stands is what is watched. Nothing is watched until the future is polled, and
+    /// nothing any longer once it is dropped.
     ///
     /// ```
     /// # use incode_core::gate::{Requirement, Visitor};

@@ -117,8 +117,9 @@ pub trait Store: Send + Sync + 'static {
     fn fields(&self, id: IdentityId, now: Timestamp) -> StoreFuture<'_, Vec<KeptField>>;
 
     /// Erases an identity, its fields and its links, leaving a tombstone: observations sent at or before `at` no longer bring it
-    /// back, nor do events received at or before it ([`Store::settle`]), and its events stay known. Its effects stay, and no longer know whose they are. `None` when nothing was
-    /// known of it (the tombstone is written all the same). Leaves an [`Audit`] in the same transaction, either way.
+    /// back, nor do events received at or before it ([`Store::settle`]), and its events stay known. Its effects stay, and no
+    /// longer know whose they are. `None` when nothing was known of it (the tombstone is written all the same). Leaves an
+    /// [`Audit`] in the same transaction, either way.
     fn forget(&self, id: IdentityId, by: Actor, at: Timestamp) -> StoreFuture<'_, Option<Change>>;
 
     /// Rows by state.
