@@ -15,7 +15,7 @@ mod event;
 mod face;
 mod instant;
 mod lenient;
-mod redact;
+pub(crate) mod redact;
 mod userinfo;
 mod verification;
 mod words;

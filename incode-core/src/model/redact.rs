@@ -1,4 +1,4 @@
-//! `Debug` for values that hold personal data.
+//! `Debug` for values that hold personal data, or secrets.
 
 /// Shows the fields under `show`, and of those under `hide` only whether they are present.
 macro_rules! redacted_debug {
@@ -15,4 +15,4 @@ macro_rules! redacted_debug {
         }
     };
 }
-pub(super) use redacted_debug;
+pub(crate) use redacted_debug;

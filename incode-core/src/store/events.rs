@@ -1,8 +1,8 @@
-use std::fmt;
 use std::sync::Arc;
 
 use crate::identity::{Change, Observation};
 use crate::model::EventKind;
+use crate::model::redact::redacted_debug;
 use crate::{ObjectId, Timestamp, TokenHash};
 
 use super::NewLink;
@@ -144,19 +144,11 @@ pub struct NewEvent {
     pub reason: Option<Reason>,
 }
 
-/// Without token and correlation id.
-impl fmt::Debug for NewEvent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NewEvent")
-            .field("kind", &self.kind)
-            .field("object_id", &self.object_id)
-            .field("received_at", &self.received_at)
-            .field("authenticated", &self.authenticated)
-            .field("state", &self.state)
-            .field("reason", &self.reason)
-            .finish_non_exhaustive()
-    }
-}
+// Nothing of the token.
+redacted_debug!(NewEvent {
+    show: [kind, object_id, vendor_time, received_at, authenticated, state, reason],
+    hide: [correlation_id]
+});
 
 /// What became of a [`NewEvent`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -214,20 +206,11 @@ pub struct ClaimedEvent {
     pub already_done: bool,
 }
 
-/// Without token and correlation id.
-impl fmt::Debug for ClaimedEvent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClaimedEvent")
-            .field("lease", &self.lease)
-            .field("kind", &self.kind)
-            .field("object_id", &self.object_id)
-            .field("received_at", &self.received_at)
-            .field("authenticated", &self.authenticated)
-            .field("attempts", &self.attempts)
-            .field("already_done", &self.already_done)
-            .finish_non_exhaustive()
-    }
-}
+// Nothing of the token.
+redacted_debug!(ClaimedEvent {
+    show: [lease, kind, object_id, vendor_time, received_at, authenticated, attempts, already_done],
+    hide: [correlation_id]
+});
 
 /// How a lease ends.
 #[derive(Clone, Debug)]
