@@ -6,11 +6,11 @@ use actix_web::body::BoxBody;
 use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
 use actix_web::{FromRequest, HttpRequest, HttpResponse, Responder, ResponseError};
-use incode_core::gate::{self, Denial, RequirementType};
+use incode_core::gate::{self, Denial, Policy};
 use incode_core::http::Reply;
 use incode_core::identity::Identity;
 
-use crate::head::RequestHead;
+use crate::head::ActixHead;
 use crate::reply::response;
 
 /// Extractor: who asks, and how they stand. Passes everybody; look at
@@ -25,7 +25,7 @@ impl FromRequest for Visitor {
     type Future = Ready<Result<Self, Denied>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let head = RequestHead::from(request);
+        let head = ActixHead::from(request);
         ready(gate::visitor(head.visitor(), &head).map(Self).map_err(Denied))
     }
 }
@@ -79,7 +79,7 @@ impl FromRequest for Active {
     type Future = Ready<Result<Self, Denied>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let head = RequestHead::from(request);
+        let head = ActixHead::from(request);
         ready(gate::active(head.visitor(), &head).map(Self).map_err(Denied))
     }
 }
@@ -96,7 +96,7 @@ impl FromRequest for MaybeActive {
     type Future = Ready<Result<Self, Denied>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let head = RequestHead::from(request);
+        let head = ActixHead::from(request);
         ready(gate::maybe_active(head.visitor(), &head).map(|active| Self(active.map(Active))).map_err(Denied))
     }
 }
@@ -106,24 +106,24 @@ impl FromRequest for MaybeActive {
 ///
 /// ```
 /// use std::time::Duration;
-/// use incode_actix::{Met, Requirement, RequirementType};
+/// use incode_actix::{Satisfies, Requirement, Policy};
 ///
 /// struct Transfer;
 ///
-/// impl RequirementType for Transfer {
+/// impl Policy for Transfer {
 ///     fn requirement() -> Requirement {
 ///         Requirement::active().face_authenticated_within(Duration::from_secs(300)).named("transfer")
 ///     }
 /// }
 ///
-/// async fn transfer(person: Met<Transfer>) -> String {
+/// async fn transfer(person: Satisfies<Transfer>) -> String {
 ///     format!("confirmed: {:?}", person.identity().face_authenticated_at)
 /// }
 /// # let _ = actix_web::web::post().to(transfer);
 /// ```
-pub struct Met<R>(gate::Met<R>);
+pub struct Satisfies<R>(gate::Satisfies<R>);
 
-impl<R> Met<R> {
+impl<R> Satisfies<R> {
     /// The identity, which is ACTIVE.
     pub fn identity(&self) -> &Identity {
         self.0.identity()
@@ -140,23 +140,23 @@ impl<R> Met<R> {
     }
 }
 
-impl<R: RequirementType> FromRequest for Met<R> {
+impl<R: Policy> FromRequest for Satisfies<R> {
     type Error = Denied;
     type Future = Ready<Result<Self, Denied>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let head = RequestHead::from(request);
-        ready(gate::met(head.visitor(), &head).map(Self).map_err(Denied))
+        let head = ActixHead::from(request);
+        ready(gate::satisfies(head.visitor(), &head).map(Self).map_err(Denied))
     }
 }
 
-impl<R> Clone for Met<R> {
+impl<R> Clone for Satisfies<R> {
     fn clone(&self) -> Self {
         Self(self.0.clone())
     }
 }
 
-impl<R> fmt::Debug for Met<R> {
+impl<R> fmt::Debug for Satisfies<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }

@@ -6,7 +6,7 @@ use actix_web::dev::{self, Extensions};
 use actix_web::http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE};
 use actix_web::{HttpMessage, HttpRequest};
 use incode_core::gate::Visitor;
-use incode_core::http::Head;
+use incode_core::http::RequestHead;
 use incode_core::{Actor, Subject};
 
 /// A request head as core reads it: what services without extractors hand to the functions of
@@ -15,11 +15,11 @@ use incode_core::{Actor, Subject};
 ///
 /// ```
 /// use actix_web::{HttpRequest, test::TestRequest};
-/// use incode_actix::RequestHead;
+/// use incode_actix::ActixHead;
 /// use incode_actix::core::gate;
 ///
 /// fn serve(request: &HttpRequest) -> String {
-///     let head = RequestHead::from(request);
+///     let head = ActixHead::from(request);
 ///     match gate::active(head.visitor(), &head) {
 ///         Ok(person) => format!("verified: {:?}", person.identity().verified_at),
 ///         Err(reply) => format!("to be sent instead: {}", reply.status), // see `incode_actix::response`
@@ -28,25 +28,25 @@ use incode_core::{Actor, Subject};
 /// # assert_eq!(serve(&TestRequest::default().to_http_request()), "to be sent instead: 500"); // there is no layer
 /// ```
 #[derive(Debug)]
-pub struct RequestHead<'a> {
+pub struct ActixHead<'a> {
     head: &'a dev::RequestHead,
     extensions: Ref<'a, Extensions>,
 }
 
-impl RequestHead<'_> {
+impl ActixHead<'_> {
     /// What the middleware left.
     pub fn visitor(&self) -> Option<&Visitor> {
         self.extensions.get()
     }
 }
 
-impl<'a> From<&'a HttpRequest> for RequestHead<'a> {
+impl<'a> From<&'a HttpRequest> for ActixHead<'a> {
     fn from(request: &'a HttpRequest) -> Self {
         Self { head: request.head(), extensions: request.extensions() }
     }
 }
 
-impl Head for RequestHead<'_> {
+impl RequestHead for ActixHead<'_> {
     fn method(&self) -> &str {
         self.head.method.as_str()
     }
@@ -100,6 +100,6 @@ impl Head for RequestHead<'_> {
 /// struct Claims { account: String }
 /// let source = SubjectSource::from_fn(|head| extension::<Claims>(head).map(|claims| claims.account.as_str().into()));
 /// ```
-pub fn extension<T: 'static>(head: &dyn Head) -> Option<&T> {
+pub fn extension<T: 'static>(head: &dyn RequestHead) -> Option<&T> {
     head.extensions().downcast_ref::<Extensions>()?.get()
 }

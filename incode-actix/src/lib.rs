@@ -16,11 +16,11 @@ mod reply;
 
 #[cfg(feature = "admin")]
 pub use admin::{AdminFuture, AdminService};
-pub use extract::{Active, Denied, MaybeActive, Met, Visitor};
+pub use extract::{Active, Denied, MaybeActive, Satisfies, Visitor};
 pub use gate::{Gate, GateFuture, GateMiddleware};
-pub use head::{RequestHead, extension};
+pub use head::{ActixHead, extension};
 pub use incode_core as core;
-pub use incode_core::gate::{Requirement, RequirementType, Standing, SubjectSource, Zone};
+pub use incode_core::gate::{Policy, Requirement, Standing, SubjectSource, TimeZone};
 pub use incode_core::{Builder, Incode, SettingError, Subject};
 pub use middleware::{IncodeFuture, IncodeMiddleware, IncodeService};
 pub use reply::response;

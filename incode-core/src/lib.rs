@@ -21,18 +21,20 @@ pub mod store;
 pub mod testing;
 pub mod webhook;
 
-mod facade;
+mod app;
 mod ids;
 mod inbox;
 mod seal;
 mod secret;
 mod time;
 
-pub use facade::{
-    BearerTokens, Builder, Changed, Changes, Drift, Exchange, Health, Incode, Inspection, LinkError, LinkErrorKind,
-    News, Reconciled, SettingError, TokenState, Visit,
+pub use app::{
+    BearerTokens, Builder, ChangeEvent, ChangeNotice, Changes, Diff, Health, Incode, Inspection, LinkError,
+    LinkErrorKind, Reconciled, Resolved, RouteRequest, SettingError, TokenState,
 };
 pub use ids::{Actor, IdentityId, Masked, ObjectId, Subject};
-pub use inbox::{Applied, Handler, HandlerError, LinkRule, LinkRuleError, RecheckError, RecheckErrorKind, Recognised};
+pub use inbox::{
+    AppliedEvent, Handler, HandlerError, LinkRule, LinkRuleError, RecheckError, RecheckErrorKind, VerifiedPerson,
+};
 pub use secret::{InvalidValue, Secret, Token, TokenHash};
 pub use time::{Clock, SystemClock, Timestamp};

@@ -13,10 +13,10 @@ use incode_core::client::Client;
 use incode_core::flow::{FaceOutcome, HostedFlow};
 use incode_core::http::Reply;
 use incode_core::model::{Face, FaceAuthenticationRequest, IdentityStatus};
-use incode_core::store::{EffectFailure, EffectFilter, EffectRow, EffectState, ReplayEffects};
+use incode_core::store::{JobFailure, JobFilter, JobRow, JobState, ReplayJobs};
 use incode_core::testing::ManualClock;
 use incode_core::webhook::Authenticity;
-use incode_core::{Applied, Builder, Changed, HandlerError, IdentityId, Incode, Secret, Subject, Timestamp};
+use incode_core::{AppliedEvent, Builder, ChangeNotice, HandlerError, IdentityId, Incode, Secret, Subject, Timestamp};
 use incode_sandbox::{NewPerson, Sandbox, Verified};
 use serde_json::json;
 use tempfile::TempDir;
@@ -32,7 +32,7 @@ async fn fails_twice_then_succeeds_and_is_never_called_again() {
     let incode = builder(&sandbox, &path).handler("mail", mail()).build().await.unwrap();
     let verified = verify(&sandbox);
     assert_eq!(deliver(&incode, &verified).await, 204);
-    until(async || are(&incode, 1, EffectState::Done).await).await;
+    until(async || are(&incode, 1, JobState::Done).await).await;
     assert_eq!(calls.count(), 3);
     assert_eq!(deliver(&incode, &verified).await, 204, "the vendor repeats itself");
     incode.shutdown().await;
@@ -40,7 +40,7 @@ async fn fails_twice_then_succeeds_and_is_never_called_again() {
     let incode = builder(&sandbox, &path).handler("mail", mail()).build().await.unwrap();
     let other = verify(&sandbox);
     deliver(&incode, &other).await;
-    until(async || are(&incode, 2, EffectState::Done).await).await;
+    until(async || are(&incode, 2, JobState::Done).await).await;
     incode.shutdown().await;
 
     let of = |verified: &Verified| calls.of(&verified.verification_id);
@@ -71,20 +71,20 @@ async fn a_handler_that_panics_dies_alone_and_is_replayed() {
         .await
         .unwrap();
     deliver(&incode, &verify(&sandbox)).await;
-    until(async || are(&incode, 1, EffectState::Done).await && are(&incode, 1, EffectState::Dead).await).await;
+    until(async || are(&incode, 1, JobState::Done).await && are(&incode, 1, JobState::Dead).await).await;
     let rows = effects(&incode).await;
     let row = |name: &str| rows.iter().find(|row| &*row.handler == name).unwrap();
-    assert_eq!((row("works").state, row("works").attempts), (EffectState::Done, 1));
-    assert_eq!((row("panics").state, row("panics").attempts), (EffectState::Dead, 2));
-    assert_eq!(row("panics").failure, Some(EffectFailure::Panicked));
-    let counts = incode.effect_counts().await.unwrap();
+    assert_eq!((row("works").state, row("works").attempts), (JobState::Done, 1));
+    assert_eq!((row("panics").state, row("panics").attempts), (JobState::Dead, 2));
+    assert_eq!(row("panics").failure, Some(JobFailure::Panicked));
+    let counts = incode.job_counts().await.unwrap();
     assert_eq!((counts.pending, counts.dead), (0, 1));
 
     broken.store(false, Ordering::SeqCst);
-    assert_eq!(incode.replay_effects(ReplayEffects::Dead(Some("works".into()))).await.unwrap(), 0);
-    assert_eq!(incode.replay_effects(ReplayEffects::One(row("panics").id)).await.unwrap(), 1);
-    until(async || are(&incode, 2, EffectState::Done).await).await;
-    assert_eq!(incode.replay_effects(ReplayEffects::Dead(None)).await.unwrap(), 0);
+    assert_eq!(incode.replay_jobs(ReplayJobs::Dead(Some("works".into()))).await.unwrap(), 0);
+    assert_eq!(incode.replay_jobs(ReplayJobs::One(row("panics").id)).await.unwrap(), 1);
+    until(async || are(&incode, 2, JobState::Done).await).await;
+    assert_eq!(incode.replay_jobs(ReplayJobs::Dead(None)).await.unwrap(), 0);
     assert_eq!(calls.count(), 3);
     incode.shutdown().await;
 }
@@ -103,13 +103,13 @@ async fn what_is_owed_waits_for_its_handler_across_restarts() {
 
     let incode = builder(&sandbox, &path).handler("other", |_| async { Ok(()) }).build().await.unwrap();
     deliver(&incode, &verify(&sandbox)).await;
-    until(async || are(&incode, 1, EffectState::Done).await).await;
-    assert_eq!(incode.effect_counts().await.unwrap().pending, 1, "nobody else took it");
+    until(async || are(&incode, 1, JobState::Done).await).await;
+    assert_eq!(incode.job_counts().await.unwrap().pending, 1, "nobody else took it");
     incode.shutdown().await;
 
     let after = Calls::default();
     let incode = builder(&sandbox, &path).handler("mail", after.handler(|_| Ok(()))).build().await.unwrap();
-    until(async || incode.effect_counts().await.unwrap().pending == 0).await;
+    until(async || incode.job_counts().await.unwrap().pending == 0).await;
     incode.shutdown().await;
     let (before, after) = (before.of(&verified.verification_id), after.all());
     assert_eq!(after.len(), 1, "and nothing of what was applied while it was not registered");
@@ -123,7 +123,7 @@ async fn a_crash_during_the_call_leads_to_another() {
     let path = directory.path().join("incode.db");
     let before = Calls::default();
     let record = before.handler(|_| Ok(()));
-    let hangs = move |applied: Applied| {
+    let hangs = move |applied: AppliedEvent| {
         let call = record(applied);
         async move {
             call.await?;
@@ -142,7 +142,7 @@ async fn a_crash_during_the_call_leads_to_another() {
     let later = ManualClock::new(Timestamp::from(SystemTime::now()).after(Duration::from_secs(600)));
     let survivor = builder(&sandbox, &copy).clock(later).handler("mail", after.handler(|_| Ok(())));
     let survivor = survivor.build().await.unwrap();
-    until(async || are(&survivor, 1, EffectState::Done).await).await;
+    until(async || are(&survivor, 1, JobState::Done).await).await;
     survivor.shutdown().await;
     let (before, after) = (before.all(), after.all());
     assert_eq!((before.len(), after.len()), (1, 1));
@@ -189,14 +189,14 @@ async fn changes_are_told_whatever_brought_them() {
 }
 
 #[derive(Clone, Default)]
-struct Calls(Arc<Mutex<Vec<Applied>>>);
+struct Calls(Arc<Mutex<Vec<AppliedEvent>>>);
 
 impl Calls {
     /// A handler that records its calls and answers as `outcome` says.
-    fn handler<F: Fn(&Applied) -> Result<(), HandlerError> + Send + Sync + 'static>(
+    fn handler<F: Fn(&AppliedEvent) -> Result<(), HandlerError> + Send + Sync + 'static>(
         &self,
         outcome: F,
-    ) -> impl Fn(Applied) -> std::future::Ready<Result<(), HandlerError>> + Send + Sync + 'static + use<F> {
+    ) -> impl Fn(AppliedEvent) -> std::future::Ready<Result<(), HandlerError>> + Send + Sync + 'static + use<F> {
         let calls = self.clone();
         move |applied| {
             calls.0.lock().unwrap().push(applied.clone());
@@ -204,11 +204,11 @@ impl Calls {
         }
     }
 
-    fn all(&self) -> Vec<Applied> {
+    fn all(&self) -> Vec<AppliedEvent> {
         self.0.lock().unwrap().clone()
     }
 
-    fn of(&self, object: &str) -> Vec<Applied> {
+    fn of(&self, object: &str) -> Vec<AppliedEvent> {
         self.all().into_iter().filter(|call| call.object_id.as_str() == object).collect()
     }
 
@@ -262,20 +262,20 @@ async fn answer(incode: &Incode, request: &Request<'_>, body: String) -> Reply {
     incode.open(request).unwrap().answer(body).await
 }
 
-async fn effects(incode: &Incode) -> Vec<EffectRow> {
-    let filter = EffectFilter { state: None, handler: None, before: None, limit: 100 };
+async fn effects(incode: &Incode) -> Vec<JobRow> {
+    let filter = JobFilter { state: None, handler: None, before: None, limit: 100 };
     let rows = incode.effects(filter).await.unwrap();
     assert!(rows.len() < 100);
     rows
 }
 
-async fn are(incode: &Incode, many: usize, state: EffectState) -> bool {
+async fn are(incode: &Incode, many: usize, state: JobState) -> bool {
     effects(incode).await.iter().filter(|row| row.state == state).count() == many
 }
 
-fn subjects(changed: Option<Changed>) -> Vec<Subject> {
+fn subjects(changed: Option<ChangeNotice>) -> Vec<Subject> {
     match changed {
-        Some(Changed::Identity(change)) => change.subjects,
+        Some(ChangeNotice::Identity(change)) => change.subjects,
         other => panic!("no change: {other:?}"),
     }
 }

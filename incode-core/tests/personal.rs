@@ -9,7 +9,7 @@ use std::time::Duration;
 use incode_core::client::Client;
 use incode_core::flow::{FaceOutcome, HostedFlow};
 use incode_core::http::Reply;
-use incode_core::identity::{Field, Personal};
+use incode_core::identity::{Field, PersonalData};
 use incode_core::model::{Face, FaceAuthenticationRequest, IdentityStatus};
 use incode_core::testing::ManualClock;
 use incode_core::webhook::Authenticity;
@@ -235,7 +235,7 @@ async fn answer(incode: &Incode, request: &Request<'_>, body: String) -> Reply {
 }
 
 /// Three that are kept in these tests, and one that never is.
-fn read(personal: &Personal) -> [Option<&str>; 4] {
+fn read(personal: &PersonalData) -> [Option<&str>; 4] {
     [Field::FullName, Field::Email, Field::Curp, Field::Phone].map(|field| personal.get(field))
 }
 

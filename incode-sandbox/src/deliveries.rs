@@ -96,7 +96,7 @@ pub struct Attempt {
 }
 
 #[derive(Default)]
-pub(crate) struct Ledger {
+pub(crate) struct DedupeIndex {
     rows: BTreeMap<u64, Row>,
     last: u64,
 }
@@ -106,7 +106,7 @@ struct Row {
     body: Bytes,
 }
 
-impl Ledger {
+impl DedupeIndex {
     pub(crate) fn add(&mut self, kind: EventKind, body: Bytes, resend_of: Option<u64>) -> u64 {
         self.last += 1;
         if self.rows.len() >= KEPT {

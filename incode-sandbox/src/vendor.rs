@@ -11,7 +11,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::calls::Calls;
-use crate::deliveries::{Delivery, EventKind, Ledger};
+use crate::deliveries::{DedupeIndex, Delivery, EventKind};
 use crate::errors::{NotFound, StartError};
 use crate::faults::Faults;
 use crate::sender::{self, Outlet};
@@ -26,7 +26,7 @@ pub(crate) struct Vendor {
     pub(crate) turns: Semaphore,
     // None of these locks is held across an await, nor while another one is taken.
     world: Mutex<World>,
-    ledger: Mutex<Ledger>,
+    ledger: Mutex<DedupeIndex>,
     calls: Mutex<Calls>,
     faults: Mutex<Faults>,
     outlet: Mutex<Arc<Outlet>>,
@@ -70,7 +70,7 @@ impl Vendor {
         locked(&self.faults)
     }
 
-    pub(crate) fn ledger(&self) -> MutexGuard<'_, Ledger> {
+    pub(crate) fn ledger(&self) -> MutexGuard<'_, DedupeIndex> {
         locked(&self.ledger)
     }
 

@@ -5,11 +5,11 @@ use axum_core::body::Body;
 use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum_core::response::{IntoResponse, Response};
 use http::request::Parts;
-use incode_core::gate::{self, Denial, RequirementType};
+use incode_core::gate::{self, Denial, Policy};
 use incode_core::http::Reply;
 use incode_core::identity::Identity;
 
-use crate::head::RequestHead;
+use crate::head::HttpHead;
 use crate::reply::response;
 
 /// Extractor: who asks, and how they stand. Passes everybody; look at
@@ -23,7 +23,7 @@ impl<S: Sync> FromRequestParts<S> for Visitor {
     type Rejection = Denied;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Denied> {
-        gate::visitor(parts.extensions.get(), &RequestHead::from(&*parts)).map(Self).map_err(Denied)
+        gate::visitor(parts.extensions.get(), &HttpHead::from(&*parts)).map(Self).map_err(Denied)
     }
 }
 
@@ -74,7 +74,7 @@ impl<S: Sync> FromRequestParts<S> for Active {
     type Rejection = Denied;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Denied> {
-        gate::active(parts.extensions.get(), &RequestHead::from(&*parts)).map(Self).map_err(Denied)
+        gate::active(parts.extensions.get(), &HttpHead::from(&*parts)).map(Self).map_err(Denied)
     }
 }
 
@@ -82,7 +82,7 @@ impl<S: Sync> OptionalFromRequestParts<S> for Active {
     type Rejection = Denied;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Denied> {
-        let active = gate::maybe_active(parts.extensions.get(), &RequestHead::from(&*parts));
+        let active = gate::maybe_active(parts.extensions.get(), &HttpHead::from(&*parts));
         active.map(|active| active.map(Self)).map_err(Denied)
     }
 }
@@ -107,24 +107,24 @@ impl<S: Sync> FromRequestParts<S> for MaybeActive {
 ///
 /// ```
 /// use std::time::Duration;
-/// use incode_tower::{Met, Requirement, RequirementType};
+/// use incode_tower::{Satisfies, Requirement, Policy};
 ///
 /// struct Transfer;
 ///
-/// impl RequirementType for Transfer {
+/// impl Policy for Transfer {
 ///     fn requirement() -> Requirement {
 ///         Requirement::active().face_authenticated_within(Duration::from_secs(300)).named("transfer")
 ///     }
 /// }
 ///
-/// async fn transfer(person: Met<Transfer>) -> String {
+/// async fn transfer(person: Satisfies<Transfer>) -> String {
 ///     format!("confirmed: {:?}", person.identity().face_authenticated_at)
 /// }
 /// # let _: axum::routing::MethodRouter = axum::routing::post(transfer);
 /// ```
-pub struct Met<R>(gate::Met<R>);
+pub struct Satisfies<R>(gate::Satisfies<R>);
 
-impl<R> Met<R> {
+impl<R> Satisfies<R> {
     /// The identity, which is ACTIVE.
     pub fn identity(&self) -> &Identity {
         self.0.identity()
@@ -141,21 +141,21 @@ impl<R> Met<R> {
     }
 }
 
-impl<R: RequirementType, S: Sync> FromRequestParts<S> for Met<R> {
+impl<R: Policy, S: Sync> FromRequestParts<S> for Satisfies<R> {
     type Rejection = Denied;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Denied> {
-        gate::met(parts.extensions.get(), &RequestHead::from(&*parts)).map(Self).map_err(Denied)
+        gate::satisfies(parts.extensions.get(), &HttpHead::from(&*parts)).map(Self).map_err(Denied)
     }
 }
 
-impl<R> Clone for Met<R> {
+impl<R> Clone for Satisfies<R> {
     fn clone(&self) -> Self {
         Self(self.0.clone())
     }
 }
 
-impl<R> fmt::Debug for Met<R> {
+impl<R> fmt::Debug for Satisfies<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }

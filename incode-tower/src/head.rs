@@ -2,18 +2,18 @@ use std::any::Any;
 
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE};
 use http::{Extensions, Request};
-use incode_core::http::Head;
+use incode_core::http::RequestHead;
 use incode_core::{Actor, Subject};
 
 /// A request head as core reads it: what services without extractors hand to the functions of
 /// [`gate`](incode_core::gate).
 ///
 /// ```
-/// use incode_tower::RequestHead;
+/// use incode_tower::HttpHead;
 /// use incode_tower::core::gate;
 ///
 /// fn serve(request: &http::Request<()>) -> String {
-///     match gate::active(request.extensions().get(), &RequestHead::from(request)) {
+///     match gate::active(request.extensions().get(), &HttpHead::from(request)) {
 ///         Ok(person) => format!("verified: {:?}", person.identity().verified_at),
 ///         Err(reply) => format!("to be sent instead: {}", reply.status), // see `incode_tower::response`
 ///     }
@@ -21,14 +21,14 @@ use incode_core::{Actor, Subject};
 /// # assert_eq!(serve(&http::Request::new(())), "to be sent instead: 500"); // there is no layer
 /// ```
 #[derive(Debug)]
-pub struct RequestHead<'a> {
+pub struct HttpHead<'a> {
     method: &'a http::Method,
     uri: &'a http::Uri,
     headers: &'a http::HeaderMap,
     extensions: &'a Extensions,
 }
 
-impl<'a, B> From<&'a Request<B>> for RequestHead<'a> {
+impl<'a, B> From<&'a Request<B>> for HttpHead<'a> {
     fn from(request: &'a Request<B>) -> Self {
         Self {
             method: request.method(),
@@ -39,13 +39,13 @@ impl<'a, B> From<&'a Request<B>> for RequestHead<'a> {
     }
 }
 
-impl<'a> From<&'a http::request::Parts> for RequestHead<'a> {
+impl<'a> From<&'a http::request::Parts> for HttpHead<'a> {
     fn from(parts: &'a http::request::Parts) -> Self {
         Self { method: &parts.method, uri: &parts.uri, headers: &parts.headers, extensions: &parts.extensions }
     }
 }
 
-impl Head for RequestHead<'_> {
+impl RequestHead for HttpHead<'_> {
     fn method(&self) -> &str {
         self.method.as_str()
     }
@@ -109,7 +109,7 @@ impl Head for RequestHead<'_> {
 /// struct Claims { account: String }
 /// let source = SubjectSource::from_fn(|head| extension::<Claims>(head).map(|claims| claims.account.as_str().into()));
 /// ```
-pub fn extension<T: Send + Sync + 'static>(head: &dyn Head) -> Option<&T> {
+pub fn extension<T: Send + Sync + 'static>(head: &dyn RequestHead) -> Option<&T> {
     head.extensions().downcast_ref::<Extensions>()?.get()
 }
 

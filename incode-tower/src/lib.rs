@@ -19,11 +19,11 @@ mod reply;
 pub use admin::{AdminFuture, AdminService};
 pub use body::ResponseBody;
 #[cfg(feature = "axum")]
-pub use extract::{Active, Denied, MaybeActive, Met, Visitor};
+pub use extract::{Active, Denied, MaybeActive, Satisfies, Visitor};
 pub use gate::{Gate, GateFuture, GateLayer};
-pub use head::{RequestHead, extension};
+pub use head::{HttpHead, extension};
 pub use incode_core as core;
-pub use incode_core::gate::{Requirement, RequirementType, Standing, SubjectSource, Zone};
+pub use incode_core::gate::{Policy, Requirement, Standing, SubjectSource, TimeZone};
 pub use incode_core::{Builder, Incode, SettingError, Subject};
 pub use middleware::{IncodeFuture, IncodeLayer, IncodeService};
 pub use reply::response;

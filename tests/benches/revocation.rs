@@ -17,7 +17,7 @@ use common::figures::Figures;
 use incode_core::client::Client;
 use incode_core::store::{PostgresOptions, RedisOptions};
 use incode_core::webhook::Authenticity;
-use incode_core::{Builder, IdentityId, Incode, ObjectId, Secret, Subject, Token, Visit};
+use incode_core::{Builder, IdentityId, Incode, ObjectId, Resolved, Secret, Subject, Token};
 use incode_sandbox::{NewPerson, Sandbox};
 use incode_tests::servers::{PostgresServer, Proxy, RedisServer};
 
@@ -161,7 +161,7 @@ impl Town {
         let begun = Instant::now();
         loop {
             self.caller.visits(incode).await;
-            if fits(matches!(incode.visit(&*self.caller), Visit::Ready(_))) {
+            if fits(matches!(incode.visit(&*self.caller), Resolved::Ready(_))) {
                 return;
             }
             assert!(begun.elapsed() < LIFETIME, "the feed is not as it was told to be");

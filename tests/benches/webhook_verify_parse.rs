@@ -17,7 +17,7 @@ use http::{Request, request};
 use incode_core::testing::signer::hmac_hex;
 use incode_core::webhook::{Authenticity, HmacScheme, Webhook, parse};
 use incode_core::{Clock, Secret, SystemClock};
-use incode_tower::RequestHead;
+use incode_tower::HttpHead;
 use serde::Deserialize;
 use sha2::Sha256;
 
@@ -82,7 +82,7 @@ fn prepared(case: &str) -> Box<dyn FnMut()> {
             let head = head(&hmac_hex(&secret, &body), body.len());
             let now = SystemClock.now();
             Box::new(move || {
-                let delivery = webhook.begin(&RequestHead::from(black_box(&head)), now).unwrap();
+                let delivery = webhook.begin(&HttpHead::from(black_box(&head)), now).unwrap();
                 black_box(delivery.finish_with(black_box(&body)).unwrap());
             })
         }

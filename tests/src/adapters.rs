@@ -10,7 +10,7 @@ use ::axum::extract::ConnectInfo;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 use incode_core::Incode;
-use incode_core::gate::{Requirement, RequirementType, Visitor, Zone};
+use incode_core::gate::{Policy, Requirement, TimeZone, Visitor};
 use incode_core::identity::LinkProof;
 use incode_core::webhook::AddressSource;
 use incode_tower::extension;
@@ -104,7 +104,7 @@ impl Drop for TaskGuard {
 fn gated() -> Vec<(&'static str, Requirement)> {
     let active = Requirement::active;
     let hour = Duration::from_secs(3600);
-    let zone = || Zone::new("America/Mexico_City").unwrap();
+    let zone = || TimeZone::new("America/Mexico_City").unwrap();
     vec![
         ("/vault", active()),
         ("/verified", active().verified()),
@@ -125,7 +125,7 @@ fn gated() -> Vec<(&'static str, Requirement)> {
 /// What `/met` asks for, by a type.
 struct Transfer;
 
-impl RequirementType for Transfer {
+impl Policy for Transfer {
     fn requirement() -> Requirement {
         Requirement::active().face_authenticated_within(Duration::from_secs(300))
     }

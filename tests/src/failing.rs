@@ -2,11 +2,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use incode_core::identity::{Change, Identity, KeptField, LinkedIdentity, Observation};
+use incode_core::identity::{Change, Identity, LinkedIdentity, Observation, RetainedField};
 use incode_core::store::{
-    Accepted, Audit, AuditId, Claim, ClaimedEvent, EffectStore, EventDetail, EventFilter, EventId, EventRow,
-    InboxCounts, Lease, Linked, MemoryStore, NewEvent, NewLink, Prune, Replay, Settled, Settlement, Store, StoreError,
-    StoreErrorKind, StoreFeed, StoreFuture, StoreNews,
+    Accepted, Audit, AuditId, Claim, ClaimedEvent, EventDetail, EventFilter, EventId, EventRow, InboxCounts, JobStore,
+    Lease, Linked, MemoryStore, NewEvent, NewLink, Prune, Replay, Settled, Settlement, Store, StoreError,
+    StoreErrorKind, StoreFeed, StoreFuture, StoreNotice,
 };
 use incode_core::{Actor, IdentityId, ObjectId, Subject, Timestamp};
 use tokio::sync::mpsc;
@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 pub struct FailingStore {
     kept: MemoryStore,
     switch: Switch,
-    told: Mutex<Option<mpsc::UnboundedReceiver<StoreNews>>>,
+    told: Mutex<Option<mpsc::UnboundedReceiver<StoreNotice>>>,
 }
 
 /// Breaks and mends a [`FailingStore`], and counts what it was asked.
@@ -58,7 +58,7 @@ impl FailingStore {
     }
 
     /// A store that others seem to share: what the sender is given is the news of its feed.
-    pub fn shared() -> (Self, Switch, mpsc::UnboundedSender<StoreNews>) {
+    pub fn shared() -> (Self, Switch, mpsc::UnboundedSender<StoreNotice>) {
         let (news, told) = mpsc::unbounded_channel();
         let (mut store, switch) = Self::new();
         store.told = Mutex::new(Some(told));
@@ -125,7 +125,7 @@ impl Store for FailingStore {
         self.or(move |kept| kept.verified_as(verification))
     }
 
-    fn fields(&self, id: IdentityId, now: Timestamp) -> StoreFuture<'_, Vec<KeptField>> {
+    fn fields(&self, id: IdentityId, now: Timestamp) -> StoreFuture<'_, Vec<RetainedField>> {
         self.or(move |kept| kept.fields(id, now))
     }
 
@@ -154,7 +154,7 @@ impl Store for FailingStore {
     }
 
     /// No test lets these fail.
-    fn effects(&self) -> &dyn EffectStore {
+    fn effects(&self) -> &dyn JobStore {
         self.kept.effects()
     }
 

@@ -3,8 +3,8 @@
 use std::sync::{Mutex, PoisonError};
 
 use incode_core::gate::Visitor;
-use incode_core::{Incode, Visit};
-use incode_tower::RequestHead;
+use incode_core::{Incode, Resolved};
+use incode_tower::HttpHead;
 
 /// The app's own authentication puts what was left into requests that carry this header.
 pub const HEADER: &str = "x-foreign";
@@ -12,10 +12,10 @@ pub const HEADER: &str = "x-foreign";
 /// What an [`Incode`] knows of a user.
 pub async fn visitor_of(incode: &Incode, user: &str) -> Visitor {
     let request = http::Request::builder().header("x-user", user).body(()).unwrap();
-    let visit = incode.visit(&RequestHead::from(&request));
+    let visit = incode.visit(&HttpHead::from(&request));
     match visit {
-        Visit::Ready(visitor) => visitor,
-        Visit::Load(load) => load.await,
+        Resolved::Ready(visitor) => visitor,
+        Resolved::Pending(load) => load.await,
     }
 }
 

@@ -18,7 +18,7 @@ fn text(path: &str) -> String {
 
 /// Names that the program asks its environment for.
 fn settings() -> BTreeSet<String> {
-    let core = fs::read_dir(root().join("incode-core/src/facade")).unwrap();
+    let core = fs::read_dir(root().join("incode-core/src/app")).unwrap();
     let kit = fs::read_dir(root().join("examples/gate-kit/src")).unwrap();
     let files = core.chain(kit).map(|entry| entry.unwrap().path());
     let sources =

@@ -15,9 +15,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use incode_core::model::{Face, FaceAuthenticationRequest};
-use incode_core::store::StoreNews;
+use incode_core::store::StoreNotice;
 use incode_core::testing::ManualClock;
-use incode_core::{Applied, BearerTokens, IdentityId, Recognised, Subject, Timestamp};
+use incode_core::{AppliedEvent, BearerTokens, IdentityId, Subject, Timestamp, VerifiedPerson};
 use incode_sandbox::{Fault, Route};
 use incode_tests::{
     Adapter, Auth, CLIENT_ID, FailingStore, Plan, SECRET, Tally, World, ask_for_token, event, eventually, post,
@@ -198,7 +198,7 @@ async fn faces(tally: &Tally, world: &World, ana: &str) {
 
 /// What a webhook and a rule link, and what they are refused.
 async fn links(tally: &Tally) {
-    let rule = |_: Recognised| async { Ok(Some(subject("ana"))) };
+    let rule = |_: VerifiedPerson| async { Ok(Some(subject("ana"))) };
     let plan = Plan::new(Adapter::Axum).incode(move |builder| builder.link_by_webhook().link_rule(rule));
     let world = plan.start().await;
     let ana = verified(&world, "Ana Flores");
@@ -259,8 +259,8 @@ async fn handlers(tally: &Tally) {
         builder
             .clock(shown)
             .handler_schedule([Duration::from_millis(10)])
-            .handler("well", |_: Applied| async { Ok(()) })
-            .handler("ill", |_: Applied| async { Err("out of order".into()) })
+            .handler("well", |_: AppliedEvent| async { Ok(()) })
+            .handler("ill", |_: AppliedEvent| async { Err("out of order".into()) })
     });
     let world = plan.start().await;
     world.deliver(&verified(&world, "Ana Flores")).await;
@@ -271,14 +271,14 @@ async fn handlers(tally: &Tally) {
     eventually("called again", async || calls("ill", "dead") == 1.0).await;
     clock.advance(Duration::from_secs(100));
     world.deliver(&json!({"event": "unknown.kind", "id": "an-id"})).await;
-    eventually("given up", async || tally.is("incode_handler_effects{state=dead}", 1.0)).await;
+    eventually("given up", async || tally.is("incode_handler_jobs{state=dead}", 1.0)).await;
     world.incode.shutdown().await;
 
     // One that never comes back to it: what is owed grows old.
     let clock = ManualClock::new(Timestamp::from(std::time::SystemTime::now()));
     let shown = clock.clone();
     let plan = Plan::new(Adapter::Axum).incode(|builder| {
-        builder.clock(shown).handler("slow", |_: Applied| async {
+        builder.clock(shown).handler("slow", |_: AppliedEvent| async {
             tokio::time::sleep(Duration::from_secs(5)).await;
             Ok(())
         })
@@ -289,7 +289,7 @@ async fn handlers(tally: &Tally) {
     clock.advance(Duration::from_secs(100));
     world.deliver(&json!({"event": "unknown.kind", "id": "an-id"})).await;
     let owed = async || {
-        tally.is("incode_handler_effects{state=pending}", 1.0) && tally.of("incode_handler_oldest_seconds") >= 100.0
+        tally.is("incode_handler_jobs{state=pending}", 1.0) && tally.of("incode_handler_oldest_seconds") >= 100.0
     };
     eventually("what is owed shows", owed).await;
 }
@@ -297,11 +297,11 @@ async fn handlers(tally: &Tally) {
 async fn a_shared_store(tally: &Tally) {
     let (store, _switch, news) = FailingStore::shared();
     let world = Plan::new(Adapter::Axum).incode(|builder| builder.store(store)).start().await;
-    news.send(StoreNews::Up).unwrap();
+    news.send(StoreNotice::Up).unwrap();
     eventually("up", async || tally.is("incode_store_feed_up", 1.0)).await;
-    news.send(StoreNews::Gap).unwrap();
+    news.send(StoreNotice::Gap).unwrap();
     eventually("a gap", async || tally.of("incode_store_feed_gaps_total") == 1.0).await;
-    news.send(StoreNews::Down).unwrap();
+    news.send(StoreNotice::Down).unwrap();
     eventually("down", async || tally.is("incode_store_feed_up", 0.0)).await;
     assert_eq!(tally.of("incode_store_feed_losses_total"), 1.0);
     world.incode.shutdown().await;

@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use incode_core::{Applied, Handler, HandlerError};
+use incode_core::{AppliedEvent, Handler, HandlerError};
 
 /// Appends a line to a file for each applied event: the idempotency key and the kind. Called again after a failure or
 /// a crash, it may write a line twice; the key tells.
@@ -15,7 +15,7 @@ pub(crate) struct Journal {
 }
 
 impl Handler for Journal {
-    async fn handle(&self, applied: Applied) -> Result<(), HandlerError> {
+    async fn handle(&self, applied: AppliedEvent) -> Result<(), HandlerError> {
         let mut line = format!("{} {}", applied.idempotency_key, applied.kind.as_str());
         let fails = applied.attempt <= self.fails;
         if fails {

@@ -7,7 +7,7 @@ use incode_core::Incode;
 use incode_core::admin::Admin;
 
 use super::AdminFuture;
-use crate::head::RequestHead;
+use crate::head::ActixHead;
 
 /// **Has no guard of its own: whoever reaches it may read the inbox, replay events and erase identities.** Mount it
 /// behind the application's own.
@@ -75,7 +75,7 @@ impl Service<ServiceRequest> for AdminService {
     }
 
     fn call(&self, request: ServiceRequest) -> AdminFuture {
-        let head = RequestHead::from(request.request());
+        let head = ActixHead::from(request.request());
         let exchange = self.admin.open(&head, request.match_info().unprocessed());
         drop(head);
         AdminFuture::answer(exchange, request)

@@ -1,21 +1,21 @@
 use actix_web::body::EitherBody;
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, forward_ready};
-use incode_core::gate::Rule;
+use incode_core::gate::GatePolicy;
 
 use super::GateFuture;
-use crate::head::RequestHead;
+use crate::head::ActixHead;
 use crate::reply::response;
 
 /// The service of [`GateMiddleware`](super::GateMiddleware).
 #[derive(Clone, Debug)]
 pub struct Gate<S> {
     inner: S,
-    rule: Rule,
+    policy: GatePolicy,
 }
 
 impl<S> Gate<S> {
-    pub(super) fn new(inner: S, rule: Rule) -> Self {
-        Self { inner, rule }
+    pub(super) fn new(inner: S, policy: GatePolicy) -> Self {
+        Self { inner, policy }
     }
 }
 
@@ -30,8 +30,8 @@ where
     forward_ready!(inner);
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
-        let head = RequestHead::from(request.request());
-        let verdict = self.rule.check(head.visitor(), &head);
+        let head = ActixHead::from(request.request());
+        let verdict = self.policy.check(head.visitor(), &head);
         drop(head);
         match verdict {
             Ok(()) => GateFuture::pass(self.inner.call(request)),

@@ -2,7 +2,7 @@ use std::future::{Ready, ready};
 
 use actix_web::body::EitherBody;
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
-use incode_core::gate::{Requirement, Rule};
+use incode_core::gate::{GatePolicy, Requirement};
 
 use super::Gate;
 
@@ -33,13 +33,13 @@ use super::Gate;
 /// ```
 #[derive(Clone, Debug)]
 pub struct GateMiddleware {
-    rule: Rule,
+    policy: GatePolicy,
 }
 
 impl GateMiddleware {
     /// A gate that asks for `requirement`.
     pub fn new(requirement: Requirement) -> Self {
-        Self { rule: Rule::new(requirement) }
+        Self { policy: GatePolicy::new(requirement) }
     }
 
     /// A gate that asks for ACTIVE.
@@ -52,7 +52,7 @@ impl GateMiddleware {
     /// else this lets in.
     #[must_use]
     pub fn passing_preflights(self) -> Self {
-        Self { rule: self.rule.passing_preflights() }
+        Self { policy: self.policy.passing_preflights() }
     }
 }
 
@@ -67,6 +67,6 @@ where
     type Future = Ready<Result<Gate<S>, ()>>;
 
     fn new_transform(&self, inner: S) -> Self::Future {
-        ready(Ok(Gate::new(inner, self.rule.clone())))
+        ready(Ok(Gate::new(inner, self.policy.clone())))
     }
 }

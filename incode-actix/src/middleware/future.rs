@@ -8,8 +8,8 @@ use std::task::{Context, Poll, ready};
 use actix_web::HttpMessage;
 use actix_web::body::EitherBody;
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse};
-use incode_core::Exchange;
-use incode_core::gate::Load;
+use incode_core::RouteRequest;
+use incode_core::gate::PendingVisitor;
 use pin_project_lite::pin_project;
 
 use crate::body::ReplyBody;
@@ -30,7 +30,7 @@ pin_project! {
     #[project = StateProjection]
     enum State<S, F> {
         Pass { #[pin] response: F },
-        Load { load: Load, waiting: Option<(Rc<S>, ServiceRequest)> },
+        PendingVisitor { load: PendingVisitor, waiting: Option<(Rc<S>, ServiceRequest)> },
         Answer { response: Pin<Box<dyn Future<Output = ServiceResponse>>> },
     }
 }
@@ -40,11 +40,11 @@ impl<S: Service<ServiceRequest>> IncodeFuture<S> {
         Self { state: State::Pass { response } }
     }
 
-    pub(super) fn load(load: Load, service: Rc<S>, request: ServiceRequest) -> Self {
-        Self { state: State::Load { load, waiting: Some((service, request)) } }
+    pub(super) fn load(load: PendingVisitor, service: Rc<S>, request: ServiceRequest) -> Self {
+        Self { state: State::PendingVisitor { load, waiting: Some((service, request)) } }
     }
 
-    pub(super) fn answer(exchange: Exchange, request: ServiceRequest) -> Self {
+    pub(super) fn answer(exchange: RouteRequest, request: ServiceRequest) -> Self {
         Self { state: State::Answer { response: Box::pin(answer(exchange, request)) } }
     }
 }
@@ -62,7 +62,7 @@ where
                 StateProjection::Pass { response } => {
                     return Poll::Ready(ready!(response.poll(cx)).map(ServiceResponse::map_into_left_body));
                 }
-                StateProjection::Load { load, waiting } => {
+                StateProjection::PendingVisitor { load, waiting } => {
                     let visitor = ready!(Pin::new(load).poll(cx));
                     // Taken once: the state is replaced right below.
                     let Some((service, request)) = waiting.take() else { return Poll::Pending };
@@ -84,7 +84,7 @@ impl<S: Service<ServiceRequest>> fmt::Debug for IncodeFuture<S> {
     }
 }
 
-async fn answer(exchange: Exchange, request: ServiceRequest) -> ServiceResponse {
+async fn answer(exchange: RouteRequest, request: ServiceRequest) -> ServiceResponse {
     let (request, mut payload) = request.into_parts();
     let mut reply = exchange.answer(&mut payload).await;
     let body = ReplyBody::new(mem::take(&mut reply.body), payload);

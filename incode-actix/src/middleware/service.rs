@@ -3,10 +3,10 @@ use std::rc::Rc;
 use actix_web::HttpMessage;
 use actix_web::body::EitherBody;
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, forward_ready};
-use incode_core::{Incode, Visit};
+use incode_core::{Incode, Resolved};
 
 use super::IncodeFuture;
-use crate::head::RequestHead;
+use crate::head::ActixHead;
 
 /// The service of [`IncodeMiddleware`](super::IncodeMiddleware).
 #[derive(Clone, Debug)]
@@ -33,7 +33,7 @@ where
     forward_ready!(inner);
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
-        let head = RequestHead::from(request.request());
+        let head = ActixHead::from(request.request());
         if let Some(exchange) = self.incode.open(&head) {
             drop(head);
             return IncodeFuture::answer(exchange, request);
@@ -41,11 +41,11 @@ where
         let visit = self.incode.visit(&head);
         drop(head);
         match visit {
-            Visit::Ready(visitor) => {
+            Resolved::Ready(visitor) => {
                 request.extensions_mut().insert(visitor);
                 IncodeFuture::pass(self.inner.call(request))
             }
-            Visit::Load(load) => IncodeFuture::load(load, Rc::clone(&self.inner), request),
+            Resolved::Pending(load) => IncodeFuture::load(load, Rc::clone(&self.inner), request),
         }
     }
 }

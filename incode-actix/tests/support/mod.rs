@@ -11,11 +11,11 @@ use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::rt::{self, task::spawn_blocking, time::sleep};
 use actix_web::{App, HttpServer, web};
 use incode_actix::core::client::Client;
-use incode_actix::core::identity::{Change, Identity, KeptField, Link, LinkProof, LinkedIdentity, Observation};
+use incode_actix::core::identity::{Change, Identity, Link, LinkProof, LinkedIdentity, Observation, RetainedField};
 use incode_actix::core::model::IdentityStatus;
 use incode_actix::core::store::{
-    Accepted, Audit, AuditId, Claim, ClaimedEvent, EffectStore, EventDetail, EventFilter, EventId, EventRow,
-    InboxCounts, Lease, Linked, MemoryStore, NewEvent, NewLink, Prune, Replay, Settled, Settlement, Store, StoreFuture,
+    Accepted, Audit, AuditId, Claim, ClaimedEvent, EventDetail, EventFilter, EventId, EventRow, InboxCounts, JobStore,
+    Lease, Linked, MemoryStore, NewEvent, NewLink, Prune, Replay, Settled, Settlement, Store, StoreFuture,
 };
 use incode_actix::core::webhook::Authenticity;
 use incode_actix::core::{Actor, Clock, IdentityId, ObjectId, SystemClock, Timestamp};
@@ -167,7 +167,7 @@ impl Store for SlowStore {
         self.store.verified_as(verification)
     }
 
-    fn fields(&self, id: IdentityId, now: Timestamp) -> StoreFuture<'_, Vec<KeptField>> {
+    fn fields(&self, id: IdentityId, now: Timestamp) -> StoreFuture<'_, Vec<RetainedField>> {
         self.store.fields(id, now)
     }
 
@@ -195,7 +195,7 @@ impl Store for SlowStore {
         self.store.replay(which, by, now)
     }
 
-    fn effects(&self) -> &dyn EffectStore {
+    fn effects(&self) -> &dyn JobStore {
         self.store.effects()
     }
 

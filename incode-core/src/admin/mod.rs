@@ -28,7 +28,7 @@ use std::time::Duration;
 
 use futures_core::Stream;
 
-use crate::http::{Head, Problem, Reply};
+use crate::http::{Problem, Reply, RequestHead};
 use crate::store::{EventState, Replay, StoreError};
 use crate::{Actor, Incode};
 
@@ -49,7 +49,7 @@ impl Admin {
 
     /// Looks at the head of a request. `path` is what is left of it below the mount, still percent-encoded; leading
     /// slashes do not matter. [`AdminExchange::answer`] reads the body, if one is to be read at all.
-    pub fn open(&self, head: &dyn Head, path: &str) -> AdminExchange {
+    pub fn open(&self, head: &dyn RequestHead, path: &str) -> AdminExchange {
         let html = head.prefers_html();
         let actor = head.actor().cloned().unwrap_or_else(Actor::unknown);
         let step = match route::find(head, path) {
@@ -206,7 +206,7 @@ where
     Err(Problem::new(415, "unsupported_media_type", "Not a form", detail))
 }
 
-fn is_form(head: &dyn Head) -> bool {
+fn is_form(head: &dyn RequestHead) -> bool {
     let value = head.header("content-type").one().unwrap_or_default();
     let essence = value.split(|byte| *byte == b';').next().unwrap_or_default();
     essence.trim_ascii().eq_ignore_ascii_case(b"application/x-www-form-urlencoded")

@@ -1,7 +1,7 @@
 use percent_encoding::percent_decode_str;
 
 use crate::IdentityId;
-use crate::http::{Head, Problem};
+use crate::http::{Problem, RequestHead};
 use crate::model::EventKind;
 use crate::store::{AuditId, EventFilter, EventId, EventState, Reason};
 
@@ -87,7 +87,7 @@ impl List {
 }
 
 /// Decides by path, then method, then where a writing request comes from, then its query.
-pub(super) fn find(head: &dyn Head, path: &str) -> Result<Route, Problem> {
+pub(super) fn find(head: &dyn RequestHead, path: &str) -> Result<Route, Problem> {
     let path: Vec<&str> = path.trim_start_matches('/').split('/').collect();
     let get = || allow(head, matches!(head.method(), "GET" | "HEAD"), "GET, HEAD");
     let post = || allow(head, head.method() == "POST", "POST").and_then(|()| cross_site::check(head));
@@ -126,7 +126,7 @@ pub(super) fn find(head: &dyn Head, path: &str) -> Result<Route, Problem> {
     Ok(Route { call, root })
 }
 
-fn allow(head: &dyn Head, allowed: bool, allow: &'static str) -> Result<(), Problem> {
+fn allow(head: &dyn RequestHead, allowed: bool, allow: &'static str) -> Result<(), Problem> {
     if allowed {
         return Ok(());
     }

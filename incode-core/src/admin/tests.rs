@@ -17,7 +17,7 @@ struct Asked {
     actor: Option<Actor>,
 }
 
-impl Head for Asked {
+impl RequestHead for Asked {
     fn method(&self) -> &str {
         self.method
     }

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::client::{Client, ErrorKind};
-use crate::http::{Head, Problem, Reply, return_to};
+use crate::http::{Problem, Reply, RequestHead, return_to};
 use crate::identity::{Change, Link, LinkProof, Observation, Observer};
 use crate::store::{Linked, NewLink, Store, StoreError};
 use crate::{Clock, Subject, Token};
@@ -34,7 +34,7 @@ impl Callback {
     /// What to tell the person instead.
     pub(crate) fn open(
         flow: &Flow,
-        head: &dyn Head,
+        head: &dyn RequestHead,
         subject: Option<&Subject>,
         clock: &dyn Clock,
     ) -> Result<Self, Problem> {

@@ -3,7 +3,7 @@ use std::time::Duration;
 use data_encoding::BASE64URL_NOPAD;
 
 use crate::seal::Sealer;
-use crate::store::Spend;
+use crate::store::UsedNonce;
 use crate::{Secret, Subject, Timestamp};
 
 /// Makes and opens correlation ids.
@@ -22,7 +22,7 @@ pub(crate) struct Correlations {
 pub(crate) struct Correlation {
     pub(crate) subject: Subject,
     pub(crate) return_to: String,
-    pub(crate) spend: Spend,
+    pub(crate) spend: UsedNonce,
 }
 
 /// Not made here, made with another key, or edited on the way.
@@ -64,7 +64,7 @@ fn read(nonce: [u8; 24], plain: &[u8]) -> Option<Correlation> {
     let (expires_at, rest) = plain.split_first_chunk::<8>()?;
     let (subject, return_to) = std::str::from_utf8(rest).ok()?.split_once('\0')?;
     let expires_at = Timestamp::from_millis(i64::from_be_bytes(*expires_at));
-    let spend = Spend { nonce, expires_at };
+    let spend = UsedNonce { nonce, expires_at };
     Some(Correlation { subject: Subject::new(subject).ok()?, return_to: return_to.to_owned(), spend })
 }
 

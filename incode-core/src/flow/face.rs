@@ -10,7 +10,7 @@ use crate::model::{FaceAuthenticationRequest, FailureReason};
 use crate::store::{Store, StoreError};
 use crate::{Clock, Subject};
 
-use super::{image, told};
+use super::{image, messages};
 
 /// What a face authentication of a subject came to, when the vendor answered.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,8 +30,8 @@ impl FaceOutcome {
     pub fn problem(&self) -> Option<Problem> {
         match self {
             Self::Passed(_) => None,
-            Self::Failed(reason) => Some(told::failed(reason.as_ref())),
-            Self::OtherIdentity => Some(told::other_identity()),
+            Self::Failed(reason) => Some(messages::failed(reason.as_ref())),
+            Self::OtherIdentity => Some(messages::other_identity()),
         }
     }
 
@@ -123,7 +123,7 @@ impl FaceError {
 
     /// What to tell the person: a status, a stable code, and what to do now.
     pub fn problem(&self) -> Problem {
-        told::no_outcome(self.kind, self.verify_at.as_deref())
+        messages::no_outcome(self.kind, self.verify_at.as_deref())
     }
 
     /// Names where a person without an identity gets one.

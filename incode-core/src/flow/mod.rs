@@ -5,9 +5,9 @@ mod callback;
 mod correlation;
 mod face;
 mod image;
+mod messages;
 mod query;
 mod start;
-mod told;
 
 use std::fmt;
 use std::sync::Arc;

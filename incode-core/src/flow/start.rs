@@ -1,4 +1,4 @@
-use crate::http::{Head, Problem, Reply, return_to};
+use crate::http::{Problem, Reply, RequestHead, return_to};
 use crate::{Subject, Timestamp};
 
 use super::{Flow, query};
@@ -7,7 +7,7 @@ use super::{Flow, query};
 ///
 /// # Errors
 /// 401 `authentication_required` without a subject, 400 `return_to_refused` for a way back that is no local path.
-pub(crate) fn start(flow: &Flow, head: &dyn Head, subject: &Subject, now: Timestamp) -> Result<Reply, Problem> {
+pub(crate) fn start(flow: &Flow, head: &dyn RequestHead, subject: &Subject, now: Timestamp) -> Result<Reply, Problem> {
     let return_to = query::one(head, "return_to");
     let back = match &return_to {
         Some(target) if return_to::is_local(target) => target,

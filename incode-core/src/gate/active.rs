@@ -1,4 +1,4 @@
-use crate::http::{Head, Reply};
+use crate::http::{Reply, RequestHead};
 use crate::identity::Identity;
 
 use super::check::{attached, check};
@@ -16,7 +16,7 @@ pub struct Active {
 ///
 /// # Errors
 /// The reply to send instead.
-pub fn active(visitor: Option<&Visitor>, head: &dyn Head) -> Result<Active, Reply> {
+pub fn active(visitor: Option<&Visitor>, head: &dyn RequestHead) -> Result<Active, Reply> {
     meeting(visitor, &Requirement::active(), head)
 }
 
@@ -25,7 +25,7 @@ pub fn active(visitor: Option<&Visitor>, head: &dyn Head) -> Result<Active, Repl
 ///
 /// # Errors
 /// The reply to send when nothing is known: while the store does not answer, "not verified" would be a guess.
-pub fn maybe_active(visitor: Option<&Visitor>, head: &dyn Head) -> Result<Option<Active>, Reply> {
+pub fn maybe_active(visitor: Option<&Visitor>, head: &dyn RequestHead) -> Result<Option<Active>, Reply> {
     match attached(visitor, head)?.require(&Requirement::active()) {
         Ok(()) => active(visitor, head).map(Some),
         Err(denial) if denial.kind() == DenialKind::IdentityUnavailable => Err(denial.returning_to(head).into_reply()),
@@ -34,7 +34,11 @@ pub fn maybe_active(visitor: Option<&Visitor>, head: &dyn Head) -> Result<Option
 }
 
 /// As [`active`], for somebody who meets a requirement: each includes ACTIVE.
-pub(super) fn meeting(visitor: Option<&Visitor>, requirement: &Requirement, head: &dyn Head) -> Result<Active, Reply> {
+pub(super) fn meeting(
+    visitor: Option<&Visitor>,
+    requirement: &Requirement,
+    head: &dyn RequestHead,
+) -> Result<Active, Reply> {
     check(visitor, requirement, head)?;
     let visitor = super::visitor(visitor, head)?;
     // A visitor that is ACTIVE has an identity: the check passed because it is there.

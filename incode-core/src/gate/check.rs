@@ -1,4 +1,4 @@
-use crate::http::{Field, Head, Problem, Reply};
+use crate::http::{Field, Problem, Reply, RequestHead};
 
 use super::context::reply_of;
 use super::requirement::Unmet;
@@ -7,12 +7,12 @@ use super::{Audience, Requirement, Visitor};
 /// What a gate asks, and whom it lets by unasked: a [`Requirement`] with the gate's own settings. Adapters hold one.
 #[derive(Clone, Debug)]
 #[must_use]
-pub struct Rule {
+pub struct GatePolicy {
     requirement: Requirement,
     passes_preflights: bool,
 }
 
-impl Rule {
+impl GatePolicy {
     /// Asks everybody for `requirement`.
     pub fn new(requirement: Requirement) -> Self {
         Self { requirement, passes_preflights: false }
@@ -33,7 +33,7 @@ impl Rule {
     /// # Errors
     /// The reply to send.
     #[inline]
-    pub fn check(&self, visitor: Option<&Visitor>, head: &dyn Head) -> Result<(), Reply> {
+    pub fn check(&self, visitor: Option<&Visitor>, head: &dyn RequestHead) -> Result<(), Reply> {
         if self.passes_preflights && is_preflight(head) {
             return attached(visitor, head).map(drop);
         }
@@ -41,19 +41,19 @@ impl Rule {
     }
 }
 
-/// Decides one requirement; see [`Rule::check`].
+/// Decides one requirement; see [`GatePolicy::check`].
 ///
 /// # Errors
 /// The reply to send.
 #[inline]
-pub fn check(visitor: Option<&Visitor>, requirement: &Requirement, head: &dyn Head) -> Result<(), Reply> {
+pub fn check(visitor: Option<&Visitor>, requirement: &Requirement, head: &dyn RequestHead) -> Result<(), Reply> {
     let visitor = attached(visitor, head)?;
     requirement.check(visitor).map_err(|unmet| denied(visitor, unmet, head))
 }
 
 /// Apart, and with all that a denial needs: who passes goes by.
 #[cold]
-fn denied(visitor: &Visitor, unmet: Unmet, head: &dyn Head) -> Reply {
+fn denied(visitor: &Visitor, unmet: Unmet, head: &dyn RequestHead) -> Reply {
     visitor.denial(unmet).returning_to(head).into_reply()
 }
 
@@ -62,17 +62,17 @@ fn denied(visitor: &Visitor, unmet: Unmet, head: &dyn Head) -> Reply {
 ///
 /// # Errors
 /// The reply to send when the layer is missing.
-pub fn visitor(visitor: Option<&Visitor>, head: &dyn Head) -> Result<Visitor, Reply> {
+pub fn visitor(visitor: Option<&Visitor>, head: &dyn RequestHead) -> Result<Visitor, Reply> {
     Ok(attached(visitor, head)?.asked_by(head))
 }
 
 /// Whether a browser asks if a request of another site would be taken: `OPTIONS` with `Origin` and
 /// `Access-Control-Request-Method`. It carries no credentials, so no gate would let it pass.
 ///
-/// Anybody can send one. A gate that [lets preflights by](Rule::passing_preflights) hands them to whatever is inside it,
+/// Anybody can send one. A gate that [lets preflights by](GatePolicy::passing_preflights) hands them to whatever is inside it,
 /// for people of any standing: right for a CORS layer that answers them, and for a router that takes `OPTIONS` nowhere
 /// else. A handler that takes any method is reached by them.
-pub fn is_preflight(head: &dyn Head) -> bool {
+pub fn is_preflight(head: &dyn RequestHead) -> bool {
     let has = |name| head.header(name) != Field::Missing;
     head.method() == "OPTIONS" && has("origin") && has("access-control-request-method")
 }
@@ -82,12 +82,12 @@ pub fn is_preflight(head: &dyn Head) -> bool {
 pub const GRANTED_CACHE_CONTROL: &str = "private, no-cache";
 
 #[inline]
-pub(super) fn attached<'a>(visitor: Option<&'a Visitor>, head: &dyn Head) -> Result<&'a Visitor, Reply> {
+pub(super) fn attached<'a>(visitor: Option<&'a Visitor>, head: &dyn RequestHead) -> Result<&'a Visitor, Reply> {
     visitor.ok_or_else(|| layer_missing(head))
 }
 
 #[cold]
-fn layer_missing(head: &dyn Head) -> Reply {
+fn layer_missing(head: &dyn RequestHead) -> Reply {
     tracing::error!(
         "a gate or extractor ran without the incode layer outside it: add IncodeLayer (tower) or IncodeMiddleware (actix-web) around the routes"
     );

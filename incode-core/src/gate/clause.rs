@@ -4,7 +4,7 @@ use std::sync::Arc;
 use crate::identity::{Field, LinkProof};
 
 use super::requirement::Unmet;
-use super::{DenialKind, Requirement, Visitor, Zone};
+use super::{DenialKind, Requirement, TimeZone, Visitor};
 
 /// What a [`Requirement`] asks for beyond what is known of everybody.
 #[derive(Clone)]
@@ -12,20 +12,20 @@ pub(super) enum Clause {
     Linked(LinkProof),
     MinimumAge {
         years: u16,
-        zone: Zone,
+        zone: TimeZone,
     },
     /// Folded as the facts are.
     Country(Box<[Box<str>]>),
     Rule {
         name: &'static str,
-        rule: Arc<Rule>,
+        rule: Arc<CustomRule>,
     },
     /// A requirement inside another, with a name of its own.
     Part(Requirement),
     Either(Requirement, Requirement),
 }
 
-type Rule = dyn Fn(&Visitor) -> bool + Send + Sync;
+type CustomRule = dyn Fn(&Visitor) -> bool + Send + Sync;
 
 impl Clause {
     /// Of somebody who is ACTIVE.

@@ -3,17 +3,17 @@ use std::fmt;
 use std::sync::{Arc, OnceLock, Weak};
 
 use crate::Clock;
-use crate::http::{Head, Problem, Reply};
+use crate::http::{Problem, Reply, RequestHead};
 use crate::identity::Observer;
 
-use super::{Aging, NearCache};
+use super::{MonotonicAge, NearCache};
 
 /// Replaces the body of any rejection, denial or failed flow; `None` keeps the usual answer for the audience. Headers of
 /// the problem that the reply does not name are added to it, `Cache-Control: no-store` among them, and
 /// `WWW-Authenticate` on a 401.
 pub type Render = dyn Fn(&Problem, Audience) -> Option<Reply> + Send + Sync;
 
-/// Who will read a reply.
+/// Principal will read a reply.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Audience {
@@ -28,7 +28,7 @@ pub struct Audience {
 
 impl Audience {
     /// Reads it off a request.
-    pub fn of(head: &dyn Head) -> Self {
+    pub fn of(head: &dyn RequestHead) -> Self {
         let content_type = head.header("content-type").one().unwrap_or_default();
         let is = |start: &[u8]| content_type.get(..start.len()).is_some_and(|own| own.eq_ignore_ascii_case(start));
         Self { html: head.prefers_html(), grpc: is(b"application/grpc"), grpc_web: is(b"application/grpc-web") }
@@ -43,7 +43,7 @@ pub(crate) struct Context {
     pub(crate) render: Option<Arc<Render>>,
     /// `WWW-Authenticate` of a 401 that has none of its own.
     pub(crate) challenge: Cow<'static, str>,
-    pub(crate) aging: Aging,
+    pub(crate) aging: MonotonicAge,
     /// Where a visitor finds out what is known by now. Not owned: the cache owns what owns this.
     pub(crate) near: OnceLock<Weak<NearCache>>,
 }
@@ -66,7 +66,7 @@ impl Context {
     #[cfg(test)]
     pub(crate) fn plain(clock: Arc<dyn Clock>) -> Self {
         let pages = Pages { start: Some("/start".to_owned()), ..Pages::default() };
-        let (observer, aging) = (Arc::new(Observer::new()), Aging::new(&clock));
+        let (observer, aging) = (Arc::new(Observer::new()), MonotonicAge::new(&clock));
         Self { clock, observer, pages, render: None, challenge: "Login".into(), aging, near: OnceLock::new() }
     }
 

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::http::{Head, Problem, Reply};
+use crate::http::{Problem, Reply, RequestHead};
 
-use super::asked::Asked;
 use super::context::{Audience, Context};
+use super::request_context::RequestContext;
 use super::requirement::Unmet;
 
 /// Why a visitor may not pass.
@@ -18,7 +18,7 @@ pub struct Denial {
     /// False: no identity is known of them at all.
     linked: bool,
     context: Arc<Context>,
-    asked: Option<Arc<Asked>>,
+    asked: Option<Arc<RequestContext>>,
 }
 
 /// The cause of a [`Denial`].
@@ -60,12 +60,12 @@ pub enum DenialKind {
 }
 
 impl Denial {
-    pub(super) fn new(unmet: Unmet, linked: bool, context: Arc<Context>, asked: Option<Arc<Asked>>) -> Self {
+    pub(super) fn new(unmet: Unmet, linked: bool, context: Arc<Context>, asked: Option<Arc<RequestContext>>) -> Self {
         Self { unmet, linked, context, asked }
     }
 
     /// Nobody asks for what must be somebody's.
-    pub(crate) fn of_nobody(context: Arc<Context>, head: &dyn Head) -> Self {
+    pub(crate) fn of_nobody(context: Arc<Context>, head: &dyn RequestHead) -> Self {
         let unmet = Unmet { kind: DenialKind::AuthenticationRequired, requirement: None };
         Self::new(unmet, false, context, None).returning_to(head)
     }
@@ -82,8 +82,8 @@ impl Denial {
 
     /// Fits the reply to the request: who reads it, and the page to come back to when it was asked for with GET or HEAD.
     #[must_use]
-    pub fn returning_to(mut self, head: &dyn Head) -> Self {
-        self.asked = Some(Arc::new(Asked::of(head)));
+    pub fn returning_to(mut self, head: &dyn RequestHead) -> Self {
+        self.asked = Some(Arc::new(RequestContext::of(head)));
         self
     }
 
@@ -144,7 +144,7 @@ impl Denial {
     }
 
     fn returning(&self, path: &str) -> String {
-        match self.asked.as_deref().and_then(Asked::return_to) {
+        match self.asked.as_deref().and_then(RequestContext::return_to) {
             Some(target) => {
                 let mut url = [path, "?return_to="].concat();
                 url.extend(utf8_percent_encode(target, QUERY_VALUE));

@@ -26,11 +26,11 @@
 //!
 //! ```
 //! use std::time::Duration;
-//! use incode_core::gate::{Requirement, Zone};
+//! use incode_core::gate::{Requirement, TimeZone};
 //!
 //! const DAY: Duration = Duration::from_secs(86_400);
 //!
-//! let adult = Requirement::active().minimum_age(18, Zone::new("America/Mexico_City")?).named("adult");
+//! let adult = Requirement::active().minimum_age(18, TimeZone::new("America/Mexico_City")?).named("adult");
 //! let sure = Requirement::active().attested().or(Requirement::active().verified_within(DAY));
 //! let checkout = adult.and(sure).named("checkout");
 //! # assert!(format!("{checkout:?}").contains("checkout"));
@@ -109,33 +109,33 @@
 //! | `Visitor` | who asks, whatever their standing; [`require`](Visitor::require) decides inside | only without the layer |
 //! | `Active` | somebody who is ACTIVE | everybody else |
 //! | `MaybeActive` (and in axum `Option<Active>`) | an `Active`, if there is one | while nothing is known: 503 |
-//! | `Met<R>` | somebody who meets the requirement that the type `R` stands for: [`RequirementType`] | everybody else |
+//! | `Satisfies<R>` | somebody who meets the requirement that the type `R` stands for: [`Policy`] | everybody else |
 //!
-//! `Active` and `Met` are made by these functions alone, so a handler that takes one is safe wherever it is mounted. A visitor
+//! `Active` and `Satisfies` are made by these functions alone, so a handler that takes one is safe wherever it is mounted. A visitor
 //! is none:
 //!
 //! ```
 //! use incode_core::gate::{self, Active, Visitor};
-//! # use incode_core::http::{Head, Reply};
+//! # use incode_core::http::{RequestHead, Reply};
 //!
 //! fn open_vault(person: &Active) -> String {
 //!     format!("verified: {:?}", person.identity().verified_at)
 //! }
 //!
-//! fn serve(visitor: Option<&Visitor>, head: &dyn Head) -> Result<String, Reply> {
+//! fn serve(visitor: Option<&Visitor>, head: &dyn RequestHead) -> Result<String, Reply> {
 //!     Ok(open_vault(&gate::active(visitor, head)?))
 //! }
 //! ```
 //!
 //! ```compile_fail,E0308
 //! use incode_core::gate::{self, Active, Visitor};
-//! # use incode_core::http::{Head, Reply};
+//! # use incode_core::http::{RequestHead, Reply};
 //!
 //! fn open_vault(person: &Active) -> String {
 //!     format!("verified: {:?}", person.identity().verified_at)
 //! }
 //!
-//! fn serve(visitor: Option<&Visitor>, head: &dyn Head) -> Result<String, Reply> {
+//! fn serve(visitor: Option<&Visitor>, head: &dyn RequestHead) -> Result<String, Reply> {
 //!     Ok(open_vault(&gate::visitor(visitor, head)?))
 //! }
 //! ```
@@ -165,69 +165,69 @@
 //! Nor does what one requirement let in count for another:
 //!
 //! ```
-//! use incode_core::gate::Met;
+//! use incode_core::gate::Satisfies;
 //!
 //! struct Transfer;
 //!
-//! fn transfer(_: &Met<Transfer>) {}
+//! fn transfer(_: &Satisfies<Transfer>) {}
 //!
-//! fn serve(person: &Met<Transfer>) {
+//! fn serve(person: &Satisfies<Transfer>) {
 //!     transfer(person);
 //! }
 //! ```
 //!
 //! ```compile_fail,E0308
-//! use incode_core::gate::Met;
+//! use incode_core::gate::Satisfies;
 //!
 //! struct Vault;
 //! struct Transfer;
 //!
-//! fn transfer(_: &Met<Transfer>) {}
+//! fn transfer(_: &Satisfies<Transfer>) {}
 //!
-//! fn serve(person: &Met<Vault>) {
+//! fn serve(person: &Satisfies<Vault>) {
 //!     transfer(person);
 //! }
 //! ```
 
 mod active;
-mod aging;
-mod asked;
+mod cached_standing;
 mod check;
 mod clause;
 mod context;
 mod cookie;
 mod denial;
-mod facts;
-mod flights;
 mod guarded;
-mod known;
-mod met;
+mod monotonic_age;
 mod near;
+mod policy_fields;
+mod request_context;
 mod requirement;
+mod satisfies;
+mod single_flight;
 mod standing;
 mod subject;
+mod time_zone;
 mod visitor;
 mod watch;
-mod zone;
 
 pub use active::{Active, active, maybe_active};
-pub use check::{GRANTED_CACHE_CONTROL, Rule, check, is_preflight, visitor};
+pub use check::{GRANTED_CACHE_CONTROL, GatePolicy, check, is_preflight, visitor};
 pub use context::{Audience, Render};
 pub use denial::{Denial, DenialKind};
 pub use guarded::Guarded;
-pub use met::{Met, RequirementType, met};
 pub use requirement::Requirement;
+pub use satisfies::{Policy, Satisfies, satisfies};
 pub use standing::Standing;
 pub use subject::SubjectSource;
+pub use time_zone::TimeZone;
 pub use visitor::Visitor;
-pub use zone::Zone;
 
-pub(crate) use aging::Aging;
+pub(crate) use cached_standing::{CacheKey, CacheKeyRef};
 pub(crate) use context::{Context, Pages};
-pub(crate) use flights::{Boarding, Flights, Ticket};
-pub(crate) use known::{Key, Whose};
-pub use near::Load;
+pub(crate) use monotonic_age::MonotonicAge;
+pub use near::PendingVisitor;
 pub(crate) use near::{NearCache, NearSettings};
+pub(crate) use single_flight::{Join, LeaderGuard, SingleFlight};
 
 #[cfg(test)]
 mod tests;

@@ -14,10 +14,10 @@ use tokio::runtime::Handle;
 use crate::identity::{Change, Identity};
 use crate::store::{Store, StoreError};
 
+use super::cached_standing::{CacheKey, CacheKeyRef, CachedStanding, Loaded};
 use super::context::Context;
-use super::facts::Facts;
-use super::flights::{Boarding, Flights, Ticket};
-use super::known::{Key, Known, Loaded, Whose};
+use super::policy_fields::PolicyFields;
+use super::single_flight::{Join, LeaderGuard, SingleFlight};
 use super::watch::{LOOK_AGAIN, SHORTEST_LOOK, Watched};
 use super::{Standing, Visitor};
 
@@ -26,23 +26,23 @@ pub(crate) struct NearCache {
     context: Arc<Context>,
     /// By [`NearCache::hash`]. What is found is compared with whom was asked for, so that two that share a key only push
     /// each other out.
-    known: papaya::HashMap<u64, Arc<Known>, BuildHasherDefault<HashedAlready>>,
+    known: papaya::HashMap<u64, Arc<CachedStanding>, BuildHasherDefault<HashedAlready>>,
     /// SipHash under a random key: subjects come from outside, and who could choose some that collide could push others
     /// out, and make the map grow and every look-up slow.
     keys: SipHasher13,
     /// Loads under way. A change removes them, so that what was read before it is not kept, and who asks later starts
     /// anew. A hit doesn't take its lock.
-    flights: Flights<Whose, Visitor>,
+    single_flight: SingleFlight<CacheKey, Visitor>,
     /// While news of changes may be missing, nothing is believed without asking the store.
     bypassed: AtomicBool,
     /// Where loads run: on the runtime of `build`, whose worker has to run anyway. On that of whoever asked first, a
     /// handler that blocks its thread would hold up everybody who waits for the same person.
     runtime: Handle,
     watched: Watched,
-    nobody: Arc<Known>,
-    refused: Arc<Known>,
-    out_of_reach: Arc<Known>,
-    /// Asked for once: looking a counter up by name would cost more than the hit it counts.
+    nobody: Arc<CachedStanding>,
+    refused: Arc<CachedStanding>,
+    out_of_reach: Arc<CachedStanding>,
+    /// RequestContext for once: looking a counter up by name would cost more than the hit it counts.
     hits: metrics::Counter,
     settings: NearSettings,
 }
@@ -73,15 +73,15 @@ impl Default for NearSettings {
 impl NearCache {
     /// Must be called inside the tokio runtime that is to run the loads.
     pub(crate) fn new(store: Arc<dyn Store>, context: Arc<Context>, settings: NearSettings) -> Arc<Self> {
-        let nobody = Known::nobody(Arc::clone(&context));
-        let refused = Known::refused(Arc::clone(&context));
-        let out_of_reach = Known::out_of_reach(Arc::clone(&context));
+        let nobody = CachedStanding::nobody(Arc::clone(&context));
+        let refused = CachedStanding::refused(Arc::clone(&context));
+        let out_of_reach = CachedStanding::out_of_reach(Arc::clone(&context));
         let near = Arc::new(Self {
             store,
             context,
             known: papaya::HashMap::default(),
             keys: random_hasher(),
-            flights: Flights::default(),
+            single_flight: SingleFlight::default(),
             bypassed: AtomicBool::new(false),
             runtime: Handle::current(),
             watched: Watched::new(),
@@ -110,53 +110,53 @@ impl NearCache {
     }
 
     /// The hit path: one lookup, no lock, no I/O.
-    pub(crate) fn hit(&self, key: Key<'_>) -> Option<Visitor> {
+    pub(crate) fn hit(&self, key: CacheKeyRef<'_>) -> Option<Visitor> {
         let visitor = self.fresh(key)?;
         self.hits.increment(1);
         Some(visitor)
     }
 
     /// The miss path: joins the load under way, or starts one.
-    pub(crate) fn load(self: &Arc<Self>, whose: Whose) -> Load {
+    pub(crate) fn load(self: &Arc<Self>, whose: CacheKey) -> PendingVisitor {
         self.context.aging.compare_clocks();
         // While bypassed no change is heard of that would end a flight, so nobody joins one that may have read before it.
         let boarding = if self.bypassed.load(Ordering::SeqCst) {
-            self.flights.start(whose.clone())
+            self.single_flight.start(whose.clone())
         } else {
-            self.flights.join(whose.clone(), || self.fresh(whose.key()))
+            self.single_flight.join(whose.clone(), || self.fresh(whose.key()))
         };
         let landing = match boarding {
-            Boarding::Landed(visitor) => return Load::new(std::future::ready(visitor)),
-            Boarding::Joined(landing) => landing,
-            Boarding::Started(landing, ticket) => {
+            Join::Ready(visitor) => return PendingVisitor::new(std::future::ready(visitor)),
+            Join::Waiting(landing) => landing,
+            Join::Leader(landing, ticket) => {
                 // A task of its own: who asked first may hang up, and the others still get their answer.
                 self.runtime.spawn(Arc::clone(self).fly(ticket));
                 landing
             }
         };
         let context = Arc::clone(&self.context);
-        Load::new(async move {
+        PendingVisitor::new(async move {
             landing.wait().await.unwrap_or_else(|| {
                 tracing::error!("standing not loaded: the tokio runtime that built Incode has ended");
-                Known::unavailable(&whose, Loaded::now(&context), context).into()
+                CachedStanding::unavailable(&whose, Loaded::now(&context), context).into()
             })
         })
     }
 
     /// How those whom a change is about stood, as far as is known, however long ago.
     pub(crate) fn stood(&self, change: &Change) -> Option<Standing> {
-        let keys = change.subjects.iter().map(|subject| Key::Subject(subject.as_str()));
+        let keys = change.subjects.iter().map(|subject| CacheKeyRef::Subject(subject.as_str()));
         let known = self.known.pin();
-        keys.chain([Key::Identity(change.identity_id.as_str())]).find_map(|key| {
+        keys.chain([CacheKeyRef::Identity(change.identity_id.as_str())]).find_map(|key| {
             known.get(&self.hash(key)).filter(|found| found.is_about(key)).map(|found| found.standing())
         })
     }
 
     /// Forgets what a change made stale.
     pub(crate) fn invalidate(&self, change: &Change) {
-        let mut stale: Vec<_> = change.subjects.iter().cloned().map(Whose::Subject).collect();
-        stale.push(Whose::Identity(change.identity_id.clone()));
-        self.flights.forget(&stale, || {
+        let mut stale: Vec<_> = change.subjects.iter().cloned().map(CacheKey::Subject).collect();
+        stale.push(CacheKey::Identity(change.identity_id.clone()));
+        self.single_flight.forget(&stale, || {
             let known = self.known.pin();
             for whose in &stale {
                 known.remove(&self.hash(whose.key()));
@@ -167,7 +167,7 @@ impl NearCache {
 
     /// Forgets everything: something changed, and nobody can say what.
     pub(crate) fn invalidate_all(&self) {
-        self.flights.forget_all(|| self.known.pin().clear());
+        self.single_flight.forget_all(|| self.known.pin().clear());
         self.watched.ring_all();
     }
 
@@ -185,7 +185,7 @@ impl NearCache {
     }
 
     /// What a request would be told now; without its being counted as one.
-    pub(super) fn look(self: &Arc<Self>, whose: &Whose) -> Result<Visitor, Load> {
+    pub(super) fn look(self: &Arc<Self>, whose: &CacheKey) -> Result<Visitor, PendingVisitor> {
         self.fresh(whose.key()).ok_or_else(|| self.load(whose.clone()))
     }
 
@@ -211,13 +211,13 @@ impl NearCache {
         self.watched.end();
     }
 
-    async fn fly(self: Arc<Self>, ticket: Ticket<Whose, Visitor>) {
+    async fn fly(self: Arc<Self>, ticket: LeaderGuard<CacheKey, Visitor>) {
         let loaded = Loaded::now(&self.context);
         let read = tokio::time::timeout(self.settings.load_deadline, self.read(&ticket.key, loaded)).await;
         let failure = match read {
             Ok(Ok(known)) => {
                 metrics::counter!("incode_standing_loads_total", "outcome" => "loaded").increment(1);
-                self.flights.land(ticket, |is_own| {
+                self.single_flight.land(ticket, |is_own| {
                     if is_own {
                         self.keep(Arc::clone(&known));
                     }
@@ -231,39 +231,39 @@ impl NearCache {
         tracing::warn!(error.kind = failure, "standing not loaded");
         metrics::counter!("incode_standing_loads_total", "outcome" => "failed").increment(1);
         let whose = ticket.key.clone();
-        self.flights.land(ticket, |_| {
+        self.single_flight.land(ticket, |_| {
             // What a change removed is not there, however young it was, and comes back only when it was read anew.
             let stale = self.stale(whose.key());
-            stale.unwrap_or_else(|| Known::unavailable(&whose, loaded, Arc::clone(&self.context)).into())
+            stale.unwrap_or_else(|| CachedStanding::unavailable(&whose, loaded, Arc::clone(&self.context)).into())
         });
     }
 
-    async fn read(&self, whose: &Whose, loaded: Loaded) -> Result<Arc<Known>, StoreError> {
+    async fn read(&self, whose: &CacheKey, loaded: Loaded) -> Result<Arc<CachedStanding>, StoreError> {
         let (identity, proof) = match whose {
-            Whose::Subject(subject) => match self.store.linked(subject.clone()).await? {
+            CacheKey::Subject(subject) => match self.store.linked(subject.clone()).await? {
                 Some(linked) => (Some(linked.identity), Some(linked.link.proof)),
                 None => (None, None),
             },
-            Whose::Identity(id) => (self.store.identity(id.clone()).await?, None),
+            CacheKey::Identity(id) => (self.store.identity(id.clone()).await?, None),
         };
         let context = Arc::clone(&self.context);
-        let Some(identity) = identity else { return Ok(Known::stranger(whose, loaded, context)) };
+        let Some(identity) = identity else { return Ok(CachedStanding::stranger(whose, loaded, context)) };
         let facts = self.facts(&identity).await?;
-        Ok(Known::linked(whose, &identity, proof, facts.as_ref(), loaded, context))
+        Ok(CachedStanding::linked(whose, &identity, proof, facts.as_ref(), loaded, context))
     }
 
     /// The fields that requirements read, when the application keeps any.
-    async fn facts(&self, identity: &Identity) -> Result<Option<Facts>, StoreError> {
+    async fn facts(&self, identity: &Identity) -> Result<Option<PolicyFields>, StoreError> {
         let observer = &self.context.observer;
-        if !Facts::FIELDS.into_iter().any(|field| observer.keeps(field)) {
+        if !PolicyFields::FIELDS.into_iter().any(|field| observer.keeps(field)) {
             return Ok(None);
         }
         let id = &identity.identity_id;
         let kept = self.store.fields(id.clone(), self.context.clock.now()).await?;
-        Ok(Some(Facts::of(&observer.reveal(id, &kept))))
+        Ok(Some(PolicyFields::of(&observer.reveal(id, &kept))))
     }
 
-    fn fresh(&self, key: Key<'_>) -> Option<Visitor> {
+    fn fresh(&self, key: CacheKeyRef<'_>) -> Option<Visitor> {
         if self.bypassed.load(Ordering::SeqCst) {
             return None;
         }
@@ -274,7 +274,7 @@ impl NearCache {
     }
 
     /// What may be served although the store does not answer.
-    fn stale(&self, key: Key<'_>) -> Option<Visitor> {
+    fn stale(&self, key: CacheKeyRef<'_>) -> Option<Visitor> {
         if self.settings.serve_stale.is_zero() {
             return None;
         }
@@ -288,11 +288,12 @@ impl NearCache {
         Some(Visitor::stale(Arc::clone(found)))
     }
 
-    fn keep(&self, fresh: Arc<Known>) {
+    fn keep(&self, fresh: Arc<CachedStanding>) {
         let known = self.known.pin();
         if known.len() >= self.settings.capacity {
             let useful = self.settings.lifetime.max(self.settings.serve_stale);
-            let is_useful = |known: &Known| known.loaded_when().age(&self.context).is_some_and(|age| age < useful);
+            let is_useful =
+                |known: &CachedStanding| known.loaded_when().age(&self.context).is_some_and(|age| age < useful);
             known.retain(|_, known| is_useful(known));
             // All fresh: a sixteenth goes, whichever the map names first, so that this sweep is rare.
             if known.len() >= self.settings.capacity {
@@ -307,10 +308,10 @@ impl NearCache {
         }
     }
 
-    fn hash(&self, key: Key<'_>) -> u64 {
+    fn hash(&self, key: CacheKeyRef<'_>) -> u64 {
         match key {
-            Key::Subject(subject) => self.keys.hash(subject.as_bytes()),
-            Key::Identity(id) => self.keys.hash(id.as_bytes()) ^ IDENTITIES,
+            CacheKeyRef::Subject(subject) => self.keys.hash(subject.as_bytes()),
+            CacheKeyRef::Identity(id) => self.keys.hash(id.as_bytes()) ^ IDENTITIES,
         }
     }
 }
@@ -323,15 +324,15 @@ fn random_hasher() -> SipHasher13 {
 
 /// A standing on its way. Resolves to a visitor whose standing is `Unavailable` when the store does not answer.
 #[must_use]
-pub struct Load(Pin<Box<dyn Future<Output = Visitor> + Send>>);
+pub struct PendingVisitor(Pin<Box<dyn Future<Output = Visitor> + Send>>);
 
-impl Load {
+impl PendingVisitor {
     pub(crate) fn new(landing: impl Future<Output = Visitor> + Send + 'static) -> Self {
         Self(Box::pin(landing))
     }
 }
 
-impl Future for Load {
+impl Future for PendingVisitor {
     type Output = Visitor;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Waker<'_>) -> Poll<Visitor> {
@@ -339,9 +340,9 @@ impl Future for Load {
     }
 }
 
-impl std::fmt::Debug for Load {
+impl std::fmt::Debug for PendingVisitor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Load").finish_non_exhaustive()
+        f.debug_struct("PendingVisitor").finish_non_exhaustive()
     }
 }
 

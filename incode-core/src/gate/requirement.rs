@@ -5,7 +5,7 @@ use crate::Timestamp;
 use crate::identity::LinkProof;
 
 use super::clause::Clause;
-use super::{DenialKind, Standing, Visitor, Zone};
+use super::{DenialKind, Standing, TimeZone, Visitor};
 
 /// What a route asks of a visitor. Every requirement includes ACTIVE; what is added can only make it stricter, and
 /// [`or`](Self::or) is the one way to let somebody choose.
@@ -15,10 +15,10 @@ use super::{DenialKind, Standing, Visitor, Zone};
 ///
 /// ```
 /// use std::time::Duration;
-/// use incode_core::gate::{Requirement, Zone};
+/// use incode_core::gate::{Requirement, TimeZone};
 /// let vault = Requirement::active();
 /// let transfer = Requirement::active().face_authenticated_within(Duration::from_secs(300)).named("transfer");
-/// let wine = Requirement::active().minimum_age(18, Zone::new("America/Mexico_City")?).named("adult");
+/// let wine = Requirement::active().minimum_age(18, TimeZone::new("America/Mexico_City")?).named("adult");
 /// let checkout = wine.and(Requirement::active().attested().or(transfer));
 /// # assert_ne!(format!("{vault:?}"), format!("{checkout:?}"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -99,7 +99,7 @@ impl Requirement {
     /// not midnight there is not taken for a birth date, so a wrong zone shuts the gate and a line in the log says so. A
     /// birth date in the form `1988-08-13` needs no zone. The day that counts as today is that of the zone too; who was
     /// born on 29 February has their birthday on 1 March in other years.
-    pub fn minimum_age(self, years: u16, zone: Zone) -> Self {
+    pub fn minimum_age(self, years: u16, zone: TimeZone) -> Self {
         self.with(Clause::MinimumAge { years, zone })
     }
 
@@ -107,7 +107,7 @@ impl Requirement {
     /// vendor's text without blanks around it, compared without case. No list of codes is assumed: look at what the
     /// vendor sends. Nobody comes from an empty list.
     pub fn country<C: AsRef<str>>(self, accepted: impl IntoIterator<Item = C>) -> Self {
-        let accepted = accepted.into_iter().map(|country| super::facts::folded(country.as_ref())).collect();
+        let accepted = accepted.into_iter().map(|country| super::policy_fields::folded(country.as_ref())).collect();
         self.with(Clause::Country(accepted))
     }
 

@@ -2,7 +2,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::http::{Field, Head};
+use crate::http::{Field, RequestHead};
 
 use super::cookie;
 
@@ -31,7 +31,7 @@ enum Source {
 }
 
 type CookieReader = dyn for<'a> Fn(&'a str) -> Option<Cow<'a, str>> + Send + Sync;
-type Function = dyn for<'a> Fn(&'a dyn Head) -> Option<Cow<'a, str>> + Send + Sync;
+type Function = dyn for<'a> Fn(&'a dyn RequestHead) -> Option<Cow<'a, str>> + Send + Sync;
 
 impl SubjectSource {
     /// The [`Subject`](crate::Subject) in the request extensions.
@@ -56,7 +56,7 @@ impl SubjectSource {
     /// The application's own rule over the whole head.
     pub fn from_fn<F>(find: F) -> Self
     where
-        F: for<'a> Fn(&'a dyn Head) -> Option<Cow<'a, str>> + Send + Sync + 'static,
+        F: for<'a> Fn(&'a dyn RequestHead) -> Option<Cow<'a, str>> + Send + Sync + 'static,
     {
         Self(Source::Function(Arc::new(find)))
     }
@@ -79,7 +79,7 @@ impl SubjectSource {
 
     /// The subject's text, unchecked. Anything ambiguous (a header or cookie that came twice) is nobody.
     #[inline]
-    pub(crate) fn find<'a>(&self, head: &'a dyn Head) -> Option<Cow<'a, str>> {
+    pub(crate) fn find<'a>(&self, head: &'a dyn RequestHead) -> Option<Cow<'a, str>> {
         match &self.0 {
             Source::Extension => head.subject().map(|subject| Cow::Borrowed(subject.as_str())),
             Source::TrustedHeader(name) => match head.header(name) {
@@ -107,12 +107,12 @@ impl fmt::Debug for SubjectSource {
 
 /// Apart, so that the usual sources stay short enough to be compiled into whoever asks.
 #[inline(never)]
-fn first_of<'a>(sources: &[SubjectSource], head: &'a dyn Head) -> Option<Cow<'a, str>> {
+fn first_of<'a>(sources: &[SubjectSource], head: &'a dyn RequestHead) -> Option<Cow<'a, str>> {
     sources.iter().find_map(|source| source.find(head))
 }
 
 #[inline]
-fn cookie_value<'a>(head: &'a dyn Head, name: &str) -> Option<&'a str> {
+fn cookie_value<'a>(head: &'a dyn RequestHead, name: &str) -> Option<&'a str> {
     let mut found = Ok(None);
     // HTTP/2 may split cookies over several headers, so each is read; the name may still occur only once in all.
     head.header_values("cookie", &mut |header| {

@@ -10,7 +10,7 @@ use std::any::Any;
 use std::sync::Arc;
 
 use crate::Subject;
-use crate::http::Head;
+use crate::http::RequestHead;
 use crate::identity::{Identity, LinkProof, Observation};
 use crate::model::{AttestationStatus, IdentityStatus};
 use crate::testing::ManualClock;
@@ -25,7 +25,7 @@ struct TestHead {
     subject: Option<Subject>,
 }
 
-impl Head for TestHead {
+impl RequestHead for TestHead {
     fn method(&self) -> &str {
         "GET"
     }

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use futures_core::Stream;
 
-use crate::http::Head;
+use crate::http::RequestHead;
 use crate::identity::{Field, Identity, LinkProof};
 use crate::{Subject, Timestamp};
 
-use super::asked::Asked;
-use super::known::Known;
+use super::cached_standing::CachedStanding;
+use super::request_context::RequestContext;
 use super::requirement::Unmet;
 use super::{Denial, Guarded, Requirement, Standing};
 
@@ -20,10 +20,10 @@ use super::{Denial, Guarded, Requirement, Standing};
 /// Nobody but the layer makes one, so an extension of this type can be believed.
 #[derive(Clone)]
 pub struct Visitor {
-    known: Arc<Known>,
+    known: Arc<CachedStanding>,
     /// Put together for who asks, and kept for who asks again.
     unpacked: OnceLock<Arc<Unpacked>>,
-    asked: Option<Arc<Asked>>,
+    asked: Option<Arc<RequestContext>>,
     is_stale: bool,
 }
 
@@ -112,19 +112,19 @@ impl Visitor {
     }
 
     /// With what a denial has to know of the request, for where that is out of reach later.
-    pub(super) fn asked_by(&self, head: &dyn Head) -> Self {
-        Self { asked: Some(Arc::new(Asked::of(head))), ..self.clone() }
+    pub(super) fn asked_by(&self, head: &dyn RequestHead) -> Self {
+        Self { asked: Some(Arc::new(RequestContext::of(head))), ..self.clone() }
     }
 
     pub(super) fn denial(&self, unmet: Unmet) -> Denial {
         Denial::new(unmet, self.known.has_identity(), Arc::clone(self.known.context()), self.asked.clone())
     }
 
-    pub(super) fn stale(known: Arc<Known>) -> Self {
+    pub(super) fn stale(known: Arc<CachedStanding>) -> Self {
         Self { is_stale: true, ..known.into() }
     }
 
-    pub(super) fn known(&self) -> &Known {
+    pub(super) fn known(&self) -> &CachedStanding {
         &self.known
     }
 
@@ -152,8 +152,8 @@ impl fmt::Debug for Visitor {
     }
 }
 
-impl From<Arc<Known>> for Visitor {
-    fn from(known: Arc<Known>) -> Self {
+impl From<Arc<CachedStanding>> for Visitor {
+    fn from(known: Arc<CachedStanding>) -> Self {
         Self { known, unpacked: OnceLock::new(), asked: None, is_stale: false }
     }
 }

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 
-use super::known::{Known, Whose};
+use super::cached_standing::{CacheKey, CachedStanding};
 use super::{NearCache, Visitor};
 
 /// Whoever is watched, each by one task however many watch. Empty, and without cost, while nobody does.
 pub(super) struct Watched {
     /// The lock is held for a few map operations. `None` once watching has ended.
-    posts: Mutex<Option<HashMap<Whose, Post>>>,
+    posts: Mutex<Option<HashMap<CacheKey, Post>>>,
     ended: watch::Sender<bool>,
 }
 
@@ -29,7 +29,7 @@ struct Post {
 /// Compares what is known, and not pieces of news: what changed between the request and this call is seen at once,
 /// whatever news got lost is caught up with when the standing's lifetime ends, and what was taken back in between is no
 /// change.
-pub(super) async fn changed(known: Arc<Known>) -> Option<Visitor> {
+pub(super) async fn changed(known: Arc<CachedStanding>) -> Option<Visitor> {
     let near = known.context().near()?;
     let Some(whose) = known.whose() else {
         // Nobody stays nobody.
@@ -58,7 +58,7 @@ impl Watched {
     }
 
     /// Somebody changed. Called when nothing old can be found of them any longer.
-    pub(super) fn ring<'a>(&self, whom: impl IntoIterator<Item = &'a Whose>) {
+    pub(super) fn ring<'a>(&self, whom: impl IntoIterator<Item = &'a CacheKey>) {
         if let Some(posts) = &*self.posts() {
             whom.into_iter().filter_map(|whose| posts.get(whose)).for_each(|post| post.bell.notify_one());
         }
@@ -77,7 +77,7 @@ impl Watched {
         posts.into_iter().flat_map(HashMap::into_values).for_each(|post| post.bell.notify_one());
     }
 
-    fn join(&self, near: &Arc<NearCache>, whose: Whose) -> Option<watch::Receiver<Option<Visitor>>> {
+    fn join(&self, near: &Arc<NearCache>, whose: CacheKey) -> Option<watch::Receiver<Option<Visitor>>> {
         let mut posts = self.posts();
         let posts = posts.as_mut()?;
         if let Some(tell) = posts.get(&whose).and_then(|post| post.tell.upgrade()) {
@@ -91,7 +91,7 @@ impl Watched {
     }
 
     /// True when nobody watches any longer: then the post is given up, and who comes now sets up another.
-    fn leave(&self, whose: &Whose, tell: &watch::Sender<Option<Visitor>>) -> bool {
+    fn leave(&self, whose: &CacheKey, tell: &watch::Sender<Option<Visitor>>) -> bool {
         let mut posts = self.posts();
         let is_alone = tell.receiver_count() == 0;
         if is_alone && let Some(posts) = posts.as_mut() {
@@ -104,7 +104,7 @@ impl Watched {
         *self.ended.borrow()
     }
 
-    fn posts(&self) -> MutexGuard<'_, Option<HashMap<Whose, Post>>> {
+    fn posts(&self) -> MutexGuard<'_, Option<HashMap<CacheKey, Post>>> {
         // Every change to the map is one call, so it is whole whoever panicked.
         self.posts.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -118,7 +118,12 @@ impl Drop for Watched {
 }
 
 /// Looks at somebody at every change, and at the end of each lifetime, for as long as anybody watches.
-async fn look_out(near: Weak<NearCache>, whose: Whose, tell: Arc<watch::Sender<Option<Visitor>>>, bell: Arc<Notify>) {
+async fn look_out(
+    near: Weak<NearCache>,
+    whose: CacheKey,
+    tell: Arc<watch::Sender<Option<Visitor>>>,
+    bell: Arc<Notify>,
+) {
     loop {
         let look = {
             let Some(near) = near.upgrade().filter(|near| !near.watched().has_ended()) else { return };

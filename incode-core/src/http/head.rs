@@ -5,7 +5,7 @@ use crate::{Actor, Subject};
 use super::accept;
 
 /// The head of a request. Adapters implement it over their own request type; everything is borrowed.
-pub trait Head {
+pub trait RequestHead {
     /// The method as sent, for instance `POST`.
     fn method(&self) -> &str;
 
@@ -40,7 +40,7 @@ pub trait Head {
     }
 }
 
-impl dyn Head + '_ {
+impl dyn RequestHead + '_ {
     /// The header `name` where more than one value would be ambiguous.
     pub fn header(&self, name: &str) -> Field<'_> {
         let mut field = Field::Missing;

@@ -1,5 +1,5 @@
 //! The seam to web frameworks, neutral to their versions: actix-web 4 is on `http` 0.2, axum on 1.x, and core names
-//! neither. A [`Head`] gives what core reads of a request, a [`Reply`] is what an adapter sends back.
+//! neither. A [`RequestHead`] gives what core reads of a request, a [`Reply`] is what an adapter sends back.
 
 mod accept;
 mod credentials;
@@ -9,7 +9,7 @@ mod reply;
 pub(crate) mod return_to;
 
 pub(crate) use credentials::credentials;
-pub use head::{Field, Head};
+pub use head::{Field, RequestHead};
 pub use problem::Problem;
 pub use reply::Reply;
 pub use return_to::is_local as is_local_path;

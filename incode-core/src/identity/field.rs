@@ -98,7 +98,7 @@ impl Field {
 
 /// A personal field as stores keep it: sealed, so that they never see what it says.
 #[derive(Clone, PartialEq, Eq)]
-pub struct KeptField {
+pub struct RetainedField {
     /// Which.
     pub field: Field,
     /// Its text, sealed for this field of this identity: bytes to the store.
@@ -107,9 +107,9 @@ pub struct KeptField {
     pub expires_at: Timestamp,
 }
 
-impl fmt::Debug for KeptField {
+impl fmt::Debug for RetainedField {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KeptField")
+        f.debug_struct("RetainedField")
             .field("field", &self.field)
             .field("expires_at", &self.expires_at)
             .finish_non_exhaustive()

@@ -12,11 +12,11 @@ use serde::Serialize;
 use crate::model::{AttestationStatus, IdentityStatus};
 use crate::{IdentityId, ObjectId, Subject, Timestamp};
 
-pub use field::{Field, KeptField};
+pub use field::{Field, RetainedField};
 #[cfg(all(feature = "sqlite", feature = "postgres"))]
 pub(crate) use merge::join;
 pub(crate) use observer::Observer;
-pub use personal::Personal;
+pub use personal::PersonalData;
 
 /// What is known of one `identityId`. Ids, statuses and times only: no personal data.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -60,7 +60,7 @@ pub struct Observation {
     /// What the vendor said of it; empty without one.
     pub face_origin: FaceOrigin,
     /// The personal fields the application opted in to keep, sealed. None unless it did.
-    pub fields: Vec<KeptField>,
+    pub fields: Vec<RetainedField>,
 }
 
 /// Where a face authentication came from, as far as the vendor says (spec: "Get Authentication Data").

@@ -7,7 +7,7 @@ use crate::model::UserInfo;
 use crate::seal::Sealer;
 use crate::{IdentityId, Secret, Timestamp};
 
-use super::{Field, KeptField, Observation, Personal};
+use super::{Field, Observation, PersonalData, RetainedField};
 
 /// Turns what the vendor says into an [`Observation`]. The one place that decides what becomes of personal data: it is
 /// left behind, but for the fields that are kept, and those are sealed here.
@@ -46,30 +46,30 @@ impl Observer {
     }
 
     /// What can still be read of `kept`. Fields that are no longer to be kept are not.
-    pub(crate) fn reveal(&self, id: &IdentityId, kept: &[KeptField]) -> Personal {
-        let Some(keeping) = &self.0 else { return Personal::default() };
+    pub(crate) fn reveal(&self, id: &IdentityId, kept: &[RetainedField]) -> PersonalData {
+        let Some(keeping) = &self.0 else { return PersonalData::default() };
         let wanted = kept.iter().filter(|kept| keeping.retention.contains_key(&kept.field));
         let opened: Vec<_> = wanted.map(|kept| keeping.open(id, kept)).collect();
         let unreadable = opened.iter().filter(|text| text.is_none()).count();
         if unreadable > 0 {
             tracing::warn!(unreadable, "kept fields do not open with this store key");
         }
-        Personal::new(opened.into_iter().flatten())
+        PersonalData::new(opened.into_iter().flatten())
     }
 }
 
 impl Keeping {
     /// Without randomness nothing can be sealed: then the field is left behind, and the standing counts all the same.
-    fn seal(&self, field: Field, retention: Duration, person: &UserInfo, sent_at: Timestamp) -> Option<KeptField> {
+    fn seal(&self, field: Field, retention: Duration, person: &UserInfo, sent_at: Timestamp) -> Option<RetainedField> {
         let text = field.of(person)?;
         let sealed = self.sealer.seal(text.as_bytes(), &context(&person.identity_id, field));
         if sealed.is_none() {
             tracing::warn!(field = field.as_str(), "a field was not kept: the system has no randomness to give");
         }
-        Some(KeptField { field, sealed: sealed?, expires_at: sent_at.after(retention) })
+        Some(RetainedField { field, sealed: sealed?, expires_at: sent_at.after(retention) })
     }
 
-    fn open(&self, id: &IdentityId, kept: &KeptField) -> Option<(Field, Zeroizing<String>)> {
+    fn open(&self, id: &IdentityId, kept: &RetainedField) -> Option<(Field, Zeroizing<String>)> {
         let (_, plain) = self.sealer.open(&kept.sealed, &context(id, kept.field)).ok()?;
         Some((kept.field, Zeroizing::new(String::from_utf8(plain).ok()?)))
     }

@@ -8,9 +8,9 @@ use super::Field;
 /// The personal fields that are kept of an identity, open. Wiped when dropped; shows nothing of them in `Debug`, and
 /// does not serialise: whoever passes one on does so by name.
 #[derive(Default)]
-pub struct Personal(BTreeMap<Field, Zeroizing<String>>);
+pub struct PersonalData(BTreeMap<Field, Zeroizing<String>>);
 
-impl Personal {
+impl PersonalData {
     pub(super) fn new(fields: impl IntoIterator<Item = (Field, Zeroizing<String>)>) -> Self {
         Self(fields.into_iter().collect())
     }
@@ -27,8 +27,8 @@ impl Personal {
     }
 }
 
-impl fmt::Debug for Personal {
+impl fmt::Debug for PersonalData {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Personal(..)")
+        f.write_str("PersonalData(..)")
     }
 }

@@ -1,4 +1,4 @@
-//! One event, from claim to settlement: ask the vendor, check that the pieces belong together, decide.
+//! One event, from claim to settlement: ask the vendor, check that the pieces belong together, on_finished.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,12 +33,12 @@ pub(crate) struct Applier {
 #[derive(Debug)]
 pub(crate) struct Verdict {
     pub(super) settlement: Settlement,
-    pub(super) word: Word,
+    pub(super) signal: VendorSignal,
 }
 
 /// What an event told of the vendor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Word {
+pub(super) enum VendorSignal {
     /// It answers, and takes the API key.
     Answered,
     /// It refuses the API key: every other event would fare the same.
@@ -46,14 +46,14 @@ pub(super) enum Word {
     /// It can't be reached, is too slow, or answers 5xx.
     Down,
     /// It was not asked, or what it said tells nothing of other events.
-    Untold,
+    Unknown,
 }
 
 /// Why an event could not be applied.
-pub(super) enum Obstacle {
+pub(super) enum ApplyError {
     Vendor(client::Error),
     /// The same, while the vendor answered another question about the event.
-    OneOfTwo(client::Error),
+    PartiallyAnswered(client::Error),
     Mismatch,
     /// Nothing speaks against it, and nothing for it.
     Unproven,
@@ -67,7 +67,7 @@ pub(super) enum Obstacle {
 impl Applier {
     pub(super) async fn judge(&self, event: &ClaimedEvent) -> Verdict {
         if event.already_done {
-            return Verdict::untold(self.nothing_to_apply());
+            return Verdict::unknown(self.nothing_to_apply());
         }
         let token = self.at_rest.open(&event.token);
         match self.ask(event, token.as_ref()).await {
@@ -80,7 +80,7 @@ impl Applier {
                 Verdict::answered(Settlement::Done { seen: Some(seen), link, handlers, at })
             }
             Ok(None) => Verdict::answered(self.nothing_to_apply()),
-            Err(obstacle) => self.give_way(event, token.as_ref(), obstacle),
+            Err(obstacle) => self.settle_error(event, token.as_ref(), obstacle),
         }
     }
 
@@ -93,39 +93,43 @@ impl Applier {
         &self,
         event: &ClaimedEvent,
         token: Option<&Token>,
-    ) -> Result<Option<(Observation, Option<Box<NewLink>>)>, Obstacle> {
-        let token = token.ok_or(Obstacle::NoToken)?;
+    ) -> Result<Option<(Observation, Option<Box<NewLink>>)>, ApplyError> {
+        let token = token.ok_or(ApplyError::NoToken)?;
         if event.attempts > 1 && self.clock.now() > gives_up_at(token, event.received_at) {
-            return Err(Obstacle::NoToken);
+            return Err(ApplyError::NoToken);
         }
-        let Some(looked) = self.look(&event.kind, &event.object_id, token).await? else { return Ok(None) };
+        let Some(looked) = self.fetch(&event.kind, &event.object_id, token).await? else { return Ok(None) };
         if !event.authenticated && !looked.proven {
-            return Err(Obstacle::Unproven);
+            return Err(ApplyError::Unproven);
         }
         let link = self.link(event, &looked).await?;
         Ok(Some((looked.seen, link)))
     }
 
-    fn give_way(&self, event: &ClaimedEvent, token: Option<&Token>, obstacle: Obstacle) -> Verdict {
+    fn settle_error(&self, event: &ClaimedEvent, token: Option<&Token>, obstacle: ApplyError) -> Verdict {
         let now = self.clock.now();
         let settled = |reason, wipe_token| Settlement::Dead { reason, wipe_token, at: now };
         let dead = |reason, wipe_token| Verdict::answered(settled(reason, wipe_token));
         match obstacle {
             // By our clock alone: should it be wrong, a replay can still use the token.
-            Obstacle::NoToken => Verdict::untold(settled(Reason::TokenDead, false)),
-            Obstacle::Mismatch => dead(Reason::BindingMismatch, true),
-            Obstacle::Unproven => dead(Reason::Unproven, true),
-            Obstacle::Rule => self.again(event, token, Some(Reason::LinkRuleFailed), None),
-            Obstacle::Store(error) => {
+            ApplyError::NoToken => Verdict::unknown(settled(Reason::TokenDead, false)),
+            ApplyError::Mismatch => dead(Reason::BindingMismatch, true),
+            ApplyError::Unproven => dead(Reason::Unproven, true),
+            ApplyError::Rule => self.again(event, token, Some(Reason::LinkRuleFailed), None),
+            ApplyError::Store(error) => {
                 tracing::warn!(event.id = event.lease.event.0, error.kind = ?error.kind(), "store not asked");
                 self.again(event, token, None, None)
             }
-            Obstacle::OneOfTwo(error) => {
-                let verdict = self.give_way(event, token, Obstacle::Vendor(error));
+            ApplyError::PartiallyAnswered(error) => {
+                let verdict = self.settle_error(event, token, ApplyError::Vendor(error));
                 // Anybody may send an id that the vendor stumbles over: it is not down for that.
-                if verdict.word == Word::Down { Verdict { word: Word::Untold, ..verdict } } else { verdict }
+                if verdict.signal == VendorSignal::Down {
+                    Verdict { signal: VendorSignal::Unknown, ..verdict }
+                } else {
+                    verdict
+                }
             }
-            Obstacle::Vendor(error) => match error.kind() {
+            ApplyError::Vendor(error) => match error.kind() {
                 ErrorKind::Unauthorized => dead(Reason::TokenDead, true),
                 ErrorKind::Forbidden => Verdict {
                     settlement: Settlement::Release {
@@ -133,7 +137,7 @@ impl Applier {
                         due_at: event.received_at.min(self.schedule.now()),
                         reason: Some(Reason::KeyRefused),
                     },
-                    word: Word::KeyRefused,
+                    signal: VendorSignal::KeyRefused,
                 },
                 ErrorKind::NotFound => dead(Reason::NotFound, false),
                 ErrorKind::BadRequest | ErrorKind::MethodNotAllowed | ErrorKind::NotAcceptable => {
@@ -142,7 +146,10 @@ impl Applier {
                 ErrorKind::TooManyRequests => self.again(event, token, Some(Reason::RateLimited), error.retry_after()),
                 ErrorKind::Transport | ErrorKind::TimedOut | ErrorKind::Server => {
                     let wait = error.retry_after();
-                    Verdict { word: Word::Down, ..self.again(event, token, Some(Reason::VendorUnavailable), wait) }
+                    Verdict {
+                        signal: VendorSignal::Down,
+                        ..self.again(event, token, Some(Reason::VendorUnavailable), wait)
+                    }
                 }
                 // An error page of something in between may pass; a vendor that changed its schema will not, and then
                 // the attempts run out.
@@ -169,10 +176,10 @@ impl Applier {
         let wait = wait_after(event.attempts, jitter()).max(at_least.unwrap_or_default());
         let due_at = self.schedule.now().after(wait);
         let Some(reason) = reason else {
-            return Verdict::untold(Settlement::Release { due_at, reason: None });
+            return Verdict::unknown(Settlement::Release { due_at, reason: None });
         };
         let over = token.is_none_or(|token| now.after(wait) > gives_up_at(token, event.received_at));
-        Verdict::untold(if over {
+        Verdict::unknown(if over {
             let lasting = matches!(reason, Reason::Malformed | Reason::LinkRuleFailed | Reason::Refused);
             let reason = if lasting { reason } else { Reason::Exhausted };
             Settlement::Dead { reason, wipe_token: false, at: now }
@@ -184,21 +191,21 @@ impl Applier {
 
 impl Verdict {
     fn answered(settlement: Settlement) -> Self {
-        Self { settlement, word: Word::Answered }
+        Self { settlement, signal: VendorSignal::Answered }
     }
 
-    fn untold(settlement: Settlement) -> Self {
-        Self { settlement, word: Word::Untold }
+    fn unknown(settlement: Settlement) -> Self {
+        Self { settlement, signal: VendorSignal::Unknown }
     }
 }
 
-impl From<BindingMismatch> for Obstacle {
+impl From<BindingMismatch> for ApplyError {
     fn from(_: BindingMismatch) -> Self {
         Self::Mismatch
     }
 }
 
-impl From<StoreError> for Obstacle {
+impl From<StoreError> for ApplyError {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
     }

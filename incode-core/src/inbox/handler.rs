@@ -14,14 +14,14 @@ use crate::{ObjectId, Subject};
 /// outlasts its deadline it is called again, and at last the effect becomes a dead letter.
 ///
 /// A call can be cut off at any await and made again, and one whose success could not be written is made again too. So
-/// a handler that must act once hands [`Applied::idempotency_key`] to what it acts on. Handlers wait for nobody: events
+/// a handler that must act once hands [`AppliedEvent::idempotency_key`] to what it acts on. Handlers wait for nobody: events
 /// reach them in any order, and each handler has its own progress.
 ///
 /// A closure will do:
 ///
 /// ```
-/// # use incode_core::{Applied, Incode};
-/// let builder = Incode::builder().handler("welcome-mail", |applied: Applied| async move {
+/// # use incode_core::{AppliedEvent, Incode};
+/// let builder = Incode::builder().handler("welcome-mail", |applied: AppliedEvent| async move {
 ///     for subject in &applied.subjects {
 ///         println!("welcome {}, {}", subject.as_str(), applied.idempotency_key);
 ///     }
@@ -35,7 +35,7 @@ pub trait Handler: Send + Sync + 'static {
     /// # Errors
     /// Whatever kept it from being done: it is called again later. The text is not logged, unless the application said
     /// so with [`Builder::danger_log_handler_errors`](crate::Builder::danger_log_handler_errors).
-    fn handle(&self, applied: Applied) -> impl Future<Output = Result<(), HandlerError>> + Send;
+    fn handle(&self, applied: AppliedEvent) -> impl Future<Output = Result<(), HandlerError>> + Send;
 }
 
 /// Why a handler could not do its work: any error.
@@ -44,7 +44,7 @@ pub type HandlerError = Box<dyn Error + Send + Sync>;
 /// An event that was applied, as told to a handler.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Applied {
+pub struct AppliedEvent {
     /// The inbox's own key of the event.
     pub event_id: EventId,
     /// The same text for every call about the same object, kind and handler, in every process: 32 hex digits.
@@ -65,10 +65,10 @@ pub struct Applied {
 
 impl<F, R> Handler for F
 where
-    F: Fn(Applied) -> R + Send + Sync + 'static,
+    F: Fn(AppliedEvent) -> R + Send + Sync + 'static,
     R: Future<Output = Result<(), HandlerError>> + Send,
 {
-    fn handle(&self, applied: Applied) -> impl Future<Output = Result<(), HandlerError>> + Send {
+    fn handle(&self, applied: AppliedEvent) -> impl Future<Output = Result<(), HandlerError>> + Send {
         self(applied)
     }
 }

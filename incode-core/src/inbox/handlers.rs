@@ -6,7 +6,7 @@ use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
 
-use super::{Applied, Handler, HandlerError};
+use super::{AppliedEvent, Handler, HandlerError};
 use crate::ObjectId;
 use crate::model::EventKind;
 
@@ -14,11 +14,11 @@ use crate::model::EventKind;
 #[derive(Default)]
 pub(crate) struct Handlers(Vec<Arc<Registered>>);
 
-/// A handler with its name, and the bell of the runner that calls it.
+/// A handler with its name, and the wakeup of the runner that calls it.
 pub(super) struct Registered {
     pub(super) name: Arc<str>,
     pub(super) handler: Box<dyn ErasedHandler>,
-    pub(super) bell: Notify,
+    pub(super) wakeup: Notify,
 }
 
 /// A name that can't be one. Says why.
@@ -27,12 +27,12 @@ pub(crate) struct IllegalHandler(pub(crate) &'static str);
 
 /// [`Handler`] behind a pointer.
 pub(super) trait ErasedHandler: Send + Sync {
-    fn call(&self, applied: Applied) -> Pin<Box<dyn Future<Output = Result<(), HandlerError>> + Send + '_>>;
+    fn call(&self, applied: AppliedEvent) -> Pin<Box<dyn Future<Output = Result<(), HandlerError>> + Send + '_>>;
 }
 
 impl Handlers {
     pub(crate) fn add(&mut self, name: &str, handler: impl Handler) {
-        self.0.push(Arc::new(Registered { name: name.into(), handler: Box::new(handler), bell: Notify::new() }));
+        self.0.push(Arc::new(Registered { name: name.into(), handler: Box::new(handler), wakeup: Notify::new() }));
     }
 
     /// Names are kept in rows and shown in metrics: short, plain, and each one's own.
@@ -59,8 +59,8 @@ impl Handlers {
     }
 
     /// Something is owed: every runner looks.
-    pub(crate) fn ring(&self) {
-        self.0.iter().for_each(|registered| registered.bell.notify_one());
+    pub(crate) fn notify(&self) {
+        self.0.iter().for_each(|registered| registered.wakeup.notify_one());
     }
 }
 
@@ -80,7 +80,7 @@ impl Registered {
 }
 
 impl<H: Handler> ErasedHandler for H {
-    fn call(&self, applied: Applied) -> Pin<Box<dyn Future<Output = Result<(), HandlerError>> + Send + '_>> {
+    fn call(&self, applied: AppliedEvent) -> Pin<Box<dyn Future<Output = Result<(), HandlerError>> + Send + '_>> {
         Box::pin(self.handle(applied))
     }
 }

@@ -3,12 +3,12 @@
 
 mod apply;
 mod at_rest;
-mod effects;
+mod circuit_breaker;
+mod fetch;
 mod handler;
 mod handlers;
+mod jobs;
 mod linking;
-mod look;
-mod pause;
 mod reconcile;
 mod rule;
 mod runner;
@@ -27,25 +27,25 @@ use crate::{Clock, Secret, TokenHash};
 
 pub(crate) use apply::Applier;
 pub(crate) use at_rest::AtRest;
-pub(crate) use effects::{EffectSettings, Effects};
-pub use handler::{Applied, Handler, HandlerError};
+pub use handler::{AppliedEvent, Handler, HandlerError};
 pub(crate) use handlers::{Handlers, IllegalHandler};
+pub(crate) use jobs::{Effects, JobSettings};
 pub(crate) use reconcile::{End, Watchers};
 pub use reconcile::{RecheckError, RecheckErrorKind};
 pub(crate) use rule::ErasedRule;
-pub use rule::{LinkRule, LinkRuleError, Recognised};
+pub use rule::{LinkRule, LinkRuleError, VerifiedPerson};
 pub(crate) use runner::Runner;
 pub(crate) use schedule::expiry_hint;
 pub(crate) use surroundings::{ProvenSubject, Surroundings};
 pub(crate) use worker::{Worker, WorkerSettings};
 
-/// The durable table of accepted events, with the bell that wakes its worker.
+/// The durable table of accepted events, with the wakeup that wakes its worker.
 pub(crate) struct Inbox {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     at_rest: AtRest,
     /// Rung after each acceptance. A ring that is lost costs one sweep, not the event.
-    bell: Notify,
+    wakeup: Notify,
     accept_deadline: Duration,
 }
 
@@ -57,7 +57,7 @@ impl Inbox {
         accept_deadline: Duration,
     ) -> Arc<Self> {
         let at_rest = AtRest::new(store_key);
-        Arc::new(Self { store, clock, at_rest, bell: Notify::new(), accept_deadline })
+        Arc::new(Self { store, clock, at_rest, wakeup: Notify::new(), accept_deadline })
     }
 
     /// Keeps an authenticated event. Returns only once it is durable, or can't be in time: then the sender must be told
@@ -76,15 +76,15 @@ impl Inbox {
             Accepted::New(id) => {
                 metrics::counter!("incode_events_accepted_total", "state" => state.as_str()).increment(1);
                 tracing::info!(event.id = id.0, event.kind = kind.as_str(), event.state = state.as_str(), "accepted");
-                self.bell.notify_one();
+                self.wakeup.notify_one();
             }
             Accepted::Duplicate => metrics::counter!("incode_events_duplicate_total").increment(1),
         }
         Ok(accepted)
     }
 
-    pub(crate) fn ring(&self) {
-        self.bell.notify_one();
+    pub(crate) fn notify(&self) {
+        self.wakeup.notify_one();
     }
 
     fn row(&self, event: Event, trust: Trust) -> Result<NewEvent, StoreError> {

@@ -11,8 +11,8 @@ use crate::store::{EventId, Settlement};
 use crate::{ObjectId, Token};
 
 use super::Applier;
-use super::apply::Obstacle;
-use super::look::Looked;
+use super::apply::ApplyError;
+use super::fetch::Fetched;
 
 /// Events whose end somebody waits for. They go through the worker like all others; it only tells how they ended.
 #[derive(Default)]
@@ -27,7 +27,7 @@ struct Watcher {
 /// How a watched event ended.
 #[derive(Debug)]
 pub(crate) enum End {
-    /// Applied; nothing was seen when it was about nobody or of somebody who was forgotten, or applied before.
+    /// AppliedEvent; nothing was seen when it was about nobody or of somebody who was forgotten, or applied before.
     Done { before: Option<Identity>, seen: Option<Box<Observation>> },
     /// Dead again.
     Dead,
@@ -143,8 +143,8 @@ impl Applier {
         id: &ObjectId,
         token: &Token,
     ) -> Result<(Option<Identity>, Identity, Change), RecheckError> {
-        let looked = self.look(&EventKind::Verification, id, token).await.map_err(refused)?;
-        let Looked { seen, proven, .. } = looked.ok_or(RecheckErrorKind::NotFound)?;
+        let looked = self.fetch(&EventKind::Verification, id, token).await.map_err(refused)?;
+        let Fetched { seen, proven, .. } = looked.ok_or(RecheckErrorKind::NotFound)?;
         if !proven {
             return Err(RecheckErrorKind::Unproven.into());
         }
@@ -155,13 +155,13 @@ impl Applier {
     }
 }
 
-fn refused(obstacle: Obstacle) -> RecheckError {
+fn refused(obstacle: ApplyError) -> RecheckError {
     RecheckError(match obstacle {
-        Obstacle::Mismatch => RecheckErrorKind::BindingMismatch,
-        Obstacle::Unproven => RecheckErrorKind::Unproven,
-        Obstacle::NoToken => RecheckErrorKind::TokenDead,
-        Obstacle::Rule | Obstacle::Store(_) => RecheckErrorKind::Store,
-        Obstacle::Vendor(error) | Obstacle::OneOfTwo(error) => match error.kind() {
+        ApplyError::Mismatch => RecheckErrorKind::BindingMismatch,
+        ApplyError::Unproven => RecheckErrorKind::Unproven,
+        ApplyError::NoToken => RecheckErrorKind::TokenDead,
+        ApplyError::Rule | ApplyError::Store(_) => RecheckErrorKind::Store,
+        ApplyError::Vendor(error) | ApplyError::PartiallyAnswered(error) => match error.kind() {
             ErrorKind::Unauthorized => RecheckErrorKind::TokenDead,
             ErrorKind::NotFound => RecheckErrorKind::NotFound,
             _ => RecheckErrorKind::Vendor,

@@ -19,8 +19,8 @@ use crate::model::UserInfo;
 /// A closure will do:
 ///
 /// ```
-/// # use incode_core::{Incode, Recognised, Subject};
-/// let builder = Incode::builder().link_rule(|recognised: Recognised| async move {
+/// # use incode_core::{Incode, VerifiedPerson, Subject};
+/// let builder = Incode::builder().link_rule(|recognised: VerifiedPerson| async move {
 ///     let invited = recognised.person.email.as_deref() == Some("ana@example.com");
 ///     Ok(invited.then(|| Subject::new("ana")).transpose()?)
 /// });
@@ -32,7 +32,10 @@ pub trait LinkRule: Send + Sync + 'static {
     /// # Errors
     /// Whatever kept it from being known: the event is tried again later, for as long as its token lives. The text is
     /// not logged.
-    fn subject(&self, recognised: Recognised) -> impl Future<Output = Result<Option<Subject>, LinkRuleError>> + Send;
+    fn subject(
+        &self,
+        recognised: VerifiedPerson,
+    ) -> impl Future<Output = Result<Option<Subject>, LinkRuleError>> + Send;
 }
 
 /// Why a rule has no answer: any error.
@@ -41,7 +44,7 @@ pub type LinkRuleError = Box<dyn Error + Send + Sync>;
 /// An identity as the vendor just told of it, before anything of it is stored.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Recognised {
+pub struct VerifiedPerson {
     /// userinfo, personal data included: it is gone when the rule has answered.
     pub person: UserInfo,
     /// What is going to be stored.
@@ -50,23 +53,26 @@ pub struct Recognised {
 
 impl<F, R> LinkRule for F
 where
-    F: Fn(Recognised) -> R + Send + Sync + 'static,
+    F: Fn(VerifiedPerson) -> R + Send + Sync + 'static,
     R: Future<Output = Result<Option<Subject>, LinkRuleError>> + Send,
 {
-    fn subject(&self, recognised: Recognised) -> impl Future<Output = Result<Option<Subject>, LinkRuleError>> + Send {
+    fn subject(
+        &self,
+        recognised: VerifiedPerson,
+    ) -> impl Future<Output = Result<Option<Subject>, LinkRuleError>> + Send {
         self(recognised)
     }
 }
 
 /// [`LinkRule`] behind a pointer.
 pub(crate) trait ErasedRule: Send + Sync {
-    fn call(&self, recognised: Recognised) -> Answer<'_>;
+    fn call(&self, recognised: VerifiedPerson) -> Answer<'_>;
 }
 
 type Answer<'a> = Pin<Box<dyn Future<Output = Result<Option<Subject>, LinkRuleError>> + Send + 'a>>;
 
 impl<L: LinkRule> ErasedRule for L {
-    fn call(&self, recognised: Recognised) -> Answer<'_> {
+    fn call(&self, recognised: VerifiedPerson) -> Answer<'_> {
         Box::pin(self.subject(recognised))
     }
 }

@@ -28,10 +28,10 @@ pub(crate) trait Work: Send + Sync + 'static {
     type Settlement: Clone + Send + Sync;
 
     /// Rung when there is something new. A ring that is lost costs one sweep, not the row.
-    fn bell(&self) -> &Notify;
+    fn wakeup(&self) -> &Notify;
 
     /// How long nothing shall be claimed, and how many rows may be under way when something is.
-    fn pace(&self) -> (Duration, u32);
+    fn capacity(&self) -> (Duration, u32);
 
     /// Claims what is due.
     fn claim(&self, claim: Claim) -> StoreFuture<'_, Vec<Self::Item>>;
@@ -43,10 +43,10 @@ pub(crate) trait Work: Send + Sync + 'static {
     fn object(item: &Self::Item) -> (EventKind, ObjectId);
 
     /// Works on a row, on a task of its own.
-    fn perform(&self, item: Self::Item) -> Pin<Box<dyn Future<Output = Self::Verdict> + Send>>;
+    fn run_item(&self, item: Self::Item) -> Pin<Box<dyn Future<Output = Self::Verdict> + Send>>;
 
     /// What to write; no verdict means that the work panicked.
-    fn decide(&mut self, item: &Self::Item, verdict: Option<Self::Verdict>) -> Self::Settlement;
+    fn on_finished(&mut self, item: &Self::Item, verdict: Option<Self::Verdict>) -> Self::Settlement;
 
     /// What to write of a row that is given back.
     fn release(due_at: Timestamp) -> Self::Settlement;
@@ -61,7 +61,7 @@ pub(crate) trait Work: Send + Sync + 'static {
     fn number(item: &Self::Item) -> i64;
 
     /// Upkeep: called often, does what is due.
-    fn tend(&mut self) -> impl Future<Output = ()> + Send;
+    fn maintain(&mut self) -> impl Future<Output = ()> + Send;
 }
 
 pub(crate) struct Runner<W> {
@@ -78,7 +78,7 @@ pub(crate) struct RunnerSettings {
     /// How long a claim holds. Longer than the work may take, so that it ends only when the process that made it is
     /// gone.
     pub(crate) lease: Duration,
-    /// How often rows are looked for that nobody rang the bell for.
+    /// How often rows are looked for that nobody rang the wakeup for.
     pub(crate) sweep: Duration,
 }
 
@@ -96,12 +96,12 @@ impl<W: Work> Runner<W> {
     pub(crate) async fn run(mut self) {
         let mut under_way = UnderWay { tasks: JoinSet::new(), items: HashMap::new(), claims: 0 };
         while !*self.stop.borrow_and_update() {
-            self.work.tend().await;
-            let (pause, most) = self.work.pace();
+            self.work.maintain().await;
+            let (pause, most) = self.work.capacity();
             let room = if pause.is_zero() { most.saturating_sub(under_way.count()) } else { 0 };
             let wait = self.claim(room, &mut under_way).await.max(pause);
             tokio::select! {
-                () = self.work.bell().notified(), if room > 0 => {}
+                () = self.work.wakeup().notified(), if room > 0 => {}
                 Some(first) = under_way.tasks.join_next_with_id(), if !under_way.tasks.is_empty() => {
                     self.finish(first, &mut under_way).await;
                 }
@@ -133,7 +133,7 @@ impl<W: Work> Runner<W> {
         // One row of an object at a time: a flood of forged events costs one request, not the whole worker.
         let (free, others): (Vec<_>, Vec<_>) = claimed.into_iter().partition(|item| busy.insert(W::object(item)));
         for item in free {
-            let handle = under_way.tasks.spawn(self.work.perform(item.clone()));
+            let handle = under_way.tasks.spawn(self.work.run_item(item.clone()));
             under_way.items.insert(handle.id(), item);
         }
         let later = || W::release(now.after(NEXT_OF_OBJECT.mul_f64(0.5 + jitter())));
@@ -152,7 +152,7 @@ impl<W: Work> Runner<W> {
                 Err(error) => (error.id(), None),
             };
             if let Some(item) = under_way.items.remove(&id) {
-                let settlement = self.work.decide(&item, verdict);
+                let settlement = self.work.on_finished(&item, verdict);
                 settlements.push((item, settlement));
             }
             next = under_way.tasks.try_join_next_with_id();

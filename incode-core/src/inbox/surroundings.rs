@@ -1,5 +1,5 @@
 use crate::identity::{Cause, Change};
-use crate::store::Spend;
+use crate::store::UsedNonce;
 use crate::{Subject, Timestamp};
 
 /// What the inbox asks and tells of the parts above it, so that it depends on neither gate nor flow.
@@ -16,5 +16,5 @@ pub(crate) trait Surroundings: Send + Sync + 'static {
 pub(crate) struct ProvenSubject {
     pub(crate) subject: Subject,
     /// What to spend, so that the id proves it once.
-    pub(crate) spend: Spend,
+    pub(crate) spend: UsedNonce,
 }

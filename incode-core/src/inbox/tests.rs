@@ -6,9 +6,9 @@ use std::time::Duration;
 use data_encoding::BASE64URL_NOPAD;
 
 use super::Watchers;
-use super::apply::Word;
+use super::apply::VendorSignal;
 use super::at_rest::AtRest;
-use super::pause::Pause;
+use super::circuit_breaker::CircuitBreaker;
 use super::schedule::{expiry_hint, gives_up_at, handler_waits, next_wait, wait_after};
 use crate::store::EventId;
 use crate::{Secret, Timestamp, Token};
@@ -72,43 +72,43 @@ fn a_token_at_rest_opens_with_its_key_only() {
 
 #[test]
 fn events_refused_together_pause_the_worker_once() {
-    let mut pause = Pause::default();
+    let mut pause = CircuitBreaker::default();
     let begun = Duration::from_secs(100);
     for event in 0..16 {
-        pause.told(begun, EventId(event), Word::KeyRefused);
+        pause.record(begun, EventId(event), VendorSignal::KeyRefused);
     }
     assert_eq!((pause.room(begun, 16), pause.left(begun)), (0, Duration::from_secs(5)));
     let probed = begun + Duration::from_secs(5);
     assert_eq!(pause.room(probed, 16), 1, "one goes ahead");
-    pause.told(probed, EventId(0), Word::KeyRefused);
+    pause.record(probed, EventId(0), VendorSignal::KeyRefused);
     assert_eq!(pause.left(probed), Duration::from_secs(10), "and each that is refused alone doubles the wait");
-    pause.told(probed, EventId(0), Word::Untold);
+    pause.record(probed, EventId(0), VendorSignal::Unknown);
     assert_eq!(pause.left(probed), Duration::from_secs(10), "only an answer ends it");
-    pause.told(probed, EventId(0), Word::Answered);
+    pause.record(probed, EventId(0), VendorSignal::Answered);
     assert_eq!((pause.room(probed, 16), pause.left(probed)), (16, Duration::ZERO));
 }
 
 #[test]
 fn a_vendor_that_is_down_for_several_events_pauses_the_worker_and_one_event_alone_does_not() {
-    let mut pause = Pause::default();
+    let mut pause = CircuitBreaker::default();
     let begun = Duration::from_secs(100);
     for _ in 0..100 {
-        pause.told(begun, EventId(1), Word::Down);
+        pause.record(begun, EventId(1), VendorSignal::Down);
     }
     assert_eq!(pause.room(begun, 16), 16, "a poison event");
     for event in 2..8 {
-        pause.told(begun, EventId(event), Word::Down);
+        pause.record(begun, EventId(event), VendorSignal::Down);
     }
     assert_eq!(pause.room(begun, 16), 16);
-    pause.told(begun, EventId(8), Word::Down);
+    pause.record(begun, EventId(8), VendorSignal::Down);
     assert_eq!((pause.room(begun, 16), pause.left(begun)), (0, Duration::from_secs(1)));
     let probed = begun + Duration::from_secs(1);
     assert_eq!(pause.room(probed, 16), 1);
-    pause.told(probed, EventId(9), Word::Down);
+    pause.record(probed, EventId(9), VendorSignal::Down);
     assert_eq!(pause.left(probed), Duration::from_secs(2));
-    pause.told(probed, EventId(9), Word::Answered);
+    pause.record(probed, EventId(9), VendorSignal::Answered);
     assert_eq!(pause.room(probed, 16), 16);
-    pause.told(probed, EventId(9), Word::Down);
+    pause.record(probed, EventId(9), VendorSignal::Down);
     assert_eq!(pause.room(probed, 16), 16, "what was before the answer is forgotten");
 }
 

@@ -7,11 +7,11 @@ use tokio::sync::Notify;
 
 use crate::identity::{Cause, Change};
 use crate::model::EventKind;
-use crate::store::{Claim, ClaimedEvent, EffectState, EventState, Prune, Settled, Settlement, StoreFuture};
+use crate::store::{Claim, ClaimedEvent, EventState, JobState, Prune, Settled, Settlement, StoreFuture};
 use crate::{ObjectId, Timestamp};
 
-use super::apply::{Verdict, Word};
-use super::pause::Pause;
+use super::apply::{VendorSignal, Verdict};
+use super::circuit_breaker::CircuitBreaker;
 use super::runner::{RunnerSettings, Work};
 use super::schedule::{jitter, wait_after};
 use super::{Applier, Inbox, linking};
@@ -21,7 +21,7 @@ pub(crate) struct Worker {
     inbox: Arc<Inbox>,
     applier: Arc<Applier>,
     settings: WorkerSettings,
-    pause: Pause,
+    breaker: CircuitBreaker,
     /// When rows are to be removed next, in elapsed time.
     prune_at: Duration,
 }
@@ -51,10 +51,10 @@ impl Default for WorkerSettings {
 
 impl Worker {
     pub(crate) fn new(inbox: Arc<Inbox>, applier: Arc<Applier>, settings: WorkerSettings) -> Self {
-        Self { inbox, applier, settings, pause: Pause::default(), prune_at: Duration::ZERO }
+        Self { inbox, applier, settings, breaker: CircuitBreaker::default(), prune_at: Duration::ZERO }
     }
 
-    /// Removes what is past keeping, and says when to look again.
+    /// Removes what is past keeping, and says when to fetch again.
     async fn prune(&self, now: Timestamp) -> Duration {
         let prune = Prune {
             now,
@@ -80,9 +80,9 @@ impl Worker {
             }
             metrics::gauge!("incode_inbox_oldest_seconds").set(age(counts.oldest_pending));
         }
-        if let Ok(counts) = self.applier.store.effects().effect_counts().await {
-            for (state, count) in [(EffectState::Pending, counts.pending), (EffectState::Dead, counts.dead)] {
-                metrics::gauge!("incode_handler_effects", "state" => state.as_str()).set(count as f64);
+        if let Ok(counts) = self.applier.store.effects().job_counts().await {
+            for (state, count) in [(JobState::Pending, counts.pending), (JobState::Dead, counts.dead)] {
+                metrics::gauge!("incode_handler_jobs", "state" => state.as_str()).set(count as f64);
             }
             metrics::gauge!("incode_handler_oldest_seconds").set(age(counts.oldest_pending));
         }
@@ -98,13 +98,13 @@ impl Work for Worker {
     type Verdict = Verdict;
     type Settlement = Settlement;
 
-    fn bell(&self) -> &Notify {
-        &self.inbox.bell
+    fn wakeup(&self) -> &Notify {
+        &self.inbox.wakeup
     }
 
-    fn pace(&self) -> (Duration, u32) {
+    fn capacity(&self) -> (Duration, u32) {
         let now = self.elapsed();
-        (self.pause.left(now), self.pause.room(now, self.settings.concurrency))
+        (self.breaker.left(now), self.breaker.room(now, self.settings.concurrency))
     }
 
     fn claim(&self, claim: Claim) -> StoreFuture<'_, Vec<ClaimedEvent>> {
@@ -119,12 +119,12 @@ impl Work for Worker {
         (event.kind.clone(), event.object_id.clone())
     }
 
-    fn perform(&self, event: ClaimedEvent) -> Pin<Box<dyn Future<Output = Verdict> + Send>> {
+    fn run_item(&self, event: ClaimedEvent) -> Pin<Box<dyn Future<Output = Verdict> + Send>> {
         let applier = Arc::clone(&self.applier);
         Box::pin(async move { applier.judge(&event).await })
     }
 
-    fn decide(&mut self, event: &ClaimedEvent, verdict: Option<Verdict>) -> Settlement {
+    fn on_finished(&mut self, event: &ClaimedEvent, verdict: Option<Verdict>) -> Settlement {
         let Some(verdict) = verdict else {
             tracing::error!(event.id = event.lease.event.0, "applying an event panicked");
             if event.attempts >= MOST_PANICS {
@@ -135,14 +135,14 @@ impl Work for Worker {
             return Settlement::Retry { due_at, reason: crate::store::Reason::Other };
         };
         let id = event.lease.event;
-        if verdict.word == Word::KeyRefused && self.pause.is_its_own_trouble(id) {
+        if verdict.signal == VendorSignal::KeyRefused && self.breaker.is_its_own_trouble(id) {
             let settlement = self.applier.refuse_alone(event);
             if matches!(settlement, Settlement::Dead { .. }) {
-                self.pause.forget(id);
+                self.breaker.forget(id);
             }
             return settlement;
         }
-        self.pause.told(self.applier.clock.elapsed(), id, verdict.word);
+        self.breaker.record(self.applier.clock.elapsed(), id, verdict.signal);
         verdict.settlement
     }
 
@@ -162,7 +162,7 @@ impl Work for Worker {
             }
         }
         if matches!(settlement, Settlement::Done { seen: Some(_), .. }) {
-            self.applier.handlers.ring();
+            self.applier.handlers.notify();
         }
         self.applier.watchers.settled(event.lease.event, settlement, change.is_some());
         let (outcome, reason) = describe(settlement);
@@ -182,7 +182,7 @@ impl Work for Worker {
         event.lease.event.0
     }
 
-    async fn tend(&mut self) {
+    async fn maintain(&mut self) {
         if self.elapsed() >= self.prune_at {
             self.prune_at = self.elapsed() + self.prune(self.applier.clock.now()).await;
         }

@@ -8,34 +8,34 @@ use super::{EventId, Settled, StoreFuture};
 
 /// The half of a store that keeps what applied events owe to the application's handlers: one effect for each, written by
 /// [`Store::settle`](super::Store::settle). The contract of [`Store`](super::Store) holds here too.
-pub trait EffectStore: Send + Sync {
+pub trait JobStore: Send + Sync {
     /// Leases up to `claim.limit` pending effects of one handler that are due, oldest due first, as
     /// [`Store::claim`](super::Store::claim) does with events.
-    fn claim_effects(&self, claim: EffectClaim) -> StoreFuture<'_, Vec<ClaimedEffect>>;
+    fn claim_jobs(&self, claim: JobClaim) -> StoreFuture<'_, Vec<ClaimedJob>>;
 
     /// When the handler's next pending effect is due, leases included; `None` when nothing is pending.
-    fn next_effect_due(&self, handler: Arc<str>) -> StoreFuture<'_, Option<Timestamp>>;
+    fn next_job_due(&self, handler: Arc<str>) -> StoreFuture<'_, Option<Timestamp>>;
 
     /// Ends a lease of an effect. A done effect no longer knows whose it was.
-    fn settle_effect(&self, lease: EffectLease, settlement: EffectSettlement) -> StoreFuture<'_, Settled>;
+    fn settle_job(&self, lease: JobLease, settlement: JobSettlement) -> StoreFuture<'_, Settled>;
 
     /// How many effects are pending and dead.
-    fn effect_counts(&self) -> StoreFuture<'_, EffectCounts>;
+    fn job_counts(&self) -> StoreFuture<'_, JobCounts>;
 
     /// Effects, newest first.
-    fn list_effects(&self, filter: EffectFilter) -> StoreFuture<'_, Vec<EffectRow>>;
+    fn list_jobs(&self, filter: JobFilter) -> StoreFuture<'_, Vec<JobRow>>;
 
     /// Makes dead effects pending again, due at `now` with no attempts counted. Returns how many. Harmless when repeated.
-    fn replay_effects(&self, which: ReplayEffects, now: Timestamp) -> StoreFuture<'_, u64>;
+    fn replay_jobs(&self, which: ReplayJobs, now: Timestamp) -> StoreFuture<'_, u64>;
 }
 
 /// The store's own key of an effect: counts up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct EffectId(pub i64);
+pub struct JobId(pub i64);
 
 /// Where an effect is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum EffectState {
+pub enum JobState {
     /// The handler has not succeeded yet.
     Pending,
     /// The handler succeeded: never called again.
@@ -44,7 +44,7 @@ pub enum EffectState {
     Dead,
 }
 
-impl EffectState {
+impl JobState {
     /// Every state.
     pub const ALL: [Self; 3] = [Self::Pending, Self::Done, Self::Dead];
 
@@ -57,7 +57,7 @@ impl EffectState {
         }
     }
 
-    /// Reads [`EffectState::as_str`] back.
+    /// Reads [`JobState::as_str`] back.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.as_str() == name)
     }
@@ -66,7 +66,7 @@ impl EffectState {
 /// How a handler's last call failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum EffectFailure {
+pub enum JobFailure {
     /// It returned an error.
     Failed,
     /// It panicked.
@@ -77,7 +77,7 @@ pub enum EffectFailure {
     Other,
 }
 
-impl EffectFailure {
+impl JobFailure {
     const ALL: [Self; 4] = [Self::Failed, Self::Panicked, Self::TimedOut, Self::Other];
 
     /// The name in stores, metrics and the admin API.
@@ -90,7 +90,7 @@ impl EffectFailure {
         }
     }
 
-    /// Reads [`EffectFailure::as_str`] back; a name from a newer version is [`EffectFailure::Other`].
+    /// Reads [`JobFailure::as_str`] back; a name from a newer version is [`JobFailure::Other`].
     pub fn parse(name: &str) -> Self {
         Self::ALL.into_iter().find(|failure| failure.as_str() == name).unwrap_or(Self::Other)
     }
@@ -98,7 +98,7 @@ impl EffectFailure {
 
 /// A request for the work of one handler.
 #[derive(Clone, Debug)]
-pub struct EffectClaim {
+pub struct JobClaim {
     /// Whose.
     pub handler: Arc<str>,
     /// The present.
@@ -111,18 +111,18 @@ pub struct EffectClaim {
 
 /// The right to settle an effect, until it ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct EffectLease {
+pub struct JobLease {
     /// The effect.
-    pub effect: EffectId,
+    pub effect: JobId,
     /// Tells this claim from every other of the same effect.
     pub number: i64,
 }
 
 /// An effect under lease, with what is known at the time of the claim.
 #[derive(Clone, Debug)]
-pub struct ClaimedEffect {
+pub struct ClaimedJob {
     /// The right to settle it.
-    pub lease: EffectLease,
+    pub lease: JobLease,
     /// The event that was applied.
     pub event: EventId,
     /// What happened.
@@ -139,7 +139,7 @@ pub struct ClaimedEffect {
 
 /// How the lease of an effect ends.
 #[derive(Clone, Debug)]
-pub enum EffectSettlement {
+pub enum JobSettlement {
     /// The handler succeeded.
     Done {
         /// The present.
@@ -150,7 +150,7 @@ pub enum EffectSettlement {
         /// When.
         due_at: Timestamp,
         /// How the call failed.
-        failure: EffectFailure,
+        failure: JobFailure,
     },
     /// Given back without an attempt counted.
     Release {
@@ -160,7 +160,7 @@ pub enum EffectSettlement {
     /// Dead letter.
     Dead {
         /// How the last call failed.
-        failure: EffectFailure,
+        failure: JobFailure,
         /// The present.
         at: Timestamp,
     },
@@ -168,7 +168,7 @@ pub enum EffectSettlement {
 
 /// How much is owed to handlers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct EffectCounts {
+pub struct JobCounts {
     /// Effects whose handler has not succeeded yet, those of handlers that are no longer registered included.
     pub pending: u64,
     /// Effects whose handler failed for good.
@@ -179,22 +179,22 @@ pub struct EffectCounts {
 
 /// Which effects to list.
 #[derive(Clone, Debug)]
-pub struct EffectFilter {
+pub struct JobFilter {
     /// Only these; `None` lists all.
-    pub state: Option<EffectState>,
+    pub state: Option<JobState>,
     /// Only those of this handler; `None` lists all.
     pub handler: Option<Arc<str>>,
     /// Only effects older than this one, for paging.
-    pub before: Option<EffectId>,
+    pub before: Option<JobId>,
     /// How many at most.
     pub limit: u32,
 }
 
 /// An effect as it may be shown.
 #[derive(Clone, Debug)]
-pub struct EffectRow {
+pub struct JobRow {
     /// Its key.
-    pub id: EffectId,
+    pub id: JobId,
     /// The event that was applied; it may be pruned before its effects.
     pub event: EventId,
     /// Whose work it is.
@@ -204,9 +204,9 @@ pub struct EffectRow {
     /// The object it points at.
     pub object_id: ObjectId,
     /// Where it is in its life.
-    pub state: EffectState,
+    pub state: JobState,
     /// How the last call failed, if one did.
-    pub failure: Option<EffectFailure>,
+    pub failure: Option<JobFailure>,
     /// Calls made.
     pub attempts: u32,
     /// When the event was applied.
@@ -219,9 +219,9 @@ pub struct EffectRow {
 
 /// Which dead effects to replay.
 #[derive(Clone, Debug)]
-pub enum ReplayEffects {
+pub enum ReplayJobs {
     /// One effect; nothing happens when it isn't dead.
-    One(EffectId),
+    One(JobId),
     /// Every dead effect, or those of one handler.
     Dead(Option<Arc<str>>),
 }

@@ -7,12 +7,12 @@ use crate::identity::Change;
 /// What happens to identities in a store that several processes share; made by [`Store::feed`](super::Store::feed).
 ///
 /// A feed is down until it says that it is up. It ends when the store is closed.
-pub type StoreFeed = Pin<Box<dyn Stream<Item = StoreNews> + Send>>;
+pub type StoreFeed = Pin<Box<dyn Stream<Item = StoreNotice> + Send>>;
 
 /// One piece of news of a [`StoreFeed`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum StoreNews {
+pub enum StoreNotice {
     /// Another process wrote, linked, unlinked or forgot this identity. What this process changes itself it knows from
     /// the call that did it.
     Changed(Change),

@@ -10,7 +10,7 @@ use tokio::sync::broadcast;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use super::{StoreError, StoreErrorKind, StoreFeed, StoreNews};
+use super::{StoreError, StoreErrorKind, StoreFeed, StoreNotice};
 use crate::identity::Change;
 use crate::{IdentityId, Subject};
 
@@ -21,7 +21,7 @@ pub(super) struct Hub {
 
 struct State {
     /// `None` once it is closed.
-    news: Option<broadcast::Sender<StoreNews>>,
+    news: Option<broadcast::Sender<StoreNotice>>,
     is_up: bool,
     listener: Option<AbortHandle>,
     /// When a call last ended without telling whether it wrote.
@@ -42,7 +42,7 @@ impl Hub {
         if state.listener.is_none() {
             state.listener = Some(listen(Arc::downgrade(self)));
         }
-        let reader = Reader { next: state.is_up.then_some(StoreNews::Up), receiver, told_up: false };
+        let reader = Reader { next: state.is_up.then_some(StoreNotice::Up), receiver, told_up: false };
         let hub = Arc::downgrade(self);
         Box::pin(stream::unfold((reader, hub), async |(mut reader, hub)| {
             let news = reader.next(&hub).await?;
@@ -53,13 +53,13 @@ impl Hub {
     /// A call ended without telling whether it wrote, or will yet: the server may be at it still.
     pub(super) fn doubt(&self) {
         self.state().doubted = Some(Instant::now());
-        self.pass_on(StoreNews::Gap);
+        self.pass_on(StoreNotice::Gap);
     }
 
     /// What a listener was told. What this process told itself it knows from the call that did it, unless there was one
     /// that did not answer. What can't be read is of a newer version, and means that something changed.
     pub(super) fn heard(&self, payload: &str, own: &str) {
-        let Ok(notice) = serde_json::from_str::<Notice<'_>>(payload) else { return self.pass_on(StoreNews::Gap) };
+        let Ok(notice) = serde_json::from_str::<Notice<'_>>(payload) else { return self.pass_on(StoreNotice::Gap) };
         if notice.from == own && !self.is_in_doubt() {
             return;
         }
@@ -79,12 +79,12 @@ impl Hub {
     }
 
     /// What the listener heard, or became.
-    pub(super) fn pass_on(&self, news: StoreNews) {
+    pub(super) fn pass_on(&self, news: StoreNotice) {
         let mut state = self.state();
         match news {
-            StoreNews::Up => state.is_up = true,
-            StoreNews::Down => state.is_up = false,
-            StoreNews::Changed(_) | StoreNews::Gap => {}
+            StoreNotice::Up => state.is_up = true,
+            StoreNotice::Down => state.is_up = false,
+            StoreNotice::Changed(_) | StoreNotice::Gap => {}
         }
         if let Some(sender) = &state.news {
             // Nobody listens: fine.
@@ -93,7 +93,7 @@ impl Hub {
     }
 
     /// Passes news on to a hub that may be gone.
-    pub(super) fn tell(hub: &Weak<Self>, news: StoreNews) {
+    pub(super) fn tell(hub: &Weak<Self>, news: StoreNotice) {
         if let Some(hub) = hub.upgrade() {
             hub.pass_on(news);
         }
@@ -107,14 +107,14 @@ impl Hub {
 /// One who hears the news.
 struct Reader {
     /// To be told before anything else.
-    next: Option<StoreNews>,
-    receiver: broadcast::Receiver<StoreNews>,
+    next: Option<StoreNotice>,
+    receiver: broadcast::Receiver<StoreNotice>,
     /// What was told last of whether news arrives.
     told_up: bool,
 }
 
 impl Reader {
-    async fn next(&mut self, hub: &Weak<Hub>) -> Option<StoreNews> {
+    async fn next(&mut self, hub: &Weak<Hub>) -> Option<StoreNotice> {
         let news = match self.next.take() {
             Some(news) => news,
             None => match self.receiver.recv().await {
@@ -122,16 +122,17 @@ impl Reader {
                 Err(broadcast::error::RecvError::Lagged(_)) => {
                     // That news stopped, or goes on, may be among what was missed.
                     let is_up = hub.upgrade()?.state().is_up;
-                    self.next = (is_up != self.told_up).then_some(if is_up { StoreNews::Up } else { StoreNews::Down });
-                    StoreNews::Gap
+                    self.next =
+                        (is_up != self.told_up).then_some(if is_up { StoreNotice::Up } else { StoreNotice::Down });
+                    StoreNotice::Gap
                 }
                 Err(broadcast::error::RecvError::Closed) => return None,
             },
         };
         match news {
-            StoreNews::Up => self.told_up = true,
-            StoreNews::Down => self.told_up = false,
-            StoreNews::Changed(_) | StoreNews::Gap => {}
+            StoreNotice::Up => self.told_up = true,
+            StoreNotice::Down => self.told_up = false,
+            StoreNotice::Changed(_) | StoreNotice::Gap => {}
         }
         Some(news)
     }
@@ -154,12 +155,12 @@ pub(super) struct Notice<'a> {
 }
 
 impl Notice<'_> {
-    fn news(self) -> StoreNews {
+    fn news(self) -> StoreNotice {
         let identity_id = self.identity.and_then(|id| IdentityId::new(id).ok());
         let subjects = self.subjects.iter().map(|subject| Subject::new(subject).ok()).collect::<Option<Vec<_>>>();
         match (identity_id, subjects) {
-            (Some(identity_id), Some(subjects)) => StoreNews::Changed(Change { identity_id, subjects }),
-            _ => StoreNews::Gap,
+            (Some(identity_id), Some(subjects)) => StoreNotice::Changed(Change { identity_id, subjects }),
+            _ => StoreNotice::Gap,
         }
     }
 }

@@ -2,14 +2,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::ledger::Ledger;
+use super::dedupe::DedupeIndex;
 use super::{
-    Accepted, Audit, AuditAction, AuditId, Claim, ClaimedEffect, ClaimedEvent, EffectClaim, EffectCounts, EffectFilter,
-    EffectId, EffectLease, EffectRow, EffectSettlement, EffectStore, EventDetail, EventFilter, EventId, EventRow,
-    InboxCounts, Lease, Linked, NewEvent, NewLink, Prune, Replay, ReplayEffects, Settled, Settlement, Store,
-    StoreError, StoreErrorKind, StoreFuture,
+    Accepted, Audit, AuditAction, AuditId, Claim, ClaimedEvent, ClaimedJob, EventDetail, EventFilter, EventId,
+    EventRow, InboxCounts, JobClaim, JobCounts, JobFilter, JobId, JobLease, JobRow, JobSettlement, JobStore, Lease,
+    Linked, NewEvent, NewLink, Prune, Replay, ReplayJobs, Settled, Settlement, Store, StoreError, StoreErrorKind,
+    StoreFuture,
 };
-use crate::identity::{Change, Field, Identity, KeptField, Link, LinkedIdentity, Observation};
+use crate::identity::{Change, Field, Identity, Link, LinkedIdentity, Observation, RetainedField};
 use crate::{Actor, IdentityId, ObjectId, Subject, Timestamp};
 
 mod audits;
@@ -106,7 +106,7 @@ impl Store for MemoryStore {
         self.locked(|rows| Ok(rows.verified_as(&verification)))
     }
 
-    fn fields(&self, id: IdentityId, now: Timestamp) -> StoreFuture<'_, Vec<KeptField>> {
+    fn fields(&self, id: IdentityId, now: Timestamp) -> StoreFuture<'_, Vec<RetainedField>> {
         self.locked(|rows| Ok(rows.fields(&id, now)))
     }
 
@@ -143,7 +143,7 @@ impl Store for MemoryStore {
         self.locked(|rows| Ok(rows.audits(limit, before)))
     }
 
-    fn effects(&self) -> &dyn EffectStore {
+    fn effects(&self) -> &dyn JobStore {
         self
     }
 
@@ -161,29 +161,29 @@ impl Store for MemoryStore {
     }
 }
 
-impl EffectStore for MemoryStore {
-    fn claim_effects(&self, claim: EffectClaim) -> StoreFuture<'_, Vec<ClaimedEffect>> {
-        self.locked(|rows| Ok(rows.claim_effects(&claim)))
+impl JobStore for MemoryStore {
+    fn claim_jobs(&self, claim: JobClaim) -> StoreFuture<'_, Vec<ClaimedJob>> {
+        self.locked(|rows| Ok(rows.claim_jobs(&claim)))
     }
 
-    fn next_effect_due(&self, handler: Arc<str>) -> StoreFuture<'_, Option<Timestamp>> {
-        self.locked(|rows| Ok(rows.next_effect_due(&handler)))
+    fn next_job_due(&self, handler: Arc<str>) -> StoreFuture<'_, Option<Timestamp>> {
+        self.locked(|rows| Ok(rows.next_job_due(&handler)))
     }
 
-    fn settle_effect(&self, lease: EffectLease, settlement: EffectSettlement) -> StoreFuture<'_, Settled> {
-        self.locked(|rows| Ok(rows.settle_effect(lease, settlement)))
+    fn settle_job(&self, lease: JobLease, settlement: JobSettlement) -> StoreFuture<'_, Settled> {
+        self.locked(|rows| Ok(rows.settle_job(lease, settlement)))
     }
 
-    fn effect_counts(&self) -> StoreFuture<'_, EffectCounts> {
-        self.locked(|rows| Ok(rows.effect_counts()))
+    fn job_counts(&self) -> StoreFuture<'_, JobCounts> {
+        self.locked(|rows| Ok(rows.job_counts()))
     }
 
-    fn list_effects(&self, filter: EffectFilter) -> StoreFuture<'_, Vec<EffectRow>> {
-        self.locked(|rows| Ok(rows.list_effects(&filter)))
+    fn list_jobs(&self, filter: JobFilter) -> StoreFuture<'_, Vec<JobRow>> {
+        self.locked(|rows| Ok(rows.list_jobs(&filter)))
     }
 
-    fn replay_effects(&self, which: ReplayEffects, now: Timestamp) -> StoreFuture<'_, u64> {
-        self.locked(|rows| Ok(rows.replay_effects(&which, now)))
+    fn replay_jobs(&self, which: ReplayJobs, now: Timestamp) -> StoreFuture<'_, u64> {
+        self.locked(|rows| Ok(rows.replay_jobs(&which, now)))
     }
 }
 
@@ -194,11 +194,11 @@ struct Rows {
     events: BTreeMap<EventId, events::Row>,
     /// The pending ones by when they are due: leases end here too.
     due: BTreeSet<(Timestamp, EventId)>,
-    ledger: Ledger,
+    ledger: DedupeIndex,
     last_effect: i64,
-    effects: BTreeMap<EffectId, effects::Row>,
+    effects: BTreeMap<JobId, effects::Row>,
     /// The pending ones of each handler by when they are due.
-    effects_due: BTreeSet<(Arc<str>, Timestamp, EffectId)>,
+    effects_due: BTreeSet<(Arc<str>, Timestamp, JobId)>,
     identities: HashMap<IdentityId, Identity>,
     /// The identities from their verifications.
     verified: HashMap<ObjectId, BTreeSet<IdentityId>>,

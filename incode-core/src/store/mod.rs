@@ -4,13 +4,13 @@
 //! decided above it, so that every store behaves the same.
 
 mod audit;
+mod dedupe;
 mod effects;
 mod error;
 mod events;
 mod feed;
 #[cfg(any(feature = "postgres", feature = "redis"))]
 mod hub;
-mod ledger;
 mod memory;
 #[cfg(all(feature = "sqlite", feature = "postgres"))]
 mod moving;
@@ -26,15 +26,15 @@ use std::pin::Pin;
 
 pub use audit::{Audit, AuditAction, AuditId};
 pub use effects::{
-    ClaimedEffect, EffectClaim, EffectCounts, EffectFailure, EffectFilter, EffectId, EffectLease, EffectRow,
-    EffectSettlement, EffectState, EffectStore, ReplayEffects,
+    ClaimedJob, JobClaim, JobCounts, JobFailure, JobFilter, JobId, JobLease, JobRow, JobSettlement, JobState, JobStore,
+    ReplayJobs,
 };
 pub use error::{StoreError, StoreErrorKind};
 pub use events::{
     Accepted, Claim, ClaimedEvent, DeadFilter, EventDetail, EventFilter, EventId, EventRow, EventState, InboxCounts,
     Lease, NewEvent, Reason, Replay, Settled, Settlement,
 };
-pub use feed::{StoreFeed, StoreNews};
+pub use feed::{StoreFeed, StoreNotice};
 pub use memory::MemoryStore;
 #[cfg(all(feature = "sqlite", feature = "postgres"))]
 pub use moving::{Moved, MovedTable, Moving};
@@ -45,7 +45,7 @@ pub use redis::{RedisOptions, RedisStore};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteOptions, SqliteStore};
 
-use crate::identity::{Change, Identity, KeptField, Link, LinkedIdentity, Observation};
+use crate::identity::{Change, Identity, Link, LinkedIdentity, Observation, RetainedField};
 use crate::{Actor, IdentityId, ObjectId, Subject, Timestamp};
 
 /// What every store method returns: boxed, so that the store can be erased behind `Arc<dyn Store>`.
@@ -114,7 +114,7 @@ pub trait Store: Send + Sync + 'static {
     /// They come with observations, and are written in the transaction that merges one. Each field follows the newest
     /// *sent* observation that has it (at a tie the greater `expires_at`, then the greater bytes, so that any order ends
     /// the same way); one without it removes nothing, for what an answer leaves out it does not deny.
-    fn fields(&self, id: IdentityId, now: Timestamp) -> StoreFuture<'_, Vec<KeptField>>;
+    fn fields(&self, id: IdentityId, now: Timestamp) -> StoreFuture<'_, Vec<RetainedField>>;
 
     /// Erases an identity, its fields and its links, leaving a tombstone: observations sent at or before `at` no longer bring it
     /// back, nor do events received at or before it ([`Store::settle`]), and its events stay known. Its effects stay, and no
@@ -141,7 +141,7 @@ pub trait Store: Send + Sync + 'static {
     fn audits(&self, limit: u32, before: Option<AuditId>) -> StoreFuture<'_, Vec<Audit>>;
 
     /// The effects of the same store: what [`Store::settle`] owes is claimed here.
-    fn effects(&self) -> &dyn EffectStore;
+    fn effects(&self) -> &dyn JobStore;
 
     /// Removes events and effects settled before `settled_before`, spent correlation ids that expired before `now` and
     /// fields that have expired at `now`; wipes the tokens of dead events settled before `tokens_before`. Returns how many events were removed.
@@ -177,23 +177,23 @@ pub struct NewLink {
     /// The observation that proved it, merged in the same transaction. Same identity as the link.
     pub seen: Observation,
     /// The single-use correlation id that is spent by this link, if one is.
-    pub spend: Option<Spend>,
+    pub spend: Option<UsedNonce>,
     /// False: an identity that another subject is linked to is refused ([`Linked::IdentityTaken`]).
     pub shared: bool,
 }
 
 /// A correlation id to be spent: its random part, and when it would have expired.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Spend {
+pub struct UsedNonce {
     /// The random part.
     pub nonce: [u8; 24],
     /// When the row may be pruned.
     pub expires_at: Timestamp,
 }
 
-impl std::fmt::Debug for Spend {
+impl std::fmt::Debug for UsedNonce {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Spend").field("expires_at", &self.expires_at).finish_non_exhaustive()
+        f.debug_struct("UsedNonce").field("expires_at", &self.expires_at).finish_non_exhaustive()
     }
 }
 

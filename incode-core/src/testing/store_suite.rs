@@ -22,7 +22,7 @@ use crate::identity::{Change, Link, LinkProof, Observation, Verified};
 use crate::model::{EventKind, IdentityStatus};
 use crate::store::{
     Accepted, Claim, ClaimedEvent, DeadFilter, EventFilter, EventId, EventState, NewEvent, NewLink, Reason, Replay,
-    Settlement, Spend, Store,
+    Settlement, Store, UsedNonce,
 };
 use crate::{Actor, IdentityId, ObjectId, Subject, Timestamp, Token};
 
@@ -204,7 +204,7 @@ pub fn new_link(subject_name: &str, identity: &str, at: i64, nonce: Option<u8>) 
             linked_at: Timestamp::from_millis(at),
         },
         seen: seen(identity, at),
-        spend: nonce.map(|byte| Spend { nonce: [byte; 24], expires_at: Timestamp::from_millis(at + 1_000) }),
+        spend: nonce.map(|byte| UsedNonce { nonce: [byte; 24], expires_at: Timestamp::from_millis(at + 1_000) }),
         shared: false,
     }
 }

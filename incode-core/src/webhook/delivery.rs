@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Authenticity, Check, Event, Rejection, RejectionKind, Trust, parse};
 use crate::Timestamp;
-use crate::http::{Field, Head};
+use crate::http::{Field, RequestHead};
 use crate::model::EventKind;
 
 #[cfg(test)]
@@ -83,7 +83,7 @@ impl Webhook {
     /// # Errors
     /// In this order: [`RejectionKind::MethodNotAllowed`], [`RejectionKind::Unauthentic`], and for `Content-Length`
     /// [`RejectionKind::Malformed`] or [`RejectionKind::TooLarge`].
-    pub fn begin(&self, head: &dyn Head, now: Timestamp) -> Result<Delivery, Rejection> {
+    pub fn begin(&self, head: &dyn RequestHead, now: Timestamp) -> Result<Delivery, Rejection> {
         if head.method() != "POST" {
             return Err(Rejection::new(RejectionKind::MethodNotAllowed));
         }
@@ -186,7 +186,7 @@ impl fmt::Debug for Delivery {
     }
 }
 
-fn announced_length(head: &dyn Head, cap: usize) -> Result<usize, Rejection> {
+fn announced_length(head: &dyn RequestHead, cap: usize) -> Result<usize, Rejection> {
     let unclear = Err(Rejection::because(RejectionKind::Malformed, "the length of the body is unclear"));
     let digits = match head.header("content-length") {
         Field::Missing => return Ok(0),

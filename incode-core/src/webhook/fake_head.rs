@@ -4,7 +4,7 @@ use std::any::Any;
 use std::net::IpAddr;
 
 use crate::Subject;
-use crate::http::Head;
+use crate::http::RequestHead;
 
 #[derive(Clone, Debug)]
 pub(crate) struct FakeHead {
@@ -33,7 +33,7 @@ impl FakeHead {
     }
 }
 
-impl Head for FakeHead {
+impl RequestHead for FakeHead {
     fn method(&self) -> &str {
         self.method
     }

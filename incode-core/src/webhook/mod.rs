@@ -4,7 +4,7 @@
 //! Each part stands alone: [`Authenticity`] checks bytes of any payload, [`parse`] reads an event from a queue.
 //!
 //! ```
-//! # use incode_core::http::Head;
+//! # use incode_core::http::RequestHead;
 //! # use incode_core::{Secret, Timestamp};
 //! use incode_core::webhook::{Authenticity, HmacScheme, Rejection, Webhook};
 //!
@@ -13,7 +13,7 @@
 //! let webhook = Webhook::new(Authenticity::hmac(HmacScheme::new("x-incode-signature", [secret])?));
 //! # Ok(webhook) }
 //!
-//! # fn serve(webhook: Webhook, head: &dyn Head, now: Timestamp, chunks: &[&[u8]]) -> Result<(), Rejection> {
+//! # fn serve(webhook: Webhook, head: &dyn RequestHead, now: Timestamp, chunks: &[&[u8]]) -> Result<(), Rejection> {
 //! let mut delivery = webhook.begin(head, now)?;
 //! for chunk in chunks {
 //!     delivery.push(chunk)?;

@@ -3,7 +3,7 @@
 use std::any::Any;
 
 use incode_core::Subject;
-use incode_core::http::Head;
+use incode_core::http::RequestHead;
 
 pub(crate) struct Request<'a> {
     pub(crate) method: &'static str,
@@ -12,7 +12,7 @@ pub(crate) struct Request<'a> {
     pub(crate) subject: Option<&'a Subject>,
 }
 
-impl Head for Request<'_> {
+impl RequestHead for Request<'_> {
     fn method(&self) -> &str {
         self.method
     }

@@ -47,7 +47,7 @@ impl Start {
 }
 
 #[derive(Deserialize)]
-struct Visit {
+struct Resolved {
     #[serde(flatten)]
     start: Start,
     name: String,
@@ -78,7 +78,7 @@ async fn show(
 
 async fn finish(
     State(vendor): State<Arc<Vendor>>,
-    visit: Result<Form<Visit>, FormRejection>,
+    visit: Result<Form<Resolved>, FormRejection>,
 ) -> Result<Response, Refused> {
     let Form(visit) = visit.map_err(|_| Refused("This form can't be read."))?;
     let mut back = visit.start.checked(&vendor)?;

@@ -11,7 +11,7 @@ use tower_service::Service;
 
 use super::AdminFuture;
 use crate::body::Chunks;
-use crate::head::RequestHead;
+use crate::head::HttpHead;
 
 /// **Has no guard of its own: whoever reaches it may read the inbox, replay events and erase identities.** Mount it
 /// behind the application's own.
@@ -67,7 +67,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> AdminFuture {
-        let exchange = self.admin.open(&RequestHead::from(&request), request.uri().path());
+        let exchange = self.admin.open(&HttpHead::from(&request), request.uri().path());
         AdminFuture::answer(exchange.answer(Chunks::new(request.into_body())))
     }
 }

@@ -1,4 +1,4 @@
-use incode_core::gate::{Requirement, Rule};
+use incode_core::gate::{GatePolicy, Requirement};
 use tower_layer::Layer;
 
 use super::Gate;
@@ -22,13 +22,13 @@ use super::Gate;
 /// ```
 #[derive(Clone, Debug)]
 pub struct GateLayer {
-    rule: Rule,
+    policy: GatePolicy,
 }
 
 impl GateLayer {
     /// A gate that asks for `requirement`.
     pub fn new(requirement: Requirement) -> Self {
-        Self { rule: Rule::new(requirement) }
+        Self { policy: GatePolicy::new(requirement) }
     }
 
     /// A gate that asks for ACTIVE.
@@ -41,7 +41,7 @@ impl GateLayer {
     /// this lets in.
     #[must_use]
     pub fn passing_preflights(self) -> Self {
-        Self { rule: self.rule.passing_preflights() }
+        Self { policy: self.policy.passing_preflights() }
     }
 }
 
@@ -49,6 +49,6 @@ impl<S> Layer<S> for GateLayer {
     type Service = Gate<S>;
 
     fn layer(&self, inner: S) -> Gate<S> {
-        Gate::new(inner, self.rule.clone())
+        Gate::new(inner, self.policy.clone())
     }
 }

@@ -3,23 +3,23 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
-use incode_core::gate::Rule;
+use incode_core::gate::GatePolicy;
 use tower_service::Service;
 
 use super::GateFuture;
 use crate::body::ResponseBody;
-use crate::head::RequestHead;
+use crate::head::HttpHead;
 
 /// The service of [`GateLayer`](super::GateLayer).
 #[derive(Clone, Debug)]
 pub struct Gate<S> {
     inner: S,
-    rule: Rule,
+    policy: GatePolicy,
 }
 
 impl<S> Gate<S> {
-    pub(super) fn new(inner: S, rule: Rule) -> Self {
-        Self { inner, rule }
+    pub(super) fn new(inner: S, policy: GatePolicy) -> Self {
+        Self { inner, policy }
     }
 }
 
@@ -37,7 +37,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        match self.rule.check(request.extensions().get(), &RequestHead::from(&request)) {
+        match self.policy.check(request.extensions().get(), &HttpHead::from(&request)) {
             Ok(()) => GateFuture::pass(self.inner.call(request)),
             Err(reply) => GateFuture::deny(reply),
         }

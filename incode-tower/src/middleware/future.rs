@@ -5,7 +5,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
-use incode_core::gate::Load;
+use incode_core::gate::PendingVisitor;
 use incode_core::http::Reply;
 use pin_project_lite::pin_project;
 use tower_service::Service;
@@ -28,7 +28,7 @@ pin_project! {
     #[project = StateProjection]
     enum State<S, B, F> {
         Pass { #[pin] response: F },
-        Load { load: Load, waiting: Option<(S, Request<B>)> },
+        PendingVisitor { load: PendingVisitor, waiting: Option<(S, Request<B>)> },
         Answer { reply: Pin<Box<dyn Future<Output = Reply> + Send>> },
     }
 }
@@ -38,8 +38,8 @@ impl<S: Service<Request<B>>, B> IncodeFuture<S, B> {
         Self { state: State::Pass { response } }
     }
 
-    pub(super) fn load(load: Load, ready: S, request: Request<B>) -> Self {
-        Self { state: State::Load { load, waiting: Some((ready, request)) } }
+    pub(super) fn load(load: PendingVisitor, ready: S, request: Request<B>) -> Self {
+        Self { state: State::PendingVisitor { load, waiting: Some((ready, request)) } }
     }
 
     pub(super) fn answer(reply: impl Future<Output = Reply> + Send + 'static) -> Self {
@@ -61,7 +61,7 @@ where
                 StateProjection::Pass { response } => {
                     return Poll::Ready(ready!(response.poll(cx)).map(|response| response.map(ResponseBody::service)));
                 }
-                StateProjection::Load { load, waiting } => {
+                StateProjection::PendingVisitor { load, waiting } => {
                     let visitor = ready!(Pin::new(load).poll(cx));
                     // Taken once: the state is replaced right below.
                     let Some((mut service, mut request)) = waiting.take() else { return Poll::Pending };

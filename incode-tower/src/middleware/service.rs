@@ -4,12 +4,12 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
-use incode_core::{Incode, Visit};
+use incode_core::{Incode, Resolved};
 use tower_service::Service;
 
 use super::IncodeFuture;
 use crate::body::{Chunks, ResponseBody};
-use crate::head::RequestHead;
+use crate::head::HttpHead;
 
 /// The service of [`IncodeLayer`](super::IncodeLayer).
 #[derive(Clone, Debug)]
@@ -39,17 +39,17 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let head = RequestHead::from(&request);
+        let head = HttpHead::from(&request);
         if let Some(exchange) = self.incode.open(&head) {
             let body = Chunks::new(request.into_body());
             return IncodeFuture::answer(exchange.answer(body));
         }
         match self.incode.visit(&head) {
-            Visit::Ready(visitor) => {
+            Resolved::Ready(visitor) => {
                 request.extensions_mut().insert(visitor);
                 IncodeFuture::pass(self.inner.call(request))
             }
-            Visit::Load(load) => {
+            Resolved::Pending(load) => {
                 // The service that was polled ready goes with the request; its clone has promised nothing yet.
                 let clone = self.inner.clone();
                 let ready = mem::replace(&mut self.inner, clone);

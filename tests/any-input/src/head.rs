@@ -2,7 +2,7 @@ use std::any::Any;
 use std::net::IpAddr;
 
 use incode_core::Subject;
-use incode_core::http::Head;
+use incode_core::http::RequestHead;
 
 pub(crate) type Headers = Vec<(String, Vec<u8>)>;
 
@@ -32,7 +32,7 @@ impl Written {
     }
 }
 
-impl Head for Written {
+impl RequestHead for Written {
     fn method(&self) -> &str {
         self.method
     }

@@ -8,7 +8,7 @@ use incode_core::gate::{SubjectSource, Visitor};
 use incode_core::http::Reply;
 use incode_core::testing::ManualClock;
 use incode_core::webhook::Authenticity;
-use incode_core::{Incode, Secret, Timestamp, Visit};
+use incode_core::{Incode, Resolved, Secret, Timestamp};
 use tokio::runtime::Runtime;
 
 use crate::head::Written;
@@ -49,8 +49,8 @@ impl Served {
     pub(crate) fn visitor(&self, head: &Written) -> Visitor {
         let _inside = RUNTIME.enter();
         match self.0.visit(head) {
-            Visit::Ready(visitor) => visitor,
-            Visit::Load(load) => {
+            Resolved::Ready(visitor) => visitor,
+            Resolved::Pending(load) => {
                 RUNTIME.block_on(async { tokio::time::timeout(Duration::from_secs(10), load).await }).unwrap()
             }
         }

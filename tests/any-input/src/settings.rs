@@ -72,9 +72,9 @@ const NAMES: [&str; 14] = [
 
 /// What may be said when settings are read, and the names of the types that say it.
 const CODE: [&str; 5] = [
-    include_str!("../../../incode-core/src/facade/settings.rs"),
-    include_str!("../../../incode-core/src/facade/builder.rs"),
-    include_str!("../../../incode-core/src/facade/stores.rs"),
+    include_str!("../../../incode-core/src/app/settings.rs"),
+    include_str!("../../../incode-core/src/app/builder.rs"),
+    include_str!("../../../incode-core/src/app/stores.rs"),
     include_str!("../../../incode-core/src/client/builder.rs"),
     include_str!("../../../incode-core/src/flow/mod.rs"),
 ];

@@ -3,8 +3,8 @@
 use std::any::Any;
 
 use incode_core::gate::{Standing, SubjectSource, Visitor};
-use incode_core::http::Head;
-use incode_core::{Incode, Subject, Visit};
+use incode_core::http::RequestHead;
+use incode_core::{Incode, Resolved, Subject};
 
 /// Who asks.
 pub(crate) struct Caller(pub(crate) String);
@@ -18,8 +18,8 @@ impl Caller {
     /// The visitor, loaded where need be.
     pub(crate) async fn visits(&self, incode: &Incode) -> Visitor {
         match incode.visit(self) {
-            Visit::Ready(visitor) => visitor,
-            Visit::Load(load) => load.await,
+            Resolved::Ready(visitor) => visitor,
+            Resolved::Pending(load) => load.await,
         }
     }
 
@@ -29,7 +29,7 @@ impl Caller {
     }
 }
 
-impl Head for Caller {
+impl RequestHead for Caller {
     fn method(&self) -> &str {
         "GET"
     }

@@ -3,10 +3,10 @@
 use std::future::pending;
 use std::sync::LazyLock;
 
-use incode_core::identity::{Change, Identity, KeptField, LinkedIdentity, Observation};
+use incode_core::identity::{Change, Identity, LinkedIdentity, Observation, RetainedField};
 use incode_core::store::{
-    Accepted, Audit, AuditId, Claim, ClaimedEvent, EffectStore, EventDetail, EventFilter, EventId, EventRow,
-    InboxCounts, Lease, Linked, MemoryStore, NewEvent, NewLink, Prune, Replay, Settled, Settlement, Store, StoreError,
+    Accepted, Audit, AuditId, Claim, ClaimedEvent, EventDetail, EventFilter, EventId, EventRow, InboxCounts, JobStore,
+    Lease, Linked, MemoryStore, NewEvent, NewLink, Prune, Replay, Settled, Settlement, Store, StoreError,
     StoreErrorKind, StoreFuture,
 };
 use incode_core::{Actor, IdentityId, ObjectId, Subject, Timestamp};
@@ -99,12 +99,12 @@ impl<P: Part> Store for PartialStore<P> {
         unavailable()
     }
 
-    fn fields(&self, _: IdentityId, _: Timestamp) -> StoreFuture<'_, Vec<KeptField>> {
+    fn fields(&self, _: IdentityId, _: Timestamp) -> StoreFuture<'_, Vec<RetainedField>> {
         unavailable()
     }
 
     /// Empty for ever: nothing is applied, so nothing is owed.
-    fn effects(&self) -> &dyn EffectStore {
+    fn effects(&self) -> &dyn JobStore {
         static EMPTY: LazyLock<MemoryStore> = LazyLock::new(MemoryStore::new);
         EMPTY.effects()
     }

@@ -11,7 +11,7 @@ use apalis_sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions, SqliteS
 use incode_core::store::{SqliteStore, Store};
 use incode_core::webhook::{Authenticity, HmacScheme, Webhook};
 use incode_core::{Clock, Secret, SystemClock};
-use incode_tower::RequestHead;
+use incode_tower::HttpHead;
 use tokio::task::JoinHandle;
 
 use crate::events;
@@ -121,7 +121,7 @@ async fn accept(run: Run, webhook: Webhook, store: Arc<SqliteStore>) {
         let body = events::body(number);
         let head = signed(&body);
         let now = SystemClock.now();
-        let delivery = webhook.begin(&RequestHead::from(&head), now).unwrap();
+        let delivery = webhook.begin(&HttpHead::from(&head), now).unwrap();
         let (event, _) = delivery.finish_with(&body).unwrap();
         store.accept(row_of(event, now)).await.unwrap();
     }

@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use http::{Request, request};
 use incode_core::webhook::{Authenticity, HmacScheme, Webhook};
 use incode_core::{Clock, Secret, SystemClock};
-use incode_tower::RequestHead;
+use incode_tower::HttpHead;
 use webhook_verify::{Provider, verify};
 
 use crate::events;
@@ -23,7 +23,7 @@ pub(crate) fn repeat(way: &str, times: u32) {
             let scheme = HmacScheme::standard_webhooks([Secret::from(WHSEC)]).unwrap();
             let webhook = Webhook::new(Authenticity::hmac(scheme));
             for _ in 0..times {
-                let delivery = webhook.begin(&RequestHead::from(black_box(&head)), SystemClock.now()).unwrap();
+                let delivery = webhook.begin(&HttpHead::from(black_box(&head)), SystemClock.now()).unwrap();
                 black_box(delivery.finish_with(black_box(body)).unwrap());
             }
         }

@@ -5,7 +5,7 @@ use actix_web::dev::{ServerHandle, Service};
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::middleware::DefaultHeaders;
 use actix_web::{App, HttpMessage, HttpRequest, HttpResponse, HttpServer, Responder, web};
-use incode_actix::{Active, Denied, GateMiddleware, IncodeMiddleware, MaybeActive, Met, Visitor};
+use incode_actix::{Active, Denied, GateMiddleware, IncodeMiddleware, MaybeActive, Satisfies, Visitor};
 use incode_core::gate::Requirement;
 use incode_core::{Incode, Subject};
 
@@ -85,7 +85,10 @@ fn routes(config: &mut web::ServiceConfig) {
         )
         .route("/maybe", web::get().to(async |MaybeActive(person): MaybeActive| greeting(person.is_some())))
         .route("/option", web::get().to(async |MaybeActive(person): MaybeActive| greeting(person.is_some())))
-        .route("/met", web::get().to(async |person: Met<Transfer>| person.identity().identity_id.as_str().to_owned()))
+        .route(
+            "/met",
+            web::get().to(async |person: Satisfies<Transfer>| person.identity().identity_id.as_str().to_owned()),
+        )
         .route("/in-handler", web::get().to(in_handler))
         .route("/changed", web::get().to(async |Visitor(visitor): Visitor| changed_page(visitor).await))
         .route("/stream", web::get().to(streamed).wrap(GateMiddleware::active()))

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use incode_core::Subject;
 use incode_core::gate::Requirement;
-use incode_tower::{Active, Denied, GateLayer, IncodeLayer, MaybeActive, Met, Visitor};
+use incode_tower::{Active, Denied, GateLayer, IncodeLayer, MaybeActive, Satisfies, Visitor};
 use tokio::task::JoinHandle;
 use tower_http::cors::CorsLayer;
 
@@ -44,7 +44,7 @@ fn routes() -> Router {
         .route("/active-extractor", get(async |person: Active| person.identity().identity_id.as_str().to_owned()))
         .route("/maybe", get(async |MaybeActive(person): MaybeActive| greeting(person.is_some())))
         .route("/option", get(async |person: Option<Active>| greeting(person.is_some())))
-        .route("/met", get(async |person: Met<Transfer>| person.identity().identity_id.as_str().to_owned()))
+        .route("/met", get(async |person: Satisfies<Transfer>| person.identity().identity_id.as_str().to_owned()))
         .route("/in-handler", get(in_handler))
         .route("/changed", get(async |Visitor(visitor): Visitor| changed_page(visitor).await))
         .route(

@@ -13,7 +13,7 @@ use incode_core::Subject;
 use incode_core::gate::{self, Requirement};
 use incode_core::http::Reply;
 use incode_core::identity::Identity;
-use incode_tower::{GateLayer, IncodeLayer, RequestHead, response};
+use incode_tower::{GateLayer, HttpHead, IncodeLayer, response};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::{JoinHandle, JoinSet};
 use tower::{Layer, Service, ServiceExt, service_fn};
@@ -93,7 +93,7 @@ async fn route(request: Request<Incoming>) -> Result<Answer, Infallible> {
     let gate = GateLayer::active();
     match path.as_str() {
         "/stream" => gate.layer(service_fn(streamed)).oneshot(request).await.map(never_fails),
-        "/changed" => match gate::visitor(request.extensions().get(), &RequestHead::from(&request)) {
+        "/changed" => match gate::visitor(request.extensions().get(), &HttpHead::from(&request)) {
             Ok(visitor) => Ok(text(changed_page(visitor).await)),
             Err(reply) => Ok(boxed(response(reply))),
         },
@@ -108,13 +108,13 @@ async fn route(request: Request<Incoming>) -> Result<Answer, Infallible> {
 }
 
 fn ungated(request: &Request<Incoming>) -> Result<Answer, Reply> {
-    let (visitor, head) = (request.extensions().get(), RequestHead::from(request));
+    let (visitor, head) = (request.extensions().get(), HttpHead::from(request));
     let id = |person: &Identity| text(person.identity_id.as_str().to_owned());
     Ok(match request.uri().path() {
         "/open" => text(page(&gate::visitor(visitor, &head)?)),
         "/active-extractor" => id(gate::active(visitor, &head)?.identity()),
         "/maybe" | "/option" => text(greeting(gate::maybe_active(visitor, &head)?.is_some()).to_owned()),
-        "/met" => id(gate::met::<Transfer>(visitor, &head)?.identity()),
+        "/met" => id(gate::satisfies::<Transfer>(visitor, &head)?.identity()),
         "/in-handler" => match gate::visitor(visitor, &head)?.require(&Requirement::active()) {
             Ok(()) => text(PASSED.to_owned()),
             Err(denial) => boxed(response(denial.into_reply())),
@@ -148,7 +148,7 @@ async fn socket(mut request: Request<Incoming>) -> Result<Response<Full<Bytes>>,
 }
 
 async fn streamed(request: Request<Incoming>) -> Result<Response<UnsyncBoxBody<Bytes, Infallible>>, Infallible> {
-    Ok(match gate::visitor(request.extensions().get(), &RequestHead::from(&request)) {
+    Ok(match gate::visitor(request.extensions().get(), &HttpHead::from(&request)) {
         Ok(visitor) => {
             let frames = held_open(&visitor).map(|chunk| chunk.map(Frame::data));
             Response::new(BodyExt::boxed_unsync(StreamBody::new(frames)))

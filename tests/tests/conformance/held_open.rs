@@ -2,7 +2,7 @@
 
 use incode_core::gate::Standing;
 use incode_core::identity::Cause;
-use incode_core::{BearerTokens, Changed};
+use incode_core::{BearerTokens, ChangeNotice};
 use incode_tests::{Adapter, FailingStore, GREETING, Plan, Wire, World, event, get};
 
 on_every_adapter! {
@@ -115,7 +115,7 @@ async fn the_application_is_told_who_changed_why_and_how_they_stood(adapter: Ada
     let world = Plan::new(adapter).incode(|builder| builder.bearer_tokens(tokens)).start().await;
     let mut changes = world.incode.changes();
     let mut told = async || match changes.next().await {
-        Some(Changed::Identity(news)) => {
+        Some(ChangeNotice::Identity(news)) => {
             let subjects: Vec<_> = news.subjects.iter().map(|subject| subject.as_str().to_owned()).collect();
             (news.cause, subjects.concat(), news.before)
         }

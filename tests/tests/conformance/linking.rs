@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use incode_core::identity::LinkProof;
 use incode_core::webhook::Authenticity;
-use incode_core::{IdentityId, LinkErrorKind, Recognised, Secret, Subject};
+use incode_core::{IdentityId, LinkErrorKind, Secret, Subject, VerifiedPerson};
 use incode_sandbox::Fault;
 use incode_tests::{Adapter, Auth, FailingStore, HEADER, Plan, SECRET, World, event, eventually};
 use serde_json::Value;
@@ -112,7 +112,7 @@ async fn a_webhook_links_where_the_callbacks_token_is_refused(adapter: Adapter) 
 }
 
 /// Everybody is the user of the same name as the email.
-async fn by_email(recognised: Recognised) -> Result<Option<Subject>, incode_core::LinkRuleError> {
+async fn by_email(recognised: VerifiedPerson) -> Result<Option<Subject>, incode_core::LinkRuleError> {
     Ok(recognised.person.email.as_deref().map(Subject::new).transpose()?)
 }
 
@@ -145,7 +145,7 @@ async fn a_rule_links_whom_it_recognises(adapter: Adapter) {
 async fn a_rule_that_fails_or_hangs_is_asked_again(adapter: Adapter) {
     let calls = Arc::new(AtomicU32::new(0));
     let counted = Arc::clone(&calls);
-    let rule = move |recognised: Recognised| {
+    let rule = move |recognised: VerifiedPerson| {
         let call = counted.fetch_add(1, Ordering::SeqCst);
         async move {
             match call {
@@ -174,7 +174,7 @@ async fn a_rule_that_fails_or_hangs_is_asked_again(adapter: Adapter) {
 }
 
 async fn a_rule_moves_nobody(adapter: Adapter) {
-    let always_ana = |_: Recognised| async { Ok(Some(Subject::new("ana")?)) };
+    let always_ana = |_: VerifiedPerson| async { Ok(Some(Subject::new("ana")?)) };
     let world = Plan::new(adapter).incode(move |builder| builder.link_rule(always_ana)).start().await;
     let (ana, ben) = (world.person("Ana Flores"), world.person("Ben Ochoa"));
     // An identity that is another subject's.

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use incode_core::identity::{Change, Identity, KeptField, LinkedIdentity, Observation};
+use incode_core::identity::{Change, Identity, LinkedIdentity, Observation, RetainedField};
 use incode_core::store::{
-    Accepted, Audit, AuditId, Claim, ClaimedEvent, EffectStore, EventDetail, EventFilter, EventId, EventRow,
-    InboxCounts, Lease, Linked, NewEvent, NewLink, Prune, Replay, Settled, Settlement, SqliteStore, Store, StoreError,
+    Accepted, Audit, AuditId, Claim, ClaimedEvent, EventDetail, EventFilter, EventId, EventRow, InboxCounts, JobStore,
+    Lease, Linked, NewEvent, NewLink, Prune, Replay, Settled, Settlement, SqliteStore, Store, StoreError,
     StoreErrorKind, StoreFuture,
 };
 use incode_core::{Actor, IdentityId, ObjectId, Subject, Timestamp};
@@ -125,7 +125,7 @@ impl Store for SharedStore {
         self.kept.verified_as(verification)
     }
 
-    fn fields(&self, id: IdentityId, now: Timestamp) -> StoreFuture<'_, Vec<KeptField>> {
+    fn fields(&self, id: IdentityId, now: Timestamp) -> StoreFuture<'_, Vec<RetainedField>> {
         self.kept.fields(id, now)
     }
 
@@ -153,7 +153,7 @@ impl Store for SharedStore {
         self.kept.replay(which, by, now)
     }
 
-    fn effects(&self) -> &dyn EffectStore {
+    fn effects(&self) -> &dyn JobStore {
         self.kept.effects()
     }
 

@@ -2,7 +2,7 @@ use std::future::poll_fn;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use incode_core::store::{StoreErrorKind, StoreNews};
+use incode_core::store::{StoreErrorKind, StoreNotice};
 use incode_core::testing::store_suite::seen;
 use incode_core::{IdentityId, Subject};
 use incode_tests::servers::Proxy;
@@ -24,20 +24,20 @@ on_both_engines!(
 async fn a_listener_that_is_lost_is_down_until_there_is_another(engine: Engine) {
     let (one, other) = (engine.store().await, engine.store().await);
     let mut feed = other.feed().unwrap();
-    assert_eq!(next(&mut feed).await, StoreNews::Up);
+    assert_eq!(next(&mut feed).await, StoreNotice::Up);
     assert_eq!(engine.end_listeners().await, 1);
-    assert_eq!(next(&mut feed).await, StoreNews::Down);
-    assert_eq!(next(&mut feed).await, StoreNews::Up);
+    assert_eq!(next(&mut feed).await, StoreNotice::Down);
+    assert_eq!(next(&mut feed).await, StoreNotice::Up);
     one.observe(seen("person", 10)).await.unwrap();
-    assert!(matches!(next(&mut feed).await, StoreNews::Changed(_)));
+    assert!(matches!(next(&mut feed).await, StoreNotice::Changed(_)));
 }
 
 async fn a_late_reader_is_told_that_it_is_up_and_a_closed_store_ends_it(engine: Engine) {
     let store = engine.store().await;
     let mut first = store.feed().unwrap();
-    assert_eq!(next(&mut first).await, StoreNews::Up);
+    assert_eq!(next(&mut first).await, StoreNotice::Up);
     let mut late = store.feed().unwrap();
-    assert_eq!(next(&mut late).await, StoreNews::Up);
+    assert_eq!(next(&mut late).await, StoreNotice::Up);
     store.close().await.unwrap();
     for feed in [&mut first, &mut late] {
         assert_eq!(poll_fn(|cx| feed.as_mut().poll_next(cx)).await, None);
@@ -111,24 +111,24 @@ async fn a_commit_whose_answer_is_lost_is_a_gap(engine: Engine) {
     // The scripts are there, and the connections.
     store.observe(seen("person", 9)).await.unwrap();
     let mut feed = store.feed().unwrap();
-    assert_eq!(next(&mut feed).await, StoreNews::Up);
+    assert_eq!(next(&mut feed).await, StoreNotice::Up);
     proxy.lose_answers_to(engine.commits());
     let (asked, watched) = tokio::join!(store.observe(seen("person", 10)), async {
         committed(&engine).await;
         proxy.mend();
         proxy.reset();
         let mut heard = Vec::new();
-        while heard.last() != Some(&StoreNews::Up) {
+        while heard.last() != Some(&StoreNotice::Up) {
             heard.push(next(&mut feed).await);
         }
         heard
     });
     assert_eq!(asked.unwrap_err().kind(), StoreErrorKind::Unavailable);
     let mut heard = watched;
-    while !heard.contains(&StoreNews::Gap) {
+    while !heard.contains(&StoreNotice::Gap) {
         heard.push(next(&mut feed).await);
     }
-    assert!(heard.contains(&StoreNews::Down), "{heard:?}");
+    assert!(heard.contains(&StoreNotice::Down), "{heard:?}");
 }
 
 /// The server commits, and the caller no longer waits for its answer.
@@ -137,13 +137,13 @@ async fn a_caller_that_gives_up_on_a_commit_leaves_a_gap(engine: Engine) {
     let store = engine.store_at(proxy.port()).await;
     store.observe(seen("person", 9)).await.unwrap();
     let mut feed = store.feed().unwrap();
-    assert_eq!(next(&mut feed).await, StoreNews::Up);
+    assert_eq!(next(&mut feed).await, StoreNotice::Up);
     proxy.lose_answers_to(engine.commits());
     tokio::select! {
         answer = store.observe(seen("person", 10)) => panic!("an answer that was lost: {answer:?}"),
         () = committed(&engine) => {}
     }
-    assert_eq!(next(&mut feed).await, StoreNews::Gap);
+    assert_eq!(next(&mut feed).await, StoreNotice::Gap);
 }
 
 /// Until another sees the change.

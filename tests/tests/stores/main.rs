@@ -25,7 +25,7 @@ mod upgrade;
 use std::future::poll_fn;
 use std::time::Duration;
 
-use incode_core::store::{StoreFeed, StoreNews};
+use incode_core::store::{StoreFeed, StoreNotice};
 use incode_tests::{World, event};
 use serde_json::Value;
 
@@ -36,7 +36,7 @@ fn verified(world: &World, name: &str) -> Value {
 }
 
 /// What a feed tells next.
-async fn next(feed: &mut StoreFeed) -> StoreNews {
+async fn next(feed: &mut StoreFeed) -> StoreNotice {
     let news = poll_fn(|cx| feed.as_mut().poll_next(cx));
     tokio::time::timeout(Duration::from_secs(10), news).await.expect("news in time").expect("no end")
 }

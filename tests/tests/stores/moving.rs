@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use incode_core::identity::{Field, KeptField, Observation};
+use incode_core::identity::{Field, Observation, RetainedField};
 use incode_core::model::{AttestationStatus, IdentityStatus};
 use incode_core::store::{
-    Accepted, Claim, ClaimedEvent, EffectClaim, EffectFailure, EffectFilter, EffectSettlement, EventFilter, EventId,
-    Moved, MovedTable, Moving, NewEvent, NewLink, PostgresOptions, PostgresStore, Reason, Replay, Settlement,
-    SqliteStore, Store,
+    Accepted, Claim, ClaimedEvent, EventFilter, EventId, JobClaim, JobFailure, JobFilter, JobSettlement, Moved,
+    MovedTable, Moving, NewEvent, NewLink, PostgresOptions, PostgresStore, Reason, Replay, Settlement, SqliteStore,
+    Store,
 };
 use incode_core::testing::store_suite::{ignored, new_link, pending, seen};
 use incode_core::{Actor, IdentityId, ObjectId, Subject, Timestamp};
@@ -88,8 +88,8 @@ async fn fill(store: &dyn Store) {
     face.face_origin.verification_id = Some(object("enrolment"));
     face.face_origin.source_id = Some("gate-7".into());
     face.fields = vec![
-        KeptField { field: Field::Email, sealed: b"sealed email".to_vec(), expires_at: ms(LONG) },
-        KeptField { field: Field::Curp, sealed: b"sealed curp".to_vec(), expires_at: ms(LONG) },
+        RetainedField { field: Field::Email, sealed: b"sealed email".to_vec(), expires_at: ms(LONG) },
+        RetainedField { field: Field::Curp, sealed: b"sealed curp".to_vec(), expires_at: ms(LONG) },
     ];
     store.observe(face).await.unwrap();
     link(store, new_link("dora", "dee", 40, None)).await;
@@ -101,10 +101,10 @@ async fn fill(store: &dyn Store) {
     let settlement = Settlement::Done { seen: Some(seen("eve", 61)), link: None, handlers, at: ms(62) };
     store.settle(event.lease, settlement).await.unwrap();
     let mail = claim_effect(store, "mail").await;
-    store.effects().settle_effect(mail, EffectSettlement::Done { at: ms(63) }).await.unwrap();
+    store.effects().settle_job(mail, JobSettlement::Done { at: ms(63) }).await.unwrap();
     let ledger = claim_effect(store, "ledger").await;
-    let failure = EffectFailure::TimedOut;
-    store.effects().settle_effect(ledger, EffectSettlement::Retry { due_at: ms(900), failure }).await.unwrap();
+    let failure = JobFailure::TimedOut;
+    store.effects().settle_job(ledger, JobSettlement::Retry { due_at: ms(900), failure }).await.unwrap();
 
     for (name, reason, wipe_token, at) in
         [("lost", Reason::Exhausted, false, 70), ("swapped", Reason::BindingMismatch, true, 80)]
@@ -151,9 +151,9 @@ async fn all_of(store: &dyn Store) -> Vec<String> {
     for verification in ["verification-10", "verification-11", "verification-12", "verification-40", "enrolment"] {
         lines.push(format!("{verification}: {:?}", store.verified_as(object(verification)).await.unwrap()));
     }
-    let filter = EffectFilter { state: None, handler: None, before: None, limit: 100 };
-    lines.extend(store.effects().list_effects(filter).await.unwrap().iter().map(|effect| format!("{effect:?}")));
-    lines.push(format!("{:?}", store.effects().effect_counts().await.unwrap()));
+    let filter = JobFilter { state: None, handler: None, before: None, limit: 100 };
+    lines.extend(store.effects().list_jobs(filter).await.unwrap().iter().map(|effect| format!("{effect:?}")));
+    lines.push(format!("{:?}", store.effects().job_counts().await.unwrap()));
     lines.extend(store.audits(100, None).await.unwrap().iter().map(|audit| format!("{audit:?}")));
     lines
 }
@@ -178,9 +178,9 @@ async fn claim(store: &dyn Store, now: i64) -> ClaimedEvent {
     events.remove(0)
 }
 
-async fn claim_effect(store: &dyn Store, handler: &str) -> incode_core::store::EffectLease {
-    let claim = EffectClaim { handler: handler.into(), now: ms(LONG), lease_until: ms(LONG + 1), limit: 10 };
-    let effects = store.effects().claim_effects(claim).await.unwrap();
+async fn claim_effect(store: &dyn Store, handler: &str) -> incode_core::store::JobLease {
+    let claim = JobClaim { handler: handler.into(), now: ms(LONG), lease_until: ms(LONG + 1), limit: 10 };
+    let effects = store.effects().claim_jobs(claim).await.unwrap();
     assert_eq!(effects.len(), 1);
     effects[0].lease
 }

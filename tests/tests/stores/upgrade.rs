@@ -1,9 +1,9 @@
 //! What an earlier version wrote is served by this one. `tests/fixtures/stores` holds what version 1 had after [`life`].
 
-use incode_core::identity::{Field, KeptField};
+use incode_core::identity::{Field, RetainedField};
 use incode_core::store::{
-    Accepted, AuditAction, Claim, ClaimedEvent, DeadFilter, EffectClaim, EffectSettlement, Linked, NewEvent, Reason,
-    Replay, Settled, Settlement, Store,
+    Accepted, AuditAction, Claim, ClaimedEvent, DeadFilter, JobClaim, JobSettlement, Linked, NewEvent, Reason, Replay,
+    Settled, Settlement, Store,
 };
 use incode_core::testing::store_suite::{ignored, new_link, pending, seen};
 use incode_core::{Actor, IdentityId, ObjectId, Subject, Timestamp};
@@ -29,7 +29,7 @@ async fn life(store: &dyn Store) {
     accept(store, pending("applied", "token", 10)).await;
     let lease = claim(store, taken).await.lease;
     let mut verified = seen("person", 5);
-    verified.fields = vec![KeptField { field: Field::FullName, sealed: b"sealed".to_vec(), expires_at: ms(9_000) }];
+    verified.fields = vec![RetainedField { field: Field::FullName, sealed: b"sealed".to_vec(), expires_at: ms(9_000) }];
     let link = Some(Box::new(new_link("alice", "person", 5, Some(1))));
     let handlers = vec!["mail".into()];
     let settled = Settlement::Done { seen: Some(verified), link, handlers, at: ms(21) };
@@ -71,10 +71,10 @@ async fn is_served(store: &dyn Store) {
     assert_eq!(audits.iter().map(|audit| (&audit.actor, audit.count)).collect::<Vec<_>>(), [(&clerk(), 1)]);
     assert!(matches!(audits[0].action, AuditAction::Forget(_)));
 
-    let owed = EffectClaim { handler: "mail".into(), now: ms(50), lease_until: ms(60), limit: 10 };
-    let effect = store.effects().claim_effects(owed.clone()).await.unwrap().pop().unwrap();
+    let owed = JobClaim { handler: "mail".into(), now: ms(50), lease_until: ms(60), limit: 10 };
+    let effect = store.effects().claim_jobs(owed.clone()).await.unwrap().pop().unwrap();
     assert_eq!(effect.identity, store.identity(identity("person")).await.unwrap());
-    let settled = store.effects().settle_effect(effect.lease, EffectSettlement::Done { at: ms(51) }).await.unwrap();
+    let settled = store.effects().settle_job(effect.lease, JobSettlement::Done { at: ms(51) }).await.unwrap();
     assert_eq!(settled, Settled::Written(None));
 
     let due = Claim { now: ms(50), lease_until: ms(60), limit: 10, newest_first: false };
@@ -84,7 +84,7 @@ async fn is_served(store: &dyn Store) {
     assert!(event.authenticated && !event.already_done);
     let (seen, handlers) = (Some(seen("person", 52)), vec!["mail".into()]);
     store.settle(event.lease, Settlement::Done { seen, link: None, handlers, at: ms(53) }).await.unwrap();
-    assert_eq!(store.effects().claim_effects(EffectClaim { now: ms(55), ..owed }).await.unwrap().len(), 1);
+    assert_eq!(store.effects().claim_jobs(JobClaim { now: ms(55), ..owed }).await.unwrap().len(), 1);
     assert_eq!(store.replay(Replay::Dead(DeadFilter::default()), clerk(), ms(54)).await.unwrap(), 1);
     let event = claim(store, Claim { now: ms(55), ..due }).await;
     assert_eq!((event.object_id.as_str(), &event.token[..]), ("lost", &b"token"[..]));

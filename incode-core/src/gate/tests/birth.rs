@@ -1,8 +1,8 @@
 //! Birthdays, day by day, in places that change their clocks.
 
 use crate::Timestamp;
-use crate::gate::Zone;
-use crate::gate::facts::Born;
+use crate::gate::TimeZone;
+use crate::gate::policy_fields::BirthDate;
 
 /// Milliseconds of this local time.
 fn millis(zone: &str, at: &str) -> i64 {
@@ -10,14 +10,14 @@ fn millis(zone: &str, at: &str) -> i64 {
     at.in_tz(zone).unwrap().timestamp().as_millisecond()
 }
 
-fn is_of_age(zone: &str, born: &Born, years: u16, now: &str) -> bool {
-    Zone::new(zone).unwrap().is_of_age(born, years, Timestamp::from_millis(millis(zone, now)))
+fn is_of_age(zone: &str, born: &BirthDate, years: u16, now: &str) -> bool {
+    TimeZone::new(zone).unwrap().is_of_age(born, years, Timestamp::from_millis(millis(zone, now)))
 }
 
 #[test]
 fn a_birthday_begins_at_local_midnight() {
     for zone in ["America/Mexico_City", "Europe/Berlin", "Asia/Tokyo", "Pacific/Kiritimati", "UTC"] {
-        for born in [Born::At(millis(zone, "2000-07-15T00:00")), Born::On("2000-07-15".parse().unwrap())] {
+        for born in [BirthDate::At(millis(zone, "2000-07-15T00:00")), BirthDate::On("2000-07-15".parse().unwrap())] {
             assert!(!is_of_age(zone, &born, 18, "2018-07-14T23:59:59.999"), "{zone}");
             assert!(is_of_age(zone, &born, 18, "2018-07-15T00:00"), "{zone}");
             assert!(!is_of_age(zone, &born, 19, "2019-01-01T00:00"), "{zone}");
@@ -28,7 +28,7 @@ fn a_birthday_begins_at_local_midnight() {
 
 #[test]
 fn who_was_born_on_a_leap_day_waits_for_march() {
-    let born = Born::On("2004-02-29".parse().unwrap());
+    let born = BirthDate::On("2004-02-29".parse().unwrap());
     assert!(!is_of_age("UTC", &born, 18, "2022-02-28T23:59:59"));
     assert!(is_of_age("UTC", &born, 18, "2022-03-01T00:00"));
     assert!(is_of_age("UTC", &born, 20, "2024-02-29T00:00"));
@@ -38,8 +38,8 @@ fn who_was_born_on_a_leap_day_waits_for_march() {
 fn an_instant_that_is_not_midnight_there_is_no_birth_date() {
     let zone = "America/Mexico_City";
     // The spec's sample, and the same date of a year with another offset in summer.
-    assert!(is_of_age(zone, &Born::At(587_455_200_000), 18, "2006-08-13T00:00"));
-    assert!(is_of_age(zone, &Born::At(millis(zone, "1998-08-13T00:00")), 18, "2016-08-13T00:00"));
+    assert!(is_of_age(zone, &BirthDate::At(587_455_200_000), 18, "2006-08-13T00:00"));
+    assert!(is_of_age(zone, &BirthDate::At(millis(zone, "1998-08-13T00:00")), 18, "2016-08-13T00:00"));
     for wrong in [
         587_455_200,                 // seconds
         587_455_200_001,             // a moment later
@@ -49,7 +49,7 @@ fn an_instant_that_is_not_midnight_there_is_no_birth_date() {
         i64::MAX,
         i64::MIN,
     ] {
-        assert!(!is_of_age(zone, &Born::At(wrong), 18, "2026-01-01T00:00"), "{wrong}");
+        assert!(!is_of_age(zone, &BirthDate::At(wrong), 18, "2026-01-01T00:00"), "{wrong}");
     }
 }
 
@@ -57,6 +57,6 @@ fn an_instant_that_is_not_midnight_there_is_no_birth_date() {
 fn a_day_without_midnight_begins_when_it_begins() {
     // Clocks went from 23:59:59 to 01:00 that night.
     let zone = "America/Sao_Paulo";
-    let born = Born::At(millis(zone, "2002-11-03T01:00"));
+    let born = BirthDate::At(millis(zone, "2002-11-03T01:00"));
     assert!(is_of_age(zone, &born, 18, "2020-11-03T00:00") && !is_of_age(zone, &born, 18, "2020-11-02T23:59"));
 }

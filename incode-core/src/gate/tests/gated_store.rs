@@ -4,11 +4,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio::sync::Semaphore;
 
 use super::{PROOF, identity};
-use crate::identity::{Change, Identity, KeptField, Link, LinkedIdentity, Observation};
+use crate::identity::{Change, Identity, Link, LinkedIdentity, Observation, RetainedField};
 use crate::store::{
-    Accepted, Audit, AuditId, Claim, ClaimedEvent, EffectStore, EventDetail, EventFilter, EventId, EventRow,
-    InboxCounts, Lease, Linked, NewEvent, NewLink, Prune, Replay, Settled, Settlement, Store, StoreError,
-    StoreErrorKind, StoreFuture,
+    Accepted, Audit, AuditId, Claim, ClaimedEvent, EventDetail, EventFilter, EventId, EventRow, InboxCounts, JobStore,
+    Lease, Linked, NewEvent, NewLink, Prune, Replay, Settled, Settlement, Store, StoreError, StoreErrorKind,
+    StoreFuture,
 };
 use crate::{Actor, IdentityId, ObjectId, Subject, Timestamp};
 
@@ -77,7 +77,7 @@ impl Store for Arc<GatedStore> {
     fn verified_as(&self, _: ObjectId) -> StoreFuture<'_, Option<IdentityId>> {
         no()
     }
-    fn fields(&self, _: IdentityId, _: Timestamp) -> StoreFuture<'_, Vec<KeptField>> {
+    fn fields(&self, _: IdentityId, _: Timestamp) -> StoreFuture<'_, Vec<RetainedField>> {
         no()
     }
     fn forget(&self, _: IdentityId, _: Actor, _: Timestamp) -> StoreFuture<'_, Option<Change>> {
@@ -98,7 +98,7 @@ impl Store for Arc<GatedStore> {
     fn replay(&self, _: Replay, _: Actor, _: Timestamp) -> StoreFuture<'_, u64> {
         no()
     }
-    fn effects(&self) -> &dyn EffectStore {
+    fn effects(&self) -> &dyn JobStore {
         panic!("the gate asks for none")
     }
     fn prune(&self, _: Prune) -> StoreFuture<'_, u64> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::gated_store::GatedStore;
 use super::{context_at, observation};
 use crate::gate::near::{NearCache, NearSettings};
-use crate::gate::{Key, Standing, Visitor, Whose};
+use crate::gate::{CacheKey, CacheKeyRef, Standing, Visitor};
 use crate::identity::Change;
 use crate::store::StoreErrorKind;
 use crate::testing::ManualClock;
@@ -28,8 +28,8 @@ fn subject(name: &str) -> Subject {
     Subject::new(name).unwrap()
 }
 
-pub(super) fn whose(name: &str) -> Whose {
-    Whose::Subject(subject(name))
+pub(super) fn whose(name: &str) -> CacheKey {
+    CacheKey::Subject(subject(name))
 }
 
 pub(super) fn change(name: &str) -> Change {
@@ -49,7 +49,7 @@ async fn many_requests_wait_for_one_load() {
         assert_eq!(load.await.unwrap().standing(), Standing::Active);
     }
     assert_eq!(store.loads.load(Ordering::SeqCst), 1);
-    assert_eq!(near.hit(Key::Subject("alice")).unwrap().standing(), Standing::Active);
+    assert_eq!(near.hit(CacheKeyRef::Subject("alice")).unwrap().standing(), Standing::Active);
 }
 
 /// A load may land between the look that missed and the call that would load.
@@ -85,7 +85,7 @@ async fn what_was_read_before_a_change_is_not_kept() {
     store.permits.add_permits(2);
     assert_eq!(before.await.unwrap().standing(), Standing::Active, "asked before the change");
     assert_eq!(standing(after).await, Standing::Revoked, "asked after it, so a load of its own");
-    assert_eq!(near.hit(Key::Subject("alice")).unwrap().standing(), Standing::Revoked);
+    assert_eq!(near.hit(CacheKeyRef::Subject("alice")).unwrap().standing(), Standing::Revoked);
 }
 
 #[tokio::test]
@@ -94,9 +94,9 @@ async fn a_change_ends_what_is_known() {
     store.permits.add_permits(1);
     assert_eq!(standing(near.load(whose("alice"))).await, Standing::Active);
     near.invalidate(&change("bob"));
-    assert!(near.hit(Key::Subject("alice")).is_some());
+    assert!(near.hit(CacheKeyRef::Subject("alice")).is_some());
     near.invalidate(&change("alice"));
-    assert!(near.hit(Key::Subject("alice")).is_none());
+    assert!(near.hit(CacheKeyRef::Subject("alice")).is_none());
 }
 
 #[tokio::test]
@@ -106,9 +106,9 @@ async fn a_standing_lives_exactly_its_lifetime() {
     store.permits.add_permits(1);
     assert_eq!(standing(near.load(whose("alice"))).await, Standing::Active);
     clock.advance(lifetime - Duration::from_millis(1));
-    assert!(near.hit(Key::Subject("alice")).is_some());
+    assert!(near.hit(CacheKeyRef::Subject("alice")).is_some());
     clock.advance(Duration::from_millis(1));
-    assert!(near.hit(Key::Subject("alice")).is_none());
+    assert!(near.hit(CacheKeyRef::Subject("alice")).is_none());
 }
 
 #[tokio::test(start_paused = true)]
@@ -117,7 +117,7 @@ async fn a_store_that_fails_or_stalls_is_unavailable_and_not_remembered() {
     store.answers(Err(StoreErrorKind::Failed));
     store.permits.add_permits(1);
     assert_eq!(standing(near.load(whose("alice"))).await, Standing::Unavailable);
-    assert!(near.hit(Key::Subject("alice")).is_none());
+    assert!(near.hit(CacheKeyRef::Subject("alice")).is_none());
     store.answers(Ok("ACTIVE"));
     assert_eq!(standing(near.load(whose("alice"))).await, Standing::Unavailable, "no permit: stalls");
     store.permits.add_permits(1);
@@ -132,7 +132,7 @@ async fn the_cache_is_bounded() {
     for name in &names {
         near.load(whose(name)).await;
     }
-    let known = names.iter().filter(|name| near.hit(Key::Subject(name)).is_some()).count();
+    let known = names.iter().filter(|name| near.hit(CacheKeyRef::Subject(name)).is_some()).count();
     assert!((1..=64).contains(&known), "{known} are known");
 }
 
@@ -142,7 +142,7 @@ async fn a_bypassed_cache_asks_the_store_each_time() {
     store.permits.add_permits(1);
     assert_eq!(standing(near.load(whose("alice"))).await, Standing::Active);
     near.bypass(true);
-    assert!(near.hit(Key::Subject("alice")).is_none(), "known, but not believed");
+    assert!(near.hit(CacheKeyRef::Subject("alice")).is_none(), "known, but not believed");
     let before = tokio::spawn(near.load(whose("alice")));
     while store.loads.load(Ordering::SeqCst) < 2 {
         tokio::task::yield_now().await;
@@ -153,7 +153,7 @@ async fn a_bypassed_cache_asks_the_store_each_time() {
     assert_eq!(before.await.unwrap().standing(), Standing::Active);
     assert_eq!(standing(after).await, Standing::Revoked, "joins no load that may be older than a change");
     near.bypass(false);
-    assert!(near.hit(Key::Subject("alice")).is_none(), "read while news may have been missed");
+    assert!(near.hit(CacheKeyRef::Subject("alice")).is_none(), "read while news may have been missed");
 }
 
 #[tokio::test]
@@ -168,8 +168,8 @@ async fn when_anything_may_have_changed_nothing_is_known() {
     near.invalidate_all();
     store.permits.add_permits(1);
     under_way.await.unwrap();
-    assert!(near.hit(Key::Subject("alice")).is_none());
-    assert!(near.hit(Key::Subject("bob")).is_none(), "what was read before is not kept");
+    assert!(near.hit(CacheKeyRef::Subject("alice")).is_none());
+    assert!(near.hit(CacheKeyRef::Subject("bob")).is_none(), "what was read before is not kept");
 }
 
 fn stale_for(max_age: Duration) -> NearSettings {
@@ -185,7 +185,7 @@ async fn a_store_that_fails_is_stood_in_for_exactly_as_long_as_allowed() {
     store.answers(Err(StoreErrorKind::Unavailable));
     assert_eq!(standing(near.load(whose("bob"))).await, Standing::Unavailable, "of whom nothing is known");
     clock.advance(max_age);
-    assert!(near.hit(Key::Subject("alice")).is_none(), "the store is asked first");
+    assert!(near.hit(CacheKeyRef::Subject("alice")).is_none(), "the store is asked first");
     let visitor = near.load(whose("alice")).await;
     assert_eq!((visitor.standing(), visitor.is_stale(), visitor.age()), (Standing::Active, true, max_age));
     clock.advance(Duration::from_millis(1));
@@ -323,9 +323,9 @@ fn readers_racing_with_changes_never_go_back() {
                 let (near, store) = (Arc::clone(&near), Arc::clone(&store));
                 tokio::spawn(async move {
                     for _ in 0..2_000 {
-                        // Known to be revoked before we ask: then nothing else may be said.
+                        // CachedStanding to be revoked before we ask: then nothing else may be said.
                         let is_revoked = store.told.load(Ordering::SeqCst);
-                        let visitor = match near.hit(Key::Subject("alice")) {
+                        let visitor = match near.hit(CacheKeyRef::Subject("alice")) {
                             Some(visitor) => visitor,
                             None => near.load(whose("alice")).await,
                         };
@@ -345,6 +345,6 @@ fn readers_racing_with_changes_never_go_back() {
         for reader in readers {
             reader.await.unwrap();
         }
-        assert_eq!(near.hit(Key::Subject("alice")).unwrap().standing(), Standing::Revoked);
+        assert_eq!(near.hit(CacheKeyRef::Subject("alice")).unwrap().standing(), Standing::Revoked);
     });
 }

@@ -2,8 +2,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::identity;
-use crate::gate::known::{Known, Loaded};
-use crate::gate::{Context, DenialKind, Requirement, Standing, Whose};
+use crate::gate::cached_standing::{CachedStanding, Loaded};
+use crate::gate::{CacheKey, Context, DenialKind, Requirement, Standing};
 use crate::identity::Identity;
 use crate::model::AttestationStatus;
 use crate::testing::ManualClock;
@@ -18,12 +18,12 @@ fn check(requirement: &Requirement, identity: &Identity) -> Result<(), DenialKin
 
 fn decide(requirement: &Requirement, standing: Standing, identity: Option<&Identity>) -> Result<(), DenialKind> {
     let context = Arc::new(Context::plain(Arc::new(ManualClock::new(NOW))));
-    let (whose, loaded) = (Whose::Subject(Subject::new("ana").unwrap()), Loaded::now(&context));
+    let (whose, loaded) = (CacheKey::Subject(Subject::new("ana").unwrap()), Loaded::now(&context));
     let known = match (identity, standing) {
-        (Some(identity), _) => Known::linked(&whose, identity, Some(super::PROOF), None, loaded, context),
-        (None, Standing::NoSubject) => Known::nobody(context),
-        (None, Standing::Unavailable) => Known::unavailable(&whose, loaded, context),
-        (None, _) => Known::stranger(&whose, loaded, context),
+        (Some(identity), _) => CachedStanding::linked(&whose, identity, Some(super::PROOF), None, loaded, context),
+        (None, Standing::NoSubject) => CachedStanding::nobody(context),
+        (None, Standing::Unavailable) => CachedStanding::unavailable(&whose, loaded, context),
+        (None, _) => CachedStanding::stranger(&whose, loaded, context),
     };
     assert_eq!(known.standing(), standing);
     requirement.check(&known.into()).map_err(|unmet| unmet.kind)

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::identity;
-use crate::gate::known::{Known, Loaded};
+use crate::gate::cached_standing::{CachedStanding, Loaded};
 use crate::gate::requirement::Unmet;
-use crate::gate::{Context, DenialKind, Requirement, Visitor, Whose, Zone};
+use crate::gate::{CacheKey, Context, DenialKind, Requirement, TimeZone, Visitor};
 use crate::identity::{Identity, LinkProof};
 use crate::model::AttestationStatus;
 use crate::testing::ManualClock;
@@ -18,8 +18,8 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 fn visitor(person: &Identity, proof: LinkProof) -> Visitor {
     let context = context();
-    let (whose, loaded) = (Whose::Subject(Subject::new("ana").unwrap()), Loaded::now(&context));
-    Known::linked(&whose, person, Some(proof), None, loaded, context).into()
+    let (whose, loaded) = (CacheKey::Subject(Subject::new("ana").unwrap()), Loaded::now(&context));
+    CachedStanding::linked(&whose, person, Some(proof), None, loaded, context).into()
 }
 
 fn context() -> Arc<Context> {
@@ -125,7 +125,7 @@ fn the_smallest_name_is_told() {
         named(yes().or(yes()).and(active().attested().or(active().verified().named("v"))).named("o")),
         Some("v")
     );
-    let denied = active().named("door").check(&Known::nobody(context()).into()).unwrap_err();
+    let denied = active().named("door").check(&CachedStanding::nobody(context()).into()).unwrap_err();
     assert_eq!((denied.kind, denied.requirement), (DenialKind::AuthenticationRequired, Some("door")));
 }
 
@@ -154,18 +154,18 @@ fn a_rule_is_not_asked_about_who_is_not_active() {
 #[test]
 fn only_zones_that_exist_are_zones() {
     for name in ["America/Mexico_City", "Europe/Berlin", "Etc/GMT+6", "UTC"] {
-        assert!(Zone::new(name).is_ok(), "{name}");
+        assert!(TimeZone::new(name).is_ok(), "{name}");
     }
     for name in ["", "Mexico", "America/Atlantis", "-06:00", "../etc/passwd"] {
-        assert!(Zone::new(name).is_err(), "{name}");
+        assert!(TimeZone::new(name).is_err(), "{name}");
     }
 }
 
 #[test]
 fn debug_shows_what_is_asked_for() {
-    let zone = Zone::new("Europe/Berlin").unwrap();
+    let zone = TimeZone::new("Europe/Berlin").unwrap();
     let text = format!("{:?}", active().minimum_age(18, zone).and(no("rule")).named("door"));
-    for part in ["MinimumAge(18, Zone(\"Europe/Berlin\"))", "Rule(\"rule\")", "door"] {
+    for part in ["MinimumAge(18, TimeZone(\"Europe/Berlin\"))", "Rule(\"rule\")", "door"] {
         assert!(text.contains(part), "{text}");
     }
 }

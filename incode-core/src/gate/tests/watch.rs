@@ -9,7 +9,7 @@ use futures_util::{StreamExt, stream};
 
 use super::near::{Setup, change, setup, whose};
 use crate::gate::near::NearSettings;
-use crate::gate::{Key, Requirement, Standing, Visitor};
+use crate::gate::{CacheKeyRef, Requirement, Standing, Visitor};
 use crate::store::StoreErrorKind;
 
 /// Enough of them that the store never makes anybody wait.
@@ -46,7 +46,7 @@ async fn a_change_is_told_to_who_watches_and_to_nobody_else() {
     let now = alice.await.unwrap();
     assert_eq!(now.standing(), Standing::Revoked);
     assert_eq!(again.await.unwrap().standing(), Standing::Revoked);
-    assert_eq!(near.hit(Key::Subject("alice")).unwrap().standing(), Standing::Revoked);
+    assert_eq!(near.hit(CacheKeyRef::Subject("alice")).unwrap().standing(), Standing::Revoked);
     assert!(waits(&mut bob).await);
     assert!(waits(&mut Box::pin(now.changed())).await, "from there on");
 }
@@ -226,7 +226,7 @@ async fn a_guarded_stream_goes_on_for_as_long_as_it_holds() {
     assert_eq!(guarded.next().await, Some(2));
     assert_eq!(guarded.next().await, Some(3));
     assert_eq!(guarded.next().await, None);
-    // Who never met it gets nothing.
+    // Principal never met it gets nothing.
     store.answers(Ok("REVOKED"));
     near.invalidate(&change("alice"));
     let revoked = near.load(whose("alice")).await;

@@ -52,7 +52,7 @@ fn what_is_kept_is_sealed_and_opens_again() {
         assert!(text.len() < 2 || !kept.sealed.windows(text.len()).any(plain), "{field:?} is not sealed");
         assert!(text.len() < 2 || !format!("{kept:?} {seen:?} {personal:?}").contains(text), "{field:?} is shown");
     }
-    assert_eq!(format!("{personal:?}"), "Personal(..)");
+    assert_eq!(format!("{personal:?}"), "PersonalData(..)");
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn nothing_is_kept_that_was_not_asked_for_or_not_said() {
 fn rows_that_were_moved_edited_or_sealed_with_another_key_do_not_open() {
     let (ana, observer) = (person("ana"), all());
     let fields = observer.observe(&ana, ASKED).fields;
-    let opened = |observer: &Observer, id: &str, fields: &[KeptField]| {
+    let opened = |observer: &Observer, id: &str, fields: &[RetainedField]| {
         observer.reveal(&IdentityId::new(id).unwrap(), fields).fields().count()
     };
     assert_eq!(opened(&observer, "ana", &fields), fields.len());

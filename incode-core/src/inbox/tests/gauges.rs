@@ -37,7 +37,7 @@ impl Recorder for Seen {
     }
 }
 
-/// A busy inbox loses old rows at every look: its gauges must not wait for a look without any.
+/// A busy inbox loses old rows at every fetch: its gauges must not wait for a fetch without any.
 #[tokio::test]
 async fn rows_are_counted_also_when_old_ones_were_removed() {
     let seen = Seen::default();

@@ -6,7 +6,7 @@ use tokio::net::TcpListener;
 
 use crate::client::Client;
 use crate::identity::{Cause, Change, Observer};
-use crate::inbox::apply::{Applier, Verdict, Word};
+use crate::inbox::apply::{Applier, VendorSignal, Verdict};
 use crate::inbox::runner::Work;
 use crate::inbox::{AtRest, Handlers, Inbox, ProvenSubject, Surroundings, Watchers, Worker, WorkerSettings};
 use crate::model::EventKind;
@@ -65,12 +65,12 @@ fn claimed(number: i64, clock: &ManualClock) -> ClaimedEvent {
 
 fn refused(worker: &mut Worker, event: &ClaimedEvent) -> Settlement {
     let settlement = Settlement::Release { due_at: Timestamp::from_secs(0), reason: Some(Reason::KeyRefused) };
-    worker.decide(event, Some(Verdict { settlement, word: Word::KeyRefused }))
+    worker.on_finished(event, Some(Verdict { settlement, signal: VendorSignal::KeyRefused }))
 }
 
 fn answered(worker: &mut Worker, event: &ClaimedEvent) {
     let settlement = Settlement::Dead { reason: Reason::NotFound, wipe_token: false, at: Timestamp::from_secs(0) };
-    worker.decide(event, Some(Verdict { settlement, word: Word::Answered }));
+    worker.on_finished(event, Some(Verdict { settlement, signal: VendorSignal::Answered }));
 }
 
 /// A filter in front of the vendor, say, that answers 403 to an id which looks like an attack: anybody may send one.
@@ -81,17 +81,17 @@ async fn an_event_that_is_refused_while_others_are_answered_holds_nobody_up_and_
     let (poison, good) = (claimed(1, &clock), claimed(2, &clock));
     for _ in 0..3 {
         assert!(matches!(refused(&mut worker, &poison), Settlement::Release { .. }), "it may be the key");
-        assert!(!worker.pace().0.is_zero());
+        assert!(!worker.capacity().0.is_zero());
         clock.advance(Duration::from_secs(5));
         answered(&mut worker, &good);
     }
     assert!(matches!(refused(&mut worker, &poison), Settlement::Retry { reason: Reason::Refused, .. }));
-    assert_eq!(worker.pace(), (Duration::ZERO, 16), "the others go on");
+    assert_eq!(worker.capacity(), (Duration::ZERO, 16), "the others go on");
     clock.advance(Duration::from_secs(40 * 60));
     let end = refused(&mut worker, &poison);
     assert!(matches!(end, Settlement::Dead { reason: Reason::Refused, wipe_token: false, .. }), "{end:?}");
     assert!(matches!(refused(&mut worker, &good), Settlement::Release { .. }));
-    assert!(!worker.pace().0.is_zero(), "a key that is refused pauses all, as ever");
+    assert!(!worker.capacity().0.is_zero(), "a key that is refused pauses all, as ever");
 }
 
 /// As long as nobody is answered it is the key, however often an event is refused.
@@ -130,7 +130,7 @@ async fn who_was_refused_is_not_taken_for_a_newcomer() {
     let ahead = claim(false).await;
     assert_eq!(ahead.object_id.as_str(), "poison-1");
     let verdict = applier.judge(&ahead).await;
-    assert_eq!(verdict.word, Word::KeyRefused);
+    assert_eq!(verdict.signal, VendorSignal::KeyRefused);
     applier.store.settle(ahead.lease, verdict.settlement).await.unwrap();
     assert_eq!(claim(true).await.object_id.as_str(), "newcomer");
 }
@@ -140,7 +140,7 @@ async fn who_was_refused_is_not_taken_for_a_newcomer() {
 async fn a_vendor_that_answers_one_of_two_questions_is_not_down() {
     let clock = ManualClock::new(Timestamp::from_secs(1_700_000_000));
     let person = r#"{"status":"ACTIVE","identityId":"person"}"#;
-    for (userinfo, word) in [(Some(person), Word::Untold), (None, Word::Down)] {
+    for (userinfo, signal) in [(Some(person), VendorSignal::Unknown), (None, VendorSignal::Down)] {
         let vendor = vendor(move |head| match userinfo {
             Some(body) if head.contains("/userinfo") => {
                 format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n", body.len()) + "connection: close\r\n\r\n" + body
@@ -151,7 +151,7 @@ async fn a_vendor_that_answers_one_of_two_questions_is_not_down() {
         for kind in [EventKind::Verification, EventKind::Authentication] {
             let event = ClaimedEvent { kind, ..claimed(1, &clock) };
             let verdict = applier(&vendor, &clock).judge(&event).await;
-            assert_eq!(verdict.word, word, "{:?}", event.kind);
+            assert_eq!(verdict.signal, signal, "{:?}", event.kind);
             let reason = Reason::VendorUnavailable;
             assert!(matches!(verdict.settlement, Settlement::Retry { reason: told, .. } if told == reason));
         }

@@ -4,8 +4,8 @@ use super::Rows;
 use crate::identity::Change;
 use crate::model::EventKind;
 use crate::store::{
-    ClaimedEffect, EffectClaim, EffectCounts, EffectFailure, EffectFilter, EffectId, EffectLease, EffectRow,
-    EffectSettlement, EffectState, EventId, ReplayEffects, Settled,
+    ClaimedJob, EventId, JobClaim, JobCounts, JobFailure, JobFilter, JobId, JobLease, JobRow, JobSettlement, JobState,
+    ReplayJobs, Settled,
 };
 use crate::{IdentityId, ObjectId, Timestamp};
 
@@ -15,8 +15,8 @@ pub(super) struct Row {
     kind: EventKind,
     object_id: ObjectId,
     identity_id: Option<IdentityId>,
-    state: EffectState,
-    failure: Option<EffectFailure>,
+    state: JobState,
+    failure: Option<JobFailure>,
     lease: i64,
     attempts: u32,
     applied_at: Timestamp,
@@ -35,7 +35,7 @@ impl Rows {
     ) {
         for handler in handlers {
             self.last_effect += 1;
-            let id = EffectId(self.last_effect);
+            let id = JobId(self.last_effect);
             self.effects_due.insert((Arc::clone(handler), at, id));
             let row = Row {
                 event,
@@ -43,7 +43,7 @@ impl Rows {
                 kind: kind.clone(),
                 object_id: object_id.clone(),
                 identity_id: Some(change.identity_id.clone()),
-                state: EffectState::Pending,
+                state: JobState::Pending,
                 failure: None,
                 lease: 0,
                 attempts: 0,
@@ -55,7 +55,7 @@ impl Rows {
         }
     }
 
-    pub(super) fn claim_effects(&mut self, claim: &EffectClaim) -> Vec<ClaimedEffect> {
+    pub(super) fn claim_jobs(&mut self, claim: &JobClaim) -> Vec<ClaimedJob> {
         let due: Vec<_> = self
             .effects_due_of(&claim.handler)
             .take_while(|(_, due_at, _)| *due_at <= claim.now)
@@ -71,8 +71,8 @@ impl Rows {
                 self.effects_due.remove(&key);
                 self.effects_due.insert((key.0, claim.lease_until, key.2));
                 let subjects = row.identity_id.as_ref().and_then(|id| self.subjects.get(id));
-                Some(ClaimedEffect {
-                    lease: EffectLease { effect: key.2, number: row.lease },
+                Some(ClaimedJob {
+                    lease: JobLease { effect: key.2, number: row.lease },
                     event: row.event,
                     kind: row.kind.clone(),
                     object_id: row.object_id.clone(),
@@ -84,50 +84,50 @@ impl Rows {
             .collect()
     }
 
-    pub(super) fn next_effect_due(&self, handler: &Arc<str>) -> Option<Timestamp> {
+    pub(super) fn next_job_due(&self, handler: &Arc<str>) -> Option<Timestamp> {
         self.effects_due_of(handler).next().map(|(_, due_at, _)| *due_at)
     }
 
-    pub(super) fn settle_effect(&mut self, lease: EffectLease, settlement: EffectSettlement) -> Settled {
+    pub(super) fn settle_job(&mut self, lease: JobLease, settlement: JobSettlement) -> Settled {
         let Some(row) = self.effects.get_mut(&lease.effect) else { return Settled::LeaseLost };
-        if row.lease != lease.number || row.state != EffectState::Pending {
+        if row.lease != lease.number || row.state != JobState::Pending {
             return Settled::LeaseLost;
         }
         self.effects_due.remove(&row.due_key(lease.effect));
         // A lease is good for one settlement.
         row.lease += 1;
         match settlement {
-            EffectSettlement::Done { at } => {
-                (row.state, row.settled_at) = (EffectState::Done, Some(at));
+            JobSettlement::Done { at } => {
+                (row.state, row.settled_at) = (JobState::Done, Some(at));
                 (row.failure, row.identity_id) = (None, None);
             }
-            EffectSettlement::Retry { due_at, failure } => (row.due_at, row.failure) = (due_at, Some(failure)),
-            EffectSettlement::Release { due_at } => {
+            JobSettlement::Retry { due_at, failure } => (row.due_at, row.failure) = (due_at, Some(failure)),
+            JobSettlement::Release { due_at } => {
                 (row.due_at, row.attempts) = (due_at, row.attempts.saturating_sub(1));
             }
-            EffectSettlement::Dead { failure, at } => {
-                (row.state, row.settled_at) = (EffectState::Dead, Some(at));
+            JobSettlement::Dead { failure, at } => {
+                (row.state, row.settled_at) = (JobState::Dead, Some(at));
                 row.failure = Some(failure);
             }
         }
-        if row.state == EffectState::Pending {
+        if row.state == JobState::Pending {
             self.effects_due.insert(row.due_key(lease.effect));
         }
         Settled::Written(None)
     }
 
-    pub(super) fn effect_counts(&self) -> EffectCounts {
+    pub(super) fn job_counts(&self) -> JobCounts {
         let count = |state| self.effects.values().filter(|row| row.state == state).count() as u64;
-        let oldest = self.effects.values().find(|row| row.state == EffectState::Pending);
-        EffectCounts {
-            pending: count(EffectState::Pending),
-            dead: count(EffectState::Dead),
+        let oldest = self.effects.values().find(|row| row.state == JobState::Pending);
+        JobCounts {
+            pending: count(JobState::Pending),
+            dead: count(JobState::Dead),
             oldest_pending: oldest.map(|row| row.applied_at),
         }
     }
 
-    pub(super) fn list_effects(&self, filter: &EffectFilter) -> Vec<EffectRow> {
-        let before = filter.before.unwrap_or(EffectId(i64::MAX));
+    pub(super) fn list_jobs(&self, filter: &JobFilter) -> Vec<JobRow> {
+        let before = filter.before.unwrap_or(JobId(i64::MAX));
         self.effects
             .range(..before)
             .rev()
@@ -138,15 +138,15 @@ impl Rows {
             .collect()
     }
 
-    pub(super) fn replay_effects(&mut self, which: &ReplayEffects, now: Timestamp) -> u64 {
+    pub(super) fn replay_jobs(&mut self, which: &ReplayJobs, now: Timestamp) -> u64 {
         let mut replayed = 0;
         for (id, row) in &mut self.effects {
             let asked = match which {
-                ReplayEffects::One(one) => one == id,
-                ReplayEffects::Dead(handler) => handler.as_ref().is_none_or(|handler| *handler == row.handler),
+                ReplayJobs::One(one) => one == id,
+                ReplayJobs::Dead(handler) => handler.as_ref().is_none_or(|handler| *handler == row.handler),
             };
-            if asked && row.state == EffectState::Dead {
-                row.state = EffectState::Pending;
+            if asked && row.state == JobState::Dead {
+                row.state = JobState::Pending;
                 row.lease += 1;
                 row.attempts = 0;
                 row.due_at = now;
@@ -169,19 +169,19 @@ impl Rows {
         }
     }
 
-    fn effects_due_of(&self, handler: &Arc<str>) -> impl Iterator<Item = &(Arc<str>, Timestamp, EffectId)> {
-        let first = (Arc::clone(handler), Timestamp::from_millis(i64::MIN), EffectId(i64::MIN));
+    fn effects_due_of(&self, handler: &Arc<str>) -> impl Iterator<Item = &(Arc<str>, Timestamp, JobId)> {
+        let first = (Arc::clone(handler), Timestamp::from_millis(i64::MIN), JobId(i64::MIN));
         self.effects_due.range(first..).take_while(move |(other, _, _)| other == handler)
     }
 }
 
 impl Row {
-    fn due_key(&self, id: EffectId) -> (Arc<str>, Timestamp, EffectId) {
+    fn due_key(&self, id: JobId) -> (Arc<str>, Timestamp, JobId) {
         (Arc::clone(&self.handler), self.due_at, id)
     }
 
-    fn shown(&self, id: EffectId) -> EffectRow {
-        EffectRow {
+    fn shown(&self, id: JobId) -> JobRow {
+        JobRow {
             id,
             event: self.event,
             handler: Arc::clone(&self.handler),
@@ -191,7 +191,7 @@ impl Row {
             failure: self.failure,
             attempts: self.attempts,
             applied_at: self.applied_at,
-            due_at: (self.state == EffectState::Pending).then_some(self.due_at),
+            due_at: (self.state == JobState::Pending).then_some(self.due_at),
             settled_at: self.settled_at,
         }
     }

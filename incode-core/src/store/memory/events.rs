@@ -1,6 +1,6 @@
 use super::Rows;
 use crate::Timestamp;
-use crate::store::ledger::{IGNORED_KEPT, Keys, Move};
+use crate::store::dedupe::{IGNORED_KEPT, Keys, StateChange};
 use crate::store::{
     Accepted, Claim, ClaimedEvent, DeadFilter, EventDetail, EventFilter, EventId, EventRow, EventState, InboxCounts,
     Lease, NewEvent, Prune, Replay, Settled, Settlement, StoreError, StoreErrorKind,
@@ -43,7 +43,7 @@ impl Rows {
         if state == EventState::Pending {
             self.due.insert((due_at, id));
         }
-        self.ledger.record(Move { keys, from: None, to: Some(state) });
+        self.ledger.record(StateChange { keys, from: None, to: Some(state) });
         self.events.insert(id, Row { event, keys, lease: 0, attempts: 0, due_at, settled_at });
         Ok(Accepted::New(id))
     }
@@ -90,7 +90,7 @@ impl Rows {
         let mut ends = |row: &mut Row, to, at| {
             row.event.state = to;
             row.settled_at = Some(at);
-            self.ledger.record(Move { keys, from: Some(EventState::Pending), to: Some(to) });
+            self.ledger.record(StateChange { keys, from: Some(EventState::Pending), to: Some(to) });
         };
         match settlement {
             Settlement::Done { seen, link, handlers, at } => {
@@ -178,7 +178,11 @@ impl Rows {
             row.due_at = now;
             row.settled_at = None;
             self.due.insert((now, *id));
-            self.ledger.record(Move { keys: row.keys, from: Some(EventState::Dead), to: Some(EventState::Pending) });
+            self.ledger.record(StateChange {
+                keys: row.keys,
+                from: Some(EventState::Dead),
+                to: Some(EventState::Pending),
+            });
             replayed += 1;
         }
         replayed
@@ -208,7 +212,7 @@ impl Rows {
     fn remove(&mut self, id: EventId) {
         if let Some(row) = self.events.remove(&id) {
             self.due.remove(&(row.due_at, id));
-            self.ledger.record(Move { keys: row.keys, from: Some(row.event.state), to: None });
+            self.ledger.record(StateChange { keys: row.keys, from: Some(row.event.state), to: None });
         }
     }
 }

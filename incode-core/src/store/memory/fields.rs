@@ -1,10 +1,10 @@
 use super::Rows;
-use crate::identity::{KeptField, Observation};
+use crate::identity::{Observation, RetainedField};
 use crate::{IdentityId, Timestamp};
 
 /// A field with when the request that brought it was sent.
 pub(super) struct Row {
-    kept: KeptField,
+    kept: RetainedField,
     sent_at: Timestamp,
 }
 
@@ -22,7 +22,7 @@ impl Rows {
         }
     }
 
-    pub(super) fn fields(&self, id: &IdentityId, now: Timestamp) -> Vec<KeptField> {
+    pub(super) fn fields(&self, id: &IdentityId, now: Timestamp) -> Vec<RetainedField> {
         let rows = self.fields.get(id).into_iter().flat_map(|rows| rows.values());
         rows.filter(|row| row.kept.expires_at > now).map(|row| row.kept.clone()).collect()
     }

@@ -9,8 +9,8 @@ use super::rows::{self, get, maybe_time, time};
 use super::upkeep::{LOT, Replayed};
 use crate::identity::Identity;
 use crate::store::{
-    ClaimedEffect, EffectClaim, EffectCounts, EffectFailure, EffectFilter, EffectId, EffectLease, EffectRow,
-    EffectSettlement, EffectState, EventId, ReplayEffects, Settled,
+    ClaimedJob, EventId, JobClaim, JobCounts, JobFailure, JobFilter, JobId, JobLease, JobRow, JobSettlement, JobState,
+    ReplayJobs, Settled,
 };
 use crate::{IdentityId, Subject, Timestamp};
 
@@ -32,7 +32,7 @@ pub(super) async fn owe(
     tx.execute(sql, &[&event.0, &handlers, &identity.as_str(), &at.as_millis()]).await.map(drop)
 }
 
-pub(super) async fn claim(tx: &Link, claim: &EffectClaim) -> Result<Vec<ClaimedEffect>, Failure> {
+pub(super) async fn claim(tx: &Link, claim: &JobClaim) -> Result<Vec<ClaimedJob>, Failure> {
     let sql = "WITH due AS (
             SELECT id, due_at FROM effect WHERE state = 'pending' AND handler = $1 AND due_at <= $2
             ORDER BY due_at, id LIMIT $3 FOR UPDATE SKIP LOCKED)
@@ -47,26 +47,26 @@ pub(super) async fn claim(tx: &Link, claim: &EffectClaim) -> Result<Vec<ClaimedE
     rows.iter().map(|row| read_claimed(row, &persons)).collect()
 }
 
-pub(super) async fn settle(tx: &Link, lease: EffectLease, settlement: &EffectSettlement) -> Result<Settled, Failure> {
+pub(super) async fn settle(tx: &Link, lease: JobLease, settlement: &JobSettlement) -> Result<Settled, Failure> {
     let (id, number) = (lease.effect.0, lease.number);
     // Each counts the lease up: it is good for one settlement.
     let written = match settlement {
-        EffectSettlement::Done { at } => {
+        JobSettlement::Done { at } => {
             let sql = "UPDATE effect SET state = 'done', lease = lease + 1, failure = NULL, identity_id = NULL,
                 due_at = NULL, settled_at = $3 WHERE id = $1 AND lease = $2 AND state = 'pending'";
             tx.execute(sql, &[&id, &number, &at.as_millis()]).await?
         }
-        EffectSettlement::Retry { due_at, failure } => {
+        JobSettlement::Retry { due_at, failure } => {
             let sql = "UPDATE effect SET lease = lease + 1, due_at = $3, failure = $4
                 WHERE id = $1 AND lease = $2 AND state = 'pending'";
             tx.execute(sql, &[&id, &number, &due_at.as_millis(), &failure.as_str()]).await?
         }
-        EffectSettlement::Release { due_at } => {
+        JobSettlement::Release { due_at } => {
             let sql = "UPDATE effect SET lease = lease + 1, attempts = greatest(attempts - 1, 0), due_at = $3
                 WHERE id = $1 AND lease = $2 AND state = 'pending'";
             tx.execute(sql, &[&id, &number, &due_at.as_millis()]).await?
         }
-        EffectSettlement::Dead { failure, at } => {
+        JobSettlement::Dead { failure, at } => {
             let sql = "UPDATE effect SET state = 'dead', lease = lease + 1, failure = $4, due_at = NULL,
                 settled_at = $3 WHERE id = $1 AND lease = $2 AND state = 'pending'";
             tx.execute(sql, &[&id, &number, &at.as_millis(), &failure.as_str()]).await?
@@ -76,10 +76,10 @@ pub(super) async fn settle(tx: &Link, lease: EffectLease, settlement: &EffectSet
 }
 
 /// Replays one lot of the effects after the id `after`; see [`super::upkeep::replay`].
-pub(super) async fn replay(tx: &Link, which: &ReplayEffects, now: Timestamp, after: i64) -> Result<Replayed, Failure> {
+pub(super) async fn replay(tx: &Link, which: &ReplayJobs, now: Timestamp, after: i64) -> Result<Replayed, Failure> {
     let (one, handler) = match which {
-        ReplayEffects::One(id) => (Some(id.0), None),
-        ReplayEffects::Dead(handler) => (None, handler.as_deref()),
+        ReplayJobs::One(id) => (Some(id.0), None),
+        ReplayJobs::Dead(handler) => (None, handler.as_deref()),
     };
     let sql = "WITH dead AS (
             SELECT id FROM effect WHERE state = 'dead' AND id > $1 AND ($2::bigint IS NULL OR id = $2)
@@ -108,24 +108,24 @@ pub(super) async fn next_due(link: &Link, handler: &str) -> Result<Option<Timest
 }
 
 /// Done rows are not counted: there may be millions of them.
-pub(super) async fn counts(link: &Link) -> Result<EffectCounts, Failure> {
+pub(super) async fn counts(link: &Link) -> Result<JobCounts, Failure> {
     let sql = "SELECT (SELECT count(*) FROM effect WHERE state = 'pending'),
         (SELECT count(*) FROM effect WHERE state = 'dead'),
         (SELECT applied_at FROM effect WHERE state = 'pending' ORDER BY id LIMIT 1)";
     let row = link.query_one(sql, &[]).await?;
-    Ok(EffectCounts {
+    Ok(JobCounts {
         pending: rows::number(&row, 0)?,
         dead: rows::number(&row, 1)?,
         oldest_pending: maybe_time(&row, 2)?,
     })
 }
 
-pub(super) async fn list(link: &Link, filter: &EffectFilter) -> Result<Vec<EffectRow>, Failure> {
+pub(super) async fn list(link: &Link, filter: &JobFilter) -> Result<Vec<JobRow>, Failure> {
     let sql = "SELECT id, event_id, handler, kind, object_id, state, failure, attempts, applied_at, due_at, settled_at
         FROM effect WHERE id < $1 AND ($2::text IS NULL OR handler = $2) AND ($3::text IS NULL OR state = $3)
         ORDER BY id DESC LIMIT $4";
     let before = filter.before.map_or(i64::MAX, |id| id.0);
-    let (handler, state) = (filter.handler.as_deref(), filter.state.map(EffectState::as_str));
+    let (handler, state) = (filter.handler.as_deref(), filter.state.map(JobState::as_str));
     let rows = link.query(sql, &[&before, &handler, &state, &rows::limit(filter.limit)]).await?;
     rows.iter().map(read_row).collect()
 }
@@ -153,11 +153,11 @@ async fn persons(tx: &Link, ids: &[&str]) -> Result<Persons, Failure> {
     Ok(persons)
 }
 
-fn read_claimed(row: &Row, persons: &Persons) -> Result<ClaimedEffect, Failure> {
+fn read_claimed(row: &Row, persons: &Persons) -> Result<ClaimedJob, Failure> {
     let person = get::<Option<&str>>(row, 5)?.and_then(|id| persons.get(id)).cloned();
     let (identity, subjects) = person.unwrap_or_default();
-    Ok(ClaimedEffect {
-        lease: EffectLease { effect: EffectId(get(row, 0)?), number: get(row, 1)? },
+    Ok(ClaimedJob {
+        lease: JobLease { effect: JobId(get(row, 0)?), number: get(row, 1)? },
         event: EventId(get(row, 2)?),
         kind: rows::kind(row, 3)?,
         object_id: rows::the_object_id(row, 4)?,
@@ -167,15 +167,15 @@ fn read_claimed(row: &Row, persons: &Persons) -> Result<ClaimedEffect, Failure> 
     })
 }
 
-fn read_row(row: &Row) -> Result<EffectRow, Failure> {
-    Ok(EffectRow {
-        id: EffectId(get(row, 0)?),
+fn read_row(row: &Row) -> Result<JobRow, Failure> {
+    Ok(JobRow {
+        id: JobId(get(row, 0)?),
         event: EventId(get(row, 1)?),
         handler: get::<&str>(row, 2)?.into(),
         kind: rows::kind(row, 3)?,
         object_id: rows::the_object_id(row, 4)?,
-        state: EffectState::parse(get(row, 5)?).ok_or_else(|| Failure::unreadable("state"))?,
-        failure: get::<Option<&str>>(row, 6)?.map(EffectFailure::parse),
+        state: JobState::parse(get(row, 5)?).ok_or_else(|| Failure::unreadable("state"))?,
+        failure: get::<Option<&str>>(row, 6)?.map(JobFailure::parse),
         attempts: rows::attempts(row, 7)?,
         applied_at: time(row, 8)?,
         due_at: maybe_time(row, 9)?,

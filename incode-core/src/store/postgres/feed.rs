@@ -10,7 +10,7 @@ use tokio_postgres::Notification;
 use super::failure::Failure;
 use super::link::{CONNECT_DEADLINE, Link, Target};
 use crate::identity::Change;
-use crate::store::StoreNews;
+use crate::store::StoreNotice;
 use crate::store::hub::{Hub, Notice};
 
 /// Tells the other processes, in the transaction that made the change: they hear of it when it is committed, and only
@@ -59,9 +59,9 @@ async fn listen(target: Arc<Target>, hub: Weak<Hub>) {
         match connected.await {
             Ok(link) => {
                 wait = FIRST_WAIT;
-                Hub::tell(&hub, StoreNews::Up);
+                Hub::tell(&hub, StoreNotice::Up);
                 hear(&link, &mut notices, &hub).await;
-                Hub::tell(&hub, StoreNews::Down);
+                Hub::tell(&hub, StoreNotice::Down);
             }
             Err(failure) => tracing::debug!(error.kind = ?failure.kind, "store feed not connected"),
         }

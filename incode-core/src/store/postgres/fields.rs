@@ -2,7 +2,7 @@ use super::failure::Failure;
 use super::link::Link;
 use super::rows::{get, time};
 use super::upkeep::LOT;
-use crate::identity::{Field, KeptField, Observation};
+use crate::identity::{Field, Observation, RetainedField};
 use crate::{IdentityId, Timestamp};
 
 pub(super) async fn keep(tx: &Link, seen: &Observation) -> Result<(), Failure> {
@@ -10,7 +10,7 @@ pub(super) async fn keep(tx: &Link, seen: &Observation) -> Result<(), Failure> {
         ON CONFLICT (identity_id, field) DO UPDATE SET sealed = excluded.sealed, sent_at = excluded.sent_at,
             expires_at = excluded.expires_at
         WHERE (excluded.sent_at, excluded.expires_at, excluded.sealed) > (known.sent_at, known.expires_at, known.sealed)";
-    for KeptField { field, sealed, expires_at } in &seen.fields {
+    for RetainedField { field, sealed, expires_at } in &seen.fields {
         let (sent_at, expires_at) = (seen.sent_at.as_millis(), expires_at.as_millis());
         tx.execute(sql, &[&seen.identity_id.as_str(), &field.as_str(), sealed, &sent_at, &expires_at]).await?;
     }
@@ -18,12 +18,12 @@ pub(super) async fn keep(tx: &Link, seen: &Observation) -> Result<(), Failure> {
 }
 
 /// Fields that only a newer version knows are passed over.
-pub(super) async fn list(link: &Link, id: &IdentityId, now: Timestamp) -> Result<Vec<KeptField>, Failure> {
+pub(super) async fn list(link: &Link, id: &IdentityId, now: Timestamp) -> Result<Vec<RetainedField>, Failure> {
     let sql = "SELECT field, sealed, expires_at FROM field WHERE identity_id = $1 AND expires_at > $2";
     let mut fields = Vec::new();
     for row in link.query(sql, &[&id.as_str(), &now.as_millis()]).await? {
         if let Some(field) = Field::parse(get(&row, 0)?) {
-            fields.push(KeptField { field, sealed: get(&row, 1)?, expires_at: time(&row, 2)? });
+            fields.push(RetainedField { field, sealed: get(&row, 1)?, expires_at: time(&row, 2)? });
         }
     }
     Ok(fields)

@@ -10,12 +10,11 @@ use std::sync::atomic::Ordering;
 
 use super::hub::Hub;
 use super::{
-    Accepted, Audit, AuditAction, AuditId, Claim, ClaimedEffect, ClaimedEvent, EffectClaim, EffectCounts, EffectFilter,
-    EffectLease, EffectRow, EffectSettlement, EffectStore, EventDetail, EventFilter, EventId, EventRow, InboxCounts,
-    Lease, Linked, NewEvent, NewLink, Prune, Replay, ReplayEffects, Settled, Settlement, Store, StoreError, StoreFeed,
-    StoreFuture,
+    Accepted, Audit, AuditAction, AuditId, Claim, ClaimedEvent, ClaimedJob, EventDetail, EventFilter, EventId,
+    EventRow, InboxCounts, JobClaim, JobCounts, JobFilter, JobLease, JobRow, JobSettlement, JobStore, Lease, Linked,
+    NewEvent, NewLink, Prune, Replay, ReplayJobs, Settled, Settlement, Store, StoreError, StoreFeed, StoreFuture,
 };
-use crate::identity::{Change, Identity, KeptField, LinkedIdentity, Observation};
+use crate::identity::{Change, Identity, LinkedIdentity, Observation, RetainedField};
 use crate::{Actor, IdentityId, ObjectId, Subject, Timestamp};
 
 mod audits;
@@ -138,7 +137,7 @@ impl Store for PostgresStore {
         }))
     }
 
-    fn fields(&self, id: IdentityId, now: Timestamp) -> StoreFuture<'_, Vec<KeptField>> {
+    fn fields(&self, id: IdentityId, now: Timestamp) -> StoreFuture<'_, Vec<RetainedField>> {
         Box::pin(self.pool.read(move |link| {
             let id = id.clone();
             async move { fields::list(&link, &id, now).await }
@@ -186,7 +185,7 @@ impl Store for PostgresStore {
         Box::pin(self.pool.query(move |link| async move { audits::list(&link, limit, before).await }))
     }
 
-    fn effects(&self) -> &dyn EffectStore {
+    fn effects(&self) -> &dyn JobStore {
         self
     }
 
@@ -225,28 +224,28 @@ impl Store for PostgresStore {
     }
 }
 
-impl EffectStore for PostgresStore {
-    fn claim_effects(&self, claim: EffectClaim) -> StoreFuture<'_, Vec<ClaimedEffect>> {
+impl JobStore for PostgresStore {
+    fn claim_jobs(&self, claim: JobClaim) -> StoreFuture<'_, Vec<ClaimedJob>> {
         Box::pin(self.pool.transact(move |tx| async move { effects::claim(&tx, &claim).await }))
     }
 
-    fn next_effect_due(&self, handler: Arc<str>) -> StoreFuture<'_, Option<Timestamp>> {
+    fn next_job_due(&self, handler: Arc<str>) -> StoreFuture<'_, Option<Timestamp>> {
         Box::pin(self.pool.query(move |link| async move { effects::next_due(&link, &handler).await }))
     }
 
-    fn settle_effect(&self, lease: EffectLease, settlement: EffectSettlement) -> StoreFuture<'_, Settled> {
+    fn settle_job(&self, lease: JobLease, settlement: JobSettlement) -> StoreFuture<'_, Settled> {
         Box::pin(self.pool.transact(move |tx| async move { effects::settle(&tx, lease, &settlement).await }))
     }
 
-    fn effect_counts(&self) -> StoreFuture<'_, EffectCounts> {
+    fn job_counts(&self) -> StoreFuture<'_, JobCounts> {
         Box::pin(self.pool.query(move |link| async move { effects::counts(&link).await }))
     }
 
-    fn list_effects(&self, filter: EffectFilter) -> StoreFuture<'_, Vec<EffectRow>> {
+    fn list_jobs(&self, filter: JobFilter) -> StoreFuture<'_, Vec<JobRow>> {
         Box::pin(self.pool.query(move |link| async move { effects::list(&link, &filter).await }))
     }
 
-    fn replay_effects(&self, which: ReplayEffects, now: Timestamp) -> StoreFuture<'_, u64> {
+    fn replay_jobs(&self, which: ReplayJobs, now: Timestamp) -> StoreFuture<'_, u64> {
         Box::pin(async move {
             let (mut replayed, mut after) = (0, Some(0));
             while let Some(id) = after {

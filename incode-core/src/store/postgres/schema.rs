@@ -176,7 +176,7 @@ CREATE TABLE audit (
     count bigint NOT NULL
 );
 
--- Personal fields that the application opted in to keep: sealed, each until it expires.
+-- PersonalData fields that the application opted in to keep: sealed, each until it expires.
 CREATE TABLE field (
     identity_id text NOT NULL,
     field text NOT NULL,

@@ -4,7 +4,7 @@ use super::failure::Failure;
 use super::link::Link;
 use super::rows::get;
 use super::{audits, effects, fields, rows};
-use crate::store::ledger::DEAD_KEPT;
+use crate::store::dedupe::DEAD_KEPT;
 use crate::store::{AuditAction, AuditId, DeadFilter, Prune, Reason, Replay};
 use crate::{Actor, Timestamp};
 

@@ -12,7 +12,7 @@ use super::identities;
 use super::link::{Link, Target};
 use super::rows::{self, get};
 use crate::Timestamp;
-use crate::store::ledger::{IGNORED_KEPT, Key, Keys, PENDING_KEPT, WAITING_PER_OBJECT};
+use crate::store::dedupe::{IGNORED_KEPT, Key, Keys, PENDING_KEPT, WAITING_PER_OBJECT};
 use crate::store::{Accepted, EventId, EventState, NewEvent, Reason, StoreError, StoreErrorKind};
 
 /// The way into the inbox. Deliveries queue up for one writer, which takes whatever waits, keeps it with one statement,

@@ -5,11 +5,11 @@ use super::rows::{self, Row};
 use super::scripts;
 use crate::Timestamp;
 use crate::store::{
-    ClaimedEffect, EffectClaim, EffectCounts, EffectFailure, EffectFilter, EffectId, EffectLease, EffectRow,
-    EffectSettlement, EffectState, EventId, ReplayEffects, Settled,
+    ClaimedJob, EventId, JobClaim, JobCounts, JobFailure, JobFilter, JobId, JobLease, JobRow, JobSettlement, JobState,
+    ReplayJobs, Settled,
 };
 
-pub(super) async fn claim(link: &Link, claim: &EffectClaim) -> Result<Vec<ClaimedEffect>, Failure> {
+pub(super) async fn claim(link: &Link, claim: &JobClaim) -> Result<Vec<ClaimedJob>, Failure> {
     let arguments = Arguments::default()
         .text(&*claim.handler)
         .number(claim.now.as_millis())
@@ -23,33 +23,33 @@ pub(super) async fn next_due(link: &Link, handler: &str) -> Result<Option<Timest
     first_score(link, &format!("xd:{handler}")).await
 }
 
-pub(super) async fn settle(link: &Link, lease: EffectLease, settlement: &EffectSettlement) -> Result<Settled, Failure> {
+pub(super) async fn settle(link: &Link, lease: JobLease, settlement: &JobSettlement) -> Result<Settled, Failure> {
     let (how, at, failure) = match settlement {
-        EffectSettlement::Done { at } => ("done", at, None),
-        EffectSettlement::Retry { due_at, failure } => ("retry", due_at, Some(*failure)),
-        EffectSettlement::Release { due_at } => ("release", due_at, None),
-        EffectSettlement::Dead { failure, at } => ("dead", at, Some(*failure)),
+        JobSettlement::Done { at } => ("done", at, None),
+        JobSettlement::Retry { due_at, failure } => ("retry", due_at, Some(*failure)),
+        JobSettlement::Release { due_at } => ("release", due_at, None),
+        JobSettlement::Dead { failure, at } => ("dead", at, Some(*failure)),
     };
     let arguments = Arguments::default()
         .number(lease.effect.0)
         .number(lease.number)
         .text(how)
         .number(at.as_millis())
-        .maybe(failure.map(EffectFailure::as_str));
+        .maybe(failure.map(JobFailure::as_str));
     let written: String = link.run(&scripts::SETTLE_EFFECT, arguments).await?;
     Ok(if written == "1" { Settled::Written(None) } else { Settled::LeaseLost })
 }
 
-pub(super) async fn counts(link: &Link) -> Result<EffectCounts, Failure> {
+pub(super) async fn counts(link: &Link) -> Result<JobCounts, Failure> {
     let row: Row = link.run(&scripts::EFFECT_COUNTS, Arguments::default()).await?;
-    Ok(EffectCounts {
+    Ok(JobCounts {
         pending: rows::number(&row, 0)?,
         dead: rows::number(&row, 1)?,
         oldest_pending: rows::maybe_time(&row, 2)?,
     })
 }
 
-pub(super) async fn list(link: &Link, filter: &EffectFilter) -> Result<Vec<EffectRow>, Failure> {
+pub(super) async fn list(link: &Link, filter: &JobFilter) -> Result<Vec<JobRow>, Failure> {
     let mut conditions = Vec::new();
     conditions.extend(filter.state.map(|state| ("state", state.as_str())));
     conditions.extend(filter.handler.as_deref().map(|handler| ("handler", handler)));
@@ -63,10 +63,10 @@ pub(super) async fn list(link: &Link, filter: &EffectFilter) -> Result<Vec<Effec
     found.iter().map(|(id, row)| read_row(*id, row)).collect()
 }
 
-pub(super) async fn replay(link: &Link, which: &ReplayEffects, now: Timestamp) -> Result<u64, Failure> {
+pub(super) async fn replay(link: &Link, which: &ReplayJobs, now: Timestamp) -> Result<u64, Failure> {
     let (one, handler) = match which {
-        ReplayEffects::One(id) => (Some(id.0.to_string()), None),
-        ReplayEffects::Dead(handler) => (None, handler.as_deref()),
+        ReplayJobs::One(id) => (Some(id.0.to_string()), None),
+        ReplayJobs::Dead(handler) => (None, handler.as_deref()),
     };
     let (mut replayed, mut after) = (0, "-inf".to_owned());
     loop {
@@ -81,7 +81,7 @@ pub(super) async fn replay(link: &Link, which: &ReplayEffects, now: Timestamp) -
     }
 }
 
-fn read_claimed(row: &Row) -> Result<ClaimedEffect, Failure> {
+fn read_claimed(row: &Row) -> Result<ClaimedJob, Failure> {
     let id = rows::maybe_text(row, 3)?.map(rows::identity_id).transpose()?;
     let (identity, subjects) = match &id {
         None => (None, Vec::new()),
@@ -90,8 +90,8 @@ fn read_claimed(row: &Row) -> Result<ClaimedEffect, Failure> {
             (identity, rows::subjects(row, 8)?)
         }
     };
-    Ok(ClaimedEffect {
-        lease: EffectLease { effect: EffectId(rows::number(row, 4)?), number: rows::number(row, 5)? },
+    Ok(ClaimedJob {
+        lease: JobLease { effect: JobId(rows::number(row, 4)?), number: rows::number(row, 5)? },
         event: EventId(rows::number(row, 0)?),
         kind: rows::kind(row, 1)?,
         object_id: rows::the_object_id(row, 2)?,
@@ -101,15 +101,15 @@ fn read_claimed(row: &Row) -> Result<ClaimedEffect, Failure> {
     })
 }
 
-fn read_row(id: i64, row: &Row) -> Result<EffectRow, Failure> {
-    Ok(EffectRow {
-        id: EffectId(id),
+fn read_row(id: i64, row: &Row) -> Result<JobRow, Failure> {
+    Ok(JobRow {
+        id: JobId(id),
         event: EventId(rows::number(row, 0)?),
         handler: rows::text(row, 1)?.into(),
         kind: rows::kind(row, 2)?,
         object_id: rows::the_object_id(row, 3)?,
-        state: EffectState::parse(rows::text(row, 4)?).ok_or_else(|| Failure::unreadable("state"))?,
-        failure: rows::maybe_text(row, 5)?.map(EffectFailure::parse),
+        state: JobState::parse(rows::text(row, 4)?).ok_or_else(|| Failure::unreadable("state"))?,
+        failure: rows::maybe_text(row, 5)?.map(JobFailure::parse),
         attempts: rows::number(row, 6)?,
         applied_at: rows::time(row, 7)?,
         due_at: rows::maybe_time(row, 8)?,

@@ -9,7 +9,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use super::failure::Failure;
 use super::link::Link;
-use crate::store::StoreNews;
+use crate::store::StoreNotice;
 use crate::store::hub::Hub;
 
 /// Starts the listener.
@@ -31,9 +31,9 @@ async fn listen(link: Weak<Link>, hub: Weak<Hub>) {
         match timeout(PATIENCE * 3, subscribed).await.unwrap_or_else(|_| Err(Failure::too_late())) {
             Ok(mut connection) => {
                 wait = FIRST_WAIT;
-                Hub::tell(&hub, StoreNews::Up);
+                Hub::tell(&hub, StoreNotice::Up);
                 hear(&mut connection, &link.origin, &mut notices, &hub).await;
-                Hub::tell(&hub, StoreNews::Down);
+                Hub::tell(&hub, StoreNotice::Down);
             }
             Err(failure) => tracing::debug!(error.kind = ?failure.kind, "store feed not connected"),
         }
@@ -67,7 +67,7 @@ async fn hear(
                 match data.get(1) {
                     // A text that is none is not one of ours.
                     Some(Value::BulkString(payload)) => hub.heard(std::str::from_utf8(payload).unwrap_or_default(), own),
-                    _ => hub.pass_on(StoreNews::Gap),
+                    _ => hub.pass_on(StoreNotice::Gap),
                 }
             }
             _ = pulse.tick() => {

@@ -4,7 +4,7 @@ use super::failure::Failure;
 use super::link::{Arguments, Link};
 use super::rows::{self, Row};
 use super::scripts;
-use crate::identity::{Change, Identity, KeptField, Link as SubjectLink, LinkProof, LinkedIdentity, Observation};
+use crate::identity::{Change, Identity, Link as SubjectLink, LinkProof, LinkedIdentity, Observation, RetainedField};
 use crate::store::audit::AUDITS_KEPT;
 use crate::store::{AuditAction, EventId, Linked, NewLink, StoreErrorKind};
 use crate::{Actor, IdentityId, ObjectId, Subject, Timestamp};
@@ -88,7 +88,7 @@ impl Merged<'_> {
     }
 
     pub(super) fn add_to(&self, arguments: Arguments) -> Arguments {
-        let fields: &[KeptField] = if self.is_late() { &[] } else { &self.seen.fields };
+        let fields: &[RetainedField] = if self.is_late() { &[] } else { &self.seen.fields };
         let arguments = arguments
             .text(self.seen.identity_id.as_str())
             .text(hash(&self.seen.identity_id))
@@ -207,14 +207,14 @@ pub(super) async fn verified_as(link: &Link, verification: &ObjectId) -> Result<
 }
 
 /// Fields that only a newer version knows are passed over.
-pub(super) async fn fields(link: &Link, id: &IdentityId, now: Timestamp) -> Result<Vec<KeptField>, Failure> {
+pub(super) async fn fields(link: &Link, id: &IdentityId, now: Timestamp) -> Result<Vec<RetainedField>, Failure> {
     let arguments = Arguments::default().text(id.as_str()).number(now.as_millis());
     let found: Vec<Row> = link.run(&scripts::FIELDS, arguments).await?;
     let mut fields = Vec::new();
     for row in &found {
         if let Some(field) = crate::identity::Field::parse(rows::text(row, 0)?) {
             let sealed = rows::bytes(row, 2).unwrap_or_default().to_vec();
-            fields.push(KeptField { field, sealed, expires_at: rows::time(row, 1)? });
+            fields.push(RetainedField { field, sealed, expires_at: rows::time(row, 1)? });
         }
     }
     Ok(fields)

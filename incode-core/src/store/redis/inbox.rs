@@ -6,7 +6,7 @@ use super::{audits, scripts};
 use crate::identity::Change;
 use crate::model::EventKind;
 use crate::store::audit::AUDITS_KEPT;
-use crate::store::ledger::{DEAD_KEPT, IGNORED_KEPT, Keys, PENDING_KEPT, WAITING_PER_OBJECT};
+use crate::store::dedupe::{DEAD_KEPT, IGNORED_KEPT, Keys, PENDING_KEPT, WAITING_PER_OBJECT};
 use crate::store::{
     Accepted, AuditAction, Claim, ClaimedEvent, DeadFilter, EventDetail, EventFilter, EventId, EventRow, EventState,
     InboxCounts, Lease, NewEvent, Prune, Reason, Replay, Settled, Settlement, StoreErrorKind,

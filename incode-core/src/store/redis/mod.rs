@@ -8,11 +8,11 @@ use std::sync::Arc;
 
 use super::hub::Hub;
 use super::{
-    Accepted, Audit, AuditId, Claim, ClaimedEffect, ClaimedEvent, EffectClaim, EffectCounts, EffectFilter, EffectLease,
-    EffectRow, EffectSettlement, EffectStore, EventDetail, EventFilter, EventId, EventRow, InboxCounts, Lease, Linked,
-    NewEvent, NewLink, Prune, Replay, ReplayEffects, Settled, Settlement, Store, StoreError, StoreFeed, StoreFuture,
+    Accepted, Audit, AuditId, Claim, ClaimedEvent, ClaimedJob, EventDetail, EventFilter, EventId, EventRow,
+    InboxCounts, JobClaim, JobCounts, JobFilter, JobLease, JobRow, JobSettlement, JobStore, Lease, Linked, NewEvent,
+    NewLink, Prune, Replay, ReplayJobs, Settled, Settlement, Store, StoreError, StoreFeed, StoreFuture,
 };
-use crate::identity::{Change, Identity, KeptField, LinkedIdentity, Observation};
+use crate::identity::{Change, Identity, LinkedIdentity, Observation, RetainedField};
 use crate::{Actor, IdentityId, ObjectId, Subject, Timestamp};
 
 mod audits;
@@ -109,7 +109,7 @@ impl Store for RedisStore {
         self.with(async move { identities::verified_as(&self.link, &verification).await })
     }
 
-    fn fields(&self, id: IdentityId, now: Timestamp) -> StoreFuture<'_, Vec<KeptField>> {
+    fn fields(&self, id: IdentityId, now: Timestamp) -> StoreFuture<'_, Vec<RetainedField>> {
         self.with(async move { identities::fields(&self.link, &id, now).await })
     }
 
@@ -137,7 +137,7 @@ impl Store for RedisStore {
         self.with(audits::list(&self.link, limit, before))
     }
 
-    fn effects(&self) -> &dyn EffectStore {
+    fn effects(&self) -> &dyn JobStore {
         self
     }
 
@@ -173,28 +173,28 @@ impl Store for RedisStore {
     }
 }
 
-impl EffectStore for RedisStore {
-    fn claim_effects(&self, claim: EffectClaim) -> StoreFuture<'_, Vec<ClaimedEffect>> {
+impl JobStore for RedisStore {
+    fn claim_jobs(&self, claim: JobClaim) -> StoreFuture<'_, Vec<ClaimedJob>> {
         self.with(async move { effects::claim(&self.link, &claim).await })
     }
 
-    fn next_effect_due(&self, handler: Arc<str>) -> StoreFuture<'_, Option<Timestamp>> {
+    fn next_job_due(&self, handler: Arc<str>) -> StoreFuture<'_, Option<Timestamp>> {
         self.with(async move { effects::next_due(&self.link, &handler).await })
     }
 
-    fn settle_effect(&self, lease: EffectLease, settlement: EffectSettlement) -> StoreFuture<'_, Settled> {
+    fn settle_job(&self, lease: JobLease, settlement: JobSettlement) -> StoreFuture<'_, Settled> {
         self.with(async move { effects::settle(&self.link, lease, &settlement).await })
     }
 
-    fn effect_counts(&self) -> StoreFuture<'_, EffectCounts> {
+    fn job_counts(&self) -> StoreFuture<'_, JobCounts> {
         self.with(effects::counts(&self.link))
     }
 
-    fn list_effects(&self, filter: EffectFilter) -> StoreFuture<'_, Vec<EffectRow>> {
+    fn list_jobs(&self, filter: JobFilter) -> StoreFuture<'_, Vec<JobRow>> {
         self.with(async move { effects::list(&self.link, &filter).await })
     }
 
-    fn replay_effects(&self, which: ReplayEffects, now: Timestamp) -> StoreFuture<'_, u64> {
+    fn replay_jobs(&self, which: ReplayJobs, now: Timestamp) -> StoreFuture<'_, u64> {
         self.with(async move { effects::replay(&self.link, &which, now).await })
     }
 }

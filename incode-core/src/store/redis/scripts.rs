@@ -14,9 +14,9 @@ macro_rules! scripts {
 scripts! {
     ACCEPT = "lua/accept.lua";
     CLAIM = "lua/claim.lua";
-    CLAIM_EFFECTS = "lua/claim_effects.lua";
+    CLAIM_EFFECTS = "lua/claim_jobs.lua";
     COUNTS = "lua/counts.lua";
-    EFFECT_COUNTS = "lua/effect_counts.lua";
+    EFFECT_COUNTS = "lua/job_counts.lua";
     FIELDS = "lua/fields.lua";
     FORGET = "lua/forget.lua";
     INSPECT = "lua/inspect.lua";
@@ -26,8 +26,8 @@ scripts! {
     OBSERVE = "lua/observe.lua";
     PRUNE = "lua/prune.lua";
     REPLAY = "lua/replay.lua";
-    REPLAY_EFFECTS = "lua/replay_effects.lua";
+    REPLAY_EFFECTS = "lua/replay_jobs.lua";
     SETTLE = "lua/settle.lua";
-    SETTLE_EFFECT = "lua/settle_effect.lua";
+    SETTLE_EFFECT = "lua/settle_job.lua";
     UNLINK = "lua/unlink.lua";
 }

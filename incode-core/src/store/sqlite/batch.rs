@@ -1,20 +1,20 @@
 use rusqlite::Connection;
 
 use super::failure::Failure;
-use crate::store::ledger::{Ledger, Move};
+use crate::store::dedupe::{DedupeIndex, StateChange};
 
 /// What a write job works on: the transaction of its batch, and the ledger that follows it.
 pub(super) struct Transaction<'a> {
     pub(super) conn: &'a Connection,
-    pub(super) ledger: &'a mut Ledger,
+    pub(super) ledger: &'a mut DedupeIndex,
     pub(super) last_id: &'a mut i64,
     /// What the batch moved so far, to be taken back if it fails.
-    journal: &'a mut Vec<Move>,
+    journal: &'a mut Vec<StateChange>,
 }
 
 impl Transaction<'_> {
     /// Records in the ledger what the job does to a row.
-    pub(super) fn record(&mut self, moved: Move) {
+    pub(super) fn record(&mut self, moved: StateChange) {
         self.ledger.record(moved);
         self.journal.push(moved);
     }
@@ -33,7 +33,7 @@ pub(super) trait Job: Send {
 /// Runs the jobs in one transaction. When it fails nothing of it is left, neither in the file nor in the ledger.
 pub(super) fn commit(
     conn: &Connection,
-    ledger: &mut Ledger,
+    ledger: &mut DedupeIndex,
     last_id: &mut i64,
     jobs: &mut [Box<dyn Job>],
 ) -> Result<(), Failure> {
@@ -48,9 +48,9 @@ pub(super) fn commit(
 
 fn run_all(
     conn: &Connection,
-    ledger: &mut Ledger,
+    ledger: &mut DedupeIndex,
     last_id: &mut i64,
-    journal: &mut Vec<Move>,
+    journal: &mut Vec<StateChange>,
     jobs: &mut [Box<dyn Job>],
 ) -> Result<(), Failure> {
     // Only if an earlier rollback failed is anything open here.
@@ -80,7 +80,7 @@ fn run_all(
     execute(conn, "COMMIT")
 }
 
-fn take_back(ledger: &mut Ledger, journal: &mut Vec<Move>, mark: usize) {
+fn take_back(ledger: &mut DedupeIndex, journal: &mut Vec<StateChange>, mark: usize) {
     for moved in journal.drain(mark..).rev() {
         ledger.revert(moved);
     }

@@ -8,8 +8,8 @@ use super::failure::Failure;
 use super::upkeep::{LOT, Replayed};
 use super::{identities, inbox, queries};
 use crate::store::{
-    ClaimedEffect, EffectClaim, EffectCounts, EffectFailure, EffectFilter, EffectId, EffectLease, EffectRow,
-    EffectSettlement, EffectState, EventId, ReplayEffects, Settled,
+    ClaimedJob, EventId, JobClaim, JobCounts, JobFailure, JobFilter, JobId, JobLease, JobRow, JobSettlement, JobState,
+    ReplayJobs, Settled,
 };
 use crate::{IdentityId, Timestamp};
 
@@ -31,7 +31,7 @@ pub(super) fn owe(
     Ok(())
 }
 
-pub(super) fn claim(tx: &mut Transaction<'_>, claim: &EffectClaim) -> Result<Vec<ClaimedEffect>, Failure> {
+pub(super) fn claim(tx: &mut Transaction<'_>, claim: &JobClaim) -> Result<Vec<ClaimedJob>, Failure> {
     let sql = "SELECT id, lease, event_id, kind, object_id, identity_id, attempts
         FROM effect INDEXED BY effect_due WHERE state = 'pending' AND handler = ? AND due_at <= ?
         ORDER BY due_at, id LIMIT ?";
@@ -43,13 +43,13 @@ pub(super) fn claim(tx: &mut Transaction<'_>, claim: &EffectClaim) -> Result<Vec
     }
     let mut lease = tx.conn.prepare_cached("UPDATE effect SET lease = ?, attempts = ?, due_at = ? WHERE id = ?")?;
     for effect in &effects {
-        let (EffectLease { effect: EffectId(id), number }, until) = (effect.lease, claim.lease_until.as_millis());
+        let (JobLease { effect: JobId(id), number }, until) = (effect.lease, claim.lease_until.as_millis());
         lease.execute(params![number, effect.attempts, until, id])?;
     }
     Ok(effects)
 }
 
-pub(super) fn settle(conn: &Connection, lease: EffectLease, settlement: &EffectSettlement) -> Result<Settled, Failure> {
+pub(super) fn settle(conn: &Connection, lease: JobLease, settlement: &JobSettlement) -> Result<Settled, Failure> {
     let held = "SELECT 1 FROM effect WHERE id = ? AND lease = ? AND state = 'pending'";
     let id = lease.effect.0;
     if !conn.prepare_cached(held)?.exists(params![id, lease.number])? {
@@ -57,20 +57,20 @@ pub(super) fn settle(conn: &Connection, lease: EffectLease, settlement: &EffectS
     }
     // Each counts the lease up: it is good for one settlement.
     match settlement {
-        EffectSettlement::Done { at } => {
+        JobSettlement::Done { at } => {
             let sql = "UPDATE effect SET state = 'done', lease = lease + 1, failure = NULL, identity_id = NULL,
                 due_at = NULL, settled_at = ? WHERE id = ?";
             conn.prepare_cached(sql)?.execute(params![at.as_millis(), id])?;
         }
-        EffectSettlement::Retry { due_at, failure } => {
+        JobSettlement::Retry { due_at, failure } => {
             let sql = "UPDATE effect SET lease = lease + 1, due_at = ?, failure = ? WHERE id = ?";
             conn.prepare_cached(sql)?.execute(params![due_at.as_millis(), failure.as_str(), id])?;
         }
-        EffectSettlement::Release { due_at } => {
+        JobSettlement::Release { due_at } => {
             let sql = "UPDATE effect SET lease = lease + 1, attempts = max(attempts - 1, 0), due_at = ? WHERE id = ?";
             conn.prepare_cached(sql)?.execute(params![due_at.as_millis(), id])?;
         }
-        EffectSettlement::Dead { failure, at } => {
+        JobSettlement::Dead { failure, at } => {
             let sql = "UPDATE effect SET state = 'dead', lease = lease + 1, failure = ?, due_at = NULL, settled_at = ?
                 WHERE id = ?";
             conn.prepare_cached(sql)?.execute(params![failure.as_str(), at.as_millis(), id])?;
@@ -94,18 +94,13 @@ pub(super) fn end_waits(conn: &Connection, now: Timestamp) -> rusqlite::Result<u
 }
 
 /// Replays one lot of the effects after the id `after`; see [`super::upkeep::replay`].
-pub(super) fn replay(
-    conn: &Connection,
-    which: &ReplayEffects,
-    now: Timestamp,
-    after: i64,
-) -> Result<Replayed, Failure> {
+pub(super) fn replay(conn: &Connection, which: &ReplayJobs, now: Timestamp, after: i64) -> Result<Replayed, Failure> {
     let dead: Vec<i64> = match which {
-        ReplayEffects::One(id) => {
+        ReplayJobs::One(id) => {
             let sql = "SELECT id FROM effect WHERE id = ? AND id > ? AND state = 'dead'";
             conn.prepare_cached(sql)?.query_map([id.0, after], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?
         }
-        ReplayEffects::Dead(handler) => {
+        ReplayJobs::Dead(handler) => {
             let sql = "SELECT id FROM effect INDEXED BY effect_state
                 WHERE state = 'dead' AND id > ?1 AND (?2 IS NULL OR handler = ?2) ORDER BY id LIMIT ?3";
             let params = params![after, handler.as_deref(), LOT];
@@ -142,21 +137,21 @@ pub(super) fn next_due(conn: &Connection, handler: &str) -> rusqlite::Result<Opt
 }
 
 /// Done rows are not counted: there may be millions of them.
-pub(super) fn counts(conn: &Connection) -> rusqlite::Result<EffectCounts> {
-    let count = |state: EffectState| -> rusqlite::Result<u64> {
+pub(super) fn counts(conn: &Connection) -> rusqlite::Result<JobCounts> {
+    let count = |state: JobState| -> rusqlite::Result<u64> {
         let sql = "SELECT count(*) FROM effect INDEXED BY effect_state WHERE state = ?";
         let rows: i64 = conn.prepare_cached(sql)?.query_row([state.as_str()], |row| row.get(0))?;
         Ok(u64::try_from(rows).unwrap_or(0))
     };
     let oldest = "SELECT applied_at FROM effect INDEXED BY effect_state WHERE state = 'pending' ORDER BY id LIMIT 1";
-    Ok(EffectCounts {
-        pending: count(EffectState::Pending)?,
-        dead: count(EffectState::Dead)?,
+    Ok(JobCounts {
+        pending: count(JobState::Pending)?,
+        dead: count(JobState::Dead)?,
         oldest_pending: conn.prepare_cached(oldest)?.query_row([], |row| queries::time(row, 0)).optional()?,
     })
 }
 
-pub(super) fn list(conn: &Connection, filter: &EffectFilter) -> rusqlite::Result<Vec<EffectRow>> {
+pub(super) fn list(conn: &Connection, filter: &JobFilter) -> rusqlite::Result<Vec<JobRow>> {
     let before = filter.before.map_or(i64::MAX, |id| id.0);
     let handler = filter.handler.as_deref();
     match filter.state {
@@ -175,7 +170,7 @@ pub(super) fn list(conn: &Connection, filter: &EffectFilter) -> rusqlite::Result
     }
 }
 
-fn read_claimed(row: &Row<'_>, conn: &Connection) -> rusqlite::Result<ClaimedEffect> {
+fn read_claimed(row: &Row<'_>, conn: &Connection) -> rusqlite::Result<ClaimedJob> {
     let identity_id = row.get_ref(5)?.as_str_or_null()?;
     let identity_id = identity_id.map(IdentityId::new).transpose();
     let identity_id = identity_id.map_err(|_| queries::unreadable(5, "identity id"))?;
@@ -183,8 +178,8 @@ fn read_claimed(row: &Row<'_>, conn: &Connection) -> rusqlite::Result<ClaimedEff
         None => (None, Vec::new()),
         Some(id) => (queries::identity(conn, id)?, identities::change(conn, id)?.subjects),
     };
-    Ok(ClaimedEffect {
-        lease: EffectLease { effect: EffectId(row.get(0)?), number: inbox::next_lease(row.get(1)?) },
+    Ok(ClaimedJob {
+        lease: JobLease { effect: JobId(row.get(0)?), number: inbox::next_lease(row.get(1)?) },
         event: EventId(row.get(2)?),
         kind: queries::kind(row, 3)?,
         object_id: queries::object_id(row, 4)?.ok_or_else(|| queries::unreadable(4, "object id"))?,
@@ -194,15 +189,15 @@ fn read_claimed(row: &Row<'_>, conn: &Connection) -> rusqlite::Result<ClaimedEff
     })
 }
 
-fn read_row(row: &Row<'_>) -> rusqlite::Result<EffectRow> {
-    Ok(EffectRow {
-        id: EffectId(row.get(0)?),
+fn read_row(row: &Row<'_>) -> rusqlite::Result<JobRow> {
+    Ok(JobRow {
+        id: JobId(row.get(0)?),
         event: EventId(row.get(1)?),
         handler: row.get_ref(2)?.as_str()?.into(),
         kind: queries::kind(row, 3)?,
         object_id: queries::object_id(row, 4)?.ok_or_else(|| queries::unreadable(4, "object id"))?,
-        state: EffectState::parse(row.get_ref(5)?.as_str()?).ok_or_else(|| queries::unreadable(5, "state"))?,
-        failure: row.get_ref(6)?.as_str_or_null()?.map(EffectFailure::parse),
+        state: JobState::parse(row.get_ref(5)?.as_str()?).ok_or_else(|| queries::unreadable(5, "state"))?,
+        failure: row.get_ref(6)?.as_str_or_null()?.map(JobFailure::parse),
         attempts: row.get(7)?,
         applied_at: queries::time(row, 8)?,
         due_at: queries::maybe_time(row, 9)?,

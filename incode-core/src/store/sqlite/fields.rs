@@ -2,7 +2,7 @@ use rusqlite::{Connection, params};
 
 use super::queries;
 use super::upkeep::LOT;
-use crate::identity::{Field, KeptField, Observation};
+use crate::identity::{Field, Observation, RetainedField};
 use crate::{IdentityId, Timestamp};
 
 pub(super) fn keep(conn: &Connection, seen: &Observation) -> rusqlite::Result<()> {
@@ -13,7 +13,7 @@ pub(super) fn keep(conn: &Connection, seen: &Observation) -> rusqlite::Result<()
         ON CONFLICT DO UPDATE SET sealed = excluded.sealed, sent_at = excluded.sent_at, expires_at = excluded.expires_at
         WHERE (excluded.sent_at, excluded.expires_at, excluded.sealed) > (sent_at, expires_at, sealed)";
     let mut statement = conn.prepare_cached(sql)?;
-    for KeptField { field, sealed, expires_at } in &seen.fields {
+    for RetainedField { field, sealed, expires_at } in &seen.fields {
         let (sent_at, expires_at) = (seen.sent_at.as_millis(), expires_at.as_millis());
         statement.execute(params![seen.identity_id.as_str(), field.as_str(), sealed, sent_at, expires_at])?;
     }
@@ -21,14 +21,14 @@ pub(super) fn keep(conn: &Connection, seen: &Observation) -> rusqlite::Result<()
 }
 
 /// Fields that only a newer version knows are passed over.
-pub(super) fn list(conn: &Connection, id: &IdentityId, now: Timestamp) -> rusqlite::Result<Vec<KeptField>> {
+pub(super) fn list(conn: &Connection, id: &IdentityId, now: Timestamp) -> rusqlite::Result<Vec<RetainedField>> {
     let sql = "SELECT field, sealed, expires_at FROM field WHERE identity_id = ? AND expires_at > ?";
     let mut statement = conn.prepare_cached(sql)?;
     let mut rows = statement.query(params![id.as_str(), now.as_millis()])?;
     let mut fields = Vec::new();
     while let Some(row) = rows.next()? {
         if let Some(field) = Field::parse(row.get_ref(0)?.as_str()?) {
-            fields.push(KeptField { field, sealed: row.get(1)?, expires_at: queries::time(row, 2)? });
+            fields.push(RetainedField { field, sealed: row.get(1)?, expires_at: queries::time(row, 2)? });
         }
     }
     Ok(fields)

@@ -4,7 +4,7 @@ use super::batch::Transaction;
 use super::failure::Failure;
 use super::{effects, identities, queries};
 use crate::Timestamp;
-use crate::store::ledger::{IGNORED_KEPT, Key, Keys, Move};
+use crate::store::dedupe::{IGNORED_KEPT, Key, Keys, StateChange};
 use crate::store::{
     Accepted, Claim, ClaimedEvent, EventId, EventState, Lease, Linked, NewEvent, Reason, Settled, Settlement,
 };
@@ -46,7 +46,7 @@ pub(super) fn accept(tx: &mut Transaction<'_>, event: NewEvent) -> Result<Accept
         (!event.token.is_empty()).then_some(event.token),
         event.authenticated,
     ])?;
-    tx.record(Move { keys, from: None, to: Some(event.state) });
+    tx.record(StateChange { keys, from: None, to: Some(event.state) });
     Ok(Accepted::New(EventId(id)))
 }
 
@@ -91,7 +91,7 @@ pub(super) fn settle(tx: &mut Transaction<'_>, lease: Lease, settlement: Settlem
                 "UPDATE event SET state = 'done', lease = lease + 1, reason = NULL, due_at = NULL, settled_at = ?,
                 correlation_id = NULL, token = NULL WHERE id = ?";
             tx.conn.prepare_cached(sql)?.execute(params![at.as_millis(), id])?;
-            tx.record(Move { keys, from: Some(EventState::Pending), to: Some(EventState::Done) });
+            tx.record(StateChange { keys, from: Some(EventState::Pending), to: Some(EventState::Done) });
             let seen = match seen {
                 Some(seen) => identities::observe(tx.conn, &seen, seen.dates_from(received_at))?,
                 None => None,
@@ -123,7 +123,7 @@ pub(super) fn settle(tx: &mut Transaction<'_>, lease: Lease, settlement: Settlem
             let sql = "UPDATE event SET state = 'dead', lease = lease + 1, reason = ?1, due_at = NULL, settled_at = ?2,
                 correlation_id = iif(?3, NULL, correlation_id), token = iif(?3, NULL, token) WHERE id = ?4";
             tx.conn.prepare_cached(sql)?.execute(params![reason.as_str(), at.as_millis(), wipe_token, id])?;
-            tx.record(Move { keys, from: Some(EventState::Pending), to: Some(EventState::Dead) });
+            tx.record(StateChange { keys, from: Some(EventState::Pending), to: Some(EventState::Dead) });
             None
         }
     };
@@ -173,7 +173,7 @@ pub(super) fn remove_oldest(tx: &mut Transaction<'_>, state: EventState, rows: u
     let mut remove = tx.conn.prepare_cached("DELETE FROM event WHERE id = ?")?;
     for (keys, id) in oldest {
         remove.execute([id])?;
-        tx.record(Move { keys, from: Some(state), to: None });
+        tx.record(StateChange { keys, from: Some(state), to: None });
     }
     Ok(())
 }

@@ -12,12 +12,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::oneshot;
 
 use super::{
-    Accepted, Audit, AuditAction, AuditId, Claim, ClaimedEffect, ClaimedEvent, EffectClaim, EffectCounts, EffectFilter,
-    EffectLease, EffectRow, EffectSettlement, EffectStore, EventDetail, EventFilter, EventId, EventRow, EventState,
-    InboxCounts, Lease, Linked, NewEvent, NewLink, Prune, Replay, ReplayEffects, Settled, Settlement, Store,
-    StoreError, StoreErrorKind, StoreFuture,
+    Accepted, Audit, AuditAction, AuditId, Claim, ClaimedEvent, ClaimedJob, EventDetail, EventFilter, EventId,
+    EventRow, EventState, InboxCounts, JobClaim, JobCounts, JobFilter, JobLease, JobRow, JobSettlement, JobStore,
+    Lease, Linked, NewEvent, NewLink, Prune, Replay, ReplayJobs, Settled, Settlement, Store, StoreError,
+    StoreErrorKind, StoreFuture,
 };
-use crate::identity::{Change, Identity, KeptField, LinkedIdentity, Observation};
+use crate::identity::{Change, Identity, LinkedIdentity, Observation, RetainedField};
 use crate::{Actor, IdentityId, ObjectId, Subject, Timestamp};
 
 mod audits;
@@ -174,7 +174,7 @@ impl Store for SqliteStore {
         Box::pin(self.read(move |conn| queries::verified_as(conn, &verification)))
     }
 
-    fn fields(&self, id: IdentityId, now: Timestamp) -> StoreFuture<'_, Vec<KeptField>> {
+    fn fields(&self, id: IdentityId, now: Timestamp) -> StoreFuture<'_, Vec<RetainedField>> {
         Box::pin(self.read(move |conn| fields::list(conn, &id, now)))
     }
 
@@ -234,7 +234,7 @@ impl Store for SqliteStore {
         })
     }
 
-    fn effects(&self) -> &dyn EffectStore {
+    fn effects(&self) -> &dyn JobStore {
         self
     }
 
@@ -275,28 +275,28 @@ impl Store for SqliteStore {
     }
 }
 
-impl EffectStore for SqliteStore {
-    fn claim_effects(&self, claim: EffectClaim) -> StoreFuture<'_, Vec<ClaimedEffect>> {
+impl JobStore for SqliteStore {
+    fn claim_jobs(&self, claim: JobClaim) -> StoreFuture<'_, Vec<ClaimedJob>> {
         Box::pin(self.write(move |tx| effects::claim(tx, &claim)))
     }
 
-    fn next_effect_due(&self, handler: Arc<str>) -> StoreFuture<'_, Option<Timestamp>> {
+    fn next_job_due(&self, handler: Arc<str>) -> StoreFuture<'_, Option<Timestamp>> {
         Box::pin(self.read(move |conn| effects::next_due(conn, &handler)))
     }
 
-    fn settle_effect(&self, lease: EffectLease, settlement: EffectSettlement) -> StoreFuture<'_, Settled> {
+    fn settle_job(&self, lease: JobLease, settlement: JobSettlement) -> StoreFuture<'_, Settled> {
         Box::pin(self.write(move |tx| effects::settle(tx.conn, lease, &settlement)))
     }
 
-    fn effect_counts(&self) -> StoreFuture<'_, EffectCounts> {
+    fn job_counts(&self) -> StoreFuture<'_, JobCounts> {
         Box::pin(self.read(effects::counts))
     }
 
-    fn list_effects(&self, filter: EffectFilter) -> StoreFuture<'_, Vec<EffectRow>> {
+    fn list_jobs(&self, filter: JobFilter) -> StoreFuture<'_, Vec<JobRow>> {
         Box::pin(self.read(move |conn| effects::list(conn, &filter)))
     }
 
-    fn replay_effects(&self, which: ReplayEffects, now: Timestamp) -> StoreFuture<'_, u64> {
+    fn replay_jobs(&self, which: ReplayJobs, now: Timestamp) -> StoreFuture<'_, u64> {
         Box::pin(async move {
             let mut replayed = 0;
             let mut after = Some(0);

@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::inbox::read_keys;
 use crate::identity::{FaceOrigin, Identity, Link, LinkProof, LinkedIdentity};
 use crate::model::{AttestationStatus, EventKind, IdentityStatus};
-use crate::store::ledger::Keys;
+use crate::store::dedupe::Keys;
 use crate::store::{EventDetail, EventFilter, EventId, EventRow, EventState, Reason};
 use crate::{IdentityId, ObjectId, Subject, Timestamp};
 

@@ -163,7 +163,7 @@ ALTER TABLE event ADD COLUMN authenticated INTEGER NOT NULL DEFAULT 0;
 ";
 
 const FIELD: &str = "
--- Personal fields that the application opted in to keep: sealed, each until it expires.
+-- PersonalData fields that the application opted in to keep: sealed, each until it expires.
 CREATE TABLE field (
     identity_id TEXT NOT NULL,
     field TEXT NOT NULL,

@@ -7,19 +7,19 @@ use super::failure::Failure;
 use super::{effects, fields, inbox, queries};
 use crate::Timestamp;
 use crate::model::EventKind;
-use crate::store::ledger::{Ledger, Move};
+use crate::store::dedupe::{DedupeIndex, StateChange};
 use crate::store::{DeadFilter, EventState, Prune, Reason, Replay};
 
 /// Reads the ledger back from the rows, with the last id that was given. One pass over narrow columns.
-pub(super) fn load(conn: &Connection) -> rusqlite::Result<(Ledger, i64)> {
-    let mut ledger = Ledger::default();
+pub(super) fn load(conn: &Connection) -> rusqlite::Result<(DedupeIndex, i64)> {
+    let mut ledger = DedupeIndex::default();
     let mut last_id: i64 = conn.query_row("SELECT last_id FROM inbox", [], |row| row.get(0))?;
     let mut statement = conn.prepare("SELECT id, state, object_key, delivery_key FROM event ORDER BY id")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         last_id = last_id.max(row.get(0)?);
         let state = queries::state(row, 1)?;
-        ledger.record(Move { keys: inbox::read_keys(row, 2)?, from: None, to: Some(state) });
+        ledger.record(StateChange { keys: inbox::read_keys(row, 2)?, from: None, to: Some(state) });
     }
     Ok((ledger, last_id))
 }
@@ -81,7 +81,7 @@ pub(super) fn replay(
     let mut revive = tx.conn.prepare_cached(revive)?;
     for (id, keys) in &dead {
         revive.execute(params![now.as_millis(), id])?;
-        tx.record(Move { keys: *keys, from: Some(EventState::Dead), to: Some(EventState::Pending) });
+        tx.record(StateChange { keys: *keys, from: Some(EventState::Dead), to: Some(EventState::Pending) });
     }
     let last = if dead.len() < usize::from(LOT) { None } else { dead.last().map(|(id, _)| *id) };
     Ok(Replayed { rows: dead.len() as u64, last })
@@ -108,7 +108,7 @@ pub(super) fn prune(tx: &mut Transaction<'_>, prune: Prune) -> Result<Pruned, Fa
     let mut remove = tx.conn.prepare_cached("DELETE FROM event WHERE id = ?")?;
     for (id, keys, state) in &old {
         remove.execute([id])?;
-        tx.record(Move { keys: *keys, from: Some(*state), to: None });
+        tx.record(StateChange { keys: *keys, from: Some(*state), to: None });
     }
     let surplus = tx.ledger.surplus_dead().min(u64::from(LOT));
     inbox::remove_oldest(tx, EventState::Dead, surplus)?;

@@ -14,7 +14,7 @@ use super::failure::Failure;
 use super::queue::{Message, Reply};
 use super::{effects, file, upkeep};
 use crate::Timestamp;
-use crate::store::ledger::Ledger;
+use crate::store::dedupe::DedupeIndex;
 use crate::store::{InboxCounts, StoreError, StoreErrorKind};
 
 pub(super) type WriteJob = Box<dyn Job>;
@@ -73,7 +73,7 @@ pub(super) fn spawn(
 
 struct Writer {
     conn: Connection,
-    ledger: Ledger,
+    ledger: DedupeIndex,
     last_id: i64,
     log: Log,
     /// Rows changed over this connection when the log was last looked at.

@@ -3,16 +3,16 @@ use std::sync::Arc;
 use super::*;
 use crate::Actor;
 use crate::store::{
-    ClaimedEffect, EffectClaim, EffectCounts, EffectFailure, EffectFilter, EffectId, EffectLease, EffectRow,
-    EffectSettlement, EffectState, Prune, ReplayEffects, Settled,
+    ClaimedJob, JobClaim, JobCounts, JobFailure, JobFilter, JobId, JobLease, JobRow, JobSettlement, JobState, Prune,
+    ReplayJobs, Settled,
 };
 
 /// Done with an observation owes each named handler one effect, due at once, with what is known at the claim.
 pub async fn an_applied_event_owes_each_handler_once(store: Arc<dyn Store>) {
     store.link(new_link("alice", "person", 5, None)).await.expect("link");
     let event = owed(&*store, "object", 20, &["mail", "account"]).await;
-    assert_eq!(store.effects().next_effect_due("mail".into()).await.expect("next due"), Some(ms(20)));
-    assert_eq!(store.effects().next_effect_due("other".into()).await.expect("next due"), None);
+    assert_eq!(store.effects().next_job_due("mail".into()).await.expect("next due"), Some(ms(20)));
+    assert_eq!(store.effects().next_job_due("other".into()).await.expect("next due"), None);
     assert!(effects_of(&*store, "other", 100).await.is_empty(), "nobody else's");
     assert!(effects_of(&*store, "mail", 19).await.is_empty(), "not due before it was applied");
     for handler in ["mail", "account"] {
@@ -50,60 +50,52 @@ pub async fn leases_of_effects_hold(store: Arc<dyn Store>) {
     owed(&*store, "object", 20, &["mail"]).await;
     let first = effect_of(&*store, "mail", 20).await;
     assert!(effects_of(&*store, "mail", 119).await.is_empty(), "the lease still runs");
-    assert_eq!(store.effects().next_effect_due("mail".into()).await.expect("next due"), Some(ms(120)));
+    assert_eq!(store.effects().next_job_due("mail".into()).await.expect("next due"), Some(ms(120)));
     let second = effect_of(&*store, "mail", 120).await;
     assert_eq!(second.attempts, 2);
-    let done = EffectSettlement::Done { at: ms(130) };
-    assert_eq!(store.effects().settle_effect(first.lease, done.clone()).await.expect("settle"), Settled::LeaseLost);
-    assert_eq!(
-        store.effects().settle_effect(second.lease, done.clone()).await.expect("settle"),
-        Settled::Written(None)
-    );
-    assert_eq!(store.effects().settle_effect(second.lease, done.clone()).await.expect("settle"), Settled::LeaseLost);
-    let unknown = EffectLease { effect: EffectId(1_000), number: 1 };
-    assert_eq!(store.effects().settle_effect(unknown, done).await.expect("settle"), Settled::LeaseLost);
+    let done = JobSettlement::Done { at: ms(130) };
+    assert_eq!(store.effects().settle_job(first.lease, done.clone()).await.expect("settle"), Settled::LeaseLost);
+    assert_eq!(store.effects().settle_job(second.lease, done.clone()).await.expect("settle"), Settled::Written(None));
+    assert_eq!(store.effects().settle_job(second.lease, done.clone()).await.expect("settle"), Settled::LeaseLost);
+    let unknown = JobLease { effect: JobId(1_000), number: 1 };
+    assert_eq!(store.effects().settle_job(unknown, done).await.expect("settle"), Settled::LeaseLost);
     assert!(effects_of(&*store, "mail", 10_000).await.is_empty(), "done is done");
-    assert_eq!(store.effects().next_effect_due("mail".into()).await.expect("next due"), None);
+    assert_eq!(store.effects().next_job_due("mail".into()).await.expect("next due"), None);
 }
 
 /// A retry waits and counts, a release does not count, dead is dead until it is replayed.
 pub async fn effects_are_settled_and_replayed(store: Arc<dyn Store>) {
     owed(&*store, "object", 20, &["mail", "account"]).await;
     let effect = effect_of(&*store, "mail", 20).await;
-    let retry = EffectSettlement::Retry { due_at: ms(500), failure: EffectFailure::Panicked };
-    store.effects().settle_effect(effect.lease, retry).await.expect("settle");
+    let retry = JobSettlement::Retry { due_at: ms(500), failure: JobFailure::Panicked };
+    store.effects().settle_job(effect.lease, retry).await.expect("settle");
     assert!(effects_of(&*store, "mail", 499).await.is_empty());
     for _ in 0..2 {
         let effect = effect_of(&*store, "mail", 500).await;
         assert_eq!(effect.attempts, 2, "no release counted");
-        store
-            .effects()
-            .settle_effect(effect.lease, EffectSettlement::Release { due_at: ms(500) })
-            .await
-            .expect("settle");
+        store.effects().settle_job(effect.lease, JobSettlement::Release { due_at: ms(500) }).await.expect("settle");
     }
     let effect = effect_of(&*store, "mail", 500).await;
-    let dead = EffectSettlement::Dead { failure: EffectFailure::TimedOut, at: ms(510) };
-    store.effects().settle_effect(effect.lease, dead).await.expect("settle");
+    let dead = JobSettlement::Dead { failure: JobFailure::TimedOut, at: ms(510) };
+    store.effects().settle_job(effect.lease, dead).await.expect("settle");
     assert!(effects_of(&*store, "mail", 10_000).await.is_empty());
-    let counts = EffectCounts { pending: 1, dead: 1, oldest_pending: Some(ms(20)) };
-    assert_eq!(store.effects().effect_counts().await.expect("counts"), counts);
-    let rows = shown(&*store, Some(EffectState::Dead), None).await;
+    let counts = JobCounts { pending: 1, dead: 1, oldest_pending: Some(ms(20)) };
+    assert_eq!(store.effects().job_counts().await.expect("counts"), counts);
+    let rows = shown(&*store, Some(JobState::Dead), None).await;
     let [row] = &rows[..] else { panic!("one is dead") };
-    assert_eq!((row.failure, row.attempts), (Some(EffectFailure::TimedOut), 2));
+    assert_eq!((row.failure, row.attempts), (Some(JobFailure::TimedOut), 2));
     assert_eq!((row.due_at, row.settled_at, row.applied_at), (None, Some(ms(510)), ms(20)));
 
-    let replay = |which| store.effects().replay_effects(which, ms(600));
-    assert_eq!(replay(ReplayEffects::Dead(Some("account".into()))).await.expect("replay"), 0);
-    assert_eq!(replay(ReplayEffects::One(EffectId(row.id.0 + 1_000))).await.expect("replay"), 0);
-    assert_eq!(replay(ReplayEffects::One(row.id)).await.expect("replay"), 1);
-    assert_eq!(replay(ReplayEffects::Dead(None)).await.expect("replay"), 0, "it is pending already");
+    let replay = |which| store.effects().replay_jobs(which, ms(600));
+    assert_eq!(replay(ReplayJobs::Dead(Some("account".into()))).await.expect("replay"), 0);
+    assert_eq!(replay(ReplayJobs::One(JobId(row.id.0 + 1_000))).await.expect("replay"), 0);
+    assert_eq!(replay(ReplayJobs::One(row.id)).await.expect("replay"), 1);
+    assert_eq!(replay(ReplayJobs::Dead(None)).await.expect("replay"), 0, "it is pending already");
     assert!(effects_of(&*store, "mail", 599).await.is_empty());
     assert_eq!(effect_of(&*store, "mail", 600).await.attempts, 1, "it starts anew");
-    assert_eq!(
-        store.effects().settle_effect(effect.lease, EffectSettlement::Done { at: ms(601) }).await.expect("settle"),
-        { Settled::LeaseLost }
-    );
+    assert_eq!(store.effects().settle_job(effect.lease, JobSettlement::Done { at: ms(601) }).await.expect("settle"), {
+        Settled::LeaseLost
+    });
 }
 
 /// Newest first, by state and handler, page after page.
@@ -114,27 +106,27 @@ pub async fn effects_are_paged_newest_first(store: Arc<dyn Store>) {
     let mut seen = Vec::new();
     let mut before = None;
     loop {
-        let filter = EffectFilter { state: None, handler: Some("mail".into()), before, limit: 3 };
-        let page = store.effects().list_effects(filter).await.expect("effects");
+        let filter = JobFilter { state: None, handler: Some("mail".into()), before, limit: 3 };
+        let page = store.effects().list_jobs(filter).await.expect("effects");
         assert!(page.len() <= 3, "no more than asked for");
         let Some(last) = page.last() else { break };
         before = Some(last.id);
         seen.extend(page.into_iter().map(|row| (row.handler.to_string(), row.applied_at.as_millis())));
     }
     assert_eq!(seen, [23, 22, 21, 20].map(|at| ("mail".to_owned(), at)));
-    assert_eq!(shown(&*store, Some(EffectState::Pending), None).await.len(), 8);
-    assert_eq!(shown(&*store, Some(EffectState::Pending), Some("account")).await.len(), 4);
-    assert!(shown(&*store, Some(EffectState::Done), None).await.is_empty());
+    assert_eq!(shown(&*store, Some(JobState::Pending), None).await.len(), 8);
+    assert_eq!(shown(&*store, Some(JobState::Pending), Some("account")).await.len(), 4);
+    assert!(shown(&*store, Some(JobState::Done), None).await.is_empty());
 }
 
 /// Settled effects go at their time, pending ones never; the event may go first.
 pub async fn prune_removes_settled_effects(store: Arc<dyn Store>) {
     owed(&*store, "object", 20, &["done-old", "dead-new", "pending"]).await;
     let old = effect_of(&*store, "done-old", 20).await;
-    store.effects().settle_effect(old.lease, EffectSettlement::Done { at: ms(30) }).await.expect("settle");
+    store.effects().settle_job(old.lease, JobSettlement::Done { at: ms(30) }).await.expect("settle");
     let new = effect_of(&*store, "dead-new", 20).await;
-    let dead = EffectSettlement::Dead { failure: EffectFailure::Failed, at: ms(60) };
-    store.effects().settle_effect(new.lease, dead).await.expect("settle");
+    let dead = JobSettlement::Dead { failure: JobFailure::Failed, at: ms(60) };
+    store.effects().settle_job(new.lease, dead).await.expect("settle");
     let prune = Prune { now: ms(100), settled_before: ms(60), tokens_before: ms(60) };
     assert_eq!(store.prune(prune).await.expect("prune"), 1, "only events are counted");
     let left: Vec<_> = shown(&*store, None, None).await.into_iter().map(|row| row.handler.to_string()).collect();
@@ -166,16 +158,16 @@ fn applied(at: i64, handlers: &[&str]) -> Settlement {
     Settlement::Done { seen: Some(seen("person", at)), link: None, handlers, at: ms(at) }
 }
 
-async fn effects_of(store: &dyn Store, handler: &str, now: i64) -> Vec<ClaimedEffect> {
-    let claim = EffectClaim { handler: handler.into(), now: ms(now), lease_until: ms(now + 100), limit: 10 };
-    store.effects().claim_effects(claim).await.expect("claim")
+async fn effects_of(store: &dyn Store, handler: &str, now: i64) -> Vec<ClaimedJob> {
+    let claim = JobClaim { handler: handler.into(), now: ms(now), lease_until: ms(now + 100), limit: 10 };
+    store.effects().claim_jobs(claim).await.expect("claim")
 }
 
-async fn effect_of(store: &dyn Store, handler: &str, now: i64) -> ClaimedEffect {
+async fn effect_of(store: &dyn Store, handler: &str, now: i64) -> ClaimedJob {
     effects_of(store, handler, now).await.pop().expect("one effect is due")
 }
 
-async fn shown(store: &dyn Store, state: Option<EffectState>, handler: Option<&str>) -> Vec<EffectRow> {
-    let filter = EffectFilter { state, handler: handler.map(Arc::from), before: None, limit: 100 };
-    store.effects().list_effects(filter).await.expect("effects")
+async fn shown(store: &dyn Store, state: Option<JobState>, handler: Option<&str>) -> Vec<JobRow> {
+    let filter = JobFilter { state, handler: handler.map(Arc::from), before: None, limit: 100 };
+    store.effects().list_jobs(filter).await.expect("effects")
 }

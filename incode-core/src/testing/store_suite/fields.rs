@@ -1,12 +1,12 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::identity::{Field, KeptField};
+use crate::identity::{Field, RetainedField};
 use crate::store::{Linked, Prune};
 
 /// Observed at `at`, with these fields, each until `expires_at`.
 fn saw(at: i64, expires_at: i64, fields: &[(Field, &str)]) -> Observation {
-    let kept = fields.iter().map(|(field, sealed)| KeptField {
+    let kept = fields.iter().map(|(field, sealed)| RetainedField {
         field: *field,
         sealed: sealed.as_bytes().to_vec(),
         expires_at: ms(expires_at),

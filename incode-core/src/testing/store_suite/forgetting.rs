@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::identity::{Field, KeptField};
+use crate::identity::{Field, RetainedField};
 use crate::store::Settled;
 
 /// However late the vendor was asked about it: pending at that moment, under lease, or dead and replayed. It is done, owes nothing
@@ -33,7 +33,7 @@ pub async fn what_was_received_before_forgetting_brings_nobody_back(store: Arc<d
     assert_eq!(store.linked(subject("alice")).await.expect("linked"), None);
     assert!(store.fields(identity_id("person"), ms(62)).await.expect("fields").is_empty());
     assert_eq!(store.counts().await.expect("counts").done, 4, "the events are done all the same");
-    assert_eq!(store.effects().effect_counts().await.expect("effect counts").pending, 0);
+    assert_eq!(store.effects().job_counts().await.expect("effect counts").pending, 0);
     assert!(is_duplicate(&*store, pending("pending", "token", 63)).await, "and stay known");
 
     store.observe(seen("person", 70)).await.expect("observe");
@@ -43,7 +43,7 @@ pub async fn what_was_received_before_forgetting_brings_nobody_back(store: Arc<d
     assert_eq!(settled, Settled::Written(Some(change("person", &[]))), "the person came back since");
     let known = store.identity(identity_id("person")).await.expect("identity").expect("known");
     assert_eq!((known.status, known.checked_at), (IdentityStatus::Revoked, ms(81)));
-    assert_eq!(store.effects().effect_counts().await.expect("effect counts").pending, 1);
+    assert_eq!(store.effects().job_counts().await.expect("effect counts").pending, 1);
     assert_eq!(store.linked(subject("alice")).await.expect("linked"), None, "what it proved was forgotten");
 }
 
@@ -58,7 +58,7 @@ pub async fn what_was_received_after_forgetting_may(store: Arc<dyn Store>) {
     let linked = store.linked(subject("alice")).await.expect("linked").expect("linked");
     assert_eq!(linked.identity.checked_at, ms(52));
     assert_eq!(store.fields(identity_id("person"), ms(53)).await.expect("fields").len(), 1);
-    assert_eq!(store.effects().effect_counts().await.expect("effect counts").pending, 1);
+    assert_eq!(store.effects().job_counts().await.expect("effect counts").pending, 1);
 }
 
 /// An event that seems to be received long after the vendor was asked about it: nobody can tell whether it came before.
@@ -79,7 +79,7 @@ pub async fn where_a_clock_was_set_back_the_tombstone_stands(store: Arc<dyn Stor
 
 /// The settlement of an event that the vendor was asked about at the observation's instant, whenever it was received.
 fn old_news(mut seen: Observation, at: i64) -> Settlement {
-    seen.fields = vec![KeptField { field: Field::Email, sealed: b"sealed".to_vec(), expires_at: ms(at + 1_000) }];
+    seen.fields = vec![RetainedField { field: Field::Email, sealed: b"sealed".to_vec(), expires_at: ms(at + 1_000) }];
     let mut link = new_link("alice", seen.identity_id.as_str(), at, None);
     link.seen = seen.clone();
     Settlement::Done { seen: Some(seen), link: Some(Box::new(link)), handlers: vec!["welcome".into()], at: ms(at) }

@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 
 use super::*;
 use crate::identity::Identity;
-use crate::store::{EffectFilter, Linked, Settled, StoreErrorKind, StoreFeed, StoreNews};
+use crate::store::{JobFilter, Linked, Settled, StoreErrorKind, StoreFeed, StoreNotice};
 
 /// Accepted by one, known to the other, claimed by either and settled by whoever holds the lease.
 pub async fn what_one_accepts_the_other_knows_and_works_on(one: Arc<dyn Store>, other: Arc<dyn Store>) {
@@ -87,8 +87,8 @@ pub async fn what_two_apply_at_once_is_owed_once(one: Arc<dyn Store>, other: Arc
         };
         let (a, b) = tokio::join!(one.settle(first.lease, applied()), other.settle(second.lease, applied()));
         assert!(matches!((a, b), (Ok(Settled::Written(Some(_))), Ok(Settled::Written(Some(_))))));
-        let filter = EffectFilter { state: None, handler: None, before: None, limit: 100 };
-        let owed = one.effects().list_effects(filter).await.expect("effects");
+        let filter = JobFilter { state: None, handler: None, before: None, limit: 100 };
+        let owed = one.effects().list_jobs(filter).await.expect("effects");
         assert_eq!(owed.len(), round + 1, "one for each object");
     }
 }
@@ -172,11 +172,11 @@ pub async fn ignored_events_are_capped_among_two(one: Arc<dyn Store>, other: Arc
 pub async fn news_of_one_reaches_the_other(one: Arc<dyn Store>, other: Arc<dyn Store>) {
     let mut own = one.feed().expect("a store that is shared has a feed");
     let mut feed = other.feed().expect("a store that is shared has a feed");
-    assert_eq!(next(&mut own).await, StoreNews::Up, "down until it says that it is up");
-    assert_eq!(next(&mut feed).await, StoreNews::Up);
+    assert_eq!(next(&mut own).await, StoreNotice::Up, "down until it says that it is up");
+    assert_eq!(next(&mut feed).await, StoreNotice::Up);
     let changed = |subjects: &[&str]| {
         let subjects = subjects.iter().map(|name| subject(name)).collect();
-        StoreNews::Changed(Change { identity_id: identity_id("person"), subjects })
+        StoreNotice::Changed(Change { identity_id: identity_id("person"), subjects })
     };
     one.observe(seen("person", 5)).await.expect("observe");
     assert_eq!(next(&mut feed).await, changed(&[]));
@@ -208,13 +208,13 @@ pub async fn news_of_one_reaches_the_other(one: Arc<dyn Store>, other: Arc<dyn S
     let mut heard = Vec::new();
     loop {
         match next(&mut feed).await {
-            StoreNews::Changed(change) if change.identity_id == identity_id("end") => break,
+            StoreNotice::Changed(change) if change.identity_id == identity_id("end") => break,
             news => heard.push(news),
         }
     }
     let all_of_them = match heard.last() {
-        Some(StoreNews::Gap) => true,
-        Some(StoreNews::Changed(change)) => change.subjects.len() == many.len(),
+        Some(StoreNotice::Gap) => true,
+        Some(StoreNotice::Changed(change)) => change.subjects.len() == many.len(),
         _ => false,
     };
     assert!(all_of_them, "{:?}", heard.last());
@@ -240,7 +240,7 @@ pub async fn two_agree_on_the_time(one: Arc<dyn Store>, other: Arc<dyn Store>) {
     assert!(times[2].since(times[0]) < Duration::from_secs(10), "{times:?}");
 }
 
-async fn next(feed: &mut StoreFeed) -> StoreNews {
+async fn next(feed: &mut StoreFeed) -> StoreNotice {
     let news = poll_fn(|cx| feed.as_mut().poll_next(cx));
     tokio::time::timeout(Duration::from_secs(10), news).await.expect("news in time").expect("no end of the feed")
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ipnet::{IpNet, Ipv4Net};
 
-use crate::http::Head;
+use crate::http::RequestHead;
 use crate::webhook::Rejection;
 
 use super::{PolicyError, PolicyErrorKind};
@@ -21,7 +21,7 @@ mod tests;
 /// ```
 /// # use std::net::SocketAddr;
 /// # #[derive(Clone)] struct ConnectInfo<T>(T);
-/// # fn extension<T: 'static>(head: &dyn incode_core::http::Head) -> Option<&T> { head.extensions().downcast_ref() }
+/// # fn extension<T: 'static>(head: &dyn incode_core::http::RequestHead) -> Option<&T> { head.extensions().downcast_ref() }
 /// use incode_core::webhook::AddressSource;
 /// let source = AddressSource::from_fn(|head| extension::<ConnectInfo<SocketAddr>>(head).map(|peer| peer.0.ip()));
 /// ```
@@ -37,16 +37,16 @@ enum Peer {
     Function(Arc<Function>),
 }
 
-type Function = dyn Fn(&dyn Head) -> Option<IpAddr> + Send + Sync;
+type Function = dyn Fn(&dyn RequestHead) -> Option<IpAddr> + Send + Sync;
 
 impl AddressSource {
-    /// Who is at the other end of the connection, as the adapter knows it ([`Head::peer`]).
+    /// Who is at the other end of the connection, as the adapter knows it ([`RequestHead::peer`]).
     pub fn peer() -> Self {
         Self { peer: Peer::Adapter, proxies: 0 }
     }
 
     /// Who is at the other end of the connection, as the application's server knows it.
-    pub fn from_fn(find: impl Fn(&dyn Head) -> Option<IpAddr> + Send + Sync + 'static) -> Self {
+    pub fn from_fn(find: impl Fn(&dyn RequestHead) -> Option<IpAddr> + Send + Sync + 'static) -> Self {
         Self { peer: Peer::Function(Arc::new(find)), proxies: 0 }
     }
 
@@ -63,7 +63,7 @@ impl AddressSource {
     }
 
     /// The sender's address; IPv4 in its own form, also where it came written in IPv6.
-    pub(crate) fn find(&self, head: &dyn Head) -> Option<IpAddr> {
+    pub(crate) fn find(&self, head: &dyn RequestHead) -> Option<IpAddr> {
         let address = match (self.proxies, &self.peer) {
             (0, Peer::Adapter) => head.peer(),
             (0, Peer::Function(find)) => find(head),
@@ -101,7 +101,7 @@ impl Networks {
         Ok(Self { networks, source: AddressSource::default() })
     }
 
-    pub(super) fn check(&self, head: &dyn Head) -> Result<(), Rejection> {
+    pub(super) fn check(&self, head: &dyn RequestHead) -> Result<(), Rejection> {
         let Some(address) = self.source.find(head) else {
             return Err(Rejection::unauthentic("the address of the sender is not known"));
         };
@@ -141,7 +141,7 @@ fn network(text: &str) -> Result<IpNet, PolicyError> {
 
 /// The address that the outermost of so many proxies was talking to. The header given several times is one list, in
 /// the order it came (RFC 9110, section 5.3).
-fn forwarded_for(head: &dyn Head, proxies: usize) -> Option<IpAddr> {
+fn forwarded_for(head: &dyn RequestHead, proxies: usize) -> Option<IpAddr> {
     let mut values = Vec::new();
     head.header_values("x-forwarded-for", &mut |value| values.push(value));
     let mut entries = values.iter().rev().flat_map(|value| value.rsplit(|byte| *byte == b','));

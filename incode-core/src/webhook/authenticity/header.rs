@@ -1,5 +1,5 @@
 use crate::Secret;
-use crate::http::{Field, Head};
+use crate::http::{Field, RequestHead};
 use crate::webhook::Rejection;
 
 use super::{PolicyError, PolicyErrorKind, header_name, strong};
@@ -22,7 +22,7 @@ impl HeaderSecret {
         }
     }
 
-    pub(super) fn check(&self, head: &dyn Head) -> Result<(), Rejection> {
+    pub(super) fn check(&self, head: &dyn RequestHead) -> Result<(), Rejection> {
         let value = match head.header(&self.name) {
             Field::One(value) => value,
             Field::Missing => return Err(Rejection::unauthentic("the secret header is missing")),

@@ -6,7 +6,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
-use crate::http::{Field, Head};
+use crate::http::{Field, RequestHead};
 use crate::secret::is_visible_ascii;
 use crate::webhook::Rejection;
 use crate::{Secret, Timestamp};
@@ -128,7 +128,7 @@ impl HmacScheme {
     }
 
     #[inline]
-    pub(super) fn begin(&self, head: &dyn Head, now: Timestamp) -> Result<PendingHmac, Rejection> {
+    pub(super) fn begin(&self, head: &dyn RequestHead, now: Timestamp) -> Result<PendingHmac, Rejection> {
         let value = one(head, &self.header)?;
         let (claimed, also_claimed) =
             if self.list { standard::claims(self, value)? } else { (self.claimed(value)?, Vec::new()) };
@@ -221,7 +221,7 @@ type HmacSha256 = Hmac<Sha256>;
 const MAX_ID: usize = 256;
 
 /// The one value of a header. Each use is stricter than ASCII by itself.
-fn one<'a>(head: &'a dyn Head, name: &str) -> Result<&'a [u8], Rejection> {
+fn one<'a>(head: &'a dyn RequestHead, name: &str) -> Result<&'a [u8], Rejection> {
     match head.header(name) {
         Field::One(value) => Ok(value),
         Field::Missing => Err(Rejection::unauthentic("a header of the signature is missing")),

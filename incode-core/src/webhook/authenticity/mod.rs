@@ -12,7 +12,7 @@ pub use check::{Check, Trust};
 pub use error::{PolicyError, PolicyErrorKind};
 pub use hmac::{Encoding, HmacScheme, Signed};
 
-use crate::http::Head;
+use crate::http::RequestHead;
 use crate::webhook::{ClientCredentials, Rejection};
 use crate::{Secret, Timestamp};
 use addresses::Networks;
@@ -143,7 +143,7 @@ impl Authenticity {
     /// [`RejectionKind::Unauthentic`](super::RejectionKind::Unauthentic) when whatever the body is, it can't satisfy
     /// the policy: a header of it is missing, given twice, wrong, not ASCII, badly encoded, or out of its time, or the
     /// sender is in another place.
-    pub fn begin(&self, head: &dyn Head, now: Timestamp) -> Result<Check, Rejection> {
+    pub fn begin(&self, head: &dyn RequestHead, now: Timestamp) -> Result<Check, Rejection> {
         self.0.begin(head, now).map(Check)
     }
 
@@ -160,7 +160,7 @@ impl Authenticity {
 }
 
 impl Part {
-    fn begin(&self, head: &dyn Head, now: Timestamp) -> Result<Verdict, Rejection> {
+    fn begin(&self, head: &dyn RequestHead, now: Timestamp) -> Result<Verdict, Rejection> {
         match self {
             Self::FetchBack => Ok(Verdict::Settled(Trust::FetchBack)),
             Self::Header(header) => header.check(head).map(|()| Verdict::Settled(Trust::Authenticated)),
@@ -217,7 +217,7 @@ pub(in crate::webhook) fn strong(secrets: impl IntoIterator<Item = Secret>) -> R
     Ok(secrets)
 }
 
-/// A header name in lower case, as [`Head`] wants it.
+/// A header name in lower case, as [`RequestHead`] wants it.
 fn header_name(name: &str) -> Result<Box<str>, PolicyError> {
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     if name.is_empty() || name.len() > 256 || !name.bytes().all(legal) {

@@ -5,7 +5,7 @@ use serde::Serialize;
 use url::form_urlencoded;
 
 use crate::Clock;
-use crate::http::{Field, Head, Reply};
+use crate::http::{Field, Reply, RequestHead};
 use crate::webhook::{AddressSource, Authenticity};
 
 use super::basic::Presented;
@@ -26,11 +26,11 @@ use super::{IssuedToken, TokenRefusal, TokenRefusalKind};
 ///   [`Authenticity::MIN_SECRET_LEN`] bytes or more.
 ///
 /// ```
-/// # use incode_core::{Clock, http::{Head, Reply}};
+/// # use incode_core::{Clock, http::{RequestHead, Reply}};
 /// use incode_core::webhook::{Authenticity, TokenEndpoint, TokenRefusal};
 ///
 /// // One endpoint for the process, so that it remembers who failed.
-/// fn serve(endpoint: &TokenEndpoint, policy: &Authenticity, head: &dyn Head, clock: &dyn Clock, body: &[u8]) -> Reply {
+/// fn serve(endpoint: &TokenEndpoint, policy: &Authenticity, head: &dyn RequestHead, clock: &dyn Clock, body: &[u8]) -> Reply {
 ///     let answer = endpoint.begin(policy, head, clock).and_then(|mut request| {
 ///         request.push(body)?;
 ///         request.finish()
@@ -69,7 +69,7 @@ impl TokenEndpoint {
     pub fn begin(
         &self,
         policy: &Authenticity,
-        head: &dyn Head,
+        head: &dyn RequestHead,
         clock: &dyn Clock,
     ) -> Result<TokenRequest, TokenRefusal> {
         if head.method() != "POST" {
@@ -98,7 +98,7 @@ impl TokenEndpoint {
         Ok(TokenRequest { token, body: Vec::new() })
     }
 
-    fn caller(&self, head: &dyn Head) -> Caller {
+    fn caller(&self, head: &dyn RequestHead) -> Caller {
         match &self.addresses {
             None => Caller::Anybody,
             Some(source) => source.find(head).map_or(Caller::Hidden, Caller::at),
@@ -208,7 +208,7 @@ fn issue(policy: &Authenticity, authorization: &[u8], clock: &dyn Clock) -> Opti
     issued
 }
 
-fn is_form(head: &dyn Head) -> bool {
+fn is_form(head: &dyn RequestHead) -> bool {
     head.header("content-type").one().is_some_and(|value| {
         let essence = value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
         essence.eq_ignore_ascii_case(b"application/x-www-form-urlencoded")
@@ -216,7 +216,7 @@ fn is_form(head: &dyn Head) -> bool {
 }
 
 /// Only to answer early: what is pushed is counted all the same.
-fn announces_more_than(head: &dyn Head, cap: usize) -> bool {
+fn announces_more_than(head: &dyn RequestHead, cap: usize) -> bool {
     let announced = head.header("content-length").one().and_then(|value| std::str::from_utf8(value).ok());
     announced.and_then(|text| text.parse::<u128>().ok()).is_some_and(|length| length > cap as u128)
 }

@@ -16,7 +16,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
-use crate::http::{Field, Head, credentials};
+use crate::http::{Field, RequestHead, credentials};
 use crate::webhook::{PolicyError, PolicyErrorKind, Rejection};
 use crate::{Secret, Timestamp, seal};
 
@@ -105,7 +105,7 @@ impl ClientCredentials {
     }
 
     /// A delivery with a bearer token of ours: one `Authorization` header, looked at before the body.
-    pub(super) fn check(&self, head: &dyn Head, now: Timestamp) -> Result<(), Rejection> {
+    pub(super) fn check(&self, head: &dyn RequestHead, now: Timestamp) -> Result<(), Rejection> {
         let value = match head.header("authorization") {
             Field::One(value) => value,
             Field::Missing => return Err(Rejection::unauthentic("the bearer token is missing")),

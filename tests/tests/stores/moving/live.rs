@@ -30,7 +30,7 @@ async fn once_more_it_is_refused_and_when_told_to_undoes_nothing() {
     let revoked = Observation { status: IdentityStatus::Revoked, verified: None, ..seen("cem", live.as_millis()) };
     to.observe(revoked).await.unwrap();
     let effect = claim_effect(&to, "mail").await;
-    to.effects().settle_effect(effect, EffectSettlement::Done { at: ms(40) }).await.unwrap();
+    to.effects().settle_job(effect, JobSettlement::Done { at: ms(40) }).await.unwrap();
     to.settle(claim(&to, 40).await.lease, done(41, "dan")).await.unwrap();
     to.prune(Prune { settled_before: ms(50), tokens_before: ms(50), now: ms(50) }).await.unwrap();
     let before = all_of(&to).await;
@@ -48,8 +48,8 @@ async fn once_more_it_is_refused_and_when_told_to_undoes_nothing() {
     }
     assert_eq!(to.identity(identity("ben")).await.unwrap(), None);
     assert_eq!(to.identity(identity("cem")).await.unwrap().unwrap().status, IdentityStatus::Revoked);
-    let filter = EffectFilter { state: None, handler: None, before: None, limit: 10 };
-    assert!(to.effects().list_effects(filter).await.unwrap().is_empty(), "no handler is called again");
+    let filter = JobFilter { state: None, handler: None, before: None, limit: 10 };
+    assert!(to.effects().list_jobs(filter).await.unwrap().is_empty(), "no handler is called again");
     assert_eq!(to.counts().await.unwrap().pending, 0);
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use incode_core::store::{Store, StoreNews};
+use incode_core::store::{Store, StoreNotice};
 use incode_core::testing::store_suite::{ignored, new_link, pending, seen};
 use incode_tests::process::within;
 
@@ -101,8 +101,8 @@ async fn an_id_that_is_taken_is_given_anew() {
         assert_eq!(table(&moved, "event").copied, if round == 0 { 3 } else { 0 }, "{moved:?}");
         let counts = to.counts().await.unwrap();
         assert_eq!((counts.pending, counts.done), (4, 2));
-        let filter = EffectFilter { state: None, handler: None, before: None, limit: 10 };
-        let effects = to.effects().list_effects(filter).await.unwrap();
+        let filter = JobFilter { state: None, handler: None, before: None, limit: 10 };
+        let effects = to.effects().list_jobs(filter).await.unwrap();
         assert_eq!(effects.len(), 2);
         for effect in effects {
             let event = to.inspect(effect.event).await.unwrap().unwrap().row;
@@ -143,7 +143,7 @@ async fn who_is_forgotten_on_either_side_stays_forgotten() {
     let Some(this) = Move::start().await else { return };
     let (from, to) = (this.sqlite().await, this.postgres().await);
     let mut kept = seen("ana", 5);
-    kept.fields = vec![KeptField { field: Field::Email, sealed: b"sealed".to_vec(), expires_at: ms(LONG) }];
+    kept.fields = vec![RetainedField { field: Field::Email, sealed: b"sealed".to_vec(), expires_at: ms(LONG) }];
     for store in [&from as &dyn Store, &to] {
         store.observe(kept.clone()).await.unwrap();
         link(store, new_link("alice", "ana", 10, None)).await;
@@ -199,11 +199,11 @@ async fn those_who_use_the_database_are_told() {
     let Some(this) = Move::start().await else { return };
     let (from, to) = (this.sqlite().await, this.postgres().await);
     let mut feed = to.feed().unwrap();
-    assert_eq!(feed.next().await, Some(StoreNews::Up));
+    assert_eq!(feed.next().await, Some(StoreNotice::Up));
     link(&from, new_link("alice", "ana", 10, None)).await;
     from.close().await.unwrap();
     this.run().await;
-    assert_eq!(feed.next().await, Some(StoreNews::Gap), "what arrived is too much to be named");
+    assert_eq!(feed.next().await, Some(StoreNotice::Gap), "what arrived is too much to be named");
 }
 
 /// The file's machine was ahead of the database's by two minutes: what is said within these comes later all the same.
@@ -250,8 +250,8 @@ async fn what_a_clock_that_was_ahead_has_put_off_is_due() {
     let now = clock();
     let due = to.claim(Claim { now, lease_until: ms(ahead), limit: 10, newest_first: false }).await.unwrap();
     assert_eq!(due.iter().map(|event| event.object_id.as_str()).collect::<Vec<_>>(), ["leased", "waiting"]);
-    let owed = EffectClaim { handler: "mail".into(), now, lease_until: ms(ahead), limit: 10 };
-    assert_eq!(to.effects().claim_effects(owed).await.unwrap().len(), 1);
+    let owed = JobClaim { handler: "mail".into(), now, lease_until: ms(ahead), limit: 10 };
+    assert_eq!(to.effects().claim_jobs(owed).await.unwrap().len(), 1);
 }
 
 /// A field of those two minutes is brought once more while they last: what the vendor said there since is newer.
@@ -261,7 +261,7 @@ async fn a_field_of_a_clock_that_was_ahead_is_not_brought_over_a_newer_one() {
     let (from, to) = (this.sqlite().await, this.postgres().await);
     let ahead = clock().as_millis() + 120_000;
     let keeping = |who: &str, at: i64, sealed: &[u8]| {
-        let fields = vec![KeptField { field: Field::Email, sealed: sealed.to_vec(), expires_at: ms(2 * ahead) }];
+        let fields = vec![RetainedField { field: Field::Email, sealed: sealed.to_vec(), expires_at: ms(2 * ahead) }];
         Observation { fields, ..seen(who, at) }
     };
     for who in ["ana", "ben"] {

@@ -89,7 +89,7 @@ async fn a_clock_that_was_set_back_hides_no_revocation_and_no_forgetting() {
         link(&from, new_link(who, who, now + 600_000, None)).await;
         let mut kept = seen(who, now + 600_000);
         kept.fields =
-            vec![KeptField { field: Field::Email, sealed: b"sealed".to_vec(), expires_at: ms(now + 86_400_000) }];
+            vec![RetainedField { field: Field::Email, sealed: b"sealed".to_vec(), expires_at: ms(now + 86_400_000) }];
         from.observe(kept).await.unwrap();
     }
     assert!(this.run().await.was_in_use);

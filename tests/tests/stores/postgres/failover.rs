@@ -2,7 +2,7 @@ use std::net::Ipv4Addr;
 use std::time::{Duration, Instant, SystemTime};
 
 use incode_core::Timestamp;
-use incode_core::store::{EventState, PostgresOptions, Store, StoreNews};
+use incode_core::store::{EventState, PostgresOptions, Store, StoreNotice};
 use incode_core::testing::ManualClock;
 use incode_core::testing::store_suite::seen;
 use incode_tests::servers::{PostgresServer, Proxy};
@@ -50,9 +50,9 @@ async fn of_several_hosts_the_one_that_takes_writes_is_used() {
         let store = open(&format!("postgres://incode@{first},{second}/postgres?schema=of_{n}")).await;
         let other = open(&primary.url(&format!("of_{n}"))).await;
         let mut feed = store.feed().unwrap();
-        assert_eq!(next(&mut feed).await, StoreNews::Up);
+        assert_eq!(next(&mut feed).await, StoreNotice::Up);
         other.observe(seen("person", 10)).await.unwrap();
-        assert!(matches!(next(&mut feed).await, StoreNews::Changed(_)));
+        assert!(matches!(next(&mut feed).await, StoreNotice::Changed(_)));
         store.observe(seen("person", 11)).await.unwrap();
     }
     let alone = incode_core::store::PostgresStore::open(&standby.url("of_none")).await;

@@ -2,7 +2,7 @@ use std::error::Error;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use incode_core::store::{PostgresStore, Store, StoreErrorKind, StoreNews};
+use incode_core::store::{PostgresStore, Store, StoreErrorKind, StoreNotice};
 use incode_core::testing::store_suite::{pending, seen};
 use incode_tests::servers::{Certificates, PostgresServer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -22,7 +22,7 @@ async fn every_connection_is_encrypted_to_a_server_that_shows_who_it_is() {
         let store = open(&format!("{url}{}", roots.display())).await;
         // The writer's, the pool's, the reader's and the listener's.
         let mut feed = store.feed().unwrap();
-        assert_eq!(next(&mut feed).await, StoreNews::Up);
+        assert_eq!(next(&mut feed).await, StoreNotice::Up);
         store.accept(pending("object", "token", 10)).await.unwrap();
         store.observe(seen("person", 10)).await.unwrap();
         store.ping().await.unwrap();

@@ -1,6 +1,6 @@
 use std::error::Error;
 
-use incode_core::store::{RedisOptions, RedisStore, Store, StoreErrorKind, StoreNews};
+use incode_core::store::{RedisOptions, RedisStore, Store, StoreErrorKind, StoreNotice};
 use incode_core::testing::store_suite::{pending, seen};
 use incode_tests::servers::{Certificates, RedisServer};
 
@@ -16,7 +16,7 @@ async fn every_connection_is_encrypted_to_a_server_that_shows_who_it_is() {
     let store =
         RedisStore::open(&format!("rediss://localhost:{port}/?ssl_ca_certs={}", roots.display())).await.unwrap();
     let mut feed = store.feed().unwrap();
-    assert_eq!(next(&mut feed).await, StoreNews::Up);
+    assert_eq!(next(&mut feed).await, StoreNotice::Up);
     store.accept(pending("object", "token", 10)).await.unwrap();
     store.observe(seen("person", 10)).await.unwrap();
     store.ping().await.unwrap();

@@ -1,8 +1,8 @@
 use super::*;
 use crate::Actor;
 use crate::store::{
-    ClaimedEffect, DeadFilter, EffectClaim, EffectFailure, EffectSettlement, EventFilter, EventState, Linked, Prune,
-    Reason, Replay, ReplayEffects, Settled,
+    ClaimedJob, DeadFilter, EventFilter, EventState, JobClaim, JobFailure, JobSettlement, Linked, Prune, Reason,
+    Replay, ReplayJobs, Settled,
 };
 use crate::testing::store_suite::{ignored, new_link, seen};
 use crate::{IdentityId, Subject};
@@ -85,33 +85,33 @@ async fn only_leases_of_effects_end_at_opening() {
         store.settle(event.lease, owing).await.unwrap();
     }
     let settle = async |lease, settlement| {
-        assert_eq!(store.effects().settle_effect(lease, settlement).await.unwrap(), Settled::Written(None));
+        assert_eq!(store.effects().settle_job(lease, settlement).await.unwrap(), Settled::Written(None));
     };
-    let [held, retried, released, _, replayed] = claim_effects(&store, 20).await.try_into().unwrap();
-    settle(retried.lease, EffectSettlement::Retry { due_at: ms(5_000), failure: EffectFailure::Failed }).await;
-    settle(released.lease, EffectSettlement::Release { due_at: ms(5_000) }).await;
-    settle(replayed.lease, EffectSettlement::Dead { failure: EffectFailure::Failed, at: ms(30) }).await;
-    store.effects().replay_effects(ReplayEffects::Dead(None), ms(5_000)).await.unwrap();
+    let [held, retried, released, _, replayed] = claim_jobs(&store, 20).await.try_into().unwrap();
+    settle(retried.lease, JobSettlement::Retry { due_at: ms(5_000), failure: JobFailure::Failed }).await;
+    settle(released.lease, JobSettlement::Release { due_at: ms(5_000) }).await;
+    settle(replayed.lease, JobSettlement::Dead { failure: JobFailure::Failed, at: ms(30) }).await;
+    store.effects().replay_jobs(ReplayJobs::Dead(None), ms(5_000)).await.unwrap();
     // The second lease of these two: their first ended by itself.
-    let again = claim_effects(&store, 2_000).await;
+    let again = claim_jobs(&store, 2_000).await;
     assert_eq!(objects(&again), ["held", "lapsed"]);
     store.close().await.unwrap();
 
     let store = open(&path).await;
-    let again = claim_effects(&store, 2_001).await;
+    let again = claim_jobs(&store, 2_001).await;
     assert_eq!(objects(&again), ["held", "lapsed"], "at once; the others wait for their time");
     assert_eq!(again[0].attempts, 3);
-    let late = store.effects().settle_effect(held.lease, EffectSettlement::Done { at: ms(2_001) }).await.unwrap();
+    let late = store.effects().settle_job(held.lease, JobSettlement::Done { at: ms(2_001) }).await.unwrap();
     assert_eq!(late, Settled::LeaseLost);
-    assert_eq!(objects(&claim_effects(&store, 5_000).await), ["held", "lapsed", "retried", "released", "replayed"]);
+    assert_eq!(objects(&claim_jobs(&store, 5_000).await), ["held", "lapsed", "retried", "released", "replayed"]);
 }
 
-async fn claim_effects(store: &SqliteStore, now: i64) -> Vec<ClaimedEffect> {
-    let claim = EffectClaim { handler: "mail".into(), now: ms(now), lease_until: ms(now + 1_000), limit: 10 };
-    store.effects().claim_effects(claim).await.unwrap()
+async fn claim_jobs(store: &SqliteStore, now: i64) -> Vec<ClaimedJob> {
+    let claim = JobClaim { handler: "mail".into(), now: ms(now), lease_until: ms(now + 1_000), limit: 10 };
+    store.effects().claim_jobs(claim).await.unwrap()
 }
 
-fn objects(effects: &[ClaimedEffect]) -> Vec<&str> {
+fn objects(effects: &[ClaimedJob]) -> Vec<&str> {
     effects.iter().map(|effect| effect.object_id.as_str()).collect()
 }
 

@@ -4,7 +4,7 @@ use rusqlite::Connection;
 
 use super::*;
 use crate::Actor;
-use crate::store::{EffectClaim, EffectFailure, EffectSettlement, EventFilter, Reason, Replay};
+use crate::store::{EventFilter, JobClaim, JobFailure, JobSettlement, Reason, Replay};
 
 #[tokio::test]
 async fn a_second_opener_is_refused_until_the_first_closes() {
@@ -85,10 +85,10 @@ async fn what_a_clock_that_was_ahead_has_put_off_is_due_at_the_next_start() {
     let handlers = vec!["crm".into()];
     let seen = Some(store_suite::seen("person", now));
     store.settle(lease, Settlement::Done { seen, link: None, handlers, at: ms(now) }).await.unwrap();
-    let owed = |handler: &str, now, limit| EffectClaim { handler: handler.into(), now, lease_until: now, limit };
-    let lease = store.effects().claim_effects(owed("crm", ms(now), 1)).await.unwrap()[0].lease;
-    let failed = EffectSettlement::Retry { due_at: ms(now + 2 * day), failure: EffectFailure::Failed };
-    store.effects().settle_effect(lease, failed).await.unwrap();
+    let owed = |handler: &str, now, limit| JobClaim { handler: handler.into(), now, lease_until: now, limit };
+    let lease = store.effects().claim_jobs(owed("crm", ms(now), 1)).await.unwrap()[0].lease;
+    let failed = JobSettlement::Retry { due_at: ms(now + 2 * day), failure: JobFailure::Failed };
+    store.effects().settle_job(lease, failed).await.unwrap();
     accept(&store, pending("received", "token", now + day)).await;
     for (object, wait) in [("put-off-by-a-day", day), ("put-off-by-a-minute", minute)] {
         accept(&store, pending(object, "token", now - day)).await;
@@ -101,7 +101,7 @@ async fn what_a_clock_that_was_ahead_has_put_off_is_due_at_the_next_start() {
     let due: Vec<_> = claim(&again, soon, 9).await.into_iter().map(|event| event.object_id).collect();
     assert_eq!(due.iter().map(|id| id.as_str()).collect::<Vec<_>>(), ["received", "put-off-by-a-day"]);
     for handler in ["mail", "crm"] {
-        assert_eq!(again.effects().claim_effects(owed(handler, ms(soon), 9)).await.unwrap().len(), 1, "{handler}");
+        assert_eq!(again.effects().claim_jobs(owed(handler, ms(soon), 9)).await.unwrap().len(), 1, "{handler}");
     }
 }
 
@@ -167,7 +167,7 @@ async fn a_file_of_version_1_is_brought_up_to_date() {
 
 #[tokio::test]
 async fn files_of_every_earlier_version_take_fields() {
-    use crate::identity::{Field, KeptField, Observation};
+    use crate::identity::{Field, Observation, RetainedField};
     use crate::store::sqlite::schema::MIGRATIONS;
     let directory = TempDir::new().unwrap();
     let person = || crate::IdentityId::new("person").unwrap();
@@ -184,7 +184,7 @@ async fn files_of_every_earlier_version_take_fields() {
         let store = open(&path).await;
         assert!(store.identity(person()).await.unwrap().is_some(), "of version {version}");
         assert_eq!(store.fields(person(), ms(0)).await.unwrap(), []);
-        let kept = KeptField { field: Field::Email, sealed: b"sealed".to_vec(), expires_at: ms(90) };
+        let kept = RetainedField { field: Field::Email, sealed: b"sealed".to_vec(), expires_at: ms(90) };
         let seen = Observation { fields: vec![kept.clone()], ..store_suite::seen("person", 6) };
         store.observe(seen).await.unwrap();
         store.close().await.unwrap();

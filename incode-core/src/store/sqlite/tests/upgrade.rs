@@ -1,7 +1,7 @@
 use rusqlite::Connection;
 
 use super::*;
-use crate::store::{EffectClaim, EventFilter, EventState, Linked};
+use crate::store::{EventFilter, EventState, JobClaim, Linked};
 use crate::testing::store_suite::{new_link, seen};
 use crate::{IdentityId, ObjectId, Subject};
 
@@ -22,9 +22,9 @@ async fn rows_of_version_1_are_served() {
     assert_eq!(linked.identity.verified_at, Some(ms(5)));
     assert_eq!(store.link(new_link("bob", "x", 30, Some(1))).await.unwrap(), Linked::AlreadySpent);
 
-    let claim = EffectClaim { handler: "mail".into(), now: ms(9_000), lease_until: ms(9_999), limit: 10 };
+    let claim = JobClaim { handler: "mail".into(), now: ms(9_000), lease_until: ms(9_999), limit: 10 };
     assert!(
-        store.effects().claim_effects(claim.clone()).await.unwrap().is_empty(),
+        store.effects().claim_jobs(claim.clone()).await.unwrap().is_empty(),
         "what was applied before is owed to nobody"
     );
     let event = super::claim(&store, 20, 1).await.pop().unwrap();
@@ -34,7 +34,7 @@ async fn rows_of_version_1_are_served() {
     assert_eq!(store.verified_as(verification).await.unwrap(), Some(IdentityId::new("person").unwrap()));
     let (seen, handlers) = (Some(seen("person", 20)), vec!["mail".into()]);
     store.settle(event.lease, Settlement::Done { seen, link: None, handlers, at: ms(21) }).await.unwrap();
-    let effect = store.effects().claim_effects(claim).await.unwrap().pop().unwrap();
+    let effect = store.effects().claim_jobs(claim).await.unwrap().pop().unwrap();
     assert_eq!(effect.identity, store.identity(IdentityId::new("person").unwrap()).await.unwrap());
     let Accepted::New(id) = accept(&store, pending("next", "token", 30)).await else {
         panic!("a duplicate of nothing")
@@ -43,7 +43,7 @@ async fn rows_of_version_1_are_served() {
 }
 
 fn write_version_1(path: &Path) {
-    use crate::store::ledger::Keys;
+    use crate::store::dedupe::Keys;
     let conn = Connection::open(path).unwrap();
     conn.execute_batch(VERSION_1).unwrap();
     let rows = [(6, "applied", "done", None), (7, "lost", "dead", Some("not_found")), (8, "waiting", "pending", None)];

@@ -1,0 +1,153 @@
+use std::sync::PoisonError;
+
+use tokio::task::JoinHandle;
+
+use crate::identity::{Cause, Identity, PersonalData};
+use crate::inbox::Surroundings;
+use crate::store::{Audit, AuditId, EventFilter, EventId, EventRow, InboxCounts, Replay, StoreError};
+use crate::{Actor, IdentityId};
+
+use super::{Incode, Inspection, to_the_end};
+#[cfg(feature = "admin")]
+use crate::Timestamp;
+
+/// Whether the parts answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Health {
+    /// The store answered.
+    pub store: bool,
+    /// The worker and every handler's runner are at work.
+    pub worker: bool,
+}
+
+/// Operations: what an application's own admin pages and commands call.
+impl Incode {
+    /// Whether the worker and every handler's runner are at work; asks neither store nor vendor. One that ended otherwise
+    /// than by [`Incode::shutdown`] does not come back in this process.
+    pub fn is_working(&self) -> bool {
+        let runners = self.0.runners.lock().unwrap_or_else(PoisonError::into_inner);
+        !runners.is_empty() && !runners.iter().any(JoinHandle::is_finished)
+    }
+
+    /// Whether store and worker are well. A worker that ended otherwise than by [`Incode::shutdown`] is a fault: events
+    /// are kept, and nobody applies them.
+    pub async fn health(&self) -> Health {
+        Health { store: self.0.store.ping().await.is_ok(), worker: self.is_working() }
+    }
+
+    /// Events by state.
+    ///
+    /// # Errors
+    /// When the store does not answer; so for all of these.
+    pub async fn inbox_counts(&self) -> Result<InboxCounts, StoreError> {
+        self.0.store.counts().await
+    }
+
+    /// Events, newest first, without tokens.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn inbox_events(&self, filter: EventFilter) -> Result<Vec<EventRow>, StoreError> {
+        self.0.store.events(filter).await
+    }
+
+    /// Everything known of one event that may be shown; `None` when there is none, or no longer.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn inspect(&self, id: EventId) -> Result<Option<Inspection>, StoreError> {
+        Ok(self.0.store.inspect(id).await?.map(Inspection::from))
+    }
+
+    /// Makes dead events pending again and wakes the worker. Returns how many; repeating it does no harm. Who asked for
+    /// it is kept in the audit trail.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn replay(&self, which: Replay, by: &Actor) -> Result<u64, StoreError> {
+        let count = self.0.store.replay(which, by.clone(), self.0.clock.now()).await?;
+        tracing::info!(count, "replayed");
+        self.0.inbox.notify();
+        Ok(count)
+    }
+
+    /// The stored row of an identity.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn identity(&self, id: &IdentityId) -> Result<Option<Identity>, StoreError> {
+        self.0.store.identity(id.clone()).await
+    }
+
+    /// The personal fields that are kept of an identity; see [`Builder::keep`](crate::Builder::keep). Those whose time is
+    /// over are not among them, nor those sealed with another key than today's.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn personal(&self, id: &IdentityId) -> Result<PersonalData, StoreError> {
+        let kept = self.0.store.fields(id.clone(), self.0.clock.now()).await?;
+        Ok(self.0.observer.reveal(id, &kept))
+    }
+
+    /// Erases an identity and its links, leaving a tombstone: nothing that was received before brings it back, neither an
+    /// answer of the vendor that is under way, nor an event that is pending still, nor a dead one that is replayed. Those
+    /// are done without effect. When the person comes again, by an event that is received later, a callback or a token,
+    /// the identity is known anew, without the link it had. False when nothing was known of it. Who asked for it is kept in
+    /// the audit trail.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn forget(&self, id: &IdentityId, by: &Actor) -> Result<bool, StoreError> {
+        let (incode, id, by) = (self.clone(), id.clone(), by.clone());
+        to_the_end(async move {
+            let change = incode.0.store.forget(id, by, incode.0.clock.now()).await?;
+            if let Some(change) = &change {
+                incode.0.joined.changed(change, Cause::Forgotten);
+            }
+            tracing::info!(known = change.is_some(), "identity forgotten");
+            Ok(change.is_some())
+        })
+        .await
+    }
+
+    /// What was done by hand, newest first: at most `limit` entries, only those older than `before`.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn audits(&self, limit: u32, before: Option<AuditId>) -> Result<Vec<Audit>, StoreError> {
+        self.0.store.audits(limit, before).await
+    }
+
+    #[cfg(feature = "admin")]
+    pub(crate) fn now(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+
+    /// Ends every [`Visitor::changed`](crate::gate::Visitor::changed) and every guarded stream. A server that shuts down
+    /// gracefully waits for streams that are held open: call this when it begins to, and
+    /// [`shutdown`](Self::shutdown), which includes it, when it is done.
+    pub fn end_watches(&self) {
+        self.0.near.end_watches();
+    }
+
+    /// Stops worker and handlers in good order: what is under way is finished or given back, the change stream ends, and
+    /// the store is closed. Call it when the server has stopped taking requests. Later calls return at once.
+    pub async fn shutdown(&self) {
+        self.end_watches();
+        self.0.stop.send_replace(true);
+        let runners = std::mem::take(&mut *self.0.runners.lock().unwrap_or_else(PoisonError::into_inner));
+        if runners.is_empty() {
+            return;
+        }
+        for runner in runners {
+            if let Err(error) = runner.await {
+                tracing::error!(panicked = error.is_panic(), "a runner did not end well");
+            }
+        }
+        self.0.joined.feed.close();
+        if let Err(error) = self.0.store.close().await {
+            tracing::warn!(error.kind = ?error.kind(), "store not closed");
+        }
+    }
+}

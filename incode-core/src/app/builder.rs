@@ -1,0 +1,492 @@
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::client::Client;
+use crate::flow::{Flow, HostedFlow};
+use crate::gate::{Audience, Context, MonotonicAge, NearCache, NearSettings, Pages, SubjectSource};
+use crate::http::{Problem, Reply};
+use crate::identity::{Field, Observer};
+use crate::inbox::{
+    Applier, AtRest, Effects, ErasedRule, Handlers, IllegalHandler, Inbox, JobSettings, LinkRule, Runner, Watchers,
+    Worker, WorkerSettings,
+};
+use crate::model::EventKind;
+use crate::store::{MemoryStore, Store};
+use crate::time::SteadyClock;
+use crate::webhook::{AddressSource, Authenticity, TokenEndpoint, Webhook};
+use crate::{Clock, Secret, SystemClock};
+
+use super::bearer::{self, Bearer, BearerTokens};
+use super::changes::Feed;
+use super::denials::Denials;
+use super::shared_clock::SharedClock;
+use super::stores::StoreChoice;
+use super::surroundings::Joined;
+use super::{Incode, Mount, SettingError, Shared, replicas};
+
+/// Builds an [`Incode`]. Setters take what they are given; [`Builder::build`] says what does not work together.
+#[must_use]
+pub struct Builder {
+    client: Option<Client>,
+    authenticity: Option<Authenticity>,
+    addresses: Option<AddressSource>,
+    store: Option<StoreChoice>,
+    store_key: Option<Secret>,
+    keep: BTreeMap<Field, Duration>,
+    subjects: SubjectSource,
+    flow: Option<HostedFlow>,
+    shared_identities: bool,
+    link_by_webhook: bool,
+    link_rule: Option<Box<dyn ErasedRule>>,
+    face_image_cap: usize,
+    webhook_paths: Vec<(Box<str>, Option<EventKind>)>,
+    start_path: Box<str>,
+    callback_path: Box<str>,
+    token_path: Box<str>,
+    body_cap: Option<usize>,
+    read_deadline: Option<Duration>,
+    accept_deadline: Duration,
+    near: NearSettings,
+    worker: WorkerSettings,
+    pub(super) handlers: Handlers,
+    pub(super) effects: JobSettings,
+    clock: Option<Arc<dyn Clock>>,
+    render: Option<Arc<crate::gate::Render>>,
+    pub(super) denials: Denials,
+    pub(super) bearer: Option<BearerTokens>,
+}
+
+impl Builder {
+    pub(super) fn new() -> Self {
+        Self {
+            client: None,
+            authenticity: None,
+            addresses: None,
+            store: None,
+            store_key: None,
+            keep: BTreeMap::new(),
+            subjects: SubjectSource::extension(),
+            flow: None,
+            shared_identities: false,
+            link_by_webhook: false,
+            link_rule: None,
+            face_image_cap: DEFAULT_FACE_IMAGE_CAP,
+            webhook_paths: Vec::new(),
+            start_path: "/incode/start".into(),
+            callback_path: "/incode/callback".into(),
+            token_path: "/incode/token".into(),
+            body_cap: None,
+            read_deadline: None,
+            accept_deadline: Duration::from_secs(5),
+            near: NearSettings::default(),
+            worker: WorkerSettings::default(),
+            handlers: Handlers::default(),
+            effects: JobSettings::default(),
+            clock: None,
+            render: None,
+            denials: Denials::default(),
+            bearer: None,
+        }
+    }
+
+    /// The client of the vendor's API. Required. Its [`call_timeout`](crate::client::ClientBuilder::call_timeout) is 90 s at
+    /// most: a worker holds an event for two minutes.
+    pub fn client(mut self, client: Client) -> Self {
+        self.client = Some(client);
+        self
+    }
+
+    /// What shows that a delivery comes from the vendor. Required: there is no default that would be safe for everybody.
+    pub fn webhook_authenticity(mut self, authenticity: Authenticity) -> Self {
+        self.authenticity = Some(authenticity);
+        self
+    }
+
+    /// How the address of who delivers, or asks for a token, is found: for every part of the policy of authenticity, also
+    /// of one that replaces it, and for the failures at the token endpoint, which are then counted for each address
+    /// ([`TokenEndpoint`]). Unless set, a policy finds addresses as it was told, and the endpoint knows none.
+    pub fn addresses(mut self, source: AddressSource) -> Self {
+        self.addresses = Some(source);
+        self
+    }
+
+    /// A store of your own, or one that is open already. A store is required: this, `sqlite`, `postgres`, `redis` or `memory`.
+    pub fn store(mut self, store: impl Store) -> Self {
+        self.store = Some(StoreChoice::Opened(Arc::new(store)));
+        self
+    }
+
+    /// The embedded store in one SQLite file, made when it does not exist.
+    #[cfg(feature = "sqlite")]
+    pub fn sqlite(mut self, path: impl Into<std::path::PathBuf>) -> Self {
+        self.store = Some(StoreChoice::Sqlite(path.into()));
+        self
+    }
+
+    /// A schema in a PostgreSQL database, which any number of processes share.
+    #[cfg(feature = "postgres")]
+    pub fn postgres(mut self, options: crate::store::PostgresOptions) -> Self {
+        self.store = Some(StoreChoice::Postgres(Box::new(options)));
+        self
+    }
+
+    /// Keys on a Redis server, which any number of processes share.
+    #[cfg(feature = "redis")]
+    pub fn redis(mut self, options: crate::store::RedisOptions) -> Self {
+        self.store = Some(StoreChoice::Redis(Box::new(options)));
+        self
+    }
+
+    /// Everything in memory, gone with the process: for tests.
+    pub fn memory(self) -> Self {
+        self.store(MemoryStore::default())
+    }
+
+    /// Seals tokens and kept personal fields at rest with this key, 32 bytes or more.
+    pub fn store_key(mut self, key: Secret) -> Self {
+        self.store_key = Some(key);
+        self
+    }
+
+    /// Keeps a personal field of everybody the vendor is asked about, sealed, for so long after it was last asked for;
+    /// [`Incode::personal`] reads it. Call it once for each field: none is kept unless named. Needs a `store_key`.
+    pub fn keep(mut self, field: Field, retention: Duration) -> Self {
+        self.keep.insert(field, retention);
+        self
+    }
+
+    /// Who asks. Unless set: the [`Subject`](crate::Subject) in the request extensions.
+    pub fn subjects(mut self, source: SubjectSource) -> Self {
+        self.subjects = source;
+        self
+    }
+
+    /// Mounts start and callback of the hosted web flow.
+    pub fn hosted_flow(mut self, flow: HostedFlow) -> Self {
+        self.flow = Some(flow);
+        self
+    }
+
+    /// Lets one identity serve several subjects. Off unless set: one person, one account.
+    pub fn shared_identities(mut self) -> Self {
+        self.shared_identities = true;
+        self
+    }
+
+    /// Lets an authenticated event that repeats the correlation id of a flow link the subject who started it, without a
+    /// callback. Off unless set.
+    ///
+    /// A callback shows that whoever verified came back in the browser of the subject. A webhook does not: who sends
+    /// somebody else the page of his own flow is linked to the person who falls for it. Switch it on where the callback
+    /// can't work, and tell people whose account they are verifying for. Only events whose sender
+    /// knows a secret of ours ([`Trust::Authenticated`](crate::webhook::Trust::Authenticated)) ever link.
+    pub fn link_by_webhook(mut self) -> Self {
+        self.link_by_webhook = true;
+        self
+    }
+
+    /// Links by a rule of the application's own; see [`LinkRule`]. The last one set counts.
+    pub fn link_rule(mut self, rule: impl LinkRule) -> Self {
+        self.link_rule = Some(Box::new(rule));
+        self
+    }
+
+    /// Longest face image that [`Incode::authenticate`] sends, in characters of its base64: a third more than the bytes
+    /// of the image. 8 MiB unless set, an image of 6 MiB; the vendor takes 10 MB in all.
+    pub fn face_image_cap(mut self, characters: usize) -> Self {
+        self.face_image_cap = characters;
+        self
+    }
+
+    /// Mounts the webhook route for both kinds here instead of at `/incode/webhook`. May be called again, for more.
+    pub fn webhook_path(mut self, path: &str) -> Self {
+        self.webhook_paths.push((path.into(), None));
+        self
+    }
+
+    /// Mounts a webhook route that takes one kind and refuses the other, as the vendor may be given one URL for each.
+    pub fn webhook_path_for(mut self, kind: EventKind, path: &str) -> Self {
+        self.webhook_paths.push((path.into(), Some(kind)));
+        self
+    }
+
+    /// Mounts start and callback elsewhere than at `/incode/start` and `/incode/callback`.
+    pub fn flow_paths(mut self, start: &str, callback: &str) -> Self {
+        self.start_path = start.into();
+        self.callback_path = callback.into();
+        self
+    }
+
+    /// Mounts the token endpoint elsewhere than at `/incode/token`. It is there while the policy of authenticity has an
+    /// OAuth part ([`Authenticity::oauth`]).
+    pub fn token_path(mut self, path: &str) -> Self {
+        self.token_path = path.into();
+        self
+    }
+
+    /// Largest delivery read, in bytes. 64 KiB unless set.
+    pub fn webhook_body_cap(mut self, bytes: usize) -> Self {
+        self.body_cap = Some(bytes);
+        self
+    }
+
+    /// How long a delivery may take to arrive. 10 s unless set.
+    pub fn webhook_read_deadline(mut self, deadline: Duration) -> Self {
+        self.read_deadline = Some(deadline);
+        self
+    }
+
+    /// How long the store may take to keep an event before the sender is told to come again. 5 s unless set.
+    pub fn accept_deadline(mut self, deadline: Duration) -> Self {
+        self.accept_deadline = deadline;
+        self
+    }
+
+    /// How long a standing is believed without asking the store: the worst case when news of a change is lost. 10 s
+    /// unless set. Zero asks every time.
+    pub fn near_cache_lifetime(mut self, lifetime: Duration) -> Self {
+        self.near.lifetime = lifetime;
+        self
+    }
+
+    /// Lets known people pass while the store does not answer, on what it said last, if that was read at most `max_age`
+    /// ago. Off unless set: then they get 503. Nothing that a change made stale is served, and a clock that is set back
+    /// makes nothing younger. [`Visitor::is_stale`](crate::gate::Visitor::is_stale) tells; a handler that moves money can refuse.
+    ///
+    /// What it costs: somebody who is revoked during the outage goes on for up to `max_age`. A shared store that is lost in the
+    /// middle of a change takes along what was known of everybody, for nobody can say whom the change was about.
+    pub fn serve_stale(mut self, max_age: Duration) -> Self {
+        self.near.serve_stale = max_age;
+        self
+    }
+
+    /// How many standings are kept close at hand. 100,000 unless set.
+    pub fn near_cache_capacity(mut self, subjects: usize) -> Self {
+        self.near.capacity = subjects;
+        self
+    }
+
+    /// How long settled events are kept, and known as done: 30 days unless set, far beyond the vendor's own retries. A
+    /// replay that is older meets a dead token.
+    pub fn inbox_retention(mut self, retention: Duration) -> Self {
+        self.worker.retention = retention;
+        self
+    }
+
+    /// Events asked about at the same time. 16 unless set.
+    pub fn worker_concurrency(mut self, events: u32) -> Self {
+        self.worker.concurrency = events.max(1);
+        self
+    }
+
+    /// The clock; tests bring their own. Unless set: the store's, if several processes share it and it has one, otherwise
+    /// the machine's.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Some(Arc::new(clock));
+        self
+    }
+
+    /// Renders rejections, denials and failed flows in the application's own way, wherever they arise; `None` keeps
+    /// problem+json. Headers of the problem that the reply does not name are added to it: `Cache-Control: no-store`, and
+    /// where they apply `Referrer-Policy`, `Retry-After`, `Allow`, `WWW-Authenticate`.
+    pub fn render(mut self, render: impl Fn(&Problem, Audience) -> Option<Reply> + Send + Sync + 'static) -> Self {
+        self.render = Some(Arc::new(render));
+        self
+    }
+
+    pub(super) fn store_choice(mut self, choice: StoreChoice) -> Self {
+        self.store = Some(choice);
+        self
+    }
+
+    /// Opens the store and starts the worker on the current tokio runtime. Build once, before the server starts, and
+    /// clone into it.
+    ///
+    /// # Errors
+    /// [`SettingError`] for what is missing or does not work.
+    pub async fn build(self) -> Result<Incode, SettingError> {
+        let client = self.client.ok_or(SettingError::new("client", "no API client is set"))?;
+        if client.call_timeout() > LONGEST_CALL {
+            return Err(SettingError::new(
+                "client",
+                "a call may take over 90 s, and then its event is somebody else's",
+            ));
+        }
+        let authenticity = self
+            .authenticity
+            .ok_or(SettingError::new("webhook_authenticity", "not set; without it anybody could post events"))?;
+        let choice = self.store.ok_or(SettingError::new("store", "no store is set"))?;
+        if self.store_key.as_ref().is_some_and(|key| key.expose().len() < 32) {
+            return Err(SettingError::new("store_key", "shorter than 32 bytes"));
+        }
+        let observer = Arc::new(observer(self.store_key.as_ref(), self.keep)?);
+        let (pages, challenge) = self.denials.check(self.bearer.is_some())?;
+        self.handlers.check().map_err(|IllegalHandler(problem)| SettingError::new("handler", problem))?;
+        let mut webhook_paths = self.webhook_paths;
+        if webhook_paths.is_empty() {
+            webhook_paths.push(("/incode/webhook".into(), None));
+        }
+        let mut mounts: Vec<(Box<str>, Mount)> = Vec::new();
+        let mut webhook = Webhook::new(found_by(authenticity, self.addresses.as_ref()));
+        if let Some(bytes) = self.body_cap {
+            webhook = webhook.with_body_cap(bytes);
+        }
+        if let Some(deadline) = self.read_deadline {
+            webhook = webhook.with_read_deadline(deadline);
+        }
+        for (path, kind) in webhook_paths {
+            // Clones share the policy, so that it can be replaced in all at once.
+            let webhook = webhook.clone();
+            let webhook = if let Some(kind) = kind { webhook.only(kind) } else { webhook };
+            mounts.push((path, Mount::Webhook(Arc::new(webhook))));
+        }
+        mounts.push((self.token_path, Mount::Token));
+        let tokens = self.addresses.iter().cloned().fold(TokenEndpoint::new(), TokenEndpoint::with_address_source);
+        let flow = self.flow.map(|hosted| Flow::new(hosted, &self.callback_path, self.shared_identities));
+        if flow.is_some() {
+            mounts.push((self.start_path.clone(), Mount::Start));
+            mounts.push((self.callback_path.clone(), Mount::Callback));
+        }
+        check_paths(&mounts)?;
+
+        let store = choice.open().await?;
+        let (stop, stopped) = watch::channel(false);
+        let clock = match self.clock {
+            Some(clock) => clock,
+            None => clock_of(&store, &stopped).await,
+        };
+        let context = Arc::new(Context {
+            clock: Arc::clone(&clock),
+            observer: Arc::clone(&observer),
+            pages: Pages { start: flow.is_some().then(|| self.start_path.into()), ..pages },
+            render: self.render,
+            challenge,
+            aging: MonotonicAge::new(&clock),
+            near: Default::default(),
+        });
+        let near = NearCache::new(Arc::clone(&store), Arc::clone(&context), self.near);
+        let key = self.store_key.as_ref();
+        let inbox = Inbox::new(Arc::clone(&store), Arc::clone(&clock), key, self.accept_deadline);
+        let schedule: Arc<dyn Clock> = Arc::new(SteadyClock::new(Arc::clone(&clock)));
+        let joined = Arc::new(Joined {
+            near: Arc::clone(&near),
+            flow: flow.clone(),
+            link_by_webhook: self.link_by_webhook,
+            feed: Feed::new(),
+        });
+        if let Some(feed) = store.feed() {
+            joined.near.bypass(true);
+            tokio::spawn(replicas::follow(feed, Arc::clone(&joined), stopped.clone()));
+        }
+        let bearer = self.bearer.map(|tokens| {
+            let parts = bearer::Parts {
+                client: client.clone(),
+                store: Arc::clone(&store),
+                observer: Arc::clone(&observer),
+                context: Arc::clone(&context),
+                joined: Arc::clone(&joined),
+            };
+            Bearer::new(tokens, parts)
+        });
+        let handlers = Arc::new(self.handlers);
+        let applier = Applier {
+            client: client.clone(),
+            store: Arc::clone(&store),
+            clock: Arc::clone(&clock),
+            schedule: Arc::clone(&schedule),
+            observer: Arc::clone(&observer),
+            surroundings: Arc::clone(&joined) as _,
+            link_rule: self.link_rule,
+            shared_identities: self.shared_identities,
+            at_rest: AtRest::new(key),
+            handlers: Arc::clone(&handlers),
+            watchers: Watchers::default(),
+        };
+        let applier = Arc::new(applier);
+        let worker = Runner {
+            work: Worker::new(Arc::clone(&inbox), Arc::clone(&applier), self.worker),
+            clock: Arc::clone(&schedule),
+            settings: self.worker.runner,
+            stop: stopped.clone(),
+        };
+        let effects = Effects::runners(&handlers, &store, &schedule, self.effects, &stopped);
+        let mut runners = vec![tokio::spawn(worker.run())];
+        runners.extend(effects.into_iter().map(|runner| tokio::spawn(runner.run())));
+        Ok(Incode(Arc::new(Shared {
+            mounts,
+            webhook,
+            tokens,
+            addresses: self.addresses,
+            client,
+            store,
+            clock,
+            observer,
+            inbox,
+            applier,
+            near,
+            context,
+            subjects: self.subjects,
+            bearer,
+            flow,
+            face_image_cap: self.face_image_cap,
+            shared_identities: self.shared_identities,
+            joined,
+            handlers,
+            stop,
+            runners: Mutex::new(runners),
+        })))
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").finish_non_exhaustive()
+    }
+}
+
+pub(super) fn found_by(authenticity: Authenticity, addresses: Option<&AddressSource>) -> Authenticity {
+    addresses.cloned().into_iter().fold(authenticity, Authenticity::with_address_source)
+}
+
+fn observer(key: Option<&Secret>, keep: BTreeMap<Field, Duration>) -> Result<Observer, SettingError> {
+    if keep.is_empty() {
+        return Ok(Observer::new());
+    }
+    if keep.values().any(|retention| retention.as_millis() == 0) {
+        return Err(SettingError::new("keep", "a field can't be kept for no time at all"));
+    }
+    let key = key.ok_or(SettingError::new("keep", "keeping personal fields needs a store key"))?;
+    Ok(Observer::keeping(key, keep))
+}
+
+/// The store's own clock if it has one, followed from now on; the machine's otherwise.
+async fn clock_of(store: &Arc<dyn Store>, stopped: &watch::Receiver<bool>) -> Arc<dyn Clock> {
+    let clock = Arc::new(SharedClock::new(Arc::new(SystemClock)));
+    if !clock.look(|| store.time()).await {
+        return Arc::new(SystemClock);
+    }
+    tokio::spawn(Arc::clone(&clock).follow(Arc::downgrade(store), stopped.clone()));
+    clock
+}
+
+fn check_paths(mounts: &[(Box<str>, Mount)]) -> Result<(), SettingError> {
+    for (at, (path, _)) in mounts.iter().enumerate() {
+        if !path.starts_with('/') || path.contains(['?', '#']) {
+            return Err(SettingError::new("webhook_path", "a mounted path must start with / and hold no query"));
+        }
+        if mounts.iter().take(at).any(|(other, _)| other == path) {
+            return Err(SettingError::new("webhook_path", "a path is mounted twice"));
+        }
+    }
+    Ok(())
+}
+
+/// With room for the rest of the request within the vendor's 10 MB.
+const DEFAULT_FACE_IMAGE_CAP: usize = 8 * 1024 * 1024;
+
+/// With room for a link rule and the store within the lease of an event.
+const LONGEST_CALL: Duration = Duration::from_secs(90);

@@ -1,0 +1,254 @@
+//! [`Incode`]: everything behind one cheap handle.
+
+mod admin;
+mod bearer;
+mod builder;
+mod changes;
+mod denials;
+mod exchange;
+mod handlers;
+mod inspection;
+mod links;
+mod reconcile;
+mod replicas;
+mod setting;
+mod settings;
+mod shared_clock;
+mod stores;
+mod surroundings;
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::client::Client;
+use crate::flow::{FaceError, FaceOutcome, Flow};
+use crate::gate::{Audience, CacheKey, CacheKeyRef, Context, NearCache, PendingVisitor, SubjectSource, Visitor};
+use crate::http::{Problem, Reply, RequestHead};
+use crate::identity::{Cause, Observer};
+use crate::inbox::{Applier, Handlers, Inbox, Surroundings};
+use crate::model::FaceAuthenticationRequest;
+use crate::store::Store;
+use crate::webhook::{AddressSource, Authenticity, TokenEndpoint, Webhook};
+use crate::{Clock, Subject, flow};
+
+use surroundings::Joined;
+
+pub use admin::Health;
+pub use bearer::BearerTokens;
+pub use builder::Builder;
+pub use changes::{ChangeEvent, ChangeNotice, Changes};
+pub use exchange::RouteRequest;
+pub use inspection::{Inspection, TokenState};
+pub use links::{LinkError, LinkErrorKind};
+pub use reconcile::{Diff, Reconciled};
+pub use setting::SettingError;
+
+/// Client, store, worker, near cache and flow behind one `Arc`: cloning is cheap, and every clone is the same.
+///
+/// Made by [`Incode::builder`] or [`Incode::builder_from_env`]; handed to the layer of an adapter. Dropping the last
+/// clone stops the worker; [`Incode::shutdown`] does so in good order.
+#[derive(Clone)]
+pub struct Incode(Arc<Shared>);
+
+struct Shared {
+    mounts: Vec<(Box<str>, Mount)>,
+    /// Shares its policy with those that are mounted.
+    webhook: Webhook,
+    tokens: TokenEndpoint,
+    /// For a policy to come.
+    addresses: Option<AddressSource>,
+    client: Client,
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    observer: Arc<Observer>,
+    inbox: Arc<Inbox>,
+    applier: Arc<Applier>,
+    near: Arc<NearCache>,
+    context: Arc<Context>,
+    subjects: SubjectSource,
+    /// Asked where the subject source finds nobody.
+    bearer: Option<Arc<bearer::Bearer>>,
+    flow: Option<Arc<Flow>>,
+    /// Longest face image sent, in characters of base64.
+    face_image_cap: usize,
+    shared_identities: bool,
+    joined: Arc<Joined>,
+    handlers: Arc<Handlers>,
+    /// Dropped or set to true: the runners drain and end.
+    stop: watch::Sender<bool>,
+    /// The worker and a runner for each handler; empty once they were told to stop.
+    runners: std::sync::Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// What the layer answers itself.
+#[derive(Clone)]
+enum Mount {
+    Webhook(Arc<Webhook>),
+    Start,
+    Callback,
+    Token,
+}
+
+/// A visitor, known or on the way.
+#[derive(Debug)]
+#[must_use]
+pub enum Resolved {
+    /// Known: the hit path.
+    Ready(Visitor),
+    /// Being loaded. Adapters keep the request until it resolves.
+    Pending(PendingVisitor),
+}
+
+impl Incode {
+    /// Starts with safe defaults and nothing configured: vendor, webhook authenticity and store must be named.
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+
+    /// Reads the environment variables of the README's table.
+    ///
+    /// # Errors
+    /// [`SettingError`] names the variable, never its value.
+    pub fn builder_from_env() -> Result<Builder, SettingError> {
+        Builder::from_settings(std::env::var_os)
+    }
+
+    /// Answers a request to a mounted route (webhook, start, callback, token); `None` when the path is the application's.
+    ///
+    /// Looks at the head only. [`RouteRequest::answer`] reads the body, if one is to be read at all.
+    #[inline]
+    pub fn open(&self, head: &dyn RequestHead) -> Option<RouteRequest> {
+        let path = head.path();
+        let (_, mount) = self.0.mounts.iter().find(|(mounted, _)| **mounted == *path)?;
+        self.open_at(mount, head)
+    }
+
+    fn open_at(&self, mount: &Mount, head: &dyn RequestHead) -> Option<RouteRequest> {
+        if matches!(mount, Mount::Token) && !self.0.webhook.authenticity().has_clients() {
+            return None;
+        }
+        Some(RouteRequest::open(self.clone(), mount, head))
+    }
+
+    /// Puts another policy in the place of the webhook's: with the secrets of a rotation, for instance, or another OAuth
+    /// client. Deliveries under way are judged by the policy they began with, all later ones by the new. Each replica
+    /// is told by itself, so let secrets overlap: first everybody takes old and new, then the vendor changes over, then
+    /// the old one goes.
+    pub fn replace_webhook_authenticity(&self, authenticity: Authenticity) {
+        self.0.webhook.replace_authenticity(builder::found_by(authenticity, self.0.addresses.as_ref()));
+    }
+
+    /// Who asks, and how they stand. Without I/O when the near cache knows them.
+    #[inline]
+    pub fn visit(&self, head: &dyn RequestHead) -> Resolved {
+        let Some(subject) = self.0.subjects.find(head) else {
+            return self.visit_of_nobody(head);
+        };
+        match self.0.near.hit(CacheKeyRef::Subject(&subject)) {
+            Some(visitor) => Resolved::Ready(visitor),
+            None => self.load(&subject),
+        }
+    }
+
+    fn visit_of_nobody(&self, head: &dyn RequestHead) -> Resolved {
+        match &self.0.bearer {
+            Some(bearer) => bearer.visit(head),
+            None => Resolved::Ready(self.0.near.nobody()),
+        }
+    }
+
+    fn load(&self, subject: &str) -> Resolved {
+        match Subject::new(subject) {
+            Ok(subject) => Resolved::Pending(self.0.near.load(CacheKey::Subject(subject))),
+            // No account has such a key, so nobody can be logged in under it.
+            Err(_) => Resolved::Ready(self.0.near.nobody()),
+        }
+    }
+
+    /// Face authentication of a subject through the vendor's authenticate call (spec: "Face Authentication").
+    ///
+    /// A pass counts only when userinfo of the answer's token names the identity the subject is linked to, and the
+    /// verification it refers to is not known as somebody else's. The image is checked before anything is sent, neither
+    /// kept nor logged, and overwritten in memory as far as it is ours.
+    ///
+    /// # Errors
+    /// [`FaceError`] when there was no outcome; [`FaceError::problem`] says it to the person.
+    pub async fn authenticate(
+        &self,
+        subject: &Subject,
+        request: &FaceAuthenticationRequest,
+    ) -> Result<FaceOutcome, FaceError> {
+        let (incode, subject, request) = (self.clone(), subject.clone(), flow::Wiped(request.clone()));
+        to_the_end(async move {
+            let shared = &*incode.0;
+            let parts = flow::FaceParts {
+                client: &shared.client,
+                store: &*shared.store,
+                clock: &shared.clock,
+                observer: &shared.observer,
+                image_cap: shared.face_image_cap,
+            };
+            let authenticated = flow::authenticate(parts, &subject, &request.0).await;
+            let told = authenticated.as_ref().map_or("none", |(outcome, _)| outcome.as_str());
+            metrics::counter!("incode_face_outcomes_total", "outcome" => told).increment(1);
+            let (outcome, change) =
+                authenticated.map_err(|error| error.verify_at(shared.context.pages.start.as_deref()))?;
+            if let Some(change) = change {
+                shared.joined.changed(&change, Cause::Face);
+            }
+            Ok(outcome)
+        })
+        .await
+    }
+
+    /// A problem of the application's own as the reply to a request, rendered like those of the gate; see
+    /// [`Builder::render`].
+    pub fn reply(&self, problem: &Problem, head: &dyn RequestHead) -> Reply {
+        self.0.context.reply(problem, Audience::of(head))
+    }
+
+    /// ChangeEvent of identities from now on, whatever brought it: an event, a callback, a face authentication, `unlink`,
+    /// `forget`; and what other processes change, when the store they share tells of it. Without the promise that a
+    /// [`Handler`](crate::Handler) has.
+    pub fn changes(&self) -> Changes {
+        self.0.joined.feed.subscribe()
+    }
+
+    /// The client of the vendor's API, for calls of your own.
+    pub fn client(&self) -> &Client {
+        &self.0.client
+    }
+
+    fn subject(&self, head: &dyn RequestHead) -> Option<Subject> {
+        Subject::new(self.0.subjects.find(head)?).ok()
+    }
+}
+
+/// Runs `work` on a task of its own, so that a caller who hangs up in between does not leave a change written and
+/// nobody told: the near cache would go on with what was true before.
+async fn to_the_end<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
+    match tokio::spawn(work).await {
+        Ok(done) => done,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime is going away, and whoever waits here with it.
+            Err(_) => std::future::pending().await,
+        },
+    }
+}
+
+impl fmt::Debug for Incode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tokens = self.0.webhook.authenticity().has_clients();
+        let mounts = self.0.mounts.iter().filter(|(_, mount)| tokens || !matches!(mount, Mount::Token));
+        let mounts: Vec<_> = mounts.map(|(path, _)| path).collect();
+        f.debug_struct("Incode").field("mounts", &mounts).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

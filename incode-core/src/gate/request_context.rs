@@ -1,0 +1,34 @@
+use crate::http::{RequestHead, return_to};
+
+use super::Audience;
+
+/// What a denial has to know of the request it answers. Put together only where somebody may be denied: a request that
+/// passes a gate never pays for it.
+#[derive(Debug, Default)]
+pub(crate) struct RequestContext {
+    pub(super) audience: Audience,
+    /// GET or HEAD: following a redirect asks for the same thing again. Any other method would lose what was sent.
+    pub(super) is_safe: bool,
+    /// Where it was asked for. Nobody has looked yet whether people can be sent there: few denials name it.
+    target: Option<String>,
+}
+
+impl RequestContext {
+    pub(super) fn of(head: &dyn RequestHead) -> Self {
+        let is_safe = matches!(head.method(), "GET" | "HEAD");
+        let (path, query) = head.sent_to();
+        // A visitor may live as long as a socket: what is too long to come back to is not kept.
+        let is_short = path.len() + query.map_or(0, |query| query.len() + 1) <= return_to::MAX_LEN;
+        let target = (is_safe && is_short).then(|| match query {
+            Some(query) => [path, "?", query].concat(),
+            None => path.to_owned(),
+        });
+        Self { audience: Audience::of(head), is_safe, target }
+    }
+
+    /// The way back, when start and the application's pages would take it: they would refuse any other, and leave the
+    /// person nowhere.
+    pub(super) fn return_to(&self) -> Option<&str> {
+        self.target.as_deref().filter(|target| return_to::is_local(target))
+    }
+}
