@@ -21,10 +21,11 @@ impl Identity {
             status: seen.status.clone(),
             checked_at: seen.sent_at,
             verification_id: seen.verified.as_ref().map(|verified| verified.id.clone()),
-            verified_at: seen.verified.as_ref().map(|verified| verified.at),
+            verified_at: seen.verified.as_ref().and_then(|verified| verified.at),
             face_authenticated_at: seen.face_authenticated_at,
             face_origin: seen.face_origin.clone(),
             attestation: seen.attestation.clone(),
+            checks: seen.checks,
         };
         match known {
             None => fresh,
@@ -55,7 +56,7 @@ impl Observation {
 
 /// What two stores know of one identity, as one row: of each part the newer, at a tie the less trusting. No clock is taken to
 /// have been set back in between: both rows may be of any age.
-pub(crate) fn join(a: Identity, b: Identity) -> Identity {
+fn join(a: Identity, b: Identity) -> Identity {
     let (newer, older) = if word_key(&b) > word_key(&a) { (b, a) } else { (a, b) };
     let newer_verified = (newer.verified_at, &newer.verification_id) >= (older.verified_at, &older.verification_id);
     let (verified_at, verification_id) = if newer_verified {
@@ -79,6 +80,7 @@ pub(crate) fn join(a: Identity, b: Identity) -> Identity {
         face_authenticated_at,
         face_origin,
         attestation: newer.attestation,
+        checks: newer.checks.join(older.checks),
     }
 }
 

@@ -1,26 +1,32 @@
 //! What is known of a person, and the rules by which newer vendor truth replaces older.
 
 pub(crate) mod belonging;
+mod check;
+mod confirmation;
 mod field;
+mod link;
 mod merge;
 mod observe;
 mod observer;
 mod personal;
+pub mod transition;
 
 use serde::Serialize;
 
 use crate::model::{AttestationStatus, IdentityStatus};
 use crate::{IdentityId, ObjectId, Subject, Timestamp};
 
+pub use check::{Check, Checks, FlowWindow};
+pub use confirmation::{ActionHash, Confirmation, SessionHash};
 pub use field::{Field, RetainedField};
-#[cfg(all(feature = "sqlite", feature = "postgres"))]
-pub(crate) use merge::join;
+pub use link::{Link, LinkProof, LinkedIdentity, PendingLink, SubjectState};
 pub(crate) use observer::Observer;
 pub use personal::PersonalData;
 
 /// What is known of one `identityId`. Ids, statuses and times only: no personal data.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct Identity {
     /// The vendor's key of the person.
     pub identity_id: IdentityId,
@@ -31,7 +37,7 @@ pub struct Identity {
     pub checked_at: Timestamp,
     /// The newest verification seen with status VERIFIED.
     pub verification_id: Option<ObjectId>,
-    /// When that verification was made.
+    /// When that verification was made. `None` when that is unknown: then no requirement of freshness is met.
     pub verified_at: Option<Timestamp>,
     /// The newest face authentication that passed.
     pub face_authenticated_at: Option<Timestamp>,
@@ -40,6 +46,26 @@ pub struct Identity {
     pub face_origin: FaceOrigin,
     /// The overall verdict of the id attestation (spec: `idAttestation.overall.status`).
     pub attestation: Option<AttestationStatus>,
+    /// The newest checks, whether they passed or not.
+    #[serde(skip)]
+    pub checks: Checks,
+}
+
+impl Identity {
+    /// An identity of which the vendor said a status, and nothing else is known.
+    pub fn new(identity_id: IdentityId, status: IdentityStatus, checked_at: Timestamp) -> Self {
+        Self {
+            identity_id,
+            status,
+            checked_at,
+            verification_id: None,
+            verified_at: None,
+            face_authenticated_at: None,
+            face_origin: FaceOrigin::default(),
+            attestation: None,
+            checks: Checks::default(),
+        }
+    }
 }
 
 /// What one exchange with the vendor showed of an identity.
@@ -59,6 +85,8 @@ pub struct Observation {
     pub face_authenticated_at: Option<Timestamp>,
     /// What the vendor said of it; empty without one.
     pub face_origin: FaceOrigin,
+    /// How the verification or authentication ended, where the exchange was about one.
+    pub checks: Checks,
     /// The personal fields the application opted in to keep, sealed. None unless it did.
     pub fields: Vec<RetainedField>,
 }
@@ -95,58 +123,8 @@ impl std::fmt::Debug for FaceOrigin {
 pub struct Verified {
     /// Its id.
     pub id: ObjectId,
-    /// When it was made.
-    pub at: Timestamp,
-}
-
-/// Subject -> identity, made by a proof.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Link {
-    /// The application's user.
-    pub subject: Subject,
-    /// The vendor's person.
-    pub identity_id: IdentityId,
-    /// What showed that they are one.
-    pub proof: LinkProof,
-    /// When.
-    pub linked_at: Timestamp,
-}
-
-/// What showed that a subject and an identity are one person.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum LinkProof {
-    /// The subject came back from the hosted flow it had started, and the token was redeemed at the vendor.
-    Flow,
-    /// A webhook carried the correlation id that was made for the subject.
-    Webhook,
-    /// The application's own rule said so.
-    Application,
-}
-
-impl LinkProof {
-    /// The name kept in stores.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Flow => "flow",
-            Self::Webhook => "webhook",
-            Self::Application => "application",
-        }
-    }
-
-    /// Reads [`LinkProof::as_str`] back.
-    pub fn parse(name: &str) -> Option<Self> {
-        [Self::Flow, Self::Webhook, Self::Application].into_iter().find(|proof| proof.as_str() == name)
-    }
-}
-
-/// A link with the identity it leads to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LinkedIdentity {
-    /// The link.
-    pub link: Link,
-    /// Where it leads.
-    pub identity: Identity,
+    /// When it was made. `None`: the vendor gave no time that can be read, and so it is never fresh.
+    pub at: Option<Timestamp>,
 }
 
 /// An identity row was written: whose cached standings are stale now.

@@ -1,7 +1,9 @@
+use std::time::Duration;
+
 use crate::Timestamp;
 use crate::model::{Authentication, UserInfo, Verification, VerificationStatus};
 
-use super::{FaceOrigin, Identity, Observation, Verified};
+use super::{Check, Checks, FaceOrigin, Observation, Verified};
 
 impl Observation {
     /// What userinfo says, asked at `sent_at`. PersonalData data is left behind here; [`super::Observer`] adds what is kept.
@@ -14,21 +16,8 @@ impl Observation {
             attestation: attestation.and_then(|overall| overall.status.clone()),
             verified: None,
             face_authenticated_at: None,
-            face_origin: Default::default(),
-            fields: Vec::new(),
-        }
-    }
-
-    /// What is known, said once more: merging it changes nothing.
-    pub(crate) fn again(known: &Identity) -> Self {
-        Self {
-            identity_id: known.identity_id.clone(),
-            sent_at: known.checked_at,
-            status: known.status.clone(),
-            attestation: known.attestation.clone(),
-            verified: known.verification_id.clone().zip(known.verified_at).map(|(id, at)| Verified { id, at }),
-            face_authenticated_at: known.face_authenticated_at,
-            face_origin: known.face_origin.clone(),
+            face_origin: FaceOrigin::default(),
+            checks: Checks::default(),
             fields: Vec::new(),
         }
     }
@@ -36,7 +25,7 @@ impl Observation {
     /// With a verification that belongs to the same person. "Completed" is not "approved": only VERIFIED counts.
     pub(crate) fn with_verification(mut self, verification: &Verification) -> Self {
         if verification.status == VerificationStatus::Verified {
-            let at = self.past(verification.created_at);
+            let at = self.known_time(verification.created_at, "verification");
             self.verified = Some(Verified { id: verification.id.clone(), at });
         }
         self
@@ -45,16 +34,33 @@ impl Observation {
     /// With an authentication that belongs to the same person. Only a pass counts.
     pub(crate) fn with_authentication(mut self, authentication: &Authentication) -> Self {
         if authentication.passed() {
-            self.face_authenticated_at = Some(self.past(authentication.created_at));
+            self.face_authenticated_at = self.known_time(authentication.created_at, "authentication");
             self.face_origin =
                 FaceOrigin::new(authentication.verification_id.clone(), authentication.source_id.clone());
         }
         self
     }
 
-    /// The vendor's instant, or when we asked if it gave none. One that lies in the future is a clock that runs ahead
-    /// of ours; taken as it is, it would stay fresh for longer than anybody allowed.
-    fn past(&self, at: Option<Timestamp>) -> Timestamp {
-        at.map_or(self.sent_at, |at| at.min(self.sent_at))
+    /// With how the fetched verification or authentication ended.
+    pub(crate) fn with_check(mut self, check: &Check) -> Self {
+        self.checks = Checks::default().with(check);
+        self
+    }
+
+    /// The vendor's `createdAt`, where it can be taken for a time.
+    ///
+    /// An unknown time is no freshness: it never counts as now. A time ahead of our clock by more than the tolerance is
+    /// unknown too, for it would stay fresh for longer than anyone allowed. One that is ahead by less counts as the
+    /// instant at which the vendor was asked.
+    fn known_time(&self, made_at: Option<Timestamp>, object: &'static str) -> Option<Timestamp> {
+        let known = made_at.filter(|at| *at <= self.sent_at.after(AHEAD)).map(|at| at.min(self.sent_at));
+        if known.is_none() {
+            metrics::counter!("incode_unknown_times_total", "object" => object).increment(1);
+            tracing::warn!(object, "the vendor gave no time that can be read: it does not count as recent");
+        }
+        known
     }
 }
+
+/// How far the vendor's clock may be ahead of ours.
+const AHEAD: Duration = Duration::from_secs(60);

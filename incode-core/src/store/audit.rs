@@ -1,12 +1,23 @@
+use std::time::Duration;
+
 use crate::{Actor, Masked, Timestamp};
 
-use super::Replay;
+use crate::store::{Replay, ReplayJobs, StoreFuture};
+
+/// The audit trail. Entries are written in the transaction of what they are about.
+pub trait AuditStore: Send + Sync {
+    /// What was done by hand, newest first: at most `limit` entries, only those older than `before`.
+    ///
+    /// The newest [`AUDITS_KEPT`] are kept. Erasures are kept by age beside them, for [`ERASURES_KEPT`]: replays, however
+    /// many, can't wash them out.
+    fn audits(&self, limit: u32, before: Option<AuditId>) -> StoreFuture<'_, Vec<Audit>>;
+}
 
 /// The audit trail's own key of an entry: counts up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AuditId(pub i64);
 
-/// What somebody did by hand. Written in the transaction that did it.
+/// What was done by hand. Written in the transaction that did it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Audit {
     /// Its key.
@@ -29,6 +40,12 @@ pub enum AuditAction {
     Replay(Replay),
     /// An identity was erased. Its id is gone with it, but for what may be shown.
     Forget(Masked),
+    /// A subject was linked to an identity.
+    Link(Masked),
+    /// The link of a subject to an identity was removed.
+    Unlink(Masked),
+    /// Dead jobs were made pending again.
+    ReplayJobs(ReplayJobs),
 }
 
 impl AuditAction {
@@ -37,9 +54,15 @@ impl AuditAction {
         match self {
             Self::Replay(_) => "replay",
             Self::Forget(_) => "forget",
+            Self::Link(_) => "link",
+            Self::Unlink(_) => "unlink",
+            Self::ReplayJobs(_) => "replay_jobs",
         }
     }
 }
 
-/// How many entries are kept: a trail that somebody floods does not fill the store.
-pub(super) const AUDITS_KEPT: u64 = 10_000;
+/// How many entries are kept: a flood of entries does not fill the store.
+pub const AUDITS_KEPT: u64 = 10_000;
+
+/// How long an erasure is kept, whatever else is done: six years, as long as someone may ask about it.
+pub const ERASURES_KEPT: Duration = Duration::from_secs(6 * 365 * 24 * 60 * 60);

@@ -1,98 +1,188 @@
+//! Which deliveries are known already. The rules are here; an engine looks keys up and counts rows.
+//!
+//! An event has three keys. Rows are found by them:
+//! - *object*: (kind, object id, whether the sender is the vendor). Bounds the pending rows of one object.
+//! - *delivery*: the object with the token. The same delivery is kept once while it is pending.
+//! - *done*: what a done row stands for. For the vendor's own events that is the object: the vendor sends it again with
+//!   another token. For events that anyone could have sent it is the delivery alone, or a stranger's event would stand
+//!   for the vendor's own about another person.
+//!
+//! A fourth key, [`applied_key`], is known once the vendor was asked: the object with the identity it was applied to.
+
 use std::collections::HashMap;
 
 use sha2::{Digest, Sha256};
 
+use crate::model::EventKind;
+use crate::{IdentityId, ObjectId};
+
 use super::{EventState, InboxCounts, NewEvent};
 
-/// What an inbox keeps in memory about its rows: how many there are of each state, and which deliveries are known.
-/// Lets `accept` decide without a read, and without a random unique index that would scatter writes over the file.
-#[derive(Debug, Default)]
-pub(super) struct DedupeIndex {
-    counts: InboxCounts,
-    pending: Known,
-    /// Pending rows by object, whatever their tokens.
-    waiting: Known,
-    done: Known,
-    ignored: Known,
-}
+/// A truncated SHA-256: wide enough that two deliveries never share one, half the memory of the whole.
+pub type Key = [u8; 16];
 
-/// The two names of an event.
+/// The keys of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Keys {
-    /// Of (kind, object id): what is suppressed once it is done.
-    pub(super) object: Key,
-    /// Of (kind, object id, token hash, whether the sender is the vendor): what is suppressed while it is pending.
-    pub(super) delivery: Key,
+pub struct EventKeys {
+    /// Of (kind, object id, whether the sender is the vendor).
+    pub object: Key,
+    /// Of the object and the token.
+    pub delivery: Key,
+    /// What this event stands for once it is done.
+    pub done: Key,
 }
 
-/// A truncated SHA-256: wide enough that nobody finds two deliveries with one key, half the memory of the whole.
-pub(super) type Key = [u8; 16];
+/// How a new event is admitted: the rule as data, so that an engine can apply it to a whole batch in one statement.
+///
+/// In this order: the event is a duplicate when a row holds one of the keys named here; it is refused as
+/// [`Busy`](super::StoreErrorKind::Busy) when too many rows are pending; otherwise it is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Admission {
+    /// A duplicate when a done row has this done key.
+    pub unless_done: Key,
+    /// A duplicate when a pending row has this delivery key.
+    pub unless_pending: Option<Key>,
+    /// A duplicate when an ignored row has this object key.
+    pub unless_ignored: Option<Key>,
+    /// Refused when the pending rows of this object key reach [`PENDING_PER_OBJECT`], or all pending rows reach
+    /// [`PENDING_KEPT`].
+    pub bounded_by: Option<Key>,
+}
 
-/// A row that came, went, or changed its state.
+impl Admission {
+    /// The rule for an event.
+    pub fn of(event: &NewEvent) -> Self {
+        let keys = EventKeys::of(event);
+        let is = |state| event.state == state;
+        Self {
+            unless_done: keys.done,
+            unless_pending: is(EventState::Pending).then_some(keys.delivery),
+            unless_ignored: is(EventState::Ignored).then_some(keys.object),
+            bounded_by: is(EventState::Pending).then_some(keys.object),
+        }
+    }
+}
+
+impl EventKeys {
+    /// The keys of an event.
+    pub fn of(event: &NewEvent) -> Self {
+        let mut digest = object_digest(&event.kind, event.object_id.as_ref());
+        // An event that anyone could have sent never stands for one of the vendor's.
+        digest.update([u8::from(event.authenticated)]);
+        let object = truncated(digest.clone());
+        digest.update(event.token_hash.0);
+        let delivery = truncated(digest);
+        Self { object, delivery, done: if event.authenticated { object } else { delivery } }
+    }
+}
+
+/// The key of an object that was applied to an identity: its handlers are called once, however many events named it.
+pub fn applied_key(kind: &EventKind, object_id: &ObjectId, identity: &IdentityId) -> Key {
+    let mut digest = object_digest(kind, Some(object_id));
+    digest.update((identity.as_str().len() as u64).to_be_bytes());
+    digest.update(identity.as_str());
+    truncated(digest)
+}
+
+/// Lengths come before texts: no two objects may spell the same bytes.
+fn object_digest(kind: &EventKind, object_id: Option<&ObjectId>) -> Sha256 {
+    let mut digest = Sha256::new();
+    digest.update((kind.as_str().len() as u64).to_be_bytes());
+    digest.update(kind.as_str());
+    if let Some(object) = object_id {
+        digest.update((object.as_str().len() as u64).to_be_bytes());
+        digest.update(object.as_str());
+    }
+    digest
+}
+
+fn truncated(digest: Sha256) -> Key {
+    let mut key = Key::default();
+    for (to, from) in key.iter_mut().zip(digest.finalize()) {
+        *to = from;
+    }
+    key
+}
+
+/// An inbox's keys in memory, with the number of rows in each state. For engines that keep the whole inbox in one
+/// process: `accept` decides without a read, and without a random unique index that would scatter writes over the file.
+#[derive(Debug, Default)]
+pub struct DedupeIndex {
+    counts: InboxCounts,
+    /// Delivery keys of pending rows.
+    pending: KeyCounts,
+    /// Object keys of pending rows.
+    pending_objects: KeyCounts,
+    /// Done keys of done rows.
+    done: KeyCounts,
+    /// Applied keys of done rows.
+    applied: KeyCounts,
+    /// Object keys of ignored rows.
+    ignored: KeyCounts,
+}
+
+/// A row that was inserted, removed, or moved to another state.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct StateChange {
-    pub(super) keys: Keys,
-    pub(super) from: Option<EventState>,
-    pub(super) to: Option<EventState>,
+pub struct StateChange {
+    /// Its keys.
+    pub keys: EventKeys,
+    /// Its applied key, of a done row.
+    pub applied: Option<Key>,
+    /// The state it leaves; `None` for a new row.
+    pub from: Option<EventState>,
+    /// The state it enters; `None` for a removed row.
+    pub to: Option<EventState>,
 }
 
 impl DedupeIndex {
-    pub(super) fn record(&mut self, StateChange { keys, from, to }: StateChange) {
+    /// Follows a change of a row.
+    pub fn record(&mut self, StateChange { keys, applied, from, to }: StateChange) {
         if let Some(state) = from {
             *self.count(state) = self.count(state).saturating_sub(1);
-            if let Some((known, key)) = self.known(state, keys) {
-                known.remove(key);
-            }
-            if state == EventState::Pending {
-                self.waiting.remove(keys.object);
-            }
+            self.each(state, keys, applied, KeyCounts::remove);
         }
         if let Some(state) = to {
             *self.count(state) += 1;
-            if let Some((known, key)) = self.known(state, keys) {
-                known.insert(key);
-            }
-            if state == EventState::Pending {
-                self.waiting.insert(keys.object);
-            }
+            self.each(state, keys, applied, KeyCounts::insert);
         }
     }
 
-    /// Takes [`DedupeIndex::record`] back.
-    #[cfg_attr(
-        not(any(test, feature = "sqlite")),
-        expect(dead_code, reason = "only transactions that can fail take moves back")
-    )]
-    pub(super) fn revert(&mut self, StateChange { keys, from, to }: StateChange) {
-        self.record(StateChange { keys, from: to, to: from });
+    /// Takes [`DedupeIndex::record`] back: the transaction failed.
+    pub fn revert(&mut self, StateChange { keys, applied, from, to }: StateChange) {
+        self.record(StateChange { keys, applied, from: to, to: from });
     }
 
-    pub(super) fn knows(&self, keys: Keys, state: EventState) -> bool {
-        self.is_done(keys.object)
-            || match state {
-                EventState::Pending => self.pending.contains(keys.delivery),
-                EventState::Ignored => self.ignored.contains(keys.object),
-                EventState::Done | EventState::Dead => false,
-            }
+    /// Whether the event is a duplicate.
+    pub fn is_known(&self, admission: &Admission) -> bool {
+        self.is_done(admission.unless_done)
+            || admission.unless_pending.is_some_and(|key| self.pending.contains(key))
+            || admission.unless_ignored.is_some_and(|key| self.ignored.contains(key))
     }
 
-    /// Whether one more pending event of the object is too many: then the sender is told to come again, and a flood of
-    /// forged tokens for one object ends here.
-    pub(super) fn is_crowded(&self, object: Key) -> bool {
-        self.counts.pending >= PENDING_KEPT || self.waiting.rows(object) >= WAITING_PER_OBJECT
+    /// Whether too many rows are pending for one more: a flood of forged tokens for one object ends here.
+    pub fn is_crowded(&self, admission: &Admission) -> bool {
+        admission.bounded_by.is_some_and(|object| {
+            self.counts.pending >= PENDING_KEPT || self.pending_objects.rows(object) >= PENDING_PER_OBJECT
+        })
+    }
+
+    /// Whether a done row has this done key.
+    pub fn is_done(&self, done: Key) -> bool {
+        self.done.contains(done)
+    }
+
+    /// Whether a done row has this applied key.
+    pub fn is_applied(&self, applied: Key) -> bool {
+        self.applied.contains(applied)
     }
 
     /// How many of the oldest dead rows are too many.
-    pub(super) fn surplus_dead(&self) -> u64 {
+    pub fn surplus_dead(&self) -> u64 {
         self.counts.dead.saturating_sub(DEAD_KEPT)
     }
 
-    pub(super) fn is_done(&self, object: Key) -> bool {
-        self.done.contains(object)
-    }
-
-    /// Rows by state; the oldest pending one is for the rows to tell.
-    pub(super) fn counts(&self) -> InboxCounts {
+    /// Rows by state; the oldest pending one is not known here.
+    pub fn counts(&self) -> InboxCounts {
         self.counts
     }
 
@@ -105,42 +195,29 @@ impl DedupeIndex {
         }
     }
 
-    fn known(&mut self, state: EventState, keys: Keys) -> Option<(&mut Known, Key)> {
+    fn each(&mut self, state: EventState, keys: EventKeys, applied: Option<Key>, act: fn(&mut KeyCounts, Key)) {
         match state {
-            EventState::Pending => Some((&mut self.pending, keys.delivery)),
-            EventState::Done => Some((&mut self.done, keys.object)),
-            EventState::Ignored => Some((&mut self.ignored, keys.object)),
-            EventState::Dead => None,
+            EventState::Pending => {
+                act(&mut self.pending, keys.delivery);
+                act(&mut self.pending_objects, keys.object);
+            }
+            EventState::Done => {
+                act(&mut self.done, keys.done);
+                if let Some(applied) = applied {
+                    act(&mut self.applied, applied);
+                }
+            }
+            EventState::Ignored => act(&mut self.ignored, keys.object),
+            EventState::Dead => {}
         }
-    }
-}
-
-impl Keys {
-    pub(super) fn of(event: &NewEvent) -> Self {
-        let mut digest = Sha256::new();
-        // Lengths first: no two events may spell the same bytes.
-        let kind = event.kind.as_str();
-        digest.update((kind.len() as u64).to_be_bytes());
-        digest.update(kind);
-        if let Some(object) = &event.object_id {
-            digest.update((object.as_str().len() as u64).to_be_bytes());
-            digest.update(object.as_str());
-        }
-        let object = digest.clone();
-        digest.update(event.token_hash.0);
-        // What anybody could have sent never stands for what the vendor sent.
-        if !event.authenticated {
-            digest.update(b"stranger");
-        }
-        Self { object: truncated(object), delivery: truncated(digest) }
     }
 }
 
 /// Keys with how many rows hold each: a replayed event can be the second pending row of its key.
 #[derive(Debug, Default)]
-struct Known(HashMap<Key, u32>);
+struct KeyCounts(HashMap<Key, u32>);
 
-impl Known {
+impl KeyCounts {
     fn contains(&self, key: Key) -> bool {
         self.0.contains_key(&key)
     }
@@ -167,25 +244,17 @@ impl Known {
     }
 }
 
-fn truncated(digest: Sha256) -> Key {
-    let mut key = Key::default();
-    for (to, from) in key.iter_mut().zip(digest.finalize()) {
-        *to = from;
-    }
-    key
-}
-
-/// How many ignored rows are kept.
-pub(super) const IGNORED_KEPT: u64 = 10_000;
+/// How many ignored rows are kept: a sender of unknown kinds can't fill the store.
+pub const IGNORED_KEPT: u64 = 10_000;
 
 /// How many dead rows are kept: enough to look through, too few to fill a disk.
-pub(super) const DEAD_KEPT: u64 = 100_000;
+pub const DEAD_KEPT: u64 = 100_000;
 
 /// How many pending rows are kept in all: some hundred MiB of file.
-pub(super) const PENDING_KEPT: u64 = 1_000_000;
+pub const PENDING_KEPT: u64 = 1_000_000;
 
 /// How many pending rows of one object are kept. The vendor sends one, and a few more if every retry had a new token.
-pub(super) const WAITING_PER_OBJECT: u32 = 64;
+pub const PENDING_PER_OBJECT: u32 = 64;
 
 #[cfg(test)]
 mod tests;

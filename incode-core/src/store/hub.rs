@@ -1,9 +1,13 @@
-//! News between the processes on one store: what travels, and where it comes together.
+//! What processes on one store tell each other, for engines that several processes share.
+//!
+//! The medium (a PostgreSQL channel, a Redis channel) is taken for public: another role of the same server may listen and
+//! send. So notices are sealed with a key that only those can read who may read the rows. A listener learns no identity
+//! and no subject, and a forged notice does not open and changes nothing.
 
-use std::borrow::Cow;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use data_encoding::{BASE64_NOPAD, HEXLOWER};
 use futures_util::stream;
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
@@ -12,170 +16,274 @@ use tokio::time::Instant;
 
 use super::{StoreError, StoreErrorKind, StoreFeed, StoreNotice};
 use crate::identity::Change;
-use crate::{IdentityId, Subject};
+use crate::seal::Sealer;
+use crate::{IdentityId, Secret, Subject};
 
-/// Where news comes together. The listener is started by the first who wants to hear it.
-pub(super) struct Hub {
+/// Where the notices of all processes come together. One for each open store; the first feed starts the listener.
+pub struct ChangeHub {
+    /// Held for a few assignments, never across an await.
     state: Mutex<State>,
+    sealer: Sealer,
+    /// The channel on the server.
+    channel: Box<str>,
+    /// Tells this process's own notices from others.
+    origin: Box<str>,
 }
 
 struct State {
-    /// `None` once it is closed.
-    news: Option<broadcast::Sender<StoreNotice>>,
+    /// `None` once the hub is closed.
+    notices: Option<broadcast::Sender<StoreNotice>>,
+    /// Whether notices arrive at present.
     is_up: bool,
+    /// Whether the server accepted the last notice of this process.
+    can_publish: bool,
     listener: Option<AbortHandle>,
-    /// When a call last ended without telling whether it wrote.
-    doubted: Option<Instant>,
+    /// When a call last ended with an unknown outcome.
+    unknown_since: Option<Instant>,
 }
 
-impl Hub {
-    pub(super) fn new() -> Arc<Self> {
-        let news = Some(broadcast::Sender::new(KEPT));
-        Arc::new(Self { state: Mutex::new(State { news, is_up: false, listener: None, doubted: None }) })
+impl ChangeHub {
+    /// `key` is random, kept in the store beside the rows, and the same for every process on it. Channel and seal are
+    /// derived from it.
+    ///
+    /// # Errors
+    /// When the system has no random bytes to give.
+    pub fn new(key: &[u8; 32]) -> Result<Arc<Self>, StoreError> {
+        let mut random = [0; 16];
+        getrandom::fill(&mut random).map_err(|_| StoreError::with_source(StoreErrorKind::Failed, "no random bytes"))?;
+        let key = Secret::new(key.as_slice());
+        let state = State {
+            notices: Some(broadcast::Sender::new(NOTICES_KEPT)),
+            is_up: false,
+            can_publish: true,
+            listener: None,
+            unknown_since: None,
+        };
+        Ok(Arc::new(Self {
+            state: Mutex::new(state),
+            sealer: Sealer::new(&key, "notice between processes"),
+            channel: channel_of(&key),
+            origin: HEXLOWER.encode(&random).into(),
+        }))
     }
 
-    pub(super) fn feed(self: &Arc<Self>, listen: impl FnOnce(Weak<Self>) -> AbortHandle) -> StoreFeed {
+    /// The unguessable name of the channel: letters, digits and underscores, at most 63 bytes.
+    pub fn channel(&self) -> &str {
+        &self.channel
+    }
+
+    /// A feed of notices. `listen` starts the listener, which calls [`ChangeHub::received`] and [`ChangeHub::pass_on`].
+    pub fn feed(self: &Arc<Self>, listen: impl FnOnce(Weak<Self>) -> AbortHandle) -> StoreFeed {
         let mut state = self.state();
-        let Some(receiver) = state.news.as_ref().map(broadcast::Sender::subscribe) else {
+        let Some(receiver) = state.notices.as_ref().map(broadcast::Sender::subscribe) else {
             return Box::pin(stream::empty());
         };
         if state.listener.is_none() {
             state.listener = Some(listen(Arc::downgrade(self)));
         }
-        let reader = Reader { next: state.is_up.then_some(StoreNotice::Up), receiver, told_up: false };
+        let reader = Reader { next: state.is_up.then_some(StoreNotice::Up), receiver, saw_up: false };
         let hub = Arc::downgrade(self);
         Box::pin(stream::unfold((reader, hub), async |(mut reader, hub)| {
-            let news = reader.next(&hub).await?;
-            Some((news, (reader, hub)))
+            let notice = reader.next(&hub).await?;
+            Some((notice, (reader, hub)))
         }))
     }
 
-    /// A call ended without telling whether it wrote, or will yet: the server may be at it still.
-    pub(super) fn doubt(&self) {
-        self.state().doubted = Some(Instant::now());
+    /// The payload to publish for a change, at most `longest` bytes. A change that names too many subjects is published
+    /// without them: every process then drops all it has cached.
+    ///
+    /// # Errors
+    /// When the system has no random bytes to seal with.
+    pub fn payload(&self, change: &Change, longest: usize) -> Result<String, StoreError> {
+        let whole = Notice {
+            from: self.origin.to_string(),
+            identity: Some(change.identity_id.as_str().to_owned()),
+            subjects: change.subjects.iter().map(|subject| subject.as_str().to_owned()).collect(),
+        };
+        let text = self.seal(&whole)?;
+        if text.len() <= longest {
+            return Ok(text);
+        }
+        self.seal(&Notice { from: whole.from, identity: None, subjects: Vec::new() })
+    }
+
+    /// A payload by which a listener proves to itself that it still hears: no other process acts on it.
+    ///
+    /// # Errors
+    /// When the system has no random bytes to seal with.
+    pub fn pulse(&self) -> Result<String, StoreError> {
+        self.seal(&Notice { from: format!("{PULSE}{}", self.origin), identity: None, subjects: Vec::new() })
+    }
+
+    /// Takes a payload that a listener received. What this process published itself it knows from the call that did it,
+    /// unless a call ended with an unknown outcome. A payload that does not open is not of this store: it is counted and
+    /// ignored. True when it is this process's own pulse.
+    pub fn received(&self, payload: &str) -> bool {
+        let Some(notice) = self.open(payload) else {
+            metrics::counter!("incode_store_feed_foreign_total").increment(1);
+            return false;
+        };
+        if let Some(origin) = notice.from.strip_prefix(PULSE) {
+            return *origin == *self.origin;
+        }
+        if *notice.from != *self.origin || self.is_outcome_unknown() {
+            self.pass_on(notice.into_change().map_or(StoreNotice::Gap, StoreNotice::Changed));
+        }
+        false
+    }
+
+    /// Call when a commit's outcome is unknown (timeout, lost connection): the server may still apply it.
+    pub fn outcome_unknown(&self) {
+        self.state().unknown_since = Some(Instant::now());
         self.pass_on(StoreNotice::Gap);
     }
 
-    /// What a listener was told. What this process told itself it knows from the call that did it, unless there was one
-    /// that did not answer. What can't be read is of a newer version, and means that something changed.
-    pub(super) fn heard(&self, payload: &str, own: &str) {
-        let Ok(notice) = serde_json::from_str::<Notice<'_>>(payload) else { return self.pass_on(StoreNotice::Gap) };
-        if notice.from == own && !self.is_in_doubt() {
-            return;
+    /// Call after each attempt to publish. False: this process's changes reach no other. Logged once.
+    pub fn published(&self, accepted: bool) {
+        let before = std::mem::replace(&mut self.state().can_publish, accepted);
+        match (before, accepted) {
+            (true, false) => tracing::warn!(
+                "the store does not accept notices: other processes see changes only when their cache expires"
+            ),
+            (false, true) => tracing::info!("the store accepts notices again"),
+            _ => {}
         }
-        self.pass_on(notice.news());
     }
 
-    fn is_in_doubt(&self) -> bool {
-        self.state().doubted.is_some_and(|doubted| doubted.elapsed() < DOUBT_LASTS)
-    }
-
-    pub(super) fn close(&self) {
+    /// Passes a notice to every feed.
+    pub fn pass_on(&self, notice: StoreNotice) {
         let mut state = self.state();
-        state.news = None;
+        match notice {
+            StoreNotice::Up => state.is_up = true,
+            StoreNotice::Down => state.is_up = false,
+            StoreNotice::Changed(_) | StoreNotice::Gap => {}
+        }
+        if let Some(sender) = &state.notices {
+            // An error means that there is no feed at present.
+            let _ = sender.send(notice);
+        }
+    }
+
+    /// Ends every feed and the listener.
+    pub fn close(&self) {
+        let mut state = self.state();
+        state.notices = None;
         if let Some(listener) = state.listener.take() {
             listener.abort();
         }
     }
 
-    /// What the listener heard, or became.
-    pub(super) fn pass_on(&self, news: StoreNotice) {
-        let mut state = self.state();
-        match news {
-            StoreNotice::Up => state.is_up = true,
-            StoreNotice::Down => state.is_up = false,
-            StoreNotice::Changed(_) | StoreNotice::Gap => {}
-        }
-        if let Some(sender) = &state.news {
-            // Nobody listens: fine.
-            let _ = sender.send(news);
-        }
+    fn is_outcome_unknown(&self) -> bool {
+        self.state().unknown_since.is_some_and(|since| since.elapsed() < OUTCOME_UNKNOWN_FOR)
     }
 
-    /// Passes news on to a hub that may be gone.
-    pub(super) fn tell(hub: &Weak<Self>, news: StoreNotice) {
-        if let Some(hub) = hub.upgrade() {
-            hub.pass_on(news);
-        }
+    fn seal(&self, notice: &Notice) -> Result<String, StoreError> {
+        let failed = || StoreError::with_source(StoreErrorKind::Failed, "a notice can't be sealed");
+        let plain = serde_json::to_vec(notice).map_err(|_| failed())?;
+        let sealed = self.sealer.seal(&plain, CONTEXT).ok_or_else(failed)?;
+        Ok(BASE64_NOPAD.encode(&sealed))
     }
 
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+    fn open(&self, payload: &str) -> Option<Notice> {
+        let sealed = BASE64_NOPAD.decode(payload.as_bytes()).ok()?;
+        let (_, plain) = self.sealer.open(&sealed, CONTEXT).ok()?;
+        serde_json::from_slice(&plain).ok()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// One who hears the news.
+/// Makes the key of a new store.
+///
+/// # Errors
+/// When the system has no random bytes to give.
+pub fn new_key() -> Result<[u8; 32], StoreError> {
+    let mut key = [0; 32];
+    getrandom::fill(&mut key).map_err(|_| StoreError::with_source(StoreErrorKind::Failed, "no random bytes"))?;
+    Ok(key)
+}
+
+fn channel_of(key: &Secret) -> Box<str> {
+    use sha2::{Digest, Sha256};
+    let digest = Sha256::new_with_prefix(b"incode channel v1").chain_update(key.expose()).finalize();
+    let name: String = HEXLOWER.encode(&digest).chars().take(32).collect();
+    format!("incode_{name}").into()
+}
+
+/// One feed's place among the notices.
 struct Reader {
-    /// To be told before anything else.
+    /// Given before anything else.
     next: Option<StoreNotice>,
     receiver: broadcast::Receiver<StoreNotice>,
-    /// What was told last of whether news arrives.
-    told_up: bool,
+    /// Whether the last state given was up.
+    saw_up: bool,
 }
 
 impl Reader {
-    async fn next(&mut self, hub: &Weak<Hub>) -> Option<StoreNotice> {
-        let news = match self.next.take() {
-            Some(news) => news,
+    async fn next(&mut self, hub: &Weak<ChangeHub>) -> Option<StoreNotice> {
+        let notice = match self.next.take() {
+            Some(notice) => notice,
             None => match self.receiver.recv().await {
-                Ok(news) => news,
+                Ok(notice) => notice,
                 Err(broadcast::error::RecvError::Lagged(_)) => {
-                    // That news stopped, or goes on, may be among what was missed.
+                    // The notices that were missed may include Up or Down.
                     let is_up = hub.upgrade()?.state().is_up;
-                    self.next =
-                        (is_up != self.told_up).then_some(if is_up { StoreNotice::Up } else { StoreNotice::Down });
+                    let state = if is_up { StoreNotice::Up } else { StoreNotice::Down };
+                    self.next = (is_up != self.saw_up).then_some(state);
                     StoreNotice::Gap
                 }
                 Err(broadcast::error::RecvError::Closed) => return None,
             },
         };
-        match news {
-            StoreNotice::Up => self.told_up = true,
-            StoreNotice::Down => self.told_up = false,
+        match notice {
+            StoreNotice::Up => self.saw_up = true,
+            StoreNotice::Down => self.saw_up = false,
             StoreNotice::Changed(_) | StoreNotice::Gap => {}
         }
-        Some(news)
+        Some(notice)
     }
 }
 
-impl Drop for Hub {
+impl Drop for ChangeHub {
     fn drop(&mut self) {
         self.close();
     }
 }
 
-/// What travels between processes. Without an identity: something changed.
-#[derive(Serialize, Deserialize)]
-pub(super) struct Notice<'a> {
-    pub(super) from: Cow<'a, str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) identity: Option<Cow<'a, str>>,
-    #[serde(default)]
-    pub(super) subjects: Vec<Cow<'a, str>>,
-}
-
-impl Notice<'_> {
-    fn news(self) -> StoreNotice {
-        let identity_id = self.identity.and_then(|id| IdentityId::new(id).ok());
-        let subjects = self.subjects.iter().map(|subject| Subject::new(subject).ok()).collect::<Option<Vec<_>>>();
-        match (identity_id, subjects) {
-            (Some(identity_id), Some(subjects)) => StoreNotice::Changed(Change { identity_id, subjects }),
-            _ => StoreNotice::Gap,
-        }
+impl std::fmt::Debug for ChangeHub {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ChangeHub").finish_non_exhaustive()
     }
 }
 
-/// A name by which a process knows its own news, when it is told of them.
-pub(super) fn origin() -> Result<Box<str>, StoreError> {
-    let mut random = [0; 16];
-    getrandom::fill(&mut random).map_err(|_| StoreError::with_source(StoreErrorKind::Failed, "no random bytes"))?;
-    Ok(data_encoding::HEXLOWER.encode(&random).into())
+/// What travels between processes, sealed. Without an identity: something changed.
+#[derive(Serialize, Deserialize)]
+struct Notice {
+    from: String,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    identity: Option<String>,
+    #[serde(default)]
+    subjects: Vec<String>,
 }
 
-/// News kept for a reader that is behind.
-const KEPT: usize = 1_024;
+impl Notice {
+    fn into_change(self) -> Option<Change> {
+        let identity_id = IdentityId::new(self.identity?).ok()?;
+        let subjects = self.subjects.iter().map(|subject| Subject::new(subject).ok()).collect::<Option<Vec<_>>>()?;
+        Some(Change { identity_id, subjects })
+    }
+}
+
+/// Notices kept for a feed whose reader is behind. A reader that is further behind drops all it has cached.
+const NOTICES_KEPT: usize = 1_024;
 /// Longer than a server works for a client that is gone.
-const DOUBT_LASTS: Duration = Duration::from_secs(600);
+const OUTCOME_UNKNOWN_FOR: Duration = Duration::from_secs(600);
+/// What the seal is bound to.
+const CONTEXT: &[u8] = b"notice";
+/// Marks a pulse. No origin begins with it: origins are hex digits.
+const PULSE: &str = "pulse:";
 
 #[cfg(test)]
 mod tests;

@@ -1,33 +1,82 @@
 use futures_util::{FutureExt, StreamExt};
 use tokio::task::unconstrained;
 
-use super::{Hub, KEPT};
+use super::{ChangeHub, NOTICES_KEPT};
+use crate::identity::Change;
 use crate::store::{StoreFeed, StoreNotice};
+use crate::{IdentityId, Subject};
 
-/// All that is there to be told by now.
-fn told(feed: &mut StoreFeed) -> Vec<StoreNotice> {
+/// All notices that are there by now.
+fn notices(feed: &mut StoreFeed) -> Vec<StoreNotice> {
     std::iter::from_fn(|| unconstrained(feed.next()).now_or_never().flatten()).collect()
 }
 
-/// A server that goes away under load leaves every call in doubt, at once.
+fn change(subjects: usize) -> Change {
+    let subjects = (0..subjects).map(|n| Subject::new(format!("subject-{n}")).unwrap()).collect();
+    Change { identity_id: IdentityId::new("identity-one").unwrap(), subjects }
+}
+
+/// A server that goes away under load leaves the outcome of every call unknown, at once.
 #[tokio::test]
-async fn who_is_behind_is_told_all_the_same_whether_news_arrives() {
-    let hub = Hub::new();
+async fn a_reader_that_is_behind_still_learns_whether_notices_arrive() {
+    let hub = ChangeHub::new(&[7; 32]).unwrap();
     let mut feed = hub.feed(|_| tokio::spawn(async {}).abort_handle());
     hub.pass_on(StoreNotice::Up);
-    assert_eq!(told(&mut feed), [StoreNotice::Up]);
+    assert_eq!(notices(&mut feed), [StoreNotice::Up]);
     for now in [StoreNotice::Down, StoreNotice::Up] {
         hub.pass_on(now.clone());
-        (0..=KEPT).for_each(|_| hub.doubt());
-        let told = told(&mut feed);
-        assert_eq!(told[..2], [StoreNotice::Gap, now.clone()]);
-        assert!(told.len() > KEPT && told[2..].iter().all(|news| *news == StoreNotice::Gap));
+        (0..=NOTICES_KEPT).for_each(|_| hub.outcome_unknown());
+        let seen = notices(&mut feed);
+        assert_eq!(seen[..2], [StoreNotice::Gap, now.clone()]);
+        assert!(seen.len() > NOTICES_KEPT && seen[2..].iter().all(|notice| *notice == StoreNotice::Gap));
     }
-    // Both ways in between: nothing of before is to be believed, and nothing else has changed.
+    // Both ways in between: nothing cached before counts, and nothing else has changed.
     hub.pass_on(StoreNotice::Down);
     hub.pass_on(StoreNotice::Up);
-    (0..=KEPT).for_each(|_| hub.doubt());
-    assert!(told(&mut feed).iter().all(|news| *news == StoreNotice::Gap));
+    (0..=NOTICES_KEPT).for_each(|_| hub.outcome_unknown());
+    assert!(notices(&mut feed).iter().all(|notice| *notice == StoreNotice::Gap));
     hub.close();
     assert_eq!(feed.next().await, None);
+}
+
+#[tokio::test]
+async fn a_payload_names_no_one_and_opens_with_the_key_alone() {
+    let (one, other) = (ChangeHub::new(&[7; 32]).unwrap(), ChangeHub::new(&[7; 32]).unwrap());
+    let foreign = ChangeHub::new(&[8; 32]).unwrap();
+    assert_eq!(one.channel(), other.channel());
+    assert_ne!(one.channel(), foreign.channel());
+    assert!(one.channel().len() <= 63 && one.channel().bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'));
+
+    let payload = one.payload(&change(2), 8_000).unwrap();
+    assert!(!payload.contains("identity-one") && !payload.contains("subject"));
+    let listen = |_| tokio::spawn(async {}).abort_handle();
+    let (mut own, mut others, mut strangers) = (one.feed(listen), other.feed(listen), foreign.feed(listen));
+    for hub in [&one, &other, &foreign] {
+        assert!(!hub.received(&payload));
+        assert!(!hub.received("forged"));
+        assert!(!hub.received(&payload[1..]));
+    }
+    assert_eq!(notices(&mut own), [], "what this process changed it knows from the call that did it");
+    assert_eq!(notices(&mut others), [StoreNotice::Changed(change(2))]);
+    assert_eq!(notices(&mut strangers), [], "a notice that does not open changes nothing");
+}
+
+#[tokio::test]
+async fn a_change_that_is_too_long_to_publish_is_a_gap() {
+    let (one, other) = (ChangeHub::new(&[7; 32]).unwrap(), ChangeHub::new(&[7; 32]).unwrap());
+    let mut feed = other.feed(|_| tokio::spawn(async {}).abort_handle());
+    let payload = one.payload(&change(1_000), 8_000).unwrap();
+    assert!(payload.len() <= 8_000);
+    other.received(&payload);
+    assert_eq!(notices(&mut feed), [StoreNotice::Gap]);
+}
+
+#[tokio::test]
+async fn a_pulse_is_for_its_own_process_alone() {
+    let (one, other) = (ChangeHub::new(&[7; 32]).unwrap(), ChangeHub::new(&[7; 32]).unwrap());
+    let mut feed = other.feed(|_| tokio::spawn(async {}).abort_handle());
+    let pulse = one.pulse().unwrap();
+    assert!(one.received(&pulse));
+    assert!(!other.received(&pulse));
+    assert_eq!(notices(&mut feed), []);
 }

@@ -1,11 +1,46 @@
-use std::sync::Arc;
-
-use crate::identity::{Change, Observation};
+use crate::identity::Change;
+use crate::identity::transition::{ChangeRequest, Outcome};
 use crate::model::EventKind;
 use crate::model::redact::redacted_debug;
-use crate::{ObjectId, Timestamp, TokenHash};
+use crate::{Actor, ObjectId, Timestamp, TokenHash};
 
-use super::NewLink;
+use super::StoreFuture;
+
+/// The inbox: events from acceptance to settlement.
+pub trait InboxStore: Send + Sync {
+    /// Keeps an event, unless [`dedupe`](super::dedupe) says that it is known. Returns once the row is durable.
+    ///
+    /// The engine applies [`Admission`](super::dedupe::Admission): it looks up the keys named there and the numbers of
+    /// rows, and keeps, drops or refuses. Of ignored events the newest 10,000 are kept. A pending event without an
+    /// object id is refused as [`StoreErrorKind::Failed`](super::StoreErrorKind::Failed).
+    fn accept(&self, event: NewEvent) -> StoreFuture<'_, Accepted>;
+
+    /// Leases up to `claim.limit` pending events that are due, and counts the attempt. Plausible events come before
+    /// implausible ones; among equals the oldest due comes first unless the claim says otherwise. An event under a lease
+    /// that has not ended is not due.
+    fn claim(&self, claim: Claim) -> StoreFuture<'_, Claimed>;
+
+    /// Extends leases that are still held. One that was lost stays lost: its event is settled by another.
+    fn renew(&self, leases: Vec<Lease>, lease_until: Timestamp) -> StoreFuture<'_, ()>;
+
+    /// Ends a lease: the new state of the event and, with [`Settlement::Done`], everything that the command of its
+    /// [`ChangeRequest`] writes, in **one** transaction.
+    ///
+    /// [`Settled::LeaseLost`] when the lease ended and another holder has the event, or settled it: nothing is written.
+    fn settle(&self, lease: Lease, settlement: Settlement) -> StoreFuture<'_, Settled>;
+
+    /// Events, newest first, without tokens.
+    fn events(&self, filter: EventFilter) -> StoreFuture<'_, Vec<EventRow>>;
+
+    /// One event as far as it may be shown; `None` when there is none, or no longer.
+    fn event(&self, id: EventId) -> StoreFuture<'_, Option<EventDetail>>;
+
+    /// Makes dead events pending again, due at `now` with no attempts counted. Returns how many. Harmless when repeated.
+    ///
+    /// Leaves one [`Audit`](super::Audit), when nothing was dead as well. A store that replays in several transactions
+    /// counts it up in each, so that the entry is right wherever the process dies.
+    fn replay(&self, which: Replay, by: Actor, now: Timestamp) -> StoreFuture<'_, u64>;
+}
 
 /// The inbox's own key of an event: counts up in the order of acceptance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -138,6 +173,9 @@ pub struct NewEvent {
     /// True: the sender proved to be the vendor, so that id and token come from one hand. False: anybody may have put
     /// the two together.
     pub authenticated: bool,
+    /// Nothing about the token or the sender speaks for the vendor: claimed after all plausible events, so that a flood
+    /// of forged events leaves genuine ones their time.
+    pub implausible: bool,
     /// Pending, or settled at once: ignored (unknown kind) and dead (quarantined) events carry their reason.
     pub state: EventState,
     /// Why, when the state is not pending.
@@ -202,7 +240,7 @@ pub struct ClaimedEvent {
     pub authenticated: bool,
     /// Attempts counted so far, this one included: 1 at the first claim.
     pub attempts: u32,
-    /// Another event of the same (kind, object id) is done: nothing is left to do but to settle this one as done.
+    /// An event that stands for this one is done ([`dedupe`](super::dedupe)): nothing is left to do but to settle it.
     pub already_done: bool,
 }
 
@@ -212,18 +250,23 @@ redacted_debug!(ClaimedEvent {
     hide: [correlation_id]
 });
 
+/// The answer to a [`Claim`].
+#[derive(Clone, Debug, Default)]
+pub struct Claimed {
+    /// The events under lease.
+    pub events: Vec<ClaimedEvent>,
+    /// When the next pending event is due, leases included; `None` when nothing else is pending.
+    pub next_due: Option<Timestamp>,
+}
+
 /// How a lease ends.
 #[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "made once for an event, and nearly always done")]
 pub enum Settlement {
-    /// Applied: observation and link are merged, the token is wiped, later deliveries of (kind, object id) are known.
+    /// Done: the token is wiped, and later deliveries are known by [`dedupe`](super::dedupe).
     Done {
-        /// What the vendor said; `None` when another event of the same object had been applied.
-        seen: Option<Observation>,
-        /// The link that a repeated correlation id proves. One that is refused does not undo the rest.
-        link: Option<Box<NewLink>>,
-        /// The handlers that are owed an effect for it; see [`Store::settle`](super::Store::settle).
-        handlers: Vec<Arc<str>>,
+        /// The event with what the vendor said, to be applied in the same transaction. `None`: there is nothing to
+        /// apply.
+        apply: Option<Box<ChangeRequest>>,
         /// The present.
         at: Timestamp,
     },
@@ -255,9 +298,9 @@ pub enum Settlement {
 /// What became of a [`Settlement`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Settled {
-    /// Written. The change that an observation or a link made, if one did.
-    Written(Option<Change>),
-    /// The lease was no longer this one's.
+    /// Written. What the command of a [`Settlement::Done`] came to, and the change it made.
+    Written(Option<(Outcome, Option<Change>)>),
+    /// Another holder has the lease, or settled the event.
     LeaseLost,
 }
 

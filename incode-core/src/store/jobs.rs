@@ -1,39 +1,34 @@
 use std::sync::Arc;
 
 use crate::identity::Identity;
-use crate::model::EventKind;
-use crate::{ObjectId, Subject, Timestamp};
+use crate::identity::transition::JobCause;
+use crate::{Actor, Subject, Timestamp};
 
-use super::{EventId, Settled, StoreFuture};
+use super::StoreFuture;
 
-/// The half of a store that keeps what applied events owe to the application's handlers: one effect for each, written by
-/// [`Store::settle`](super::Store::settle). The contract of [`Store`](super::Store) holds here too.
+/// The jobs of the application's handlers. [`ChangeRequest`](crate::identity::transition::ChangeRequest)s enqueue them in
+/// the transaction of their cause.
 pub trait JobStore: Send + Sync {
-    /// Leases up to `claim.limit` pending effects of one handler that are due, oldest due first, as
-    /// [`Store::claim`](super::Store::claim) does with events.
-    fn claim_jobs(&self, claim: JobClaim) -> StoreFuture<'_, Vec<ClaimedJob>>;
+    /// Leases up to `claim.limit` pending jobs of one handler that are due, oldest due first, and counts the attempt.
+    fn claim_jobs(&self, claim: JobClaim) -> StoreFuture<'_, ClaimedJobs>;
 
-    /// When the handler's next pending effect is due, leases included; `None` when nothing is pending.
-    fn next_job_due(&self, handler: Arc<str>) -> StoreFuture<'_, Option<Timestamp>>;
+    /// Ends a lease of a job; false when another holder has it, or settled it. A done job no longer names its identity
+    /// or its subject. A job whose identity was forgotten does not name the identity, and is called without it.
+    fn settle_job(&self, lease: JobLease, settlement: JobSettlement) -> StoreFuture<'_, bool>;
 
-    /// Ends a lease of an effect. A done effect no longer knows whose it was.
-    fn settle_job(&self, lease: JobLease, settlement: JobSettlement) -> StoreFuture<'_, Settled>;
+    /// Jobs, newest first.
+    fn jobs(&self, filter: JobFilter) -> StoreFuture<'_, Vec<JobRow>>;
 
-    /// How many effects are pending and dead.
-    fn job_counts(&self) -> StoreFuture<'_, JobCounts>;
-
-    /// Effects, newest first.
-    fn list_jobs(&self, filter: JobFilter) -> StoreFuture<'_, Vec<JobRow>>;
-
-    /// Makes dead effects pending again, due at `now` with no attempts counted. Returns how many. Harmless when repeated.
-    fn replay_jobs(&self, which: ReplayJobs, now: Timestamp) -> StoreFuture<'_, u64>;
+    /// Makes dead jobs pending again, due at `now` with no attempts counted. Returns how many. Harmless when repeated.
+    /// Leaves an [`Audit`](super::Audit), as [`InboxStore::replay`](super::InboxStore::replay) does.
+    fn replay_jobs(&self, which: ReplayJobs, by: Actor, now: Timestamp) -> StoreFuture<'_, u64>;
 }
 
-/// The store's own key of an effect: counts up.
+/// The store's own key of a job: counts up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct JobId(pub i64);
 
-/// Where an effect is in its life.
+/// Where a job is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum JobState {
     /// The handler has not succeeded yet.
@@ -109,27 +104,34 @@ pub struct JobClaim {
     pub limit: u32,
 }
 
-/// The right to settle an effect, until it ends.
+/// The right to settle a job, until it ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct JobLease {
-    /// The effect.
-    pub effect: JobId,
-    /// Tells this claim from every other of the same effect.
+    /// The job.
+    pub job: JobId,
+    /// Tells this claim from every other of the same job.
     pub number: i64,
 }
 
-/// An effect under lease, with what is known at the time of the claim.
+/// The answer to a [`JobClaim`].
+#[derive(Clone, Debug, Default)]
+pub struct ClaimedJobs {
+    /// The jobs under lease.
+    pub jobs: Vec<ClaimedJob>,
+    /// When the handler's next pending job is due, leases included; `None` when nothing else is pending.
+    pub next_due: Option<Timestamp>,
+}
+
+/// A job under lease, with what is known at the time of the claim.
 #[derive(Clone, Debug)]
 pub struct ClaimedJob {
     /// The right to settle it.
     pub lease: JobLease,
-    /// The event that was applied.
-    pub event: EventId,
-    /// What happened.
-    pub kind: EventKind,
-    /// The object it points at.
-    pub object_id: ObjectId,
-    /// The identity it was applied to, as it is now; `None` when it was forgotten since.
+    /// Why the handler is called.
+    pub cause: JobCause,
+    /// When the cause was written.
+    pub caused_at: Timestamp,
+    /// The identity, as it is now; `None` when it was forgotten since.
     pub identity: Option<Identity>,
     /// The subjects linked to that identity now.
     pub subjects: Vec<Subject>,
@@ -137,7 +139,7 @@ pub struct ClaimedJob {
     pub attempts: u32,
 }
 
-/// How the lease of an effect ends.
+/// How the lease of a job ends.
 #[derive(Clone, Debug)]
 pub enum JobSettlement {
     /// The handler succeeded.
@@ -169,59 +171,55 @@ pub enum JobSettlement {
 /// How much is owed to handlers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct JobCounts {
-    /// Effects whose handler has not succeeded yet, those of handlers that are no longer registered included.
+    /// Jobs whose handler has not succeeded yet, those of handlers that are no longer registered included.
     pub pending: u64,
-    /// Effects whose handler failed for good.
+    /// Jobs whose handler failed for good.
     pub dead: u64,
-    /// When the event behind the oldest pending effect was applied.
+    /// When the event behind the oldest pending job was applied.
     pub oldest_pending: Option<Timestamp>,
 }
 
-/// Which effects to list.
+/// Which jobs to list.
 #[derive(Clone, Debug)]
 pub struct JobFilter {
     /// Only these; `None` lists all.
     pub state: Option<JobState>,
     /// Only those of this handler; `None` lists all.
     pub handler: Option<Arc<str>>,
-    /// Only effects older than this one, for paging.
+    /// Only jobs older than this one, for paging.
     pub before: Option<JobId>,
     /// How many at most.
     pub limit: u32,
 }
 
-/// An effect as it may be shown.
+/// A job as it may be shown.
 #[derive(Clone, Debug)]
 pub struct JobRow {
     /// Its key.
     pub id: JobId,
-    /// The event that was applied; it may be pruned before its effects.
-    pub event: EventId,
-    /// Whose work it is.
+    /// The handler.
     pub handler: Arc<str>,
-    /// What happened.
-    pub kind: EventKind,
-    /// The object it points at.
-    pub object_id: ObjectId,
+    /// Why it is called. `None` once the job is done where the cause names a subject: that is erased then.
+    pub cause: Option<JobCause>,
     /// Where it is in its life.
     pub state: JobState,
     /// How the last call failed, if one did.
     pub failure: Option<JobFailure>,
     /// Calls made.
     pub attempts: u32,
-    /// When the event was applied.
-    pub applied_at: Timestamp,
+    /// When the cause was written.
+    pub caused_at: Timestamp,
     /// When it is due next, while pending.
     pub due_at: Option<Timestamp>,
     /// When it was settled.
     pub settled_at: Option<Timestamp>,
 }
 
-/// Which dead effects to replay.
-#[derive(Clone, Debug)]
+/// Which dead jobs to replay.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReplayJobs {
-    /// One effect; nothing happens when it isn't dead.
+    /// One job; nothing happens when it isn't dead.
     One(JobId),
-    /// Every dead effect, or those of one handler.
+    /// Every dead job, or those of one handler.
     Dead(Option<Arc<str>>),
 }

@@ -1,0 +1,113 @@
+use std::time::Duration;
+
+use crate::{Subject, Timestamp};
+
+/// How one verification or authentication ended, as the vendor says when it is asked about it.
+///
+/// Only VERIFIED and `pass` are a pass. Every other status is not: failed, pending review, unknown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// VERIFIED or `pass`.
+    pub passed: bool,
+    /// `createdAt`, by the vendor's clock. `None` when it is missing or can't be read.
+    pub made_at: Option<Timestamp>,
+    /// When the event that names the check was accepted, by our clock.
+    pub received_at: Timestamp,
+    /// The sender of that event proved to be the vendor.
+    pub authenticated: bool,
+    /// The subject of the correlation id that the event repeats. The check then belongs to that subject's flow and to
+    /// no other.
+    pub subject: Option<Subject>,
+}
+
+/// The newest checks of an identity: what decides whether a hosted flow was passed.
+///
+/// Every part keeps its maximum, so the order in which events are applied makes no difference.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Checks {
+    /// The newest pass with a known time, by the vendor's clock.
+    pub passed_at: Option<Timestamp>,
+    /// When the newest authenticated event was accepted whose check passed at an unknown time. By our clock.
+    pub untimed_pass_received_at: Option<Timestamp>,
+    /// When the newest event was accepted whose check did not pass. By our clock.
+    pub failed_received_at: Option<Timestamp>,
+    /// When the newest check was made that did not pass, by the vendor's clock.
+    pub failed_at: Option<Timestamp>,
+}
+
+impl Checks {
+    /// With one more check.
+    #[must_use]
+    pub fn with(mut self, check: &Check) -> Self {
+        if !check.passed {
+            self.failed_received_at = self.failed_received_at.max(Some(check.received_at));
+            self.failed_at = self.failed_at.max(check.made_at);
+        } else if check.made_at.is_some() {
+            self.passed_at = self.passed_at.max(check.made_at);
+        } else if check.authenticated {
+            self.untimed_pass_received_at = self.untimed_pass_received_at.max(Some(check.received_at));
+        }
+        self
+    }
+
+    /// The newer of each part.
+    #[must_use]
+    pub fn join(self, other: Self) -> Self {
+        Self {
+            passed_at: self.passed_at.max(other.passed_at),
+            untimed_pass_received_at: self.untimed_pass_received_at.max(other.untimed_pass_received_at),
+            failed_received_at: self.failed_received_at.max(other.failed_received_at),
+            failed_at: self.failed_at.max(other.failed_at),
+        }
+    }
+}
+
+/// When a hosted flow ran. A check belongs to the flow when it was made in between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FlowWindow {
+    /// When the subject left for the vendor's page, by our clock.
+    pub began_at: Timestamp,
+    /// The same by the vendor's clock.
+    pub vendor_began_at: Timestamp,
+    /// When the subject came back, by the vendor's clock.
+    pub vendor_returned_at: Timestamp,
+}
+
+impl FlowWindow {
+    /// Whether a check that passed belongs to this flow: made between start and return, with a minute of tolerance
+    /// for clocks. Where its time is unknown, an authenticated event that was accepted since the start.
+    pub fn is_passed_by(&self, check: &Check) -> bool {
+        check.passed && self.has_pass(Checks::default().with(check))
+    }
+
+    /// Whether a check that did not pass belongs to this flow.
+    pub fn is_failed_by(&self, check: &Check) -> bool {
+        !check.passed && self.has_failure(Checks::default().with(check))
+    }
+
+    /// Whether one of the newest checks is a pass of this flow.
+    pub fn has_pass(&self, checks: Checks) -> bool {
+        let from = self.vendor_began_at.before(CLOCK_TOLERANCE);
+        let until = self.vendor_returned_at.after(CLOCK_TOLERANCE);
+        checks.passed_at.is_some_and(|at| from <= at && at <= until)
+            || checks.untimed_pass_received_at.is_some_and(|at| at >= self.began_at)
+    }
+
+    /// Whether one of the newest checks is a failure of this flow: accepted since the start, and not made before it.
+    ///
+    /// Without the tolerance of a pass: a person who failed starts again at once, and must not fail by the old check.
+    pub fn has_failure(&self, checks: Checks) -> bool {
+        let is_received = checks.failed_received_at.is_some_and(|at| at >= self.began_at);
+        let is_made = checks.failed_at.is_none_or(|at| at >= self.vendor_began_at.before(CLOCK_GRAIN));
+        is_received && is_made
+    }
+}
+
+/// How far the vendor's `Date` header and its `createdAt` may be apart (design: "a minute of tolerance").
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
+/// `Date` and `createdAt` are whole seconds: two readings of one instant differ by up to one.
+const CLOCK_GRAIN: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,95 @@
+//! An event of the vendor, applied.
+
+use crate::Timestamp;
+use crate::identity::{Link, PendingLink};
+
+use super::{After, ApplyEvent, Before, EventLink, JobCause, NewJob, Outcome, Rules, Write, observe};
+
+/// Merges what the vendor said, decides the pending links that the check belongs to, makes the link that the event
+/// asks for, and enqueues the handlers.
+pub(super) fn apply(before: &Before, event: &ApplyEvent, rules: &Rules, now: Timestamp) -> After {
+    let since = event.seen.dates_from(event.check.received_at);
+    let mut after = observe::merge(before, &event.seen, since, rules, now);
+    if after.outcome == Outcome::Dropped {
+        return after;
+    }
+    if !before.is_applied {
+        after.jobs.extend(rules.handlers.on_event.iter().map(|handler| job(handler.clone(), event, now)));
+    }
+    decide_pending(&mut after, before, event, rules, now);
+    if let Some(link) = &event.link
+        && may_link(before, &after, link, since, rules)
+    {
+        make_link(&mut after, before, event, link, rules, now);
+    }
+    after
+}
+
+/// A check that passed confirms the pending link whose flow it belongs to; one that did not ends it.
+///
+/// Two pending links that one check could confirm are both ended: nothing tells which of the two subjects passed.
+fn decide_pending(after: &mut After, before: &Before, event: &ApplyEvent, rules: &Rules, now: Timestamp) {
+    let Write::Put(identity) = after.identity.clone() else { return };
+    let is_live = |pending: &&PendingLink| now < pending.expires_at;
+    // An authenticated event that repeats a correlation id names its flow: it says nothing of any other.
+    let is_named =
+        |pending: &&PendingLink| event.check.subject.as_ref().is_none_or(|subject| *subject == pending.subject);
+    let failed = |pending: &PendingLink| {
+        pending.window.is_failed_by(&event.check) || pending.window.has_failure(identity.checks)
+    };
+    let mut passed = Vec::new();
+    for pending in before.pending_links.iter().filter(is_live).filter(is_named) {
+        if failed(pending) {
+            after.pending_links.push((pending.subject.clone(), Write::Delete));
+        } else if pending.window.is_passed_by(&event.check) {
+            passed.push(pending);
+        }
+    }
+    let is_taken = |pending: &PendingLink| before.links.iter().any(|link| link.subject != pending.subject);
+    let is_ambiguous = passed.len() > 1 && !rules.shared_identities;
+    for pending in passed {
+        after.pending_links.push((pending.subject.clone(), Write::Delete));
+        if !is_ambiguous && (rules.shared_identities || !is_taken(pending)) {
+            let link =
+                Link::new(pending.subject.clone(), pending.identity_id.clone(), crate::identity::LinkProof::Flow, now);
+            observe::insert_link(after, link, rules, now);
+        }
+    }
+}
+
+/// Whether the event may link its subject: nothing was forgotten since, the correlation id was not used, and neither
+/// subject nor identity is linked otherwise. A refused link does not undo the rest.
+fn may_link(before: &Before, after: &After, link: &EventLink, since: Timestamp, rules: &Rules) -> bool {
+    let is_taken = |subject: &crate::Subject| *subject != link.subject;
+    let is_identity_taken = before.links.iter().any(|other| is_taken(&other.subject))
+        || after.links.iter().any(|(subject, write)| is_taken(subject) && matches!(write, Write::Put(_)));
+    !before.is_forgotten(since)
+        && !(link.nonce.is_some() && before.nonce_used)
+        && (rules.shared_identities || !is_identity_taken)
+        && before
+            .link
+            .as_ref()
+            .is_none_or(|own| Some(&own.identity_id) == after.change.as_ref().map(|c| &c.identity_id))
+}
+
+fn make_link(after: &mut After, before: &Before, event: &ApplyEvent, link: &EventLink, rules: &Rules, now: Timestamp) {
+    after.outcome = Outcome::Linked;
+    after.nonce = link.nonce;
+    if before.link.is_some() || after.links.iter().any(|(subject, _)| *subject == link.subject) {
+        return;
+    }
+    if before.pending.is_some() {
+        after.pending_links.push((link.subject.clone(), Write::Delete));
+    }
+    let new = Link::new(link.subject.clone(), event.seen.identity_id.clone(), link.proof, event.seen.sent_at);
+    observe::insert_link(after, new, rules, now);
+}
+
+fn job(handler: std::sync::Arc<str>, event: &ApplyEvent, now: Timestamp) -> NewJob {
+    NewJob {
+        handler,
+        cause: JobCause::Event { event: event.event, kind: event.kind.clone(), object_id: event.object_id.clone() },
+        identity_id: event.seen.identity_id.clone(),
+        caused_at: now,
+    }
+}
