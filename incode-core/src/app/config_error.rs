@@ -2,13 +2,13 @@ use std::error::Error;
 use std::fmt;
 
 /// A setting that can't work: one line that names the setting, never its value.
-pub struct SettingError {
+pub struct ConfigError {
     setting: &'static str,
     problem: &'static str,
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
-impl SettingError {
+impl ConfigError {
     pub(crate) fn new(setting: &'static str, problem: &'static str) -> Self {
         Self { setting, problem, source: None }
     }
@@ -24,19 +24,19 @@ impl SettingError {
     }
 }
 
-impl fmt::Display for SettingError {
+impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.setting, self.problem)
     }
 }
 
-impl fmt::Debug for SettingError {
+impl fmt::Debug for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
 }
 
-impl Error for SettingError {
+impl Error for ConfigError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.source.as_deref().map(|source| source as _)
     }

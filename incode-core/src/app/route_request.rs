@@ -8,8 +8,6 @@ use futures_core::Stream;
 use crate::flow::{self, Callback, Parts};
 use crate::gate::{Audience, Denial};
 use crate::http::{Problem, Reply, RequestHead};
-use crate::identity::Cause;
-use crate::inbox::Surroundings;
 use crate::store::StoreErrorKind;
 use crate::webhook::{Delivery, Rejection, RejectionKind, TokenRefusal, TokenRequest, Trust, Webhook};
 
@@ -95,7 +93,7 @@ fn log_in_first(incode: &Incode, head: &dyn RequestHead) -> Result<Reply, Proble
 fn callback(incode: &Incode, head: &dyn RequestHead) -> Result<Step, Problem> {
     only_get(head)?;
     let flow = incode.0.flow.as_ref().ok_or_else(not_set_up)?;
-    let callback = Callback::open(flow, head, incode.subject(head).as_ref(), &*incode.0.clock);
+    let callback = Callback::open(flow, &incode.0.claims, head, incode.subject(head).as_ref(), &*incode.0.clock);
     Ok(Step::Redeem(Box::new(callback?)))
 }
 
@@ -165,14 +163,14 @@ where
     };
     let read = tokio::time::timeout(read_deadline, read).await;
     let (mut event, trust) = read.unwrap_or_else(|_| Err(Rejection::new(RejectionKind::TooSlow))).map_err(rejected)?;
-    // Anybody may write a correlation id of his own flow into an event that he makes up. What is never stored links nobody.
-    if trust != Trust::Authenticated || !incode.0.joined.link_by_webhook {
+    // Anyone may write a correlation id of their own flow into an event they make up. What is not stored can't count.
+    if trust != Trust::Authenticated {
         event.correlation_id = None;
     }
     match incode.0.inbox.accept(event, trust).await {
         Ok(_) => Ok(Reply::new(204)),
         Err(error) => {
-            tracing::warn!(error.kind = ?error.kind(), "delivery not accepted");
+            tracing::warn!(error.kind = ?error.kind(), error.cause = %error.cause(), "delivery not accepted");
             metrics::counter!("incode_deliveries_refused_total", "reason" => refusal(error.kind())).increment(1);
             let detail = "The event was not stored. Send it again.";
             Err(Problem::new(503, "inbox_unavailable", "Try again soon", detail).retry_after(RETRY_AFTER))
@@ -183,13 +181,8 @@ where
 async fn redeem(incode: &Incode, callback: Callback) -> Result<Reply, Problem> {
     let shared = &*incode.0;
     let flow = shared.flow.as_ref().ok_or_else(not_set_up)?;
-    let parts =
-        Parts { flow, client: &shared.client, store: &*shared.store, clock: &shared.clock, observer: &shared.observer };
-    let (reply, change) = callback.redeem(parts).await;
-    if let Some(change) = &change {
-        shared.joined.changed(change, Cause::Flow);
-    }
-    reply
+    let parts = Parts { flow, client: &shared.client, directory: &shared.directory, observer: &shared.observer };
+    callback.redeem(parts).await
 }
 
 fn rejected(rejection: Rejection) -> Problem {
