@@ -64,6 +64,7 @@
 //! | `POST clock` | `{advanceSeconds}` |
 
 mod api;
+mod behaviour;
 mod calls;
 mod control;
 mod deliveries;
@@ -71,8 +72,10 @@ mod env;
 mod errors;
 mod faces;
 mod faults;
+mod origin;
 mod page;
 mod person;
+mod rate;
 mod sandbox;
 mod sender;
 mod server;
@@ -82,13 +85,15 @@ mod vendor;
 mod web;
 mod world;
 
+pub use behaviour::{Behaviour, DateHeader, FieldOverride, OthersObjects, RateLimit, RetryToken, WebhookToken};
 pub use calls::Call;
 pub use deliveries::{Attempt, Delivery, DeliveryState, EventKind};
 pub use env::EnvError;
 pub use errors::{NotFound, StartError, StartErrorKind};
 pub use faces::{Face, FaceKind};
-pub use faults::{Effect, Fault, Route};
+pub use faults::{Effect, Fault, RetryAfter, Route};
 pub use person::{NewPerson, Person};
 pub use sandbox::Sandbox;
 pub use settings::{Builder, Webhook, WebhookAuth};
+pub use token::NewToken;
 pub use world::{Outcome, Verified};

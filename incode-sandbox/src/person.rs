@@ -1,4 +1,4 @@
-//! People: what the vendor's userinfo says of them.
+//! People, and their userinfo.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-/// A person as the sandbox knows them now.
+/// A person at the time of the question.
 #[derive(Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -33,7 +33,7 @@ impl fmt::Debug for Person {
     }
 }
 
-/// A person to add. What is left out is made up.
+/// A person to add. The sandbox makes up what is left out.
 #[derive(Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 #[must_use]
@@ -58,25 +58,25 @@ impl NewPerson {
         Self { userinfo: Some(userinfo), ..Self::default() }
     }
 
-    /// The `identityId`.
+    /// The `identityId`: any text, also one that is no id, such as `undefined`, `null`, `0` or nothing.
     pub fn identity_id(mut self, id: impl Into<String>) -> Self {
         self.identity_id = Some(id.into());
         self
     }
 
-    /// Email.
+    /// The email. In the hosted flow it tells people apart.
     pub fn email(mut self, email: impl Into<String>) -> Self {
         self.email = Some(email.into());
         self
     }
 
-    /// Phone.
+    /// The phone number.
     pub fn phone(mut self, phone: impl Into<String>) -> Self {
         self.phone = Some(phone.into());
         self
     }
 
-    /// `1988-08-13`, or the vendor's string of milliseconds; anything else is served as it is.
+    /// `1988-08-13`, or the vendor's string of milliseconds; any other text is served verbatim.
     pub fn date_of_birth(mut self, date: impl Into<String>) -> Self {
         self.date_of_birth = Some(date.into());
         self
@@ -95,17 +95,19 @@ impl fmt::Debug for NewPerson {
     }
 }
 
-/// A person's row. Userinfo is the only truth; the rest of a [`Person`] is read from it.
-pub(crate) struct Row {
+/// A stored person. A [`Person`] is read from the userinfo, so the two can't differ.
+pub(crate) struct PersonRecord {
     pub(crate) identity_id: String,
     pub(crate) userinfo: Value,
-    /// Whether userinfo was given as a whole, so that not even a key is tidied.
+    /// Whether userinfo was given as a whole. Then no key is changed.
     pub(crate) verbatim: bool,
+    /// The verification that enrolled the face.
     pub(crate) enrolled_by: Option<String>,
+    /// The bytes that authenticate. Shared with the index of faces, never changed.
     pub(crate) face: Arc<[u8]>,
 }
 
-impl Row {
+impl PersonRecord {
     pub(crate) fn new(identity_id: String, new: NewPerson) -> Self {
         let verbatim = new.userinfo.is_some();
         let face = crate::faces::portrait(&identity_id).into_bytes().into();
@@ -131,7 +133,7 @@ impl Row {
         merge(&mut self.userinfo, &json!({ "status": status }));
     }
 
-    /// What a passed verification says of the person replaces what was known.
+    /// Takes over what a passed verification says of the person.
     pub(crate) fn learn(&mut self, new: &NewPerson) {
         if self.verbatim {
             return;
@@ -149,7 +151,7 @@ impl Row {
         merge(&mut self.userinfo, &Value::Object(change));
     }
 
-    /// The `data` of a verification (spec: Get Verification Data): what userinfo says too, so that the two agree.
+    /// The `data` of a verification (spec: Get Verification Data), copied from userinfo so that the two agree.
     pub(crate) fn verification_data(&self) -> Value {
         let mut data = Map::new();
         data.insert("name".to_owned(), json!({ "fullName": self.text("/name/fullName") }));
@@ -232,5 +234,5 @@ fn slug(name: &str) -> String {
     let dotted: String =
         name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '.' }).collect();
     let slug = dotted.trim_matches('.');
-    if slug.is_empty() { "somebody".to_owned() } else { slug.to_owned() }
+    if slug.is_empty() { "person".to_owned() } else { slug.to_owned() }
 }

@@ -1,4 +1,4 @@
-//! What every call must carry (spec: API Headers), as strictly as it is written.
+//! The headers that every call needs (spec: API Headers), as strict as the text.
 
 use axum::http::{HeaderMap, StatusCode, header};
 
@@ -13,7 +13,7 @@ pub(crate) fn headers(headers: &HeaderMap, api_key: &str) -> Result<(), ApiError
         return Err(ApiError::new(StatusCode::FORBIDDEN, "Invalid or missing api key"));
     }
     if !accepts_json(headers) {
-        return Err(ApiError::new(StatusCode::NOT_ACCEPTABLE, "Only application/json is spoken here"));
+        return Err(ApiError::new(StatusCode::NOT_ACCEPTABLE, "Only application/json is served"));
     }
     if !is_json(single(headers, header::CONTENT_TYPE.as_str())) {
         return Err(ApiError::new(StatusCode::BAD_REQUEST, "Content-Type must be application/json"));
@@ -21,7 +21,7 @@ pub(crate) fn headers(headers: &HeaderMap, api_key: &str) -> Result<(), ApiError
     Ok(())
 }
 
-/// The token in `X-Incode-Hardware-Id`. Whether it is alive is the call's own question.
+/// The token in `X-Incode-Hardware-Id`. The call itself checks that it is alive.
 pub(crate) fn token(headers: &HeaderMap) -> Result<&str, ApiError> {
     single(headers, "x-incode-hardware-id").filter(|token| !token.is_empty()).ok_or(BAD_TOKEN)
 }
@@ -38,7 +38,7 @@ fn is_json(kind: Option<&str>) -> bool {
         .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
 }
 
-/// Whether `Accept` leaves room for JSON; the most specific range decides, and `q=0` excludes.
+/// Whether `Accept` allows JSON. The most specific range decides; `q=0` excludes.
 fn accepts_json(headers: &HeaderMap) -> bool {
     let mut best: Option<(u8, bool)> = None;
     let mut any = false;

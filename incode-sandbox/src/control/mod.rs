@@ -1,4 +1,4 @@
-//! The control page, its forms, and the JSON API beside it. Everything a test or a visitor may want of the vendor.
+//! The control page, its forms, and the JSON API beside it. They have no password; `origin` refuses other sites.
 
 mod json;
 mod view;
@@ -8,18 +8,19 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{Form, Path, Query, State};
 use axum::http::{StatusCode, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
 
-use crate::NewPerson;
 use crate::deliveries::EventKind;
 use crate::errors::NotFound;
 use crate::faces::Face;
 use crate::vendor::Vendor;
 use crate::world::Outcome;
+use crate::{NewPerson, origin};
 
-pub(crate) fn routes() -> Router<Arc<Vendor>> {
+pub(crate) fn routes(vendor: &Arc<Vendor>) -> Router<Arc<Vendor>> {
     Router::new()
         .nest("/control/api", json::routes())
         .route("/control", get(show))
@@ -27,50 +28,51 @@ pub(crate) fn routes() -> Router<Arc<Vendor>> {
         .route("/control/people/{id}/{action}", post(act))
         .route("/control/deliveries/{number}/resend", post(resend))
         .route("/control/faces/{name}", get(face))
+        .layer(from_fn_with_state(vendor.clone(), origin::require_known_host))
 }
 
 #[derive(Deserialize)]
-struct Look {
+struct PageQuery {
     /// Present on a page that reloads itself.
     live: Option<String>,
 }
 
-async fn show(State(vendor): State<Arc<Vendor>>, Query(look): Query<Look>) -> Response {
-    view::control(&vendor, look.live.is_some())
+async fn show(State(vendor): State<Arc<Vendor>>, Query(query): Query<PageQuery>) -> Response {
+    view::control(&vendor, query.live.is_some())
 }
 
 #[derive(Deserialize)]
-struct Add {
+struct AddForm {
     name: String,
     email: String,
 }
 
-async fn add(State(vendor): State<Arc<Vendor>>, Form(add): Form<Add>) -> Response {
-    let mut new = NewPerson::named(add.name);
-    if !add.email.trim().is_empty() {
-        new = new.email(add.email.trim());
+async fn add(State(vendor): State<Arc<Vendor>>, Form(form): Form<AddForm>) -> Response {
+    let mut new = NewPerson::named(form.name);
+    if !form.email.trim().is_empty() {
+        new = new.email(form.email.trim());
     }
-    let now = vendor.now();
+    let context = vendor.issue_context();
     let mut world = vendor.world();
     let person = world.add(new);
-    // Enrolled at once: on the page, a person without a face to show would be of no use.
-    answer(world.verify(&person.identity_id, Outcome::Pass, now, vendor.lifetime()).map(drop))
+    // Enrolled at once, because the page's user needs a face that passes.
+    answer(world.verify(&person.identity_id, Outcome::Pass, &context).map(drop))
 }
 
 async fn act(State(vendor): State<Arc<Vendor>>, Path((id, action)): Path<(String, String)>) -> Response {
-    let now = vendor.now();
+    let context = vendor.issue_context();
     let done = match action.as_str() {
         "revoke" => vendor.world().set_status(&id, "REVOKED").map(drop),
         "activate" => vendor.world().set_status(&id, "ACTIVE").map(drop),
         "verify" | "fail" => {
             let outcome = if action == "fail" { Outcome::Fail } else { Outcome::Pass };
-            let verified = vendor.world().verify(&id, outcome, now, vendor.lifetime());
-            let sent = |id: String| vendor.send_event(EventKind::Verification, &id, None);
+            let verified = vendor.world().verify(&id, outcome, &context);
+            let sent = |id: String| vendor.send_event(EventKind::Verification, &id);
             verified.and_then(|verified| sent(verified.verification_id)).map(drop)
         }
         "send" => {
-            let verification = vendor.world().row(&id).map(|row| row.enrolled_by.clone());
-            verification.and_then(|id| vendor.send_event(EventKind::Verification, &id.ok_or(NotFound)?, None)).map(drop)
+            let verification = vendor.world().record(&id).map(|record| record.enrolled_by.clone());
+            verification.and_then(|id| vendor.send_event(EventKind::Verification, &id.ok_or(NotFound)?)).map(drop)
         }
         _ => Err(NotFound),
     };
@@ -78,15 +80,15 @@ async fn act(State(vendor): State<Arc<Vendor>>, Path((id, action)): Path<(String
 }
 
 #[derive(Deserialize)]
-struct Resend {
+struct ResendForm {
     fresh: Option<String>,
 }
 
-async fn resend(State(vendor): State<Arc<Vendor>>, Path(number): Path<u64>, Form(form): Form<Resend>) -> Response {
+async fn resend(State(vendor): State<Arc<Vendor>>, Path(number): Path<u64>, Form(form): Form<ResendForm>) -> Response {
     answer(vendor.resend(number, form.fresh.is_some()).map(drop))
 }
 
-/// A face as a file, to be given to an application's camera stand-in: `{identityId}.svg`, `mask.svg` ...
+/// A face as a file to upload in an application under test: `{identityId}.svg`, `mask.svg` ...
 async fn face(State(vendor): State<Arc<Vendor>>, Path(name): Path<String>) -> Response {
     let Some(name) = name.strip_suffix(".svg") else { return StatusCode::NOT_FOUND.into_response() };
     let faces = vendor.world().faces();

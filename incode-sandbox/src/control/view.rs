@@ -16,12 +16,12 @@ use crate::vendor::Vendor;
 use crate::{Person, faces};
 
 pub(super) fn control(vendor: &Arc<Vendor>, live: bool) -> Response {
-    let people: Vec<Person> = vendor.world().people().map(|row| row.snapshot()).collect();
+    let people: Vec<Person> = vendor.world().people().map(|record| record.snapshot()).collect();
     let samples: Vec<Face> = vendor.world().faces().into_iter().filter(|f| f.kind != FaceKind::Enrolled).collect();
-    let deliveries = vendor.ledger().latest(ROWS);
+    let deliveries = vendor.deliveries().latest(ROWS);
     let calls = vendor.calls().latest(ROWS);
-    let outlet = vendor.outlet();
-    let target = outlet.url(EventKind::Verification).or(outlet.url(EventKind::Authentication)).map(url::Url::as_str);
+    let webhook = vendor.target();
+    let target = webhook.url(EventKind::Verification).or(webhook.url(EventKind::Authentication)).map(url::Url::as_str);
     let content = html! {
         main {
             div class="top" {

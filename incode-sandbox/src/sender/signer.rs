@@ -1,4 +1,4 @@
-//! How a delivery proves where it comes from.
+//! How a delivery authenticates its sender.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -15,10 +15,23 @@ use crate::vendor::locked;
 /// [`WebhookAuth`], checked and decoded.
 pub(crate) enum Signer {
     None,
-    Header { name: HeaderName, value: HeaderValue },
-    Hmac { header: HeaderName, key: Vec<u8> },
-    StandardWebhooks { key: Vec<u8> },
-    ClientCredentials { token_url: url::Url, basic: HeaderValue, access: Mutex<Option<(HeaderValue, Instant)>> },
+    Header {
+        name: HeaderName,
+        value: HeaderValue,
+    },
+    Hmac {
+        header: HeaderName,
+        key: Vec<u8>,
+    },
+    StandardWebhooks {
+        key: Vec<u8>,
+    },
+    ClientCredentials {
+        token_url: url::Url,
+        basic: HeaderValue,
+        /// The access token and its end. Shared by all deliveries, so that one token serves until it ends.
+        access: Mutex<Option<(HeaderValue, Instant)>>,
+    },
 }
 
 impl Signer {
@@ -37,7 +50,7 @@ impl Signer {
                 Self::StandardWebhooks { key: key.filter(|key| !key.is_empty()).ok_or_else(refused)? }
             }
             WebhookAuth::ClientCredentials { token_url, client_id, client_secret } => Self::ClientCredentials {
-                token_url: super::target(token_url)?,
+                token_url: super::parse_url(token_url)?,
                 basic: header_value(&format!(
                     "Basic {}",
                     BASE64.encode(format!("{client_id}:{client_secret}").as_bytes())
@@ -47,7 +60,7 @@ impl Signer {
         })
     }
 
-    /// The headers for this body at `now` (s); none when the receiver's token endpoint gives no token.
+    /// The headers for this body at `now` (seconds); none where the receiver's token endpoint gives no token.
     pub(crate) async fn headers(
         &self,
         http: &reqwest::Client,
@@ -88,7 +101,7 @@ impl Signer {
         Some(headers)
     }
 
-    /// A receiver that answered 401 no longer takes the token held.
+    /// Drops the access token, as the receiver answered 401 to it.
     pub(crate) fn forget_access_token(&self) {
         if let Self::ClientCredentials { access, .. } = self {
             *locked(access) = None;
@@ -102,7 +115,7 @@ struct AccessToken {
     expires_in: u64,
 }
 
-/// Asks the receiver for a token, as Omni does: Basic authorization and `grant_type=client_credentials`, nothing else.
+/// Asks the receiver for a token as Omni does: Basic authorization and `grant_type=client_credentials`, nothing else.
 async fn access_token(
     http: &reqwest::Client,
     token_url: &url::Url,
@@ -133,4 +146,5 @@ fn text(value: &str) -> Option<HeaderValue> {
     HeaderValue::from_str(value).ok()
 }
 
+// A day. A longer `expires_in` could overflow the clock's arithmetic.
 const LONGEST_TOKEN_SECONDS: u64 = 86_400;

@@ -6,11 +6,11 @@ use data_encoding::BASE64;
 use maud::html;
 use url::Url;
 
-use super::Start;
+use super::FlowStart;
 use crate::faces;
 use crate::page::{mark, page};
 
-pub(super) fn form(start: &Start, back: &Url) -> Response {
+pub(super) fn form(start: &FlowStart, back: &Url) -> Response {
     let face = BASE64.encode(faces::portrait("hosted flow").as_bytes());
     let host = back.host_str().unwrap_or("the application");
     let host = back.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
