@@ -27,6 +27,7 @@ pub(crate) fn routes(vendor: &Arc<Vendor>) -> Router<Arc<Vendor>> {
         .route("/control/people", post(add))
         .route("/control/people/{id}/{action}", post(act))
         .route("/control/deliveries/{number}/resend", post(resend))
+        .route("/control/deliveries/{number}/release", post(release))
         .route("/control/faces/{name}", get(face))
         .layer(from_fn_with_state(vendor.clone(), origin::require_known_host))
 }
@@ -86,6 +87,10 @@ struct ResendForm {
 
 async fn resend(State(vendor): State<Arc<Vendor>>, Path(number): Path<u64>, Form(form): Form<ResendForm>) -> Response {
     answer(vendor.resend(number, form.fresh.is_some()).map(drop))
+}
+
+async fn release(State(vendor): State<Arc<Vendor>>, Path(number): Path<u64>) -> Response {
+    answer(vendor.release_delivery(number))
 }
 
 /// A face as a file to upload in an application under test: `{identityId}.svg`, `mask.svg` ...

@@ -23,38 +23,36 @@ pub(super) fn control(vendor: &Arc<Vendor>, live: bool) -> Response {
     let webhook = vendor.target();
     let target = webhook.url(EventKind::Verification).or(webhook.url(EventKind::Authentication)).map(url::Url::as_str);
     let content = html! {
-        main {
-            div class="top" {
-                (mark())
-                div class="grow" {
-                    h1 { "Incode sandbox" }
-                    p class="soft small" {
-                        @match target {
-                            Some(url) => { "Webhooks go to " code { (url) } }
-                            None => { "No webhook target is set." }
-                        }
+        div class="top" {
+            (mark())
+            div class="grow" {
+                h1 { "Incode sandbox" }
+                p class="soft small" {
+                    @match target {
+                        Some(url) => { "Webhooks go to " code { (url) } }
+                        None => { "No webhook target is set." }
                     }
                 }
-                @if live { a class="button" href="/control" { "Stop reloading" } }
-                @else { a class="button" href="/control?live" { "Reload by itself" } a class="button" href="/control" { "Reload" } }
             }
-            (people_card(&people))
-            (deliveries_card(&deliveries))
-            (calls_card(&calls))
-            section class="card" {
-                header { h2 { "Faces that don't pass" } span class="soft small" { "Open one to save the picture" } }
-                div class="faces" {
-                    @for face in &samples {
-                        a href={ "/control/faces/" (file_name(face)) ".svg" } {
-                            img class="face" alt="" src={ "data:image/svg+xml;base64," (face.base64_image) };
-                            (face.label)
-                        }
+            @if live { a class="button" href="/control" { "Stop reloading" } }
+            @else { a class="button" href="/control?live" { "Reload by itself" } a class="button" href="/control" { "Reload" } }
+        }
+        (people_card(&people))
+        (deliveries_card(&deliveries))
+        (calls_card(&calls))
+        section class="card" {
+            header { h2 { "Faces that don't pass" } span class="soft small" { "Open one to save the picture" } }
+            div class="faces" {
+                @for face in &samples {
+                    a href={ "/control/faces/" (file_name(face)) ".svg" } {
+                        img class="face" alt="" src={ "data:image/svg+xml;base64," (face.base64_image) };
+                        (face.label)
                     }
                 }
             }
         }
     };
-    page(StatusCode::OK, "Incode sandbox", "", live, &content)
+    page(StatusCode::OK, "Incode sandbox", "wide", live, &content)
 }
 
 pub(super) fn missing() -> Response {
@@ -74,7 +72,7 @@ fn people_card(people: &[Person]) -> Markup {
         section class="card" {
             header { h2 { "People" } span class="soft small" { (people.len()) " known to the vendor" } }
             @if people.is_empty() {
-                p class="empty" { "Nobody yet. People come through the hosted flow, or are added here." }
+                p class="empty" { "No people yet. They come through the hosted flow, or are added here." }
             }
             @for person in people { (person_row(person)) }
             form class="add" method="post" action="/control/people" {
@@ -92,8 +90,8 @@ fn person_row(person: &Person) -> Markup {
     let revoked = person.status == "REVOKED";
     html! {
         div class="row" {
-            a href={ "/control/faces/" (id) ".svg" } title="The picture that authenticates this person" {
-                img class="face" alt="" src={ "data:image/svg+xml;base64," (face) };
+            a href={ "/control/faces/" (id) ".svg" } {
+                img class="face" alt={ "The picture that authenticates " (person.name) } src={ "data:image/svg+xml;base64," (face) };
             }
             div class="grow" {
                 strong { (person.name) } " "
@@ -125,8 +123,8 @@ fn deliveries_card(deliveries: &[Delivery]) -> Markup {
             header { h2 { "Deliveries" } span class="soft small" { "The vendor tries six times in 32 minutes" } }
             @if deliveries.is_empty() { p class="empty" { "No webhook was sent yet." } }
             @else {
-                div class="scroll" { table {
-                    thead { tr { th { "#" } th { "Event" } th { "Object" } th { "Answers" } th { "Next try" } th {} } }
+                div class="scroll" tabindex="0" role="group" aria-label="Table of deliveries" { table {
+                    thead { tr { th { "#" } th { "Event" } th { "Object" } th { "Answers" } th { "Next try" } th { "Again" } } }
                     tbody { @for delivery in deliveries { (delivery_row(delivery)) } }
                 } }
             }
@@ -154,6 +152,7 @@ fn delivery_row(delivery: &Delivery) -> Markup {
             td {
                 @match delivery.state {
                     DeliveryState::NoTarget => { span class="badge" { "no target set" } }
+                    DeliveryState::Held => { span class="badge wait" { "held" } (release(delivery.number)) }
                     _ if delivery.attempts.is_empty() => { span class="badge wait" { "on its way" } }
                     _ => { @for attempt in &delivery.attempts { (answer(attempt)) } }
                 }
@@ -167,6 +166,12 @@ fn delivery_row(delivery: &Delivery) -> Markup {
             }
             td { div class="actions" { (form(false, "Resend")) (form(true, "Fresh token")) } }
         }
+    }
+}
+
+fn release(number: u64) -> Markup {
+    html! {
+        form class="inline" method="post" action={ "/control/deliveries/" (number) "/release" } { button { "Release" } }
     }
 }
 
@@ -186,7 +191,7 @@ fn calls_card(calls: &[Call]) -> Markup {
             header { h2 { "API calls" } span class="soft small" { "The latest " (ROWS) ", newest first" } }
             @if calls.is_empty() { p class="empty" { "The API was not called yet." } }
             @else {
-                div class="scroll" { table {
+                div class="scroll" tabindex="0" role="group" aria-label="Table of API calls" { table {
                     thead { tr { th { "When (UTC)" } th { "Call" } th { "Fault" } th { "Answer" } } }
                     tbody {
                         @for call in calls {
@@ -226,4 +231,5 @@ fn clock(millis: i64) -> String {
         .map_or_else(|_| millis.to_string(), |time| time.strftime("%H:%M:%S").to_string())
 }
 
+// As many as a reader looks through; the JSON API has all.
 const ROWS: usize = 50;

@@ -21,10 +21,10 @@ pub(super) fn form(start: &FlowStart, back: &Url) -> Response {
             p class="soft" { "For " strong { (host) } ". Nothing here is real: no document is read, no face is kept." }
             div class="passport" {
                 img class="face" alt="" src={ "data:image/svg+xml;base64," (face) };
-                dl {
-                    div { span class="tick" { "✓" } "Passport read" }
-                    div { span class="tick" { "✓" } "Photo page matches the chip" }
-                    div { span class="tick" { "✓" } "Selfie taken" }
+                ul {
+                    li { span class="tick" aria-hidden="true" { "✓" } "Passport read" }
+                    li { span class="tick" aria-hidden="true" { "✓" } "Photo page matches the chip" }
+                    li { span class="tick" aria-hidden="true" { "✓" } "Selfie taken" }
                 }
             }
             div class="fields" {
@@ -41,11 +41,25 @@ pub(super) fn form(start: &FlowStart, back: &Url) -> Response {
             @if let Some(correlation_id) = &start.correlation_id {
                 input type="hidden" name="correlation_id" value=(correlation_id);
             }
+            fieldset {
+                legend { "Kind of check" }
+                label class="option" {
+                    input type="radio" name="check" value="verification" checked;
+                    span { "Document and selfie (verification)" }
+                }
+                label class="option" {
+                    input type="radio" name="check" value="authentication";
+                    span { "Face only (authentication), for an enrolled email" }
+                }
+            }
             div class="choice" {
                 button class="main" name="outcome" value="pass" { "Pass the check" }
                 button class="danger" name="outcome" value="fail" { "Fail the check" }
+                button name="outcome" value="pending" { "Leave it pending" }
             }
-            p class="note" { "The same email is the same person. Either way you go back to " (host) "." }
+            p class="note" {
+                "The same email is the same person. Each outcome returns to " (host) " with a token of that person."
+            }
         }
     };
     page(StatusCode::OK, "Identity check (sandbox)", "flow", false, &content)
