@@ -20,7 +20,7 @@ use tower_service::Service;
 use crate::vendor::Vendor;
 use crate::{api, control, web};
 
-/// Marks a response that stands for "reset the connection".
+/// Marks a response: reset the connection in place of sending it.
 #[derive(Clone, Copy)]
 pub(crate) struct Reset;
 

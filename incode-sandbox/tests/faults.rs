@@ -161,7 +161,7 @@ async fn connections_are_reset_or_left_hanging() {
     assert!(stalled.unwrap_err().is_timeout());
     assert!(sandbox.calls().iter().all(|call| call.status.is_none()));
 
-    // A call that hangs doesn't keep the sandbox from stopping, nor anybody connected.
+    // A call that hangs does not keep the sandbox from stopping, and its connection is closed.
     sandbox.add_fault(Fault::new(Effect::Stall));
     let mut hanging = tokio::net::TcpStream::connect(sandbox.address()).await.unwrap();
     hanging.write_all(b"GET /omni/incode-id/userinfo HTTP/1.1\r\nhost: sandbox\r\n\r\n").await.unwrap();
