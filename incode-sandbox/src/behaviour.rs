@@ -25,6 +25,17 @@ use crate::faults::Route;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// As JSON, with every field at its default:
+///
+/// ```json
+/// {
+///   "verificationCreatedAt": {"kind": "usual"}, "authenticationCreatedAt": {"kind": "usual"},
+///   "identityId": {"kind": "usual"}, "othersObjects": "not_found", "tokenClaims": {},
+///   "webhookToken": "own", "retryToken": "same", "echoCorrelationId": false, "returnAfterEvent": false,
+///   "rateLimits": [], "latencyMs": 0, "date": {"kind": "clock"}
+/// }
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 #[non_exhaustive]
@@ -58,6 +69,15 @@ pub struct Behaviour {
 }
 
 /// What the sandbox serves in place of a field's usual value.
+///
+/// ```
+/// use incode_sandbox::FieldOverride;
+///
+/// let text = FieldOverride::value("2019-01-01T00:00:00Z");
+/// let micros = FieldOverride::value(1_546_300_800_000_000_i64);
+/// let null = FieldOverride::value(serde_json::Value::Null);
+/// assert!(text != micros && null != FieldOverride::Absent);
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[non_exhaustive]
@@ -133,6 +153,24 @@ pub enum RetryToken {
 }
 
 /// A token bucket: `burst` calls at once, then `per_second` calls in a second.
+///
+/// Moving the sandbox's clock ahead fills the buckets, so that a test need not wait.
+///
+/// ```
+/// use incode_sandbox::{RateLimit, Route, Sandbox};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let sandbox = Sandbox::builder().start().await?;
+/// // What is known of the vendor: faces once a second, other calls a hundred times.
+/// sandbox.change_behaviour(|behaviour| {
+///     behaviour.rate_limits = vec![RateLimit::new(1.0, 5).on(Route::Authenticate), RateLimit::new(100.0, 100)];
+///     behaviour.latency_ms = 30;
+/// });
+/// assert_eq!(sandbox.behaviour().rate_limits.len(), 2);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[must_use]

@@ -5,6 +5,13 @@ use std::collections::VecDeque;
 use serde::Serialize;
 
 /// One call of the vendor API.
+///
+/// As JSON (`GET /control/api/calls`):
+///
+/// ```json
+/// {"number": 1, "at": 1688052828000, "method": "GET", "path": "/omni/incode-id/userinfo",
+///  "status": 429, "endedAt": 1688052828030, "fault": "rate_limit"}
+/// ```
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -25,6 +32,7 @@ pub struct Call {
     pub fault: Option<&'static str>,
 }
 
+/// The latest calls, oldest first.
 #[derive(Debug, Default)]
 pub(crate) struct CallLog {
     rows: VecDeque<Call>,
@@ -32,6 +40,7 @@ pub(crate) struct CallLog {
 }
 
 impl CallLog {
+    /// Records a call at its arrival (milliseconds); gives its number.
     pub(crate) fn begin(&mut self, at: i64, method: &str, path: &str, fault: Option<&'static str>) -> u64 {
         self.last += 1;
         if self.rows.len() >= KEPT {
@@ -42,6 +51,7 @@ impl CallLog {
         self.last
     }
 
+    /// Records the answer to a call (milliseconds). A call that was cleared meanwhile is ignored.
     pub(crate) fn end(&mut self, number: u64, at: i64, status: u16) {
         // Almost every call ends while it is among the newest.
         if let Some(row) = self.rows.iter_mut().rev().find(|row| row.number == number) {
@@ -54,10 +64,12 @@ impl CallLog {
         self.rows.iter().cloned().collect()
     }
 
+    /// The latest `count` calls, newest first.
     pub(crate) fn latest(&self, count: usize) -> Vec<Call> {
         self.rows.iter().rev().take(count).cloned().collect()
     }
 
+    /// Forgets all calls. Numbers go on.
     pub(crate) fn clear(&mut self) {
         self.rows.clear();
     }

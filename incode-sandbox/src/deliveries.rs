@@ -45,6 +45,18 @@ impl EventKind {
 }
 
 /// One webhook and its tries.
+///
+/// As JSON (`GET /control/api/deliveries`), one that was refused once and then accepted:
+///
+/// ```json
+/// {
+///   "number": 1, "kind": "verification", "event": "verification.completed",
+///   "objectId": "64bb17ff915ccccb85bb45b7", "url": "http://127.0.0.1:3000/incode/webhook",
+///   "state": "accepted", "nextAt": null, "resendOf": null,
+///   "attempts": [{"at": 1688052828000, "status": 503, "failure": null},
+///                {"at": 1688052858000, "status": 204, "failure": null}]
+/// }
+/// ```
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -99,6 +111,7 @@ pub struct Attempt {
     pub failure: Option<&'static str>,
 }
 
+/// All deliveries by number.
 #[derive(Default)]
 pub(crate) struct DeliveryLog {
     rows: BTreeMap<u64, DeliveryRecord>,
@@ -107,12 +120,14 @@ pub(crate) struct DeliveryLog {
     holding: bool,
 }
 
+/// A delivery, and the bytes that it sends.
 struct DeliveryRecord {
     delivery: Delivery,
     body: Bytes,
 }
 
 impl DeliveryLog {
+    /// Adds a delivery; gives its number. It is held while the hold lasts.
     pub(crate) fn add(&mut self, kind: EventKind, body: Bytes, resend_of: Option<u64>) -> u64 {
         self.last += 1;
         if self.rows.len() >= KEPT {
@@ -135,10 +150,12 @@ impl DeliveryLog {
         self.last
     }
 
+    /// From now on every new delivery is held.
     pub(crate) fn hold(&mut self) {
         self.holding = true;
     }
 
+    /// Ends the hold, and lets go every held delivery.
     pub(crate) fn release_all(&mut self) {
         self.holding = false;
         for row in self.rows.values_mut().filter(|row| row.delivery.state == DeliveryState::Held) {
@@ -160,6 +177,7 @@ impl DeliveryLog {
         }
     }
 
+    /// Changes a delivery. One that is forgotten is ignored.
     pub(crate) fn update(&mut self, number: u64, change: impl FnOnce(&mut Delivery)) {
         if let Some(row) = self.rows.get_mut(&number) {
             change(&mut row.delivery);
@@ -170,6 +188,7 @@ impl DeliveryLog {
         self.rows.get(&number).map(|row| row.delivery.clone())
     }
 
+    /// The bytes of a delivery, its token included: for the sender and the test, never for a page.
     pub(crate) fn body(&self, number: u64) -> Option<Bytes> {
         self.rows.get(&number).map(|row| row.body.clone())
     }
@@ -178,6 +197,7 @@ impl DeliveryLog {
         self.rows.values().map(|row| row.delivery.clone()).collect()
     }
 
+    /// The latest `count` deliveries, newest first.
     pub(crate) fn latest(&self, count: usize) -> Vec<Delivery> {
         self.rows.values().rev().take(count).map(|row| row.delivery.clone()).collect()
     }

@@ -56,7 +56,16 @@ impl Builder {
     }
 }
 
-/// A variable that can't be used.
+/// A variable that can't be used. Its text says what the variable must be, and never shows the value.
+///
+/// ```
+/// use incode_sandbox::Builder;
+///
+/// let environment = |name: &str| (name == "SANDBOX_TIME_SCALE").then(|| "fast".to_owned());
+/// let error = Builder::from_env(environment).unwrap_err();
+/// assert_eq!(error.variable(), "SANDBOX_TIME_SCALE");
+/// assert_eq!(error.to_string(), "SANDBOX_TIME_SCALE must be a number, zero or more");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EnvError {
     variable: &'static str,
@@ -97,6 +106,10 @@ impl fmt::Display for EnvError {
 
 impl std::error::Error for EnvError {}
 
+/// A variable, parsed; none where it is not set or empty.
+///
+/// # Errors
+/// Names the variable where its value can't be parsed.
 fn read<T: std::str::FromStr>(
     variable: &impl Fn(&str) -> Option<String>,
     name: &'static str,
@@ -104,6 +117,7 @@ fn read<T: std::str::FromStr>(
     variable(name).map(|value| value.trim().parse().map_err(|_| EnvError::from(name))).transpose()
 }
 
+/// The target of events and its authentication, each part checked by itself so that the error names its variable.
 fn webhook(variable: &impl Fn(&str) -> Option<String>) -> Result<Webhook, EnvError> {
     let needed = |name: &'static str| variable(name).ok_or(EnvError::from(name));
     let checked = |webhook: &Webhook, name: &'static str| match WebhookTarget::new(webhook) {

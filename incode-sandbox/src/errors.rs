@@ -18,15 +18,18 @@ pub(crate) struct ApiError {
 }
 
 impl ApiError {
+    /// A refusal with the documented body and no further header.
     pub(crate) const fn new(status: StatusCode, message: &'static str) -> Self {
         Self { status, message, allow: None, retry_after: None }
     }
 
+    /// 405 with the `Allow` header.
     pub(crate) const fn wrong_method(allow: &'static str) -> Self {
         let refused = Self::new(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed");
         Self { allow: Some(allow), ..refused }
     }
 
+    /// 429; with `Retry-After` in seconds where the call will fit later.
     pub(crate) const fn too_many_requests(retry_after: Option<u64>) -> Self {
         let refused = Self::new(StatusCode::TOO_MANY_REQUESTS, "Too many requests");
         Self { retry_after, ..refused }

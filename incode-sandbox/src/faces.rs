@@ -5,6 +5,20 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 /// A picture to authenticate with.
+///
+/// ```
+/// use incode_sandbox::{FaceKind, NewPerson, Sandbox};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let sandbox = Sandbox::builder().start().await?;
+/// assert!(sandbox.faces().iter().all(|face| face.kind != FaceKind::Enrolled));
+/// let ana = sandbox.add_person(NewPerson::named("Ana Flores"));
+/// sandbox.verify(&ana.identity_id)?; // a verification that passed enrols the face
+/// assert_eq!(sandbox.faces()[0].identity_id, Some(ana.identity_id));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -50,6 +64,7 @@ impl FaceKind {
 }
 
 impl Face {
+    /// The face of an enrolled person.
     pub(crate) fn enrolled(label: &str, identity_id: &str, image: &[u8]) -> Self {
         Self {
             label: label.to_owned(),
@@ -87,6 +102,7 @@ pub(crate) fn recognise(image: &[u8]) -> FaceKind {
         .unwrap_or(FaceKind::Stranger)
 }
 
+/// The picture of a sample: always the same bytes.
 fn sample(kind: FaceKind) -> String {
     let (seed, over) = match kind {
         FaceKind::Enrolled | FaceKind::Stranger => ("stranger", ""),
@@ -97,6 +113,7 @@ fn sample(kind: FaceKind) -> String {
     draw(seed, over)
 }
 
+/// A drawing of a face. The seed decides its colours and its hair; `over` is drawn above it.
 fn draw(seed: &str, over: &str) -> String {
     let digest: [u8; 32] = Sha256::digest(seed.as_bytes()).into();
     let [a, b, c, d, e, ..] = digest;
@@ -122,6 +139,7 @@ fn draw(seed: &str, over: &str) -> String {
     )
 }
 
+/// One of the choices, by a byte.
 fn pick<T: Copy + Default, const N: usize>(choices: &[T; N], by: u8) -> T {
     choices.get(usize::from(by) % N.max(1)).copied().unwrap_or_default()
 }

@@ -7,6 +7,26 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 /// A misbehaviour for the next `times` calls. It comes before any check of the call.
+///
+/// A call meets the oldest fault that fits it, and only that one. What holds until it is changed, such as a rate limit, is
+/// a [`Behaviour`](crate::Behaviour).
+///
+/// ```
+/// use std::time::Duration;
+/// use incode_sandbox::{Fault, NewPerson, RetryAfter, Route, Sandbox};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let sandbox = Sandbox::builder().start().await?;
+/// let ana = sandbox.add_person(NewPerson::named("Ana Flores"));
+/// let token = sandbox.issue_token(&ana.identity_id);
+/// // The next three calls of userinfo are answered with 503, half a second late.
+/// sandbox.add_fault(Fault::status(503).on(Route::Userinfo).times(3).after(Duration::from_millis(500)));
+/// // The next call with this token is answered with 429; other tokens are served.
+/// sandbox.add_fault(Fault::too_many_requests(RetryAfter::Date { seconds: 30 }).for_token(token));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -131,6 +151,17 @@ pub enum Route {
 }
 
 /// What a fault does.
+///
+/// In the JSON API (`POST /control/api/faults`) its fields stand beside those of the [`Fault`]:
+///
+/// ```json
+/// {"route": "userinfo", "times": 3, "delayMs": 500, "kind": "status", "status": 503, "retryAfter": "2"}
+/// {"token": "...", "kind": "too_many_requests", "retryAfter": {"kind": "seconds", "seconds": 7}}
+/// {"identityId": "...", "kind": "status", "status": 403}
+/// {"route": "verification", "kind": "trickle", "intervalMs": 10}
+/// {"kind": "answer", "status": 200, "headers": {"content-type": "application/json"}, "body": "[]"}
+/// {"kind": "huge", "bytes": 3000000}
+/// ```
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case", rename_all_fields = "camelCase")]
 #[non_exhaustive]

@@ -7,6 +7,9 @@ use std::process::ExitCode;
 use futures_util::FutureExt;
 use incode_sandbox::Builder;
 
+/// Starts the sandbox, prints the address of the control page, and serves until an interrupt.
+///
+/// Exit codes: 0 after an interrupt, 1 when it could not start, 2 for an unknown argument.
 #[tokio::main]
 async fn main() -> ExitCode {
     // `args_os`, because `args` panics on an argument that is no Unicode.
@@ -41,6 +44,7 @@ async fn main() -> ExitCode {
     if stopped.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
+/// Prints to standard output. A closed pipe is a failure here: the text is all that was asked for.
 fn print(text: &str) -> ExitCode {
     match io::stdout().write_all(text.as_bytes()) {
         Ok(()) => ExitCode::SUCCESS,
@@ -48,6 +52,7 @@ fn print(text: &str) -> ExitCode {
     }
 }
 
+/// Prints an error and its cause on one line. No error here shows the value of a setting.
 fn fail(error: &dyn std::error::Error) -> ExitCode {
     let _ = match error.source() {
         Some(source) => writeln!(io::stderr(), "incode-sandbox: {error}: {source}"),

@@ -34,6 +34,7 @@ pub(crate) async fn require_same_origin(request: Request, next: Next) -> Respons
     answer(refused, request, next).await
 }
 
+/// The answer of the inner service, or 403 with the reason.
 async fn answer(refused: Option<&'static str>, request: Request, next: Next) -> Response {
     match refused {
         None => next.run(request).await,
@@ -41,6 +42,8 @@ async fn answer(refused: Option<&'static str>, request: Request, next: Next) -> 
     }
 }
 
+/// The reason to refuse, where the `Origin` is another one. A request without `Origin` passes: programs send none, and a
+/// browser sends it with each form and each script's request that could change anything.
 fn require_same_origin_as(host: &Authority, request: &Request) -> Option<&'static str> {
     let refused = Some("the Origin of the request is not this host");
     match single(request.headers(), &header::ORIGIN) {

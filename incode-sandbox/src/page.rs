@@ -50,4 +50,5 @@ pub(crate) fn mark() -> Markup {
 // Inside the page, so that a browser does not ask for /favicon.ico.
 const ICON: &str = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32'%3E\
     %3Crect width='32' height='32' rx='9' fill='%231f6f5c'/%3E%3Ccircle cx='16' cy='16' r='6' fill='%23fff'/%3E%3C/svg%3E";
+/// One sheet for all pages, in light and in dark.
 const STYLE: &str = include_str!("style.css");

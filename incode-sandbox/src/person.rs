@@ -34,6 +34,22 @@ impl fmt::Debug for Person {
 }
 
 /// A person to add. The sandbox makes up what is left out.
+///
+/// ```
+/// use incode_sandbox::{NewPerson, Sandbox};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let sandbox = Sandbox::builder().start().await?;
+/// let ana = sandbox.add_person(NewPerson::named("Ana Flores"));
+/// assert_eq!((ana.status.as_str(), ana.verification_id), ("ACTIVE", None));
+/// let odd = sandbox.add_person(NewPerson::named("Bo").identity_id("undefined").status("SUSPENDED"));
+/// assert_eq!(odd.identity_id, "undefined");
+/// let verbatim = serde_json::json!({"identityId": "x", "status": null});
+/// assert_eq!(sandbox.add_person(NewPerson::from_userinfo(verbatim)).status, "");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 #[must_use]
@@ -108,6 +124,7 @@ pub(crate) struct PersonRecord {
 }
 
 impl PersonRecord {
+    /// A person with a made-up userinfo, or with the one given. Not enrolled.
     pub(crate) fn new(identity_id: String, new: NewPerson) -> Self {
         let verbatim = new.userinfo.is_some();
         let face = crate::faces::portrait(&identity_id).into_bytes().into();
@@ -115,6 +132,7 @@ impl PersonRecord {
         Self { identity_id, userinfo, verbatim, enrolled_by: None, face }
     }
 
+    /// What the person looks like to a test.
     pub(crate) fn snapshot(&self) -> Person {
         Person {
             identity_id: self.identity_id.clone(),
@@ -125,10 +143,12 @@ impl PersonRecord {
         }
     }
 
+    /// A text in userinfo by JSON pointer; empty where there is none.
     pub(crate) fn text(&self, pointer: &str) -> &str {
         self.userinfo.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
     }
 
+    /// Sets userinfo's `status`.
     pub(crate) fn set_status(&mut self, status: &str) {
         merge(&mut self.userinfo, &json!({ "status": status }));
     }
@@ -164,7 +184,7 @@ impl PersonRecord {
     }
 }
 
-/// JSON merge patch (RFC 7396).
+/// JSON merge patch (RFC 7396): objects merge, a null removes, any other value replaces.
 pub(crate) fn merge(target: &mut Value, patch: &Value) {
     let Value::Object(patch) = patch else {
         *target = patch.clone();
@@ -225,11 +245,13 @@ fn made_up(identity_id: &str, new: &NewPerson) -> Value {
     })
 }
 
+/// The vendor's three fields of a name. The last word is the last name.
 fn name_parts(name: &str) -> Value {
     let (first, last) = name.trim().rsplit_once(' ').unwrap_or((name.trim(), ""));
     json!({ "fullName": name.trim(), "firstName": first, "lastName": last })
 }
 
+/// A text as the local part of an email.
 fn slug(name: &str) -> String {
     let dotted: String =
         name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '.' }).collect();

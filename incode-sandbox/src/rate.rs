@@ -14,9 +14,12 @@ pub(crate) struct RateLimiter {
 /// The place of the limit in [`Behaviour::rate_limits`](crate::Behaviour), and the token where each has its own bucket.
 type BucketKey = (usize, Option<String>);
 
+/// One token bucket. It is filled when it is read, so no task has to fill it.
 #[derive(Clone, Copy, Debug)]
 struct Bucket {
+    /// Calls that it holds. A fraction is a call that is not full yet.
     level: f64,
+    /// When `level` was true, in milliseconds.
     filled_at: i64,
 }
 
@@ -71,6 +74,7 @@ impl RateLimiter {
         self.buckets.clear();
     }
 
+    /// How many calls the bucket holds at `now`. A bucket without an entry is full.
     fn level(&self, key: &BucketKey, limit: &RateLimit, now: i64) -> f64 {
         let burst = f64::from(limit.burst.max(1));
         let Some(bucket) = self.buckets.get(key) else { return burst };

@@ -51,6 +51,8 @@ pub(crate) async fn serve(listener: TcpListener, vendor: Arc<Vendor>, mut stoppe
     let _ = tokio::time::timeout(GRACE, closing).await;
 }
 
+/// Serves one connection until it ends, is reset by a fault, or the sandbox stops. On stop the call under way is
+/// answered and the connection closed.
 async fn connection(stream: TcpStream, router: Router, vendor: Arc<Vendor>, mut stopped: watch::Receiver<bool>) {
     // Otherwise a small answer waits for the peer's delayed acknowledgement.
     let _ = stream.set_nodelay(true);
@@ -96,6 +98,7 @@ async fn stop_requested(stopped: &mut watch::Receiver<bool>) {
     drop(stopped.wait_for(|stopped| *stopped).await);
 }
 
+/// Boxed, because the closure's future has no name that hyper's service type could use.
 type ServiceFuture = Pin<Box<dyn Future<Output = Result<Response, ResetAsked>> + Send>>;
 
 /// The error that makes hyper close the connection without an answer.

@@ -9,9 +9,28 @@ use serde::Deserialize;
 use crate::{Behaviour, Sandbox, StartError};
 
 /// Builds a [`Sandbox`]. The defaults are complete: loopback, a free port, published credentials, no webhook.
+///
+/// ```
+/// use std::time::Duration;
+/// use incode_sandbox::{Sandbox, Webhook};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let sandbox = Sandbox::builder()
+///     .api_key("a key for this test")
+///     .token_lifetime(Duration::from_secs(60))
+///     .time_scale(0.001) // retries of webhooks come within two seconds
+///     .webhook(Webhook::to("http://127.0.0.1:3000/incode/webhook"))
+///     .start()
+///     .await?;
+/// assert!(sandbox.url().starts_with("http://127.0.0.1:"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Builder {
+    /// Port 0 is any free port.
     pub(crate) bind: SocketAddr,
     pub(crate) webhook: Webhook,
     pub(crate) settings: Settings,
@@ -112,14 +131,22 @@ impl Builder {
     }
 }
 
+/// What is fixed for the life of a sandbox. What a test may change is in [`Behaviour`].
 #[derive(Clone)]
 pub(crate) struct Settings {
+    /// The `x-api-key` of callers. Left out of `Debug`.
     pub(crate) api_key: String,
+    /// The `client_id` of the hosted flow.
     pub(crate) client_id: String,
+    /// Of each token that is not seeded or minted otherwise.
     pub(crate) token_lifetime: Duration,
+    /// Factor on the waits between tries; finite, zero or more.
     pub(crate) time_scale: f64,
+    /// Limit of one try, from the connection to the end of the answer.
     pub(crate) delivery_timeout: Duration,
+    /// `country` in place of `"country "`.
     pub(crate) clean_names: bool,
+    /// Whether checks send their events by themselves.
     pub(crate) automatic_events: bool,
     /// Host names and addresses under which control requests pass, beside loopback.
     pub(crate) allowed_hosts: Vec<String>,
@@ -185,7 +212,17 @@ impl Webhook {
     }
 }
 
-/// How deliveries authenticate their sender. The document of Incode ID names no way. These are the ways of sibling
+/// How deliveries authenticate their sender.
+///
+/// ```
+/// use incode_sandbox::{Webhook, WebhookAuth};
+///
+/// let auth = WebhookAuth::Hmac { header: "x-incode-signature".to_owned(), secret: "a secret".to_owned() };
+/// let webhook = Webhook::to("http://127.0.0.1:3000/incode/webhook").auth(auth);
+/// assert!(!format!("{webhook:?}").contains("a secret"));
+/// ```
+///
+/// The document of Incode ID names no way. These are the ways of sibling
 /// products and samples, and the ones that receivers commonly ask for.
 #[derive(Clone, Default, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", rename_all_fields = "camelCase")]

@@ -31,9 +31,13 @@ use crate::errors::{StartError, StartErrorKind};
 #[must_use]
 pub struct NewToken {
     pub(crate) identity_id: Option<String>,
+    /// Seconds since the epoch; wins over `issued_seconds_ago`.
     pub(crate) issued_at: Option<i64>,
+    /// Seconds before the sandbox's now.
     pub(crate) issued_seconds_ago: i64,
+    /// Seconds since the epoch.
     pub(crate) expires_at: Option<i64>,
+    /// Added to the usual claims; a null removes one.
     pub(crate) claims: Map<String, Value>,
 }
 
@@ -88,7 +92,9 @@ impl fmt::Debug for NewToken {
 
 /// Makes ids and tokens from a counter and a random key. Randomness is asked for once, so it can fail only at start.
 pub(crate) struct TokenMint {
+    /// Random at each start, so that ids and tokens of two runs differ.
     key: [u8; 32],
+    /// How many ids were made.
     count: u64,
 }
 
@@ -135,6 +141,7 @@ impl TokenMint {
         format!("{signed}.{signature}")
     }
 
+    /// 64 hex digits that no one can guess and that never repeat.
     fn hex(&mut self) -> Vec<char> {
         self.count += 1;
         HEXLOWER.encode(&hmac_sha256(&self.key, &self.count.to_be_bytes())).chars().collect()
@@ -147,6 +154,7 @@ impl fmt::Debug for TokenMint {
     }
 }
 
+/// HMAC-SHA256 (RFC 2104), for tokens, ids and signatures of webhooks.
 pub(crate) fn hmac_sha256(key: &[u8], message: &[u8]) -> [u8; 32] {
     #[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length");

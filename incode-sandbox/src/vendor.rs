@@ -24,9 +24,11 @@ use crate::settings::{Settings, Webhook};
 use crate::token::TokenMint;
 use crate::world::{IssueContext, StoredObject, World};
 
-// No lock here is held across an await, nor while another one is taken: so no two tasks can deadlock.
+/// The shared state. No lock is held across an await, nor while another one is taken: so no two tasks can deadlock.
 pub(crate) struct Vendor {
+    /// What the sandbox was started with; never changed.
     pub(crate) settings: Settings,
+    /// The client of all deliveries, with one pool of connections.
     pub(crate) http: reqwest::Client,
     /// Bounds the tries in flight: thousands of deliveries at once would use up the sockets.
     pub(crate) send_slots: Semaphore,
@@ -50,6 +52,7 @@ pub(crate) struct Vendor {
     started: Instant,
     /// The deliveries under way. Their tasks hold this vendor; the cycle ends with the tasks or in [`Self::abort`].
     tasks: Mutex<JoinSet<()>>,
+    /// Where the deliveries run, also those that a thread without a runtime starts.
     runtime: Handle,
     /// Sends a notice whenever a delivery changes.
     delivery_changed: watch::Sender<()>,
@@ -77,31 +80,41 @@ impl Vendor {
         })
     }
 
+    /// People, tokens, objects. Keep the guard for as short as possible: every call waits for it.
     pub(crate) fn world(&self) -> MutexGuard<'_, World> {
         locked(&self.world)
     }
 
+    /// The log of calls.
     pub(crate) fn calls(&self) -> MutexGuard<'_, CallLog> {
         locked(&self.calls)
     }
 
+    /// The faults to come.
     pub(crate) fn faults(&self) -> MutexGuard<'_, Faults> {
         locked(&self.faults)
     }
 
+    /// The log of deliveries. Change a row by [`Self::update_delivery`], which wakes the waiting tasks.
     pub(crate) fn deliveries(&self) -> MutexGuard<'_, DeliveryLog> {
         locked(&self.deliveries)
     }
 
+    /// The target of events as it is now.
     pub(crate) fn target(&self) -> Arc<WebhookTarget> {
         locked(&self.target).clone()
     }
 
+    /// Replaces the target, also for retries of earlier deliveries.
+    ///
+    /// # Errors
+    /// When the target can't be used. Then the former one stays.
     pub(crate) fn set_webhook(&self, webhook: &Webhook) -> Result<(), StartError> {
         *locked(&self.target) = Arc::new(WebhookTarget::new(webhook)?);
         Ok(())
     }
 
+    /// The behaviour as it is now. Read it once in a call, so that the call sees one behaviour.
     pub(crate) fn behaviour(&self) -> Arc<Behaviour> {
         locked(&self.behaviour).clone()
     }
@@ -138,6 +151,7 @@ impl Vendor {
         real.saturating_add(self.clock_ahead.load(Ordering::Relaxed))
     }
 
+    /// Moves the clock ahead from where it is.
     pub(crate) fn advance_clock(&self, by: Duration) {
         let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
         let _ =
@@ -168,6 +182,7 @@ impl Vendor {
         DateTimePrinter::new().timestamp_to_rfc9110_string(&Timestamp::from_second(second).ok()?).ok()
     }
 
+    /// Clock and settings for what is made now.
     pub(crate) fn issue_context(&self) -> IssueContext {
         IssueContext { now: self.now(), lifetime: self.settings.token_lifetime, behaviour: self.behaviour() }
     }
@@ -205,6 +220,7 @@ impl Vendor {
         Ok(self.send(kind, body.to_string().into(), None))
     }
 
+    /// Starts a delivery of these bytes; gives its number. Needs no runtime of its caller: the task runs on the sandbox's.
     pub(crate) fn send(self: &Arc<Self>, kind: EventKind, body: Bytes, resend_of: Option<u64>) -> u64 {
         let number = self.deliveries().add(kind, body.clone(), resend_of);
         let mut tasks = locked(&self.tasks);
@@ -238,6 +254,7 @@ impl Vendor {
         Some(body.to_string().into())
     }
 
+    /// Changes a delivery, and wakes the tasks that wait for one.
     pub(crate) fn update_delivery(&self, number: u64, change: impl FnOnce(&mut Delivery)) {
         self.deliveries().update(number, change);
         self.delivery_changed.send_replace(());
@@ -308,6 +325,7 @@ pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// The object of an event.
 fn object<'a>(world: &'a World, kind: EventKind, id: &str) -> Result<&'a StoredObject, NotFound> {
     let objects = match kind {
         EventKind::Verification => &world.verifications,

@@ -73,14 +73,21 @@ impl IssueContext {
     }
 }
 
+/// Everything that the API can be asked for.
 pub(crate) struct World {
+    /// Ids and tokens. Inside, so that one lock covers an object and its id.
     mint: TokenMint,
+    /// By identity id.
     people: HashMap<String, PersonRecord>,
     /// Identity ids in the order of their arrival, for the pages.
     order: Vec<String>,
+    /// Identity ids by email, for the hosted page. The latest person of an email wins.
     by_email: HashMap<String, String>,
+    /// Identity ids by the bytes of the picture.
     by_face: HashMap<Arc<[u8]>, String>,
+    /// Live tokens, and expired ones until the next sweep.
     tokens: HashMap<String, TokenRecord>,
+    /// By id, as are the authentications.
     pub(crate) verifications: BTreeMap<String, StoredObject>,
     pub(crate) authentications: BTreeMap<String, StoredObject>,
 }
@@ -113,6 +120,7 @@ pub(crate) struct HostedCheck {
 }
 
 impl World {
+    /// A world without people.
     pub(crate) fn new(mint: TokenMint) -> Self {
         Self {
             mint,
@@ -126,6 +134,7 @@ impl World {
         }
     }
 
+    /// A fresh id in the shape of an authentication's.
     pub(crate) fn id(&mut self) -> String {
         self.mint.dashed_id()
     }
@@ -148,6 +157,10 @@ impl World {
         person
     }
 
+    /// A person's record.
+    ///
+    /// # Errors
+    /// When no person has that id.
     pub(crate) fn record(&self, id: &str) -> Result<&PersonRecord, NotFound> {
         self.people.get(id).ok_or(NotFound)
     }
@@ -156,10 +169,12 @@ impl World {
         self.people.get_mut(id).ok_or(NotFound)
     }
 
+    /// All people, in the order of their arrival.
     pub(crate) fn people(&self) -> impl Iterator<Item = &PersonRecord> {
         self.order.iter().filter_map(|id| self.people.get(id))
     }
 
+    /// Sets the status in the person's userinfo.
     pub(crate) fn set_status(&mut self, id: &str, status: &str) -> Result<Person, NotFound> {
         let record = self.record_mut(id)?;
         record.set_status(status);
@@ -175,6 +190,10 @@ impl World {
         Ok(person)
     }
 
+    /// A verification of this outcome, and a fresh token of the person.
+    ///
+    /// # Errors
+    /// When no person has that id.
     pub(crate) fn verify(&mut self, id: &str, outcome: Outcome, context: &IssueContext) -> Result<Verified, NotFound> {
         let verification_id = self.mint.id();
         let data = self.record(id)?.verification_data();
@@ -263,6 +282,7 @@ impl World {
         Authenticated { id, pass: Some((token, Some(verification))), failure_reason: None }
     }
 
+    /// Stores an authentication; gives its id. `verificationId` is there only where it passed, as documented.
     fn add_authentication(
         &mut self,
         owner: Option<&str>,
@@ -315,11 +335,13 @@ impl World {
         token
     }
 
+    /// Makes a text a token. A token of that text is replaced.
     pub(crate) fn seed_token(&mut self, token: String, owner: Option<String>, now: i64, lifetime: Duration) {
         let lifetime = i64::try_from(lifetime.as_millis()).unwrap_or(i64::MAX);
         self.insert_token(token, TokenRecord { owner, expires: now.saturating_add(lifetime) }, now);
     }
 
+    /// Stores a token, and drops expired ones where there are many.
     fn insert_token(&mut self, token: String, record: TokenRecord, now: i64) {
         if self.tokens.len() >= TOKENS_BEFORE_SWEEP {
             self.tokens.retain(|_, record| record.expires > now);
@@ -327,6 +349,7 @@ impl World {
         self.tokens.insert(token, record);
     }
 
+    /// Ends every token.
     pub(crate) fn expire_tokens(&mut self) {
         self.tokens.clear();
     }
@@ -346,7 +369,7 @@ impl World {
         faces
     }
 
-    /// The person's userinfo, with its `identityId` as the behaviour says.
+    /// The person's userinfo, with its `identityId` as the behaviour says, and whether it was given as a whole.
     pub(crate) fn userinfo(&self, id: &str, identity_id: &FieldOverride) -> Result<(Value, bool), NotFound> {
         let record = self.record(id)?;
         let mut userinfo = record.userinfo.clone();
@@ -357,6 +380,7 @@ impl World {
     }
 }
 
+/// The `status` of a verification.
 fn verification_status(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Pass => "VERIFIED",
@@ -365,6 +389,7 @@ fn verification_status(outcome: Outcome) -> &'static str {
     }
 }
 
+/// Emails that differ in case or in outer blanks are the same person.
 fn email_key(email: &str) -> String {
     email.trim().to_lowercase()
 }

@@ -239,6 +239,14 @@ async fn tokens_are_minted_with_times_and_claims_of_the_test() {
 async fn a_change_replaces_the_fields_it_names_and_no_others() {
     let sandbox = sandbox().await;
     let (_, usual) = patch(&sandbox, &json!({})).await;
+    // The documentation shows this very JSON.
+    let shown = include_str!("../src/behaviour.rs")
+        .lines()
+        .filter_map(|line| line.strip_prefix("/// "))
+        .collect::<Vec<_>>()
+        .join("\n");
+    let shown = shown.split("```json").nth(1).unwrap().split("```").next().unwrap();
+    assert_eq!(serde_json::from_str::<Value>(shown).unwrap(), usual);
     let fields = json!({"echoCorrelationId": true, "tokenClaims": {"aud": "a"}});
     let (status, changed) = patch(&sandbox, &fields).await;
     assert_eq!((status, &changed["echoCorrelationId"], &changed["webhookToken"]), (200, &json!(true), &json!("own")));

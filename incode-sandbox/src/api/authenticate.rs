@@ -14,6 +14,13 @@ use crate::errors::ApiError;
 use crate::person::merge;
 use crate::vendor::{EventOrigin, Vendor};
 
+/// The JSON answer of the call. It also stores the authentication, and sends its event where a target is set.
+///
+/// A pass carries a token and the verification that enrolled the face. A fail carries a `failureReason` and no token; the
+/// HTTP status is 200 for both.
+///
+/// # Errors
+/// 400 for a body that is no such JSON, 413 for a body over 10 MiB.
 pub(crate) async fn authenticate(vendor: &Arc<Vendor>, request: Request) -> Result<Value, ApiError> {
     let body = read(request.into_body()).await?;
     let body: Value = serde_json::from_slice(&body).map_err(|_| bad("The body is not JSON"))?;
@@ -70,6 +77,7 @@ async fn read(mut body: Body) -> Result<Bytes, ApiError> {
     Ok(kept.into())
 }
 
+/// The refusal of a body.
 const fn bad(message: &'static str) -> ApiError {
     ApiError::new(StatusCode::BAD_REQUEST, message)
 }

@@ -4,7 +4,10 @@ use axum::http::{HeaderMap, StatusCode, header};
 
 use crate::errors::ApiError;
 
-/// `api-version`, `x-api-key`, `Accept`, `Content-Type`, in this order.
+/// Checks `api-version`, `x-api-key`, `Accept`, `Content-Type`, in this order.
+///
+/// # Errors
+/// 400, 403, 406 or 400, of the first header that is wrong. A header sent twice is wrong.
 pub(crate) fn headers(headers: &HeaderMap, api_key: &str) -> Result<(), ApiError> {
     if single(headers, "api-version") != Some("1.0") {
         return Err(ApiError::new(StatusCode::BAD_REQUEST, "Header api-version must be 1.0"));
@@ -33,6 +36,7 @@ fn single<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     if values.next().is_some() { None } else { value.to_str().ok() }
 }
 
+/// Whether a `Content-Type` is JSON; parameters such as `charset` do not count.
 fn is_json(kind: Option<&str>) -> bool {
     kind.and_then(|kind| kind.split(';').next())
         .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
@@ -63,4 +67,5 @@ fn accepts_json(headers: &HeaderMap) -> bool {
     if any { best.is_some_and(|(_, wanted)| wanted) } else { true }
 }
 
+/// The refusal of a token that is missing, unknown or expired. The document has one status for all three.
 pub(crate) const BAD_TOKEN: ApiError = ApiError::new(StatusCode::UNAUTHORIZED, "Invalid or missing access token");

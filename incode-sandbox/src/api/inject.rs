@@ -59,6 +59,7 @@ pub(crate) async fn inject(
     }
 }
 
+/// The documented error body with this status, and `Retry-After` where the text can be sent.
 fn refused(vendor: &Vendor, status: StatusCode, retry_after: Option<&str>, path: &str) -> Response {
     let mut response = ApiError::new(status, "A fault was asked for").response(path, vendor.now());
     if let Some((name, value)) = retry_after.and_then(|value| header_pair("retry-after", value)) {
@@ -67,6 +68,7 @@ fn refused(vendor: &Vendor, status: StatusCode, retry_after: Option<&str>, path:
     response
 }
 
+/// The answer, one byte after each interval. Clients with a read timeout per byte wait for all of it.
 async fn trickle(response: Response, interval: Duration) -> Response {
     let (parts, body) = whole(response).await;
     let bytes = stream::unfold(body, move |mut left| async move {
@@ -80,6 +82,7 @@ async fn trickle(response: Response, interval: Duration) -> Response {
     Response::from_parts(parts, Body::from_stream(bytes))
 }
 
+/// The first half of the answer, with the `Content-Length` of the whole. Then the connection is closed.
 async fn truncated(response: Response) -> Response {
     let (mut parts, mut body) = whole(response).await;
     parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
@@ -96,6 +99,7 @@ async fn truncated(response: Response) -> Response {
     Response::from_parts(parts, Body::from_stream(bytes))
 }
 
+/// 200 with JSON that begins like userinfo and then goes on for `bytes` bytes. It is made in chunks of 64 KiB.
 fn huge(bytes: u64) -> Response {
     let start = Bytes::from_static(br#"{"status":"ACTIVE","padding":""#);
     let chunks = stream::unfold((start, bytes), |(next, left)| async move {

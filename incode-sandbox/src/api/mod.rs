@@ -57,6 +57,7 @@ pub(crate) async fn call(State(vendor): State<Arc<Vendor>>, request: Request) ->
     response
 }
 
+/// The fault that this call meets, if any. It reads the token's person first, as a fault may be for one person only.
 fn take_fault(vendor: &Vendor, route: Option<Route>, token: Option<&str>) -> Option<Fault> {
     let now = vendor.now();
     let owner = token.and_then(|token| vendor.world().owner(token, now).ok().flatten());
@@ -65,13 +66,18 @@ fn take_fault(vendor: &Vendor, route: Option<Route>, token: Option<&str>) -> Opt
 
 /// The call that a path names.
 enum Endpoint {
+    /// `GET userinfo`.
     Userinfo,
+    /// `GET verification/{id}`, with the id.
     Verification(String),
+    /// `GET authentication/{id}`, with the id.
     Authentication(String),
+    /// `POST authenticate`.
     Authenticate,
 }
 
 impl Endpoint {
+    /// The endpoint of a path. Ids are percent-decoded; an empty id and a further slash are no endpoint.
     fn of(path: &str) -> Option<Self> {
         let rest = path.strip_prefix("/omni/incode-id/")?;
         let id = |id: &str| {
@@ -87,6 +93,7 @@ impl Endpoint {
         }
     }
 
+    /// The route of faults and rate limits.
     fn route(&self) -> Route {
         match self {
             Self::Userinfo => Route::Userinfo,
@@ -97,6 +104,10 @@ impl Endpoint {
     }
 }
 
+/// The answer of a call that met no fault and no limit: checks first, then the body.
+///
+/// # Errors
+/// The vendor's refusal, in the order of the crate's documentation.
 async fn answer(vendor: &Arc<Vendor>, endpoint: Option<Endpoint>, request: Request) -> Result<Response, ApiError> {
     let endpoint = endpoint.ok_or(NOT_FOUND)?;
     let (method, allow) = match endpoint {
@@ -117,6 +128,7 @@ async fn answer(vendor: &Arc<Vendor>, endpoint: Option<Endpoint>, request: Reque
     Ok(([(header::CONTENT_TYPE, "application/json")], Body::from(body.to_string())).into_response())
 }
 
+/// `GET userinfo` (spec: Get User Info). A token of no person, or of a person who was never added, gets 404.
 fn userinfo(vendor: &Vendor, token: &str) -> Result<Value, ApiError> {
     let (now, behaviour) = (vendor.now(), vendor.behaviour());
     let world = vendor.world();
@@ -132,6 +144,7 @@ fn userinfo(vendor: &Vendor, token: &str) -> Result<Value, ApiError> {
     Ok(userinfo)
 }
 
+/// `GET verification/{id}` and `GET authentication/{id}` (spec: Get Verification Data, Get Authentication Data).
 fn object(
     vendor: &Vendor,
     token: &str,

@@ -20,6 +20,7 @@ use crate::vendor::Vendor;
 use crate::world::Outcome;
 use crate::{NewPerson, origin};
 
+/// The page, its forms, its pictures and the JSON API, all behind the check of `Host` and `Origin`.
 pub(crate) fn routes(vendor: &Arc<Vendor>) -> Router<Arc<Vendor>> {
     Router::new()
         .nest("/control/api", json::routes())
@@ -38,16 +39,19 @@ struct PageQuery {
     live: Option<String>,
 }
 
+/// `GET /control`.
 async fn show(State(vendor): State<Arc<Vendor>>, Query(query): Query<PageQuery>) -> Response {
     view::control(&vendor, query.live.is_some())
 }
 
+/// The form "Add, verified".
 #[derive(Deserialize)]
 struct AddForm {
     name: String,
     email: String,
 }
 
+/// `POST /control/people`: adds an enrolled person.
 async fn add(State(vendor): State<Arc<Vendor>>, Form(form): Form<AddForm>) -> Response {
     let mut new = NewPerson::named(form.name);
     if !form.email.trim().is_empty() {
@@ -60,6 +64,7 @@ async fn add(State(vendor): State<Arc<Vendor>>, Form(form): Form<AddForm>) -> Re
     answer(world.verify(&person.identity_id, Outcome::Pass, &context).map(drop))
 }
 
+/// `POST /control/people/{id}/{action}`: one of revoke, activate, verify, fail, send.
 async fn act(State(vendor): State<Arc<Vendor>>, Path((id, action)): Path<(String, String)>) -> Response {
     let context = vendor.issue_context();
     let done = match action.as_str() {
@@ -80,15 +85,19 @@ async fn act(State(vendor): State<Arc<Vendor>>, Path((id, action)): Path<(String
     answer(done)
 }
 
+/// The forms "Resend" and "Fresh token".
 #[derive(Deserialize)]
 struct ResendForm {
+    /// Present for a fresh token.
     fresh: Option<String>,
 }
 
+/// `POST /control/deliveries/{number}/resend`.
 async fn resend(State(vendor): State<Arc<Vendor>>, Path(number): Path<u64>, Form(form): Form<ResendForm>) -> Response {
     answer(vendor.resend(number, form.fresh.is_some()).map(drop))
 }
 
+/// `POST /control/deliveries/{number}/release`: lets a held delivery go.
 async fn release(State(vendor): State<Arc<Vendor>>, Path(number): Path<u64>) -> Response {
     answer(vendor.release_delivery(number))
 }
@@ -105,6 +114,7 @@ async fn face(State(vendor): State<Arc<Vendor>>, Path(name): Path<String>) -> Re
     }
 }
 
+/// The name of a face's file, without its ending.
 fn file_name(face: &Face) -> String {
     match &face.identity_id {
         Some(id) => id.clone(),
@@ -112,6 +122,7 @@ fn file_name(face: &Face) -> String {
     }
 }
 
+/// Back to the page, or a page that says that nothing was found.
 fn answer(done: Result<(), NotFound>) -> Response {
     match done {
         Ok(()) => Redirect::to("/control").into_response(),

@@ -15,6 +15,7 @@ use crate::page::{mark, page};
 use crate::vendor::Vendor;
 use crate::{Person, faces};
 
+/// The page. `live` makes it reload itself every three seconds.
 pub(super) fn control(vendor: &Arc<Vendor>, live: bool) -> Response {
     let people: Vec<Person> = vendor.world().people().map(|record| record.snapshot()).collect();
     let samples: Vec<Face> = vendor.world().faces().into_iter().filter(|f| f.kind != FaceKind::Enrolled).collect();
@@ -55,6 +56,7 @@ pub(super) fn control(vendor: &Arc<Vendor>, live: bool) -> Response {
     page(StatusCode::OK, "Incode sandbox", "wide", live, &content)
 }
 
+/// 404: the person or delivery of a form does not exist.
 pub(super) fn missing() -> Response {
     let content = html! {
         div class="card" {
@@ -67,6 +69,7 @@ pub(super) fn missing() -> Response {
     page(StatusCode::NOT_FOUND, "Nothing there", "flow", false, &content)
 }
 
+/// The people, and the form that adds one.
 fn people_card(people: &[Person]) -> Markup {
     html! {
         section class="card" {
@@ -84,6 +87,7 @@ fn people_card(people: &[Person]) -> Markup {
     }
 }
 
+/// One person: face, name, status, actions.
 fn person_row(person: &Person) -> Markup {
     let id = utf8_percent_encode(&person.identity_id, NON_ALPHANUMERIC).to_string();
     let face = data_encoding::BASE64.encode(faces::portrait(&person.identity_id).as_bytes());
@@ -111,12 +115,14 @@ fn person_row(person: &Person) -> Markup {
     }
 }
 
+/// A button that posts to an action of the person.
 fn action(id: &str, name: &str, label: &str, class: &str) -> Markup {
     html! {
         form method="post" action={ "/control/people/" (id) "/" (name) } { button class=(class) { (label) } }
     }
 }
 
+/// The latest deliveries.
 fn deliveries_card(deliveries: &[Delivery]) -> Markup {
     html! {
         section class="card" {
@@ -132,6 +138,7 @@ fn deliveries_card(deliveries: &[Delivery]) -> Markup {
     }
 }
 
+/// One delivery, with a badge for each try.
 fn delivery_row(delivery: &Delivery) -> Markup {
     let form = |fresh: bool, label: &str| {
         html! {
@@ -169,12 +176,14 @@ fn delivery_row(delivery: &Delivery) -> Markup {
     }
 }
 
+/// The button of a held delivery.
 fn release(number: u64) -> Markup {
     html! {
         form class="inline" method="post" action={ "/control/deliveries/" (number) "/release" } { button { "Release" } }
     }
 }
 
+/// One try: its status, or the reason why there was none.
 fn answer(attempt: &Attempt) -> Markup {
     let text = match (attempt.status, attempt.failure) {
         (Some(status), _) => status.to_string(),
@@ -185,6 +194,7 @@ fn answer(attempt: &Attempt) -> Markup {
     html! { span class=(class) title=(clock(attempt.at)) { (text) } }
 }
 
+/// The latest calls of the API.
 fn calls_card(calls: &[Call]) -> Markup {
     html! {
         section class="card" {
@@ -209,6 +219,7 @@ fn calls_card(calls: &[Call]) -> Markup {
     }
 }
 
+/// The status of a call; "none" while it runs and after a reset.
 fn call_answer(call: &Call) -> Markup {
     html! {
         @match call.status {
@@ -218,6 +229,7 @@ fn call_answer(call: &Call) -> Markup {
     }
 }
 
+/// The colour of a status. An unknown status looks like one that waits.
 fn status_class(status: &str) -> &'static str {
     match status {
         "ACTIVE" => "badge good",
@@ -226,6 +238,7 @@ fn status_class(status: &str) -> &'static str {
     }
 }
 
+/// The time of day in UTC.
 fn clock(millis: i64) -> String {
     jiff::Timestamp::from_millisecond(millis)
         .map_or_else(|_| millis.to_string(), |time| time.strftime("%H:%M:%S").to_string())

@@ -151,6 +151,21 @@ impl Sandbox {
 
     /// Ends a verification that is pending, or changes the outcome of another one. Its `createdAt` stays; sends no event.
     ///
+    /// ```
+    /// use incode_sandbox::{NewPerson, Outcome, Sandbox};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let sandbox = Sandbox::builder().start().await?;
+    /// let ana = sandbox.add_person(NewPerson::named("Ana Flores").status("PENDING"));
+    /// let check = sandbox.verify_as(&ana.identity_id, Outcome::Pending)?;
+    /// assert_eq!(sandbox.person(&ana.identity_id)?.status, "PENDING");
+    /// sandbox.complete_verification(&check.verification_id, Outcome::Pass)?;
+    /// assert_eq!(sandbox.person(&ana.identity_id)?.status, "ACTIVE");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// When there is no such verification.
     pub fn complete_verification(&self, verification_id: &str, outcome: Outcome) -> Result<(), NotFound> {
@@ -182,6 +197,8 @@ impl Sandbox {
     }
 
     /// A token with times and claims of your choice: issued before a flow began, or for another client.
+    ///
+    /// The behaviour's [`token_claims`](crate::Behaviour::token_claims) are added first, the token's own claims then.
     pub fn mint_token(&self, token: NewToken) -> String {
         let context = self.vendor().issue_context();
         self.vendor().world().mint(token, &context)

@@ -97,7 +97,23 @@ impl Sandbox {
     }
 
     /// Holds every delivery made from now on before its first try: its state is [`DeliveryState::Held`]. Use it to let
-    /// a browser return before the event of its check arrives.
+    /// a browser return before the event of its check arrives. Deliveries already under way are not held.
+    ///
+    /// ```
+    /// use incode_sandbox::{DeliveryState, NewPerson, Sandbox};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let sandbox = Sandbox::builder().start().await?;
+    /// let ana = sandbox.add_person(NewPerson::named("Ana Flores"));
+    /// sandbox.hold_deliveries();
+    /// let number = sandbox.send_verification(&sandbox.verify(&ana.identity_id)?.verification_id)?;
+    /// assert_eq!(sandbox.delivery(number)?.state, DeliveryState::Held);
+    /// sandbox.release_deliveries();
+    /// assert_eq!(sandbox.settled(number).await?.state, DeliveryState::NoTarget);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn hold_deliveries(&self) {
         self.vendor().hold_deliveries();
     }

@@ -1,4 +1,12 @@
 //! The webhook sender: one task for each delivery, from the first try to the last.
+//!
+//! The schedule is the one of the vendor's present webhooks, times the time scale:
+//!
+//! | try | 1 | 2 | 3 | 4 | 5 | 6 |
+//! |---|---|---|---|---|---|---|
+//! | seconds after the one before | 0 | 30 | 75 | 187.5 | 468.75 | 1171.9 |
+//!
+//! 204 and a 200 with `application/json` end it. Any other answer, a timeout and a broken connection are tried again.
 
 mod signer;
 #[cfg(test)]
@@ -27,6 +35,10 @@ pub(crate) struct WebhookTarget {
 }
 
 impl WebhookTarget {
+    /// Checks the URLs, the header and the secret.
+    ///
+    /// # Errors
+    /// Names the kind of what can't be used.
     pub(crate) fn new(webhook: &Webhook) -> Result<Self, StartError> {
         Ok(Self {
             verification_url: webhook.verification_url.as_deref().map(parse_url).transpose()?,
@@ -35,6 +47,7 @@ impl WebhookTarget {
         })
     }
 
+    /// The URL of a kind of event, where one is set.
     pub(crate) fn url(&self, kind: EventKind) -> Option<&url::Url> {
         match kind {
             EventKind::Verification => self.verification_url.as_ref(),
@@ -43,6 +56,7 @@ impl WebhookTarget {
     }
 }
 
+/// The HTTP client of all deliveries. It follows no redirect and uses no proxy: a redirect is an answer like any other.
 pub(crate) fn client() -> Result<reqwest::Client, StartError> {
     let failed = |error: Box<dyn std::error::Error + Send + Sync>| StartError::with(StartErrorKind::Client, error);
     // The provider is named here, so that the client needs no process-wide default.
@@ -150,6 +164,7 @@ fn acknowledges(status: StatusCode, headers: &HeaderMap) -> bool {
     status == StatusCode::NO_CONTENT || (status == StatusCode::OK && json)
 }
 
+/// The name of a failure in the log of deliveries.
 fn failure(error: &reqwest::Error) -> &'static str {
     if error.is_timeout() {
         "timeout"
@@ -160,6 +175,7 @@ fn failure(error: &reqwest::Error) -> &'static str {
     }
 }
 
+/// An absolute http or https URL.
 fn parse_url(url: &str) -> Result<url::Url, StartError> {
     match url::Url::parse(url) {
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
@@ -167,6 +183,7 @@ fn parse_url(url: &str) -> Result<url::Url, StartError> {
     }
 }
 
+/// A wait of the schedule under the time scale. A wait that can't be represented is as long as possible.
 fn scaled(seconds: f64, scale: f64) -> Duration {
     Duration::try_from_secs_f64(seconds * scale).unwrap_or(Duration::MAX)
 }

@@ -14,18 +14,15 @@ use crate::vendor::locked;
 
 /// [`WebhookAuth`], checked and decoded.
 pub(crate) enum Signer {
+    /// Nothing is sent.
     None,
-    Header {
-        name: HeaderName,
-        value: HeaderValue,
-    },
-    Hmac {
-        header: HeaderName,
-        key: Vec<u8>,
-    },
-    StandardWebhooks {
-        key: Vec<u8>,
-    },
+    /// A fixed value in a header.
+    Header { name: HeaderName, value: HeaderValue },
+    /// Lower-case hex of HMAC-SHA256 over the body.
+    Hmac { header: HeaderName, key: Vec<u8> },
+    /// The three headers of Standard Webhooks; `key` is the decoded secret.
+    StandardWebhooks { key: Vec<u8> },
+    /// A bearer token from the receiver's own token endpoint.
     ClientCredentials {
         token_url: url::Url,
         basic: HeaderValue,
@@ -35,6 +32,10 @@ pub(crate) enum Signer {
 }
 
 impl Signer {
+    /// Checks and decodes.
+    ///
+    /// # Errors
+    /// Names the kind of what can't be sent or decoded.
     pub(crate) fn new(auth: &WebhookAuth) -> Result<Self, StartError> {
         Ok(match auth {
             WebhookAuth::None => Self::None,
@@ -109,6 +110,7 @@ impl Signer {
     }
 }
 
+/// The answer of a token endpoint (RFC 6749, section 5.1).
 #[derive(Deserialize)]
 struct AccessToken {
     access_token: String,
@@ -132,16 +134,19 @@ async fn access_token(
     Some((bearer, Duration::from_secs(token.expires_in.min(LONGEST_TOKEN_SECONDS))))
 }
 
+/// The name of a header.
 fn header_name(name: &str) -> Result<HeaderName, StartError> {
     name.parse().map_err(|_| StartError::new(StartErrorKind::WebhookHeader))
 }
 
+/// The value of a header, marked as sensitive so that no log shows it.
 fn header_value(value: &str) -> Result<HeaderValue, StartError> {
     let mut value = text(value).ok_or_else(|| StartError::new(StartErrorKind::WebhookHeader))?;
     value.set_sensitive(true);
     Ok(value)
 }
 
+/// The value of a header that is no secret.
 fn text(value: &str) -> Option<HeaderValue> {
     HeaderValue::from_str(value).ok()
 }

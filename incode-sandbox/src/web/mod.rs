@@ -22,6 +22,7 @@ use crate::vendor::{EventOrigin, Vendor};
 use crate::world::{HostedCheck, Outcome};
 use crate::{NewPerson, origin};
 
+/// The page and its form. Another site can't post the form; `origin` says why.
 pub(crate) fn routes() -> Router<Arc<Vendor>> {
     Router::new().route("/", get(show).post(finish)).layer(from_fn(origin::require_same_origin))
 }
@@ -49,6 +50,7 @@ impl FlowStart {
     }
 }
 
+/// The form as submitted. The start's parameters come along in hidden fields and are checked again.
 #[derive(Deserialize)]
 struct FlowForm {
     #[serde(flatten)]
@@ -75,6 +77,7 @@ enum Check {
     Authentication,
 }
 
+/// A flow that can't go on, with the reason for the page. The browser is not sent back: the URL may be wrong.
 struct FlowRefusal(&'static str);
 
 impl IntoResponse for FlowRefusal {
@@ -83,6 +86,7 @@ impl IntoResponse for FlowRefusal {
     }
 }
 
+/// `GET /`: the form, or a page that says why the flow can't start.
 async fn show(
     State(vendor): State<Arc<Vendor>>,
     start: Result<Query<FlowStart>, QueryRejection>,
@@ -92,6 +96,10 @@ async fn show(
     Ok(view::form(&start, &back))
 }
 
+/// `POST /`: makes the check, sends its event, and returns the browser to the application.
+///
+/// # Errors
+/// 400 with a page, for a start that would be refused too, an unreadable form, or a check that can't be made.
 async fn finish(
     State(vendor): State<Arc<Vendor>>,
     form: Result<Form<FlowForm>, FormRejection>,
@@ -118,6 +126,7 @@ async fn finish(
         .into_response())
 }
 
+/// A verification of the person with the form's email. A newcomer is added, `PENDING` until a check passes.
 fn verification(vendor: &Vendor, form: &FlowForm) -> Result<HostedCheck, FlowRefusal> {
     let mut person = NewPerson::named(form.name.as_str()).email(form.email.trim());
     if !form.phone.is_empty() {
@@ -131,6 +140,7 @@ fn verification(vendor: &Vendor, form: &FlowForm) -> Result<HostedCheck, FlowRef
     check.map_err(|_| FlowRefusal("This person does not exist any more."))
 }
 
+/// A face check of the enrolled person with the form's email.
 fn authentication(vendor: &Vendor, form: &FlowForm) -> Result<HostedCheck, FlowRefusal> {
     let passed = match form.outcome {
         Outcome::Pass => true,

@@ -10,6 +10,7 @@ use super::FlowStart;
 use crate::faces;
 use crate::page::{mark, page};
 
+/// The form. The start's parameters go along in hidden fields, because the sandbox keeps no session.
 pub(super) fn form(start: &FlowStart, back: &Url) -> Response {
     let face = BASE64.encode(faces::portrait("hosted flow").as_bytes());
     let host = back.host_str().unwrap_or("the application");
@@ -65,6 +66,7 @@ pub(super) fn form(start: &FlowStart, back: &Url) -> Response {
     page(StatusCode::OK, "Identity check (sandbox)", "flow", false, &content)
 }
 
+/// A page with the reason of a refusal. It does not link to the `redirect_url`, which may be the reason.
 pub(super) fn refused(status: StatusCode, why: &str) -> Response {
     let content = html! {
         div class="card" {

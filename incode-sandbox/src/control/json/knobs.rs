@@ -16,6 +16,7 @@ use crate::behaviour::Behaviour;
 use crate::faults::Fault;
 use crate::vendor::Vendor;
 
+/// The routes of behaviour, faults and clock.
 pub(super) fn routes() -> Router<Arc<Vendor>> {
     Router::new()
         .route("/behaviour", get(behaviour).patch(change_behaviour).delete(reset_behaviour))
@@ -23,11 +24,12 @@ pub(super) fn routes() -> Router<Arc<Vendor>> {
         .route("/clock", post(set_clock))
 }
 
+/// `GET behaviour`.
 async fn behaviour(State(vendor): Shared) -> Json<Behaviour> {
     Json(Behaviour::clone(&vendor.behaviour()))
 }
 
-/// Replaces the fields named in the body as a whole. A deep merge would blend an old value with a new one.
+/// `PATCH behaviour`: replaces the fields named in the body as a whole. A deep merge would blend an old value with a new one.
 async fn change_behaviour(
     State(vendor): Shared,
     Json(fields): Json<Map<String, Value>>,
@@ -44,6 +46,7 @@ async fn change_behaviour(
     Ok(Json(Behaviour::clone(&changed)))
 }
 
+/// `DELETE behaviour`: back to the default, also where the builder had another one.
 async fn reset_behaviour(State(vendor): Shared) -> StatusCode {
     match vendor.change_behaviour(|_| Ok::<_, Infallible>(Behaviour::default())) {
         Ok(_) => StatusCode::NO_CONTENT,
@@ -51,15 +54,18 @@ async fn reset_behaviour(State(vendor): Shared) -> StatusCode {
     }
 }
 
+/// `GET faults`. Tokens are left out.
 async fn faults(State(vendor): Shared) -> Json<Vec<Fault>> {
     Json(vendor.faults().all())
 }
 
+/// `POST faults`.
 async fn add_fault(State(vendor): Shared, Json(fault): Json<Fault>) -> StatusCode {
     vendor.faults().add(fault);
     StatusCode::NO_CONTENT
 }
 
+/// `DELETE faults`.
 async fn clear_faults(State(vendor): Shared) -> StatusCode {
     vendor.faults().clear();
     StatusCode::NO_CONTENT
@@ -69,10 +75,13 @@ async fn clear_faults(State(vendor): Shared) -> StatusCode {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 enum ClockBody {
+    /// Seconds ahead of where the clock is.
     AdvanceSeconds(u64),
+    /// Seconds ahead of the machine's clock; negative is behind.
     OffsetSeconds(i64),
 }
 
+/// `POST clock`.
 async fn set_clock(State(vendor): Shared, Json(body): Json<ClockBody>) -> StatusCode {
     match body {
         ClockBody::AdvanceSeconds(seconds) => vendor.advance_clock(Duration::from_secs(seconds)),

@@ -22,6 +22,7 @@ use crate::vendor::{EventOrigin, Vendor};
 use crate::world::{Outcome, StoredObject};
 use crate::{Call, Face, NewPerson, NewToken, Person};
 
+/// All calls of the crate's documentation, without the prefix `/control/api`.
 pub(super) fn routes() -> Router<Arc<Vendor>> {
     Router::new()
         .route("/people", get(people).post(add_person))
@@ -40,6 +41,7 @@ pub(super) fn routes() -> Router<Arc<Vendor>> {
         .merge(knobs::routes())
 }
 
+/// What each handler gets: the shared state.
 type Shared = State<Arc<Vendor>>;
 
 /// A refused request: 404, or 400 with the reason.
@@ -63,18 +65,22 @@ impl From<StartError> for ApiRefusal {
     }
 }
 
+/// `GET people`.
 async fn people(State(vendor): Shared) -> Json<Vec<Person>> {
     Json(vendor.world().people().map(|record| record.snapshot()).collect())
 }
 
+/// `POST people`: 201 with the person.
 async fn add_person(State(vendor): Shared, Json(new): Json<NewPerson>) -> Response {
     (StatusCode::CREATED, Json(vendor.world().add(new))).into_response()
 }
 
+/// `GET people/{id}`.
 async fn person(State(vendor): Shared, Path(id): Path<String>) -> Result<Json<Person>, ApiRefusal> {
     Ok(Json(vendor.world().record(&id)?.snapshot()))
 }
 
+/// `PATCH people/{id}`: a merge patch (RFC 7396) of userinfo.
 async fn update_person(
     State(vendor): Shared,
     Path(id): Path<String>,
@@ -83,14 +89,17 @@ async fn update_person(
     Ok(Json(vendor.world().update(&id, &patch)?))
 }
 
+/// `POST people/{id}/revoke`.
 async fn revoke(State(vendor): Shared, Path(id): Path<String>) -> Result<Json<Person>, ApiRefusal> {
     Ok(Json(vendor.world().set_status(&id, "REVOKED")?))
 }
 
+/// `POST people/{id}/activate`.
 async fn activate(State(vendor): Shared, Path(id): Path<String>) -> Result<Json<Person>, ApiRefusal> {
     Ok(Json(vendor.world().set_status(&id, "ACTIVE")?))
 }
 
+/// The body of verify and of complete.
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct VerifyBody {
@@ -100,11 +109,13 @@ struct VerifyBody {
 }
 
 impl VerifyBody {
+    /// A check that is pending is not completed, so by default it sends no event.
     fn sends(&self) -> bool {
         self.send.unwrap_or(self.outcome != Outcome::Pending)
     }
 }
 
+/// `POST people/{id}/verify`: a verification, its token and, where sent, its event.
 async fn verify(State(vendor): Shared, Path(id): Path<String>, body: Bytes) -> Result<Json<Value>, ApiRefusal> {
     let asked: VerifyBody = optional(&body)?;
     let context = vendor.issue_context();
@@ -120,6 +131,7 @@ async fn verify(State(vendor): Shared, Path(id): Path<String>, body: Bytes) -> R
     })))
 }
 
+/// `POST verifications/{id}/complete`: gives a verification another outcome.
 async fn complete_verification(
     State(vendor): Shared,
     Path(id): Path<String>,
@@ -146,6 +158,7 @@ struct TokenBody {
     claims: Map<String, Value>,
 }
 
+/// `POST tokens`: 204 for a text that is served as a token, 200 with the token for one that is minted.
 async fn add_token(State(vendor): Shared, Json(body): Json<TokenBody>) -> Response {
     let mut context = vendor.issue_context();
     if let Some(seconds) = body.lifetime_seconds {
@@ -165,6 +178,7 @@ async fn add_token(State(vendor): Shared, Json(body): Json<TokenBody>) -> Respon
     Json(json!({ "token": vendor.world().mint(new, &context) })).into_response()
 }
 
+/// `POST tokens/expire`.
 async fn expire_tokens(State(vendor): Shared) -> StatusCode {
     vendor.world().expire_tokens();
     StatusCode::NO_CONTENT
@@ -180,6 +194,10 @@ struct ObjectBody {
 }
 
 impl ObjectBody {
+    /// The id to serve under.
+    ///
+    /// # Errors
+    /// 400 where neither the request nor the object has one.
     fn id(&self) -> Result<String, ApiRefusal> {
         let own = self.body.get("id").and_then(Value::as_str);
         let id = self.id.as_deref().or(own).map(str::to_owned);
@@ -187,27 +205,32 @@ impl ObjectBody {
     }
 }
 
+/// `POST verifications`.
 async fn seed_verification(State(vendor): Shared, Json(seed): Json<ObjectBody>) -> Result<StatusCode, ApiRefusal> {
     let id = seed.id()?;
     vendor.world().seed_verification(id, seed.identity_id, seed.body);
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// `POST authentications`.
 async fn seed_authentication(State(vendor): Shared, Json(seed): Json<ObjectBody>) -> Result<StatusCode, ApiRefusal> {
     let id = seed.id()?;
     vendor.world().authentications.insert(id, StoredObject { owner: seed.identity_id, body: seed.body });
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// `GET calls`.
 async fn calls(State(vendor): Shared) -> Json<Vec<Call>> {
     Json(vendor.calls().all())
 }
 
+/// `DELETE calls`.
 async fn clear_calls(State(vendor): Shared) -> StatusCode {
     vendor.calls().clear();
     StatusCode::NO_CONTENT
 }
 
+/// `GET faces`.
 async fn faces(State(vendor): Shared) -> Json<Vec<Face>> {
     Json(vendor.world().faces())
 }

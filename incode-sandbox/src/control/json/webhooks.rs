@@ -15,6 +15,7 @@ use crate::deliveries::{Delivery, EventKind};
 use crate::settings::{Webhook, WebhookAuth};
 use crate::vendor::Vendor;
 
+/// The routes of the webhooks.
 pub(super) fn routes() -> Router<Arc<Vendor>> {
     Router::new()
         .route("/webhook", put(set_webhook))
@@ -36,6 +37,7 @@ struct WebhookBody {
     auth: WebhookAuth,
 }
 
+/// `PUT webhook`. A target that can't be used is 400, and the former one stays.
 async fn set_webhook(State(vendor): Shared, Json(body): Json<WebhookBody>) -> Result<StatusCode, ApiRefusal> {
     vendor.set_webhook(&Webhook {
         verification_url: body.verification_url.or_else(|| body.url.clone()),
@@ -45,6 +47,7 @@ async fn set_webhook(State(vendor): Shared, Json(body): Json<WebhookBody>) -> Re
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// `GET deliveries`. No body and no token is in the answer.
 async fn deliveries(State(vendor): Shared) -> Json<Vec<Delivery>> {
     Json(vendor.deliveries().all())
 }
@@ -58,6 +61,7 @@ enum EventBody {
     Raw(Value),
 }
 
+/// `POST deliveries`: gives the number of the new delivery.
 async fn send(State(vendor): Shared, Json(event): Json<EventBody>) -> Result<Json<Value>, ApiRefusal> {
     let number = match event {
         EventBody::VerificationId(id) => vendor.send_event(EventKind::Verification, &id)?,
@@ -67,27 +71,32 @@ async fn send(State(vendor): Shared, Json(event): Json<EventBody>) -> Result<Jso
     Ok(Json(json!({ "number": number })))
 }
 
+/// The body of a resend, which may be left out.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 struct ResendBody {
     fresh_token: bool,
 }
 
+/// `POST deliveries/{number}/resend`: gives the number of the new delivery.
 async fn resend(State(vendor): Shared, Path(number): Path<u64>, body: Bytes) -> Result<Json<Value>, ApiRefusal> {
     let asked: ResendBody = optional(&body)?;
     Ok(Json(json!({ "number": vendor.resend(number, asked.fresh_token)? })))
 }
 
+/// `POST deliveries/hold`.
 async fn hold(State(vendor): Shared) -> StatusCode {
     vendor.hold_deliveries();
     StatusCode::NO_CONTENT
 }
 
+/// `POST deliveries/release`.
 async fn release_all(State(vendor): Shared) -> StatusCode {
     vendor.release_deliveries();
     StatusCode::NO_CONTENT
 }
 
+/// `POST deliveries/{number}/release`: 404 for a delivery that is not held.
 async fn release(State(vendor): Shared, Path(number): Path<u64>) -> Result<StatusCode, ApiRefusal> {
     vendor.release_delivery(number)?;
     Ok(StatusCode::NO_CONTENT)
