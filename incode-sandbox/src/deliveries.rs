@@ -113,13 +113,8 @@ pub struct Attempt {
 
 /// All deliveries by number.
 #[derive(Default)]
-<<<<<<< HEAD
-pub(crate) struct DedupeIndex {
-    rows: BTreeMap<u64, Row>,
-=======
 pub(crate) struct DeliveryLog {
     rows: BTreeMap<u64, DeliveryRecord>,
->>>>>>> w/sandbox
     last: u64,
     /// Whether new deliveries are held. Beside the rows, so that a release misses none that is added meanwhile.
     holding: bool,
@@ -131,12 +126,8 @@ struct DeliveryRecord {
     body: Bytes,
 }
 
-<<<<<<< HEAD
-impl DedupeIndex {
-=======
 impl DeliveryLog {
     /// Adds a delivery; gives its number. It is held while the hold lasts.
->>>>>>> w/sandbox
     pub(crate) fn add(&mut self, kind: EventKind, body: Bytes, resend_of: Option<u64>) -> u64 {
         self.last += 1;
         if self.rows.len() >= KEPT {

@@ -13,14 +13,9 @@ use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
-<<<<<<< HEAD
-use crate::calls::Calls;
-use crate::deliveries::{DedupeIndex, Delivery, EventKind};
-=======
 use crate::behaviour::{Behaviour, DateHeader, WebhookToken};
 use crate::calls::CallLog;
 use crate::deliveries::{Delivery, DeliveryLog, DeliveryState, EventKind};
->>>>>>> w/sandbox
 use crate::errors::{NotFound, StartError};
 use crate::faults::{Faults, Route};
 use crate::rate::{OverLimit, RateLimiter};
@@ -39,16 +34,11 @@ pub(crate) struct Vendor {
     pub(crate) send_slots: Semaphore,
     /// People, tokens and objects. One lock, because one call reads several of them.
     world: Mutex<World>,
-<<<<<<< HEAD
-    ledger: Mutex<DedupeIndex>,
-    calls: Mutex<Calls>,
-=======
     /// Webhooks sent. Apart from the world, because the sender writes it after each try.
     deliveries: Mutex<DeliveryLog>,
     /// Calls of the API. Written twice for each call.
     calls: Mutex<CallLog>,
     /// Faults to come. Each call takes at most one.
->>>>>>> w/sandbox
     faults: Mutex<Faults>,
     /// Replaced as a whole, so that one call sees one behaviour from start to end.
     behaviour: Mutex<Arc<Behaviour>>,
@@ -105,14 +95,9 @@ impl Vendor {
         locked(&self.faults)
     }
 
-<<<<<<< HEAD
-    pub(crate) fn ledger(&self) -> MutexGuard<'_, DedupeIndex> {
-        locked(&self.ledger)
-=======
     /// The log of deliveries. Change a row by [`Self::update_delivery`], which wakes the waiting tasks.
     pub(crate) fn deliveries(&self) -> MutexGuard<'_, DeliveryLog> {
         locked(&self.deliveries)
->>>>>>> w/sandbox
     }
 
     /// The target of events as it is now.
