@@ -10,7 +10,7 @@ use incode_core::{Secret, Timestamp};
 use incode_tests::{ACKNOWLEDGED, Adapter, Auth, Call, HEADER, Plan, SECRET, SIGNATURE, WHSEC, World, post};
 use tokio::io::AsyncWriteExt;
 
-use crate::refusals::{UNAUTHENTIC, body, expected, stored};
+use crate::webhook::refusals::{UNAUTHENTIC, body, expected, stored};
 
 on_every_adapter! {
     every_header_of_every_policy_is_needed_once_and_exactly,

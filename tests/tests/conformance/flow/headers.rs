@@ -11,7 +11,7 @@ use incode_core::testing::ManualClock;
 use incode_sandbox::{Fault, Route};
 use incode_tests::{Adapter, Call, FailingStore, Plan, Response, Switch, World, get};
 
-use crate::privacy::TRACED;
+use crate::gate::privacy::TRACED;
 
 on_every_adapter! {
     every_reply_is_kept_from_caches_and_referrers,

@@ -9,7 +9,7 @@ use incode_sandbox::{Effect, Fault, NewPerson, Route};
 use incode_tests::{Adapter, Auth, Plan, Response, World, event, eventually, get, post};
 use serde_json::json;
 
-use crate::privacy::TRACED;
+use crate::gate::privacy::TRACED;
 
 on_every_adapter! {
     naughty_events_break_nothing,

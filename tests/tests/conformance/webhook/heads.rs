@@ -3,7 +3,7 @@
 
 use incode_tests::{ACKNOWLEDGED, Adapter, HEADER, SECRET, Wire, World};
 
-use crate::refusals::{UNAUTHENTIC, body, expected, stored};
+use crate::webhook::refusals::{UNAUTHENTIC, body, expected, stored};
 
 on_every_adapter! {
     rare_headers_change_nothing,

@@ -12,7 +12,7 @@ use incode_tests::{
     problem,
 };
 
-use crate::refusals::{UNAUTHENTIC, body, expected, stored};
+use crate::webhook::refusals::{UNAUTHENTIC, body, expected, stored};
 
 on_every_adapter! {
     a_token_is_what_the_rfc_says,

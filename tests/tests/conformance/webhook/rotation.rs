@@ -14,7 +14,7 @@ use incode_tests::{
 use serde_json::json;
 use tokio::sync::RwLock;
 
-use crate::refusals::{UNAUTHENTIC, expected};
+use crate::webhook::refusals::{UNAUTHENTIC, expected};
 
 on_every_adapter! {
     a_rotation_under_load_refuses_nobody,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use incode_tests::{ACKNOWLEDGED, Adapter, Auth, HEADER, Plan, SECRET, Wire, World, post};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::refusals::{UNAUTHENTIC, body, expected, stored};
+use crate::webhook::refusals::{UNAUTHENTIC, body, expected, stored};
 
 on_every_adapter! {
     lengths_that_are_none,

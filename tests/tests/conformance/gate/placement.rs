@@ -117,7 +117,7 @@ async fn a_gate_outside_the_layer_is_a_mistake_and_shut(adapter: Adapter) {
 }
 
 async fn a_gate_without_the_layer_says_so_in_the_log(adapter: Adapter) {
-    let traced = &*crate::privacy::TRACED;
+    let traced = &*crate::gate::privacy::TRACED;
     let served = adapter.serve(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap(), None).await;
     let paths =
         ["/vault", "/active-extractor", "/maybe", "/met", "/in-handler", "/members/page", "/open-to-preflights"];

@@ -4,7 +4,7 @@
 use incode_core::webhook::parse;
 use incode_tests::{ACKNOWLEDGED, Adapter, Auth, Plan, Wire, World, post};
 
-use crate::refusals::{MALFORMED, UNAUTHENTIC, expected, stored};
+use crate::webhook::refusals::{MALFORMED, UNAUTHENTIC, expected, stored};
 
 on_every_adapter! {
     cut_at_every_byte,

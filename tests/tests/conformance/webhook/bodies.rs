@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use incode_tests::{ACKNOWLEDGED, Adapter, Call, HEADER, Plan, SECRET, Wire, World, get, post, problem};
 use serde_json::json;
 
-use crate::refusals::{UNAUTHENTIC, body, expected, stored};
+use crate::webhook::refusals::{UNAUTHENTIC, body, expected, stored};
 
 on_every_adapter! {
     the_body_cap_by_length_and_by_chunk,

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
-use crate::refusals::{body, stored};
+use crate::webhook::refusals::{body, stored};
 
 on_every_adapter! {
     two_hundred_trickles_hold_nobody_up,

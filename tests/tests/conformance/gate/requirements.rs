@@ -141,7 +141,7 @@ async fn a_country_is_one_of_those_accepted(adapter: Adapter) {
 }
 
 async fn a_field_that_is_not_kept_shuts_the_gate_as_a_mistake(adapter: Adapter) {
-    let traced = &*crate::privacy::TRACED;
+    let traced = &*crate::gate::privacy::TRACED;
     let world = World::start(adapter).await;
     linked(&world, "ana", json!({"dateOfBirth": "587455200000", "country ": "MEX"})).await;
     assert_eq!(world.get("ana", "/adult").await.essence(), denied(MISTAKE, Some("adult"), None));

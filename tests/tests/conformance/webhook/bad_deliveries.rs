@@ -4,7 +4,7 @@ use incode_core::model::EventKind;
 use incode_tests::{ACKNOWLEDGED, Adapter, Auth, Call, HEADER, Plan, SIGNATURE, World, event, post, problem};
 use serde_json::json;
 
-use crate::refusals::{MALFORMED, UNAUTHENTIC, body, expected, stored};
+use crate::webhook::refusals::{MALFORMED, UNAUTHENTIC, body, expected, stored};
 
 on_every_adapter! {
     methods_other_than_post,

@@ -5,7 +5,7 @@ use incode_core::model::EventKind;
 use incode_core::testing::signer::OAuthClient;
 use incode_tests::{ACKNOWLEDGED, Adapter, Auth, CLIENT_ID, Call, Plan, SECRET, Wire, World, get, post, problem};
 
-use crate::refusals::{body, stored};
+use crate::webhook::refusals::{body, stored};
 
 on_every_adapter! {
     one_method_for_each_mounted_route,

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use incode_core::webhook::{AddressSource, Authenticity};
 use incode_tests::{ACKNOWLEDGED, Adapter, Call, HEADER, Plan, SECRET, World, post};
 
-use crate::refusals::{UNAUTHENTIC, body, expected};
+use crate::webhook::refusals::{UNAUTHENTIC, body, expected};
 
 on_every_adapter! {
     the_peer_is_who_is_connected,
