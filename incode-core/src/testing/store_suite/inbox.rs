@@ -1,7 +1,100 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::store::{InboxCounts, Linked, Prune, Settled, StoreErrorKind};
+use crate::store::EventDetail;
+
+/// State, reason and kind: all that is asked for must hold.
+pub async fn events_are_filtered(store: Arc<dyn Store>) {
+    some_dead(&*store).await;
+    accepted(&*store, pending("waiting", "token", 50)).await;
+    accepted(&*store, ignored("unheard", 60)).await;
+    let ids = |filter: EventFilter| async {
+        let rows = store.events(filter).await.expect("events");
+        rows.iter().map(|row| row.received_at.as_millis()).collect::<Vec<_>>()
+    };
+    let any = EventFilter::default;
+    let not_found = Some(Reason::NotFound);
+    let faces = Some(EventKind::Authentication);
+    assert_eq!(ids(any()).await, [60, 50, 30, 20, 10]);
+    assert_eq!(ids(EventFilter { reason: not_found, ..any() }).await, [30, 20]);
+    assert_eq!(ids(EventFilter { kind: faces.clone(), ..any() }).await, [30]);
+    assert_eq!(ids(EventFilter { kind: Some(EventKind::from("unheard.of")), ..any() }).await, [60]);
+    let dead = Some(EventState::Dead);
+    assert_eq!(ids(EventFilter { state: dead, kind: Some(EventKind::Verification), ..any() }).await, [20, 10]);
+    assert_eq!(ids(EventFilter { state: dead, reason: not_found, kind: faces, ..any() }).await, [30]);
+    let page = EventFilter { state: dead, reason: not_found, limit: 1, ..any() };
+    assert_eq!(ids(page.clone()).await, [30]);
+    let first = store.events(page.clone()).await.expect("events").pop().map(|row| row.id);
+    assert_eq!(ids(EventFilter { before: first, ..page }).await, [20]);
+    assert_eq!(ids(EventFilter { state: Some(EventState::Pending), reason: not_found, ..any() }).await, [0_i64; 0]);
+}
+
+/// Dead events are replayed by reason, kind and time of acceptance.
+pub async fn dead_events_are_chosen_by_filter(store: Arc<dyn Store>) {
+    some_dead(&*store).await;
+    let any = DeadFilter::default;
+    let replay = |filter| store.replay(Replay::Dead(filter), actor("anna"), ms(100));
+    let none = DeadFilter { kind: Some(EventKind::from("unheard.of")), ..any() };
+    assert_eq!(replay(none).await.expect("replay"), 0);
+    let early = DeadFilter { reason: Some(Reason::NotFound), accepted_before: Some(ms(20)), ..any() };
+    assert_eq!(replay(early).await.expect("replay"), 0, "the bound itself is not before it");
+    let early = DeadFilter { accepted_before: Some(ms(20)), ..any() };
+    assert_eq!(replay(early).await.expect("replay"), 1);
+    let faces = DeadFilter { reason: Some(Reason::NotFound), kind: Some(EventKind::Authentication), ..any() };
+    assert_eq!(replay(faces.clone()).await.expect("replay"), 1);
+    assert_eq!(replay(faces).await.expect("replay"), 0);
+    let left: Vec<_> = listed(&*store, Some(EventState::Dead)).await.iter().map(|row| row.received_at).collect();
+    assert_eq!(left, [ms(20)]);
+}
+
+/// One event: its row, whether its token is kept, whether its object is done meanwhile.
+pub async fn one_event_is_shown_as_far_as_it_may_be(store: Arc<dyn Store>) {
+    let inspect = async |id| store.event(id).await.expect("event");
+    let id = accepted(&*store, pending("object", "token", 10)).await;
+    assert!(inspect(EventId(id.0 + 1)).await.is_none());
+    let waiting = inspect(id).await.expect("known");
+    assert_eq!((waiting.row.id, waiting.row.state, waiting.row.attempts), (id, EventState::Pending, 0));
+    assert_eq!(waiting.vendor_time, Some(ms(9)));
+    assert!(matches!(waiting, EventDetail { has_token: true, object_done: false, .. }));
+
+    let event = claimed_one(&*store, 10).await;
+    store.settle(event.lease, dead(11)).await.expect("settle");
+    let second = accepted(&*store, pending("object", "fresh", 12)).await;
+    let event = claimed_one(&*store, 12).await;
+    store.settle(event.lease, done(13)).await.expect("settle");
+    let gone = inspect(id).await.expect("known");
+    assert_eq!((gone.row.reason, gone.row.settled_at), (Some(Reason::TokenDead), Some(ms(11))));
+    assert!(matches!(gone, EventDetail { has_token: true, object_done: true, .. }), "another one was applied");
+    assert!(matches!(inspect(second).await, Some(EventDetail { has_token: false, object_done: true, .. })));
+}
+
+/// Newest first, by state, page after page.
+pub async fn events_are_paged_newest_first(store: Arc<dyn Store>) {
+    for n in 0..10 {
+        let object = format!("object-{n}");
+        let event = if n % 2 == 0 { pending(&object, "token", n) } else { ignored(&object, n) };
+        accepted(&*store, event).await;
+    }
+    for (state, expected) in [
+        (None, vec![9, 8, 7, 6, 5, 4, 3, 2, 1, 0]),
+        (Some(EventState::Pending), vec![8, 6, 4, 2, 0]),
+        (Some(EventState::Ignored), vec![9, 7, 5, 3, 1]),
+        (Some(EventState::Dead), vec![]),
+    ] {
+        let mut times = Vec::new();
+        let mut before = None;
+        loop {
+            let page =
+                store.events(EventFilter { state, before, limit: 3, ..EventFilter::default() }).await.expect("events");
+            assert!(page.len() <= 3, "no more than asked for");
+            let Some(last) = page.last() else { break };
+            before = Some(last.id);
+            times.extend(page.iter().map(|row| row.received_at.as_millis()));
+            assert!(page.iter().all(|row| (row.due_at.is_some()) == (row.state == EventState::Pending)));
+        }
+        assert_eq!(times, expected, "{state:?}");
+    }
+}
 
 /// Dead events come back by id, by reason or all together; asking twice does no more.
 pub async fn replay_revives_the_dead_once(store: Arc<dyn Store>) {
@@ -39,116 +132,17 @@ pub async fn replay_revives_the_dead_once(store: Arc<dyn Store>) {
         store.settle(event.lease, done(110)).await.expect("settle");
     }
     assert_eq!(store.replay(Replay::One(ids[1]), actor("anna"), ms(120)).await.expect("replay"), 0, "done is not dead");
-    let stale = crate::store::Lease { event: ids[0], number: 1 };
+    let stale = Lease { event: ids[0], number: 1 };
     assert_eq!(store.settle(stale, done(120)).await.expect("settle"), Settled::LeaseLost);
 }
 
-/// Settled events go at their time, pending ones never; what went is no longer known.
-pub async fn prune_removes_what_is_old(store: Arc<dyn Store>) {
-    for object in ["done-old", "dead-old", "dead-new"] {
-        accepted(&*store, pending(object, "token", 10)).await;
-    }
-    accepted(&*store, ignored("ignored-old", 10)).await;
-    for (event, at) in claimed(&*store, 10, 900, 3).await.into_iter().zip([20, 20, 60]) {
-        let settlement = if event.object_id.as_str().starts_with("done") { done(at) } else { dead(at) };
+/// Three dead events: one whose token died, two that were not found, the last of them an authentication.
+pub(super) async fn some_dead(store: &dyn Store) {
+    for (at, reason) in [(10, Reason::TokenDead), (20, Reason::NotFound), (30, Reason::NotFound)] {
+        let kind = if at == 30 { EventKind::Authentication } else { EventKind::Verification };
+        accepted(store, NewEvent { kind, ..pending(&format!("object-{at}"), "token", at) }).await;
+        let event = claimed_one(store, at).await;
+        let settlement = Settlement::Dead { reason, wipe_token: false, at: ms(at + 1) };
         store.settle(event.lease, settlement).await.expect("settle");
-    }
-    accepted(&*store, pending("pending-old", "token", 10)).await;
-
-    let keep = Prune { now: ms(100), settled_before: ms(10), tokens_before: ms(10) };
-    assert_eq!(store.prune(keep).await.expect("prune"), 0, "the bound itself stays");
-    let prune = Prune { now: ms(100), settled_before: ms(50), tokens_before: ms(61) };
-    assert_eq!(store.prune(prune).await.expect("prune"), 3);
-    assert_eq!(store.prune(prune).await.expect("prune"), 0, "harmless when repeated");
-    let names: Vec<_> = listed(&*store, None).await.into_iter().filter_map(|row| row.object_id).collect();
-    assert_eq!(names.iter().map(ObjectId::as_str).collect::<Vec<_>>(), ["pending-old", "dead-new"]);
-
-    let newest = accepted(&*store, pending("done-old", "token", 101)).await;
-    accepted(&*store, ignored("ignored-old", 101)).await;
-    store.replay(all_dead(), actor("anna"), ms(1_000)).await.expect("replay");
-    let revived = claimed(&*store, 1_000, 2_000, 10).await;
-    let wiped = revived.iter().find(|event| event.object_id.as_str() == "dead-new").expect("replayed");
-    assert_eq!(wiped.token, b"", "its token was too old to keep");
-
-    let event = revived.into_iter().find(|event| event.lease.event == newest).expect("claimed");
-    store.settle(event.lease, done(1_001)).await.expect("settle");
-    let all = Prune { now: ms(2_000), settled_before: ms(2_000), tokens_before: ms(2_000) };
-    assert_eq!(store.prune(all).await.expect("prune"), 2);
-    assert!(accepted(&*store, pending("after", "token", 2_001)).await > newest, "an id is never used twice");
-}
-
-/// A spent correlation id is remembered until it would have expired.
-pub async fn prune_forgets_spent_correlation_ids(store: Arc<dyn Store>) {
-    store.link(new_link("alice", "person", 0, Some(1))).await.expect("link");
-    let prune = |now| Prune { now: ms(now), settled_before: ms(0), tokens_before: ms(0) };
-    assert_eq!(store.prune(prune(1_000)).await.expect("prune"), 0);
-    assert_eq!(store.link(new_link("alice", "person", 1, Some(1))).await.expect("link"), Linked::AlreadySpent);
-    assert_eq!(store.prune(prune(1_001)).await.expect("prune"), 0, "only events are counted");
-    assert!(matches!(store.link(new_link("alice", "person", 2, Some(1))).await.expect("link"), Linked::Done(_)));
-}
-
-/// Rows by state, whatever happened to them, and the age of the backlog.
-pub async fn counts_follow_every_move(store: Arc<dyn Store>) {
-    assert_eq!(store.counts().await.expect("counts"), InboxCounts::default());
-    store.ping().await.expect("an empty store answers");
-    for n in 0..4 {
-        accepted(&*store, pending(&format!("object-{n}"), "token", 10 + n)).await;
-    }
-    accepted(&*store, ignored("object", 20)).await;
-    let events = claimed(&*store, 12, 900, 3).await;
-    let [first, second, third] = &events[..] else { panic!("three are due") };
-    store.settle(first.lease, done(30)).await.expect("settle");
-    store.settle(second.lease, dead(30)).await.expect("settle");
-    let retry = Settlement::Retry { due_at: ms(5_000), reason: Reason::Malformed };
-    store.settle(third.lease, retry).await.expect("settle");
-    let expected = InboxCounts { pending: 2, done: 1, dead: 1, ignored: 1, oldest_pending: Some(ms(12)) };
-    assert_eq!(store.counts().await.expect("counts"), expected);
-    store.replay(all_dead(), actor("anna"), ms(40)).await.expect("replay");
-    let prune = Prune { now: ms(50), settled_before: ms(50), tokens_before: ms(50) };
-    assert_eq!(store.prune(prune).await.expect("prune"), 2);
-    let expected = InboxCounts { pending: 3, oldest_pending: Some(ms(11)), ..InboxCounts::default() };
-    assert_eq!(store.counts().await.expect("counts"), expected);
-}
-
-/// Newest first, by state, page after page.
-pub async fn events_are_paged_newest_first(store: Arc<dyn Store>) {
-    for n in 0..10 {
-        let object = format!("object-{n}");
-        let event = if n % 2 == 0 { pending(&object, "token", n) } else { ignored(&object, n) };
-        accepted(&*store, event).await;
-    }
-    for (state, expected) in [
-        (None, vec![9, 8, 7, 6, 5, 4, 3, 2, 1, 0]),
-        (Some(EventState::Pending), vec![8, 6, 4, 2, 0]),
-        (Some(EventState::Ignored), vec![9, 7, 5, 3, 1]),
-        (Some(EventState::Dead), vec![]),
-    ] {
-        let mut times = Vec::new();
-        let mut before = None;
-        loop {
-            let page =
-                store.events(EventFilter { state, before, limit: 3, ..EventFilter::default() }).await.expect("events");
-            assert!(page.len() <= 3, "no more than asked for");
-            let Some(last) = page.last() else { break };
-            before = Some(last.id);
-            times.extend(page.iter().map(|row| row.received_at.as_millis()));
-            assert!(page.iter().all(|row| (row.due_at.is_some()) == (row.state == EventState::Pending)));
-        }
-        assert_eq!(times, expected, "{state:?}");
-    }
-}
-
-/// After `close` every call says so, and closing again does no harm.
-pub async fn a_closed_store_is_unavailable(store: Arc<dyn Store>) {
-    accepted(&*store, pending("object", "token", 10)).await;
-    store.close().await.expect("close");
-    store.close().await.expect("close again");
-    let accept = store.accept(pending("object", "token", 10)).await.expect_err("closed");
-    let claim =
-        store.claim(Claim { now: ms(1), lease_until: ms(2), limit: 1, newest_first: false }).await.expect_err("closed");
-    let linked = store.linked(subject("alice")).await.expect_err("closed");
-    let ping = store.ping().await.expect_err("closed");
-    for error in [accept, claim, linked, ping] {
-        assert_eq!(error.kind(), StoreErrorKind::Unavailable);
     }
 }
