@@ -29,7 +29,7 @@ async fn fails_twice_then_succeeds_and_is_never_called_again() {
     let path = directory.path().join("incode.db");
     let calls = Calls::default();
     let mail = || calls.handler(|applied| if applied.attempt < 3 { Err("not yet".into()) } else { Ok(()) });
-    let incode = builder(&sandbox, &path).handler("mail", mail()).build().await.unwrap();
+    let incode = builder(&sandbox, &path).on_event("mail", mail()).build().await.unwrap();
     let verified = verify(&sandbox);
     assert_eq!(deliver(&incode, &verified).await, 204);
     until(async || are(&incode, 1, JobState::Done).await).await;
@@ -37,7 +37,7 @@ async fn fails_twice_then_succeeds_and_is_never_called_again() {
     assert_eq!(deliver(&incode, &verified).await, 204, "the vendor repeats itself");
     incode.shutdown().await;
 
-    let incode = builder(&sandbox, &path).handler("mail", mail()).build().await.unwrap();
+    let incode = builder(&sandbox, &path).on_event("mail", mail()).build().await.unwrap();
     let other = verify(&sandbox);
     deliver(&incode, &other).await;
     until(async || are(&incode, 2, JobState::Done).await).await;
@@ -65,8 +65,8 @@ async fn a_handler_that_panics_dies_alone_and_is_replayed() {
     });
     let incode = builder(&sandbox, &directory.path().join("incode.db"))
         .handler_schedule([Duration::from_millis(10)])
-        .handler("panics", panics)
-        .handler("works", |_| async { Ok(()) })
+        .on_event("panics", panics)
+        .on_event("works", |_| async { Ok(()) })
         .build()
         .await
         .unwrap();
@@ -95,20 +95,20 @@ async fn what_is_owed_waits_for_its_handler_across_restarts() {
     let path = directory.path().join("incode.db");
     let before = Calls::default();
     let fails = before.handler(|_| Err("not in this process".into()));
-    let incode = builder(&sandbox, &path).handler("mail", fails).build().await.unwrap();
+    let incode = builder(&sandbox, &path).on_event("mail", fails).build().await.unwrap();
     let verified = verify(&sandbox);
     deliver(&incode, &verified).await;
     until(async || before.count() >= 2).await;
     incode.shutdown().await;
 
-    let incode = builder(&sandbox, &path).handler("other", |_| async { Ok(()) }).build().await.unwrap();
+    let incode = builder(&sandbox, &path).on_event("other", |_| async { Ok(()) }).build().await.unwrap();
     deliver(&incode, &verify(&sandbox)).await;
     until(async || are(&incode, 1, JobState::Done).await).await;
     assert_eq!(incode.job_counts().await.unwrap().pending, 1, "nobody else took it");
     incode.shutdown().await;
 
     let after = Calls::default();
-    let incode = builder(&sandbox, &path).handler("mail", after.handler(|_| Ok(()))).build().await.unwrap();
+    let incode = builder(&sandbox, &path).on_event("mail", after.handler(|_| Ok(()))).build().await.unwrap();
     until(async || incode.job_counts().await.unwrap().pending == 0).await;
     incode.shutdown().await;
     let (before, after) = (before.of(&verified.verification_id), after.all());
@@ -130,7 +130,7 @@ async fn a_crash_during_the_call_leads_to_another() {
             std::future::pending().await
         }
     };
-    let crashed = builder(&sandbox, &path).handler("mail", hangs).build().await.unwrap();
+    let crashed = builder(&sandbox, &path).on_event("mail", hangs).build().await.unwrap();
     deliver(&crashed, &verify(&sandbox)).await;
     until(async || before.count() == 1).await;
     // What a crash leaves: the files as they are on disk. The log first: it may be copied over at any time.
@@ -140,7 +140,7 @@ async fn a_crash_during_the_call_leads_to_another() {
 
     let after = Calls::default();
     let later = ManualClock::new(Timestamp::from(SystemTime::now()).after(Duration::from_secs(600)));
-    let survivor = builder(&sandbox, &copy).clock(later).handler("mail", after.handler(|_| Ok(())));
+    let survivor = builder(&sandbox, &copy).clock(later).on_event("mail", after.handler(|_| Ok(())));
     let survivor = survivor.build().await.unwrap();
     until(async || are(&survivor, 1, JobState::Done).await).await;
     survivor.shutdown().await;
@@ -158,7 +158,7 @@ async fn changes_are_told_whatever_brought_them() {
     let calls = Calls::default();
     let incode = builder(&sandbox, &directory.path().join("incode.db"))
         .hosted_flow(flow)
-        .handler("mail", calls.handler(|_| Ok(())))
+        .on_event("mail", calls.handler(|_| Ok(())))
         .build()
         .await
         .unwrap();

@@ -78,7 +78,7 @@ async fn each_field_ends_with_its_own_retention() {
     let world = World::start().await;
     let clock = ManualClock::new(SystemClock.now());
     let build =
-        || world.builder().store_key(key()).clock(clock.clone()).keep(Field::Email, DAY).keep(Field::Curp, 2 * DAY);
+        || world.builder().store_key(key()).clock(clock.clone()).retain(Field::Email, DAY).retain(Field::Curp, 2 * DAY);
     let incode = build().build().await.unwrap();
     world.deliver(&incode).await;
     clock.advance(DAY - Duration::from_millis(1));
@@ -119,7 +119,7 @@ async fn another_key_reads_nothing_and_blocks_nobody() {
 
     let other = || Secret::from("another key of thirty-two bytes!");
     let clock = ManualClock::new(SystemClock.now().after(Duration::from_secs(60)));
-    let incode = world.builder().store_key(other()).keep(Field::Email, DAY).clock(clock).build().await.unwrap();
+    let incode = world.builder().store_key(other()).retain(Field::Email, DAY).clock(clock).build().await.unwrap();
     assert_eq!(incode.personal(&world.id()).await.unwrap().fields().count(), 0);
     let linked = incode.linked(&alice()).await.unwrap().unwrap();
     assert_eq!(linked.identity.status, IdentityStatus::Active);
@@ -132,11 +132,11 @@ async fn another_key_reads_nothing_and_blocks_nobody() {
 async fn keeping_needs_a_key_and_a_time() {
     let world = World::start().await;
     let refused = |builder: Builder| async { builder.build().await.map(|_| ()).expect_err("refused").to_string() };
-    let no_key = world.builder().keep(Field::Email, DAY);
+    let no_key = world.builder().retain(Field::Email, DAY);
     assert_eq!(refused(no_key).await, "keep: keeping personal fields needs a store key");
-    let no_time = world.keeping().keep(Field::Email, Duration::from_micros(999));
+    let no_time = world.keeping().retain(Field::Email, Duration::from_micros(999));
     assert_eq!(refused(no_time).await, "keep: a field can't be kept for no time at all");
-    let weak = world.builder().store_key(Secret::from("too short")).keep(Field::Email, DAY);
+    let weak = world.builder().store_key(Secret::from("too short")).retain(Field::Email, DAY);
     assert_eq!(refused(weak).await, "store_key: shorter than 32 bytes");
     assert!(!world.file().exists(), "refused before anything is opened");
 }
@@ -176,7 +176,7 @@ impl World {
     }
 
     fn keeping(&self) -> Builder {
-        self.builder().store_key(key()).keep(Field::FullName, DAY).keep(Field::Email, DAY).keep(Field::Curp, DAY)
+        self.builder().store_key(key()).retain(Field::FullName, DAY).retain(Field::Email, DAY).retain(Field::Curp, DAY)
     }
 
     /// A verification that the worker applies.

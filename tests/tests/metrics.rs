@@ -76,7 +76,7 @@ async fn deliveries(tally: &Tally) {
 }
 
 async fn a_store_that_is_down(tally: &Tally) {
-    let (store, switch) = FailingStore::new();
+    let (store, switch) = Failing::store();
     let plan = Plan::new(Adapter::Axum).incode(|builder| {
         builder.store(store).near_cache_lifetime(Duration::ZERO).serve_stale(Duration::from_secs(3600))
     });
@@ -259,8 +259,8 @@ async fn handlers(tally: &Tally) {
         builder
             .clock(shown)
             .handler_schedule([Duration::from_millis(10)])
-            .handler("well", |_: AppliedEvent| async { Ok(()) })
-            .handler("ill", |_: AppliedEvent| async { Err("out of order".into()) })
+            .on_event("well", |_: AppliedEvent| async { Ok(()) })
+            .on_event("ill", |_: AppliedEvent| async { Err("out of order".into()) })
     });
     let world = plan.start().await;
     world.deliver(&verified(&world, "Ana Flores")).await;
@@ -278,7 +278,7 @@ async fn handlers(tally: &Tally) {
     let clock = ManualClock::new(Timestamp::from(std::time::SystemTime::now()));
     let shown = clock.clone();
     let plan = Plan::new(Adapter::Axum).incode(|builder| {
-        builder.clock(shown).handler("slow", |_: AppliedEvent| async {
+        builder.clock(shown).on_event("slow", |_: AppliedEvent| async {
             tokio::time::sleep(Duration::from_secs(5)).await;
             Ok(())
         })
@@ -295,7 +295,7 @@ async fn handlers(tally: &Tally) {
 }
 
 async fn a_shared_store(tally: &Tally) {
-    let (store, _switch, news) = FailingStore::shared();
+    let (store, _switch, news) = Failing::shared();
     let world = Plan::new(Adapter::Axum).incode(|builder| builder.store(store)).start().await;
     news.send(StoreNotice::Up).unwrap();
     eventually("up", async || tally.is("incode_store_feed_up", 1.0)).await;

@@ -15,7 +15,7 @@ impl Site {
         let mut builder = std::mem::replace(&mut start.builder, incode_core::Incode::builder());
         builder = builder.subjects(start.sessions.subjects()).render(refusal::render);
         if let Some(journal) = journal(settings)? {
-            builder = builder.handler("journal", journal);
+            builder = builder.on_event("journal", journal);
         }
         Ok(Site {
             incode: builder.build().await?,

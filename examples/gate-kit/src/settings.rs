@@ -78,9 +78,9 @@ impl WrongSetting {
     }
 }
 
-impl From<incode_core::SettingError> for WrongSetting {
+impl From<incode_core::ConfigError> for WrongSetting {
     /// With its causes, which are as silent about values as itself.
-    fn from(error: incode_core::SettingError) -> Self {
+    fn from(error: incode_core::ConfigError) -> Self {
         let mut line = error.to_string();
         let mut cause = error.source();
         while let Some(error) = cause {

@@ -181,7 +181,7 @@ async fn a_vendor_that_is_down_costs_nothing_but_a_reload(adapter: Adapter) {
 }
 
 async fn a_store_that_is_down_costs_nothing_but_a_reload(adapter: Adapter) {
-    let (store, switch) = FailingStore::new();
+    let (store, switch) = Failing::store();
     let world = Plan::new(adapter).incode(|builder| builder.store(store)).start().await;
     let id = world.start_flow("ana").await;
     let token = world.sandbox.issue_token(&world.person("Ana Flores").identity_id);

@@ -31,7 +31,7 @@ struct Stage {
 }
 
 async fn stage(adapter: Adapter, render: Option<Render>) -> Stage {
-    let (store, switch) = FailingStore::new();
+    let (store, switch) = Failing::store();
     let clock = ManualClock::new(Timestamp::from(std::time::SystemTime::now()));
     let shown = clock.clone();
     let plan = Plan::new(adapter).incode(move |builder| {

@@ -175,7 +175,7 @@ async fn a_vendor_that_is_down_opens_nothing(adapter: Adapter) {
 }
 
 async fn a_store_that_is_down_opens_nothing(adapter: Adapter) {
-    let (store, switch) = FailingStore::new();
+    let (store, switch) = Failing::store();
     let world = plan(adapter).incode(|builder| builder.store(store)).start().await;
     let token = world.sandbox.issue_token(&world.person("Ana Flores").identity_id);
     switch.fail();

@@ -198,7 +198,7 @@ async fn a_face_authentication_is_asked_for(adapter: Adapter) {
 }
 
 async fn a_store_that_is_down_closes_the_gate_and_comes_back(adapter: Adapter) {
-    let (store, switch) = FailingStore::new();
+    let (store, switch) = Failing::store();
     let world =
         Plan::new(adapter).incode(|builder| builder.store(store).near_cache_lifetime(Duration::ZERO)).start().await;
     world.link("ana", &world.person("Ana Flores").identity_id).await;

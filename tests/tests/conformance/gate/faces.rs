@@ -145,7 +145,7 @@ async fn a_picture_is_measured_before_it_is_sent(adapter: Adapter) {
 }
 
 async fn people_are_told_what_to_do(adapter: Adapter) {
-    let (store, switch) = FailingStore::new();
+    let (store, switch) = Failing::store();
     let world = Plan::new(adapter).incode(|builder| builder.store(store)).start().await;
     let subject = |name| incode_core::Subject::new(name).unwrap();
     let unlinked = world.incode.authenticate(&subject("ana"), &picture("AAAA")).await.unwrap_err().problem();
@@ -242,7 +242,7 @@ async fn an_older_answer_does_not_bring_a_revoked_person_back(adapter: Adapter) 
 }
 
 async fn hanging_up_does_not_keep_a_revoked_person_in(adapter: Adapter) {
-    let (store, switch) = FailingStore::new();
+    let (store, switch) = Failing::store();
     let hour = Duration::from_secs(3600);
     let world = Plan::new(adapter).incode(move |builder| builder.store(store).near_cache_lifetime(hour)).start().await;
     let ana = enrolled(&world, "ana", "Ana Flores").await;

@@ -98,7 +98,7 @@ async fn who_waits_is_told_what_is_known_by_now(adapter: Adapter) {
 }
 
 async fn who_waits_is_told_of_a_store_that_fails(adapter: Adapter) {
-    let (store, switch) = FailingStore::new();
+    let (store, switch) = Failing::store();
     let lifetime = std::time::Duration::from_millis(200);
     let plan = Plan::new(adapter).incode(move |builder| builder.store(store).near_cache_lifetime(lifetime));
     let world = plan.start().await;

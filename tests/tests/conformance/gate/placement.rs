@@ -148,7 +148,7 @@ async fn a_visitor_that_somebody_else_left_is_replaced(adapter: Adapter) {
 }
 
 async fn an_extractor_tells_not_active_from_not_known(adapter: Adapter) {
-    let (store, switch) = FailingStore::new();
+    let (store, switch) = Failing::store();
     let plan = Plan::new(adapter).incode(|builder| builder.store(store).near_cache_lifetime(Duration::ZERO));
     let world = plan.start().await;
     world.link("ana", &world.person("Ana Flores").identity_id).await;

@@ -216,7 +216,7 @@ async fn the_application_links_and_unlinks(adapter: Adapter) {
 }
 
 async fn a_link_that_is_refused_changes_nothing(adapter: Adapter) {
-    let (store, switch) = FailingStore::new();
+    let (store, switch) = Failing::store();
     let world = Plan::new(adapter).incode(|builder| builder.store(store)).start().await;
     let (ana, ben) = (world.person("Ana Flores"), world.person("Ben Ochoa"));
     world.link("ana", &ana.identity_id).await;
