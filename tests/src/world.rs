@@ -2,7 +2,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::Duration;
 
 use incode_core::client::Client;
-use incode_core::flow::HostedFlow;
+use incode_core::flow::{FaceScope, HostedFlow};
 use incode_core::gate::SubjectSource;
 use incode_core::identity::Identity;
 use incode_core::model::{EventKind, Face, FaceAuthenticationRequest};
@@ -38,6 +38,8 @@ pub struct Plan {
     sandbox: incode_sandbox::Builder,
     adjust: Box<dyn FnOnce(Builder) -> Builder + Send>,
     shape: fn(Incode) -> Shape,
+    /// A callback links only when the check of its flow passed, as in production.
+    checks: bool,
 }
 
 /// Sandbox, incode and server, joined.
@@ -57,7 +59,7 @@ impl Plan {
     /// A header secret, subjects from `x-user`, everything in memory; the vendor sends nothing by itself.
     pub fn new(adapter: Adapter) -> Self {
         let sandbox = Sandbox::builder().automatic_events(false).time_scale(0.001);
-        Self { adapter, auth: Auth::Header, sandbox, adjust: Box::new(|builder| builder), shape: Shape::Layered }
+        Self { adapter, auth: Auth::Header, sandbox, adjust: Box::new(|builder| builder), shape: Shape::Layered, checks: false }
     }
 
     /// Another way to prove where deliveries come from.
@@ -76,6 +78,12 @@ impl Plan {
     pub fn incode(mut self, adjust: impl FnOnce(Builder) -> Builder + Send + 'static) -> Self {
         let before = self.adjust;
         self.adjust = Box::new(|builder| adjust(before(builder)));
+        self
+    }
+
+    /// Links on a callback only when the check of its flow passed, as an application does by default.
+    pub fn with_checks(mut self) -> Self {
+        self.checks = true;
         self
     }
 
@@ -105,7 +113,10 @@ impl Plan {
             .webhook_authenticity(authenticity)
             .subjects(SubjectSource::trusted_header("x-user"))
             .hosted_flow(flow.unwrap())
+            .callback_wait(Duration::ZERO)
             .memory();
+        // A test about something else links people without a check; tests of the flow itself ask for one.
+        let builder = if self.checks { builder } else { builder.trust_userinfo_alone() };
         let incode = (self.adjust)(builder).build().await.unwrap();
         let served = self.adapter.serve_as(listener, (self.shape)(incode.clone())).await;
         let signer = self.auth.signer(address).await;
@@ -189,7 +200,7 @@ impl World {
     /// Face authentication with the face of this person.
     pub async fn authenticate(&self, user: &str, image: &str) -> incode_core::flow::FaceOutcome {
         let request = FaceAuthenticationRequest { face: Face::Base64Image(image.to_owned()), source: None };
-        self.incode.authenticate(&Subject::new(user).unwrap(), &request).await.unwrap()
+        self.incode.authenticate(FaceScope::new(Subject::new(user).unwrap()), &request).await.unwrap()
     }
 
     /// The picture that passes as this person, who has been verified.

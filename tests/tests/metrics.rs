@@ -20,7 +20,7 @@ use incode_core::testing::ManualClock;
 use incode_core::{AppliedEvent, BearerTokens, IdentityId, Subject, Timestamp, VerifiedPerson};
 use incode_sandbox::{Fault, Route};
 use incode_tests::{
-    Adapter, Auth, CLIENT_ID, FailingStore, Plan, SECRET, Tally, World, ask_for_token, event, eventually, post,
+    Adapter, Auth, CLIENT_ID, Failing, Plan, SECRET, Tally, World, ask_for_token, event, eventually, post,
 };
 use serde_json::{Value, json};
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use incode_core::Timestamp;
 use incode_core::testing::ManualClock;
 use incode_sandbox::{Effect, Fault, Route};
-use incode_tests::{Adapter, Call, FailingStore, Plan, World, problem};
+use incode_tests::{Adapter, Call, Failing, Plan, World, problem};
 
 on_every_adapter! {
     an_id_works_once,

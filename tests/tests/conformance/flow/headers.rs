@@ -9,7 +9,7 @@ use incode_core::gate::Audience;
 use incode_core::http::{Problem, Reply};
 use incode_core::testing::ManualClock;
 use incode_sandbox::{Fault, Route};
-use incode_tests::{Adapter, Call, FailingStore, Plan, Response, Switch, World, get};
+use incode_tests::{Adapter, Call, Failing, Plan, Response, Switch, World, get};
 
 use crate::gate::privacy::TRACED;
 

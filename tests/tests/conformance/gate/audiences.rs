@@ -5,7 +5,7 @@ use std::time::Duration;
 use incode_core::http::{Problem, Reply};
 use incode_core::testing::ManualClock;
 use incode_core::{Builder, Timestamp};
-use incode_tests::{Adapter, Call, FailingStore, HEADER, Plan, SECRET, Wire, World, event, eventually, get, post};
+use incode_tests::{Adapter, Call, Failing, HEADER, Plan, SECRET, Wire, World, event, eventually, get, post};
 use serde_json::json;
 
 on_every_adapter! {

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use incode_core::testing::ManualClock;
 use incode_core::{BearerTokens, Timestamp};
 use incode_sandbox::{Effect, Fault, Route};
-use incode_tests::{Adapter, Call, FailingStore, Plan, Response, World, event, eventually, get, problem};
+use incode_tests::{Adapter, Call, Failing, Plan, Response, World, event, eventually, get, problem};
 
 on_every_adapter! {
     a_token_is_its_persons_without_an_account,

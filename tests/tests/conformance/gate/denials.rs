@@ -6,7 +6,7 @@ use std::time::Duration;
 use incode_core::Timestamp;
 use incode_core::testing::ManualClock;
 use incode_sandbox::NewPerson;
-use incode_tests::{Adapter, Call, FailingStore, Plan, Served, World, event, eventually, get, post, problem};
+use incode_tests::{Adapter, Call, Failing, Plan, Served, World, event, eventually, get, post, problem};
 use serde_json::json;
 
 on_every_adapter! {

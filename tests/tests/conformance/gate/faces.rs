@@ -7,7 +7,7 @@ use incode_core::flow::{FaceErrorKind, FaceOutcome};
 use incode_core::model::{Face, FaceAuthenticationRequest, FailureReason};
 use incode_core::testing::ManualClock;
 use incode_sandbox::{Effect, FaceKind, Fault, Route};
-use incode_tests::{Adapter, FailingStore, Plan, World, event, eventually};
+use incode_tests::{Adapter, Failing, Plan, World, event, eventually};
 use serde_json::json;
 
 on_every_adapter! {

@@ -3,7 +3,7 @@
 use incode_core::gate::Standing;
 use incode_core::identity::Cause;
 use incode_core::{BearerTokens, ChangeNotice};
-use incode_tests::{Adapter, FailingStore, GREETING, Plan, Wire, World, event, get};
+use incode_tests::{Adapter, Failing, GREETING, Plan, Wire, World, event, get};
 
 on_every_adapter! {
     a_stream_ends_at_a_revocation,

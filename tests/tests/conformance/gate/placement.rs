@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::time::Duration;
 
 use incode_core::gate::Visitor;
-use incode_tests::{Adapter, Call, FailingStore, Plan, Shape, World, foreign, get, problem};
+use incode_tests::{Adapter, Call, Failing, Plan, Shape, World, foreign, get, problem};
 use serde_json::json;
 
 on_every_adapter! {

@@ -9,7 +9,7 @@ use incode_core::identity::LinkProof;
 use incode_core::webhook::Authenticity;
 use incode_core::{IdentityId, LinkErrorKind, Secret, Subject, VerifiedPerson};
 use incode_sandbox::Fault;
-use incode_tests::{Adapter, Auth, FailingStore, HEADER, Plan, SECRET, World, event, eventually};
+use incode_tests::{Adapter, Auth, Failing, HEADER, Plan, SECRET, World, event, eventually};
 use serde_json::Value;
 
 on_every_adapter! {

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use incode_tests::{ACKNOWLEDGED, Adapter, FailingStore, Plan, event, problem};
+use incode_tests::{ACKNOWLEDGED, Adapter, Failing, Plan, event, problem};
 
 on_every_adapter! {
     a_standing_is_loaded_once_however_many_ask,
