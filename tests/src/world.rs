@@ -8,6 +8,7 @@ use incode_core::identity::Identity;
 use incode_core::model::{EventKind, Face, FaceAuthenticationRequest};
 use incode_core::store::{EventFilter, EventRow, EventState, InboxCounts, NewEvent};
 use incode_core::testing::signer::{OAuthClient, Signer};
+use incode_core::testing::with_token;
 use incode_core::webhook::{Authenticity, ClientCredentials, HmacScheme};
 use incode_core::{Builder, Clock, IdentityId, Incode, ObjectId, Secret, Subject, SystemClock, Token};
 use incode_sandbox::{Fault, NewPerson, Person, Sandbox, Verified, Webhook, WebhookAuth};
@@ -332,22 +333,23 @@ pub fn event(kind: &str, id: &str, token: &str) -> Value {
     json!({ "token": token, "event": kind, "object": object, "id": id, "timestamp": 1_688_052_828 })
 }
 
-/// The row of such an event, for a store that is told of it behind everybody's back.
+/// The row of such an event, for a store that gets it without a notice to any worker.
 pub fn row(verified: &Verified) -> NewEvent {
     let token = Token::new(verified.token.as_str()).unwrap();
-    NewEvent {
+    let event = NewEvent {
         kind: EventKind::Verification,
         object_id: Some(ObjectId::new(verified.verification_id.as_str()).unwrap()),
-        // Not sealed: the byte that says so, and the token.
-        token: [&[0], token.expose().as_bytes()].concat(),
+        token: Vec::new(),
         token_hash: token.hash(),
         correlation_id: None,
         vendor_time: None,
         received_at: SystemClock.now(),
         authenticated: true,
+        implausible: false,
         state: EventState::Pending,
         reason: None,
-    }
+    };
+    with_token(event, &token, &Secret::from(FLOW_SECRET))
 }
 
 /// [`Response::essence`] of the answer to a delivery that was taken: no body, and no type of one.
