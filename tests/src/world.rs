@@ -60,7 +60,14 @@ impl Plan {
     /// A header secret, subjects from `x-user`, everything in memory; the vendor sends nothing by itself.
     pub fn new(adapter: Adapter) -> Self {
         let sandbox = Sandbox::builder().automatic_events(false).time_scale(0.001);
-        Self { adapter, auth: Auth::Header, sandbox, adjust: Box::new(|builder| builder), shape: Shape::Layered, checks: false }
+        Self {
+            adapter,
+            auth: Auth::Header,
+            sandbox,
+            adjust: Box::new(|builder| builder),
+            shape: Shape::Layered,
+            checks: false,
+        }
     }
 
     /// Another way to prove where deliveries come from.

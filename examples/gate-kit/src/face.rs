@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use bytes::Bytes;
 use data_encoding::BASE64;
 use futures_core::Stream;
-use incode_core::flow::{FaceErrorKind, FaceOutcome};
+use incode_core::flow::{FaceErrorKind, FaceOutcome, FaceScope};
 use incode_core::gate::{Requirement, Standing, Visitor};
 use incode_core::http::{Problem, Reply};
 use incode_core::identity::Identity;
@@ -36,7 +36,7 @@ impl Site {
             Err(problem) => return refusal::refuse(&problem, asked),
         };
         let request = FaceAuthenticationRequest { face: Face::Base64Image(image), source: None };
-        match self.incode.authenticate(subject, &request).await {
+        match self.incode.authenticate(FaceScope::new(subject.clone()), &request).await {
             Ok(outcome) => told(outcome, asked),
             Err(error) => {
                 if matches!(error.kind(), FaceErrorKind::Vendor | FaceErrorKind::Store) {

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use axum::extract::Multipart;
 use data_encoding::BASE64;
 use incode_core::flow::FaceOutcome;
+use incode_core::flow::FaceScope;
 use incode_core::model::{Face, FaceAuthenticationRequest, FailureReason, IdentityStatus};
 
 use crate::refusal::Refusal;
@@ -38,7 +39,7 @@ impl FaceForm {
 /// Whether this is the face of the person who is logged in, and Incode vouches for that person now.
 pub(crate) async fn confirm(bank: &Arc<Bank>, session: &Session, face: Face) -> Result<Confirmed, Refusal> {
     let request = FaceAuthenticationRequest { face, source: None };
-    match bank.incode.authenticate(&session.subject, &request).await? {
+    match bank.incode.authenticate(FaceScope::new(session.subject.clone()), &request).await? {
         FaceOutcome::Passed(_) => {}
         FaceOutcome::Failed(reason) => return Ok(Confirmed::No(Why::of(reason.as_ref()))),
         FaceOutcome::OtherIdentity => return Ok(Confirmed::No(ELSE)),

@@ -219,7 +219,7 @@ async fn what_becomes_known_while_the_vendor_looks_counts() {
     let face = alice.face();
     let meanwhile = async {
         eventually("the vendor looks", async || town.asked_for_faces() == 1).await;
-        assert!(town.incode.unlink(&Subject::new("alice").unwrap()).await.unwrap());
+        assert!(town.incode.unlink(&Subject::new("alice").unwrap(), None).await.unwrap());
     };
     let (answer, ()) = tokio::join!(alice.confirm(&form, &face), meanwhile);
     assert!(answer.text().contains("403 · identity_revoked"), "{answer:?}");

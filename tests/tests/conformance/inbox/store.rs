@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
+use incode_sqlite::SqliteOptions;
 use incode_tests::{ACKNOWLEDGED, Adapter, Failing, Plan, event, problem};
 
 on_every_adapter! {
@@ -72,7 +73,7 @@ async fn an_event_waits_out_a_store_that_is_down(adapter: Adapter) {
 async fn the_embedded_store_does_the_main_job(adapter: Adapter) {
     let place = tempfile::tempdir().unwrap();
     let file = place.path().join("incode.db");
-    let world = Plan::new(adapter).incode(|builder| builder.sqlite(file)).start().await;
+    let world = Plan::new(adapter).incode(|builder| builder.open_store(SqliteOptions::new(file))).start().await;
     let ana = world.person("Ana Flores");
     world.link("ana", &ana.identity_id).await;
     let verified = world.sandbox.verify(&ana.identity_id).unwrap();

@@ -1,7 +1,4 @@
 //! Handlers and the change stream from delivery to call, against the sandbox, over a SQLite file.
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that can't go on says so")]
-
-mod request;
 
 use std::convert::Infallible;
 use std::path::Path;
@@ -10,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use incode_core::client::Client;
-use incode_core::flow::{FaceOutcome, HostedFlow};
+use incode_core::flow::{FaceOutcome, FaceScope, HostedFlow};
 use incode_core::http::Reply;
 use incode_core::model::{Face, FaceAuthenticationRequest, IdentityStatus};
 use incode_core::store::{JobFailure, JobFilter, JobRow, JobState, ReplayJobs};
@@ -18,10 +15,11 @@ use incode_core::testing::ManualClock;
 use incode_core::webhook::Authenticity;
 use incode_core::{AppliedEvent, Builder, ChangeNotice, HandlerError, IdentityId, Incode, Secret, Subject, Timestamp};
 use incode_sandbox::{NewPerson, Sandbox, Verified};
+use incode_sqlite::SqliteOptions;
 use serde_json::json;
 use tempfile::TempDir;
 
-use request::Request;
+use crate::request::Request;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fails_twice_then_succeeds_and_is_never_called_again() {
@@ -82,9 +80,9 @@ async fn a_handler_that_panics_dies_alone_and_is_replayed() {
 
     broken.store(false, Ordering::SeqCst);
     assert_eq!(incode.replay_jobs(ReplayJobs::Dead(Some("works".into()))).await.unwrap(), 0);
-    assert_eq!(incode.replay_jobs(ReplayJobs::One(row("panics").id)).await.unwrap(), 1);
+    assert_eq!(incode.replay_jobs(ReplayJobs::One(row("panics").id), &incode_core::Actor::unknown()).await.unwrap(), 1);
     until(async || are(&incode, 2, JobState::Done).await).await;
-    assert_eq!(incode.replay_jobs(ReplayJobs::Dead(None)).await.unwrap(), 0);
+    assert_eq!(incode.replay_jobs(ReplayJobs::Dead(None), &incode_core::Actor::unknown()).await.unwrap(), 0);
     assert_eq!(calls.count(), 3);
     incode.shutdown().await;
 }
@@ -175,9 +173,9 @@ async fn changes_are_told_whatever_brought_them() {
     assert_eq!(calls.all()[0].subjects, of_alice);
     let image = sandbox.faces().swap_remove(0).base64_image;
     let face = FaceAuthenticationRequest { face: Face::Base64Image(image), source: None };
-    assert!(matches!(incode.authenticate(&alice, &face).await.unwrap(), FaceOutcome::Passed(_)));
+    assert!(matches!(incode.authenticate(FaceScope::new(alice.clone()), &face).await.unwrap(), FaceOutcome::Passed(_)));
     assert_eq!(subjects(changes.next().await), of_alice, "a face");
-    assert!(incode.unlink(&alice).await.unwrap());
+    assert!(incode.unlink(&alice, None).await.unwrap());
     assert_eq!(subjects(changes.next().await), of_alice, "unlinked");
     assert!(
         incode.forget(&IdentityId::new(&verified.identity_id).unwrap(), &incode_core::Actor::unknown()).await.unwrap()
@@ -226,7 +224,7 @@ fn builder(sandbox: &Sandbox, path: &Path) -> Builder {
     Incode::builder()
         .client(client)
         .webhook_authenticity(Authenticity::fetch_back())
-        .sqlite(path)
+        .open_store(SqliteOptions::new(path))
         .handler_schedule([Duration::from_millis(10); 1_000])
 }
 
@@ -264,7 +262,7 @@ async fn answer(incode: &Incode, request: &Request<'_>, body: String) -> Reply {
 
 async fn effects(incode: &Incode) -> Vec<JobRow> {
     let filter = JobFilter { state: None, handler: None, before: None, limit: 100 };
-    let rows = incode.effects(filter).await.unwrap();
+    let rows = incode.jobs(filter).await.unwrap();
     assert!(rows.len() < 100);
     rows
 }

@@ -1,13 +1,10 @@
 //! Opted-in personal fields, from the vendor's answer to the application and out again, over a SQLite file.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on says so")]
-
-mod request;
 
 use std::convert::Infallible;
 use std::time::Duration;
 
 use incode_core::client::Client;
-use incode_core::flow::{FaceOutcome, HostedFlow};
+use incode_core::flow::{FaceOutcome, FaceScope, HostedFlow};
 use incode_core::http::Reply;
 use incode_core::identity::{Field, PersonalData};
 use incode_core::model::{Face, FaceAuthenticationRequest, IdentityStatus};
@@ -18,7 +15,7 @@ use incode_sandbox::{NewPerson, Sandbox};
 use serde_json::json;
 use tempfile::TempDir;
 
-use request::Request;
+use crate::request::Request;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_opting_in_nothing_personal_reaches_the_file() {
@@ -54,7 +51,7 @@ async fn each_exchange_keeps_what_was_opted_in_and_nothing_lies_open() {
         } else {
             let face = world.sandbox.faces().swap_remove(0).base64_image;
             let request = FaceAuthenticationRequest { face: Face::Base64Image(face), source: None };
-            let outcome = incode.authenticate(&alice(), &request).await.unwrap();
+            let outcome = incode.authenticate(FaceScope::new(alice()), &request).await.unwrap();
             assert!(matches!(outcome, FaceOutcome::Passed(_)), "{outcome:?}");
         }
         let personal = incode.personal(&world.id()).await.unwrap();
