@@ -34,6 +34,12 @@ pub trait RequestHead {
     /// The adapter's own extension map, for resolvers that know the framework; see each adapter's `extension`.
     fn extensions(&self) -> &dyn Any;
 
+    /// Host and port of the request's target, where the client sent them there: `:authority` of HTTP/2 (RFC 9113, section
+    /// 8.3.1). HTTP/2 has no `Host` header as a rule.
+    fn authority(&self) -> Option<&str> {
+        None
+    }
+
     /// The address of the peer, when the server told the adapter.
     fn peer(&self) -> Option<std::net::IpAddr> {
         None

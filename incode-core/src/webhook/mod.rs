@@ -26,7 +26,7 @@
 mod authenticity;
 mod delivery;
 #[cfg(test)]
-mod fake_head;
+pub(crate) mod fake_head;
 mod oauth;
 mod parse;
 mod rejection;
