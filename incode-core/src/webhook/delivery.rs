@@ -2,9 +2,11 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use futures_core::Stream;
+
 use super::{Authenticity, Check, Event, Rejection, RejectionKind, Trust, parse};
 use crate::Timestamp;
-use crate::http::{Field, RequestHead};
+use crate::http::{BodyLimit, Field, RequestHead};
 use crate::model::EventKind;
 
 #[cfg(test)]
@@ -155,6 +157,40 @@ impl Delivery {
         }
         self.check.update(last);
         judge(self.check, last, self.kind.as_ref())
+    }
+
+    /// Reads `body` to its end and judges it: [`push`](Self::push) of each chunk, then [`finish`](Self::finish).
+    ///
+    /// A body that comes as one chunk, as most do, is judged where it lies. `deadline` is
+    /// [`Webhook::read_deadline`].
+    ///
+    /// # Errors
+    /// Those of both, [`RejectionKind::TooSlow`] at the deadline, and [`RejectionKind::Malformed`] when the body breaks
+    /// off.
+    pub async fn read<B, C, E>(mut self, deadline: Duration, body: B) -> Result<(Event, Trust), Rejection>
+    where
+        B: Stream<Item = Result<C, E>>,
+        C: AsRef<[u8]>,
+    {
+        // The first chunk is held back while it may be the whole body: then it need not be copied.
+        let mut whole: Option<C> = None;
+        let limit = BodyLimit::new(self.body_cap, deadline);
+        limit
+            .each(body, |chunk: C| {
+                if let Some(first) = whole.take() {
+                    self.push(first.as_ref())?;
+                }
+                if self.is_whole(chunk.as_ref()) {
+                    whole = Some(chunk);
+                    return Ok(());
+                }
+                self.push(chunk.as_ref())
+            })
+            .await?;
+        match whole {
+            Some(whole) => self.finish_with(whole.as_ref()),
+            None => self.finish(),
+        }
     }
 
     /// Whether a chunk is the first and as long as the head said that the body is.

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use crate::http::Problem;
+use crate::http::{BodyError, Problem};
 
 #[cfg(test)]
 mod tests;
@@ -102,6 +102,16 @@ impl Rejection {
 
     pub(super) fn unauthentic(detail: &'static str) -> Self {
         Self::because(RejectionKind::Unauthentic, detail)
+    }
+}
+
+impl From<BodyError> for Rejection {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::TooLarge => Self::because(RejectionKind::TooLarge, "the body grew over the cap"),
+            BodyError::TooSlow => Self::new(RejectionKind::TooSlow),
+            BodyError::Broken => Self::because(RejectionKind::Malformed, "the body broke off"),
+        }
     }
 }
 
