@@ -11,7 +11,7 @@ use axum::http::header::SET_COOKIE;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
-use gate_kit::{Asked, Sessions, Start};
+use gate_kit::{RequestContext, Sessions, Start};
 use incode_tower::core::gate::{DenialKind, Visitor};
 use incode_tower::{Active, GateLayer, IncodeLayer, Requirement};
 use serde::Deserialize;
@@ -32,13 +32,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .route("/login", post(login))
         .with_state(site)
         .layer(IncodeLayer::new(incode.clone()));
-    let listener = tokio::net::TcpListener::from_std(start.listener)?;
     let watching = incode.clone();
     let stopped = async move {
         gate_kit::stopped().await;
         watching.end_watches(); // every open socket hears of it, and says good-bye
     };
-    axum::serve(listener, app).with_graceful_shutdown(stopped).await?;
+    gate_kit::serve(start.listener, app, stopped).await?;
     // Sockets live on tasks of their own, which the server does not wait for. Each holds an `open`.
     let _ = timeout(PATIENCE * 2, closed.recv()).await;
     incode.shutdown().await;
@@ -57,7 +56,7 @@ struct Site {
 impl Site {
     fn is_asked_from_here(&self, headers: &HeaderMap) -> bool {
         let header = |name| headers.get(name).map(HeaderValue::as_bytes);
-        Asked::new("GET", "/", None, header).is_from_here(&self.origin)
+        RequestContext::new("GET", "/", None, header).is_from_here(&self.origin)
     }
 }
 

@@ -24,6 +24,7 @@ impl Site {
             admin_token: admin_token(settings)?,
             metrics,
             public_origin: start.public_origin(),
+            ops_apart: start.ops_listener.is_some(),
             can_verify: settings.text("INCODE_CLIENT_ID")?.is_some(),
         })
     }

@@ -102,7 +102,7 @@ impl Desk {
         self.books().sessions.remove(key);
     }
 
-    /// Lets a transfer wait. Asked again for the same, nothing changes: a page that is open already must go on to show
+    /// Lets a transfer wait. RequestContext again for the same, nothing changes: a page that is open already must go on to show
     /// what will be made.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, HeaderValue};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
-use gate_kit::Asked;
+use gate_kit::RequestContext;
 use incode_core::Subject;
 use incode_core::gate::DenialKind;
 use incode_tower::{GateLayer, IncodeLayer, Visitor, response};
@@ -195,7 +195,7 @@ fn named(id: &str) -> Result<Key, Refusal> {
 /// False when a page of another site made the browser ask.
 fn is_from_here(headers: &HeaderMap, origin: &str) -> bool {
     let header = |name| headers.get(name).map(HeaderValue::as_bytes);
-    Asked::new("POST", "/login", None, header).is_from_here(origin)
+    RequestContext::new("POST", "/login", None, header).is_from_here(origin)
 }
 
 /// A photograph of a few megabytes, with room to spare.

@@ -8,7 +8,7 @@ use axum::http::HeaderMap;
 use axum::http::header::SET_COOKIE;
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
-use gate_kit::{Asked, Sessions};
+use gate_kit::{RequestContext, Sessions};
 use http::{HeaderValue, StatusCode};
 use incode_tower::core::gate::Visitor;
 use incode_tower::{GateLayer, Incode, IncodeLayer, SubjectSource};
@@ -89,7 +89,7 @@ async fn page(State(site): State<Site>, incode_tower::Visitor(visitor): incode_t
 
 /// No password: this is an example. A browser on another site's page may not log anybody in.
 async fn login(State(site): State<Site>, headers: HeaderMap, Form(form): Form<Login>) -> Response {
-    let asked = Asked::new("POST", "/login", None, |name| headers.get(name).map(HeaderValue::as_bytes));
+    let asked = RequestContext::new("POST", "/login", None, |name| headers.get(name).map(HeaderValue::as_bytes));
     if !asked.is_from_here(&site.origin) || !gate_kit::is_user_name(&form.user) {
         return (StatusCode::BAD_REQUEST, "That is no user name.").into_response();
     }

@@ -9,7 +9,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
-use gate_kit::{Asked, Sessions, Start};
+use gate_kit::{RequestContext, Sessions, Start};
 use http::header::{CONTENT_TYPE, LOCATION, SET_COOKIE};
 use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::combinators::BoxBody;
@@ -49,7 +49,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
             continue;
         };
         let service = TowerToHyperService::new(app.clone());
-        let connection = http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service);
+        let mut http = http1::Builder::new();
+        // A client that sends no whole head in time is hung up on, or a few hundred of them would take all sockets.
+        http.timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(5));
+        let connection = http.serve_connection(TokioIo::new(stream), service);
         // A client that hangs up is none of the server's business.
         tokio::spawn(graceful.watch(connection));
     }
@@ -96,7 +99,7 @@ async fn vault(_: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible
 async fn login(site: &Site, request: Request<Incoming>) -> Answer {
     let (head, body) = request.into_parts();
     let header = |name| head.headers.get(name).map(HeaderValue::as_bytes);
-    let asked = Asked::new(head.method.as_str(), head.uri.path(), head.uri.query(), header);
+    let asked = RequestContext::new(head.method.as_str(), head.uri.path(), head.uri.query(), header);
     let form = Limited::new(body, 4096).collect().await.map(|body| body.to_bytes()).unwrap_or_default();
     let user = gate_kit::form_value(&form, "user").filter(|user| gate_kit::is_user_name(user));
     let cookie = user.and_then(|user| HeaderValue::try_from(site.sessions.begin(&user)).ok());
