@@ -1,6 +1,6 @@
 use std::fmt;
 
-/// What a person asks for: so much, to somebody. Made only of text that reads as it is.
+/// What a person asks for: so much, to one recipient. Made only of text that reads as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transfer {
     cents: u64,

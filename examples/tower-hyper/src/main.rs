@@ -72,7 +72,10 @@ type Answer = Response<BoxBody<Bytes, Infallible>>;
 
 async fn route(site: Site, request: Request<Incoming>) -> Result<Answer, Infallible> {
     match (request.method().as_str(), request.uri().path()) {
-        ("GET" | "HEAD", "/") => Ok(home(request.extensions().get())),
+        ("GET" | "HEAD", "/") => Ok(match context(&request).public_address(&site.origin) {
+            Some(there) => see_other(&there),
+            None => home(request.extensions().get()),
+        }),
         ("POST", "/login") => Ok(login(&site, request).await),
         ("GET" | "HEAD", "/vault") => {
             let vault = GateLayer::active().layer(service_fn(vault));
@@ -95,20 +98,30 @@ async fn vault(_: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible
     Ok(Response::new(Full::from("The vault is open.")))
 }
 
-/// No password: this is an example. A browser on another site's page may not log anybody in.
+/// No password: this is an example. A page of another site may not log a browser in.
 async fn login(site: &Site, request: Request<Incoming>) -> Answer {
-    let (head, body) = request.into_parts();
-    let header = |name| head.headers.get(name).map(HeaderValue::as_bytes);
-    let asked = RequestContext::new(head.method.as_str(), head.uri.path(), head.uri.query(), header);
-    let form = Limited::new(body, 4096).collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let is_from_here = context(&request).is_from_here(&site.origin);
+    let form = Limited::new(request.into_body(), 4096).collect().await.map(|body| body.to_bytes()).unwrap_or_default();
     let user = gate_kit::form_value(&form, "user").filter(|user| gate_kit::is_user_name(user));
     let cookie = user.and_then(|user| HeaderValue::try_from(site.sessions.begin(&user)).ok());
-    let Some(cookie) = cookie.filter(|_| asked.is_from_here(&site.origin)) else {
+    let Some(cookie) = cookie.filter(|_| is_from_here) else {
         return html(StatusCode::BAD_REQUEST, "That is no user name. <a href=/>Back</a>");
     };
-    let mut answer = html(StatusCode::SEE_OTHER, "");
-    answer.headers_mut().insert(LOCATION, HeaderValue::from_static("/"));
+    let mut answer = see_other("/");
     answer.headers_mut().insert(SET_COOKIE, cookie);
+    answer
+}
+
+fn context(request: &Request<Incoming>) -> RequestContext {
+    let header = |name| request.headers().get(name).map(HeaderValue::as_bytes);
+    RequestContext::new(request.method().as_str(), request.uri().path(), request.uri().query(), header)
+}
+
+fn see_other(there: &str) -> Answer {
+    let mut answer = html(StatusCode::SEE_OTHER, "");
+    if let Ok(there) = HeaderValue::try_from(there) {
+        answer.headers_mut().insert(LOCATION, there);
+    }
     answer
 }
 
