@@ -188,7 +188,7 @@ pub(crate) fn browsers_get_pages(program: &str) {
     assert_eq!(app.post(&alice, "/logout", "", FORM).headers["set-cookie"].split(';').next(), Some("session="));
 }
 
-/// Whatever is not as it should be is told apart.
+/// Each wrong request gets its own status and code.
 pub(crate) fn refusals(program: &str) {
     let app = App::start(program, &[("INCODE_ADMIN_TOKEN", "an admin token for this test")]);
     let nobody = Browser::default();

@@ -1,4 +1,4 @@
-//! `POST /face`: face authentication of whoever is logged in.
+//! `POST /face`: face authentication of the logged-in user.
 
 use std::convert::Infallible;
 

@@ -1,10 +1,10 @@
-//! What the examples share: settings, the stand-in vendor when no other is named, a login. And the whole site of
-//! `axum-gate` and `actix-gate`, so that they answer byte for byte the same.
+//! What the examples share: settings, the sandbox where no vendor is named, a login. And the whole site of `axum-gate` and
+//! `actix-gate`, so that both give the same answers.
 //!
 //! - [`Start`]: what every example begins with, from the environment.
 //! - [`Site`]: one method for each route of the two gate apps. Each app shows how its framework carries the incode layer,
 //!   gate and extractors; everything that is not about a framework is here.
-//! - [`run`]: reads the settings, starts the sandbox where no vendor is named, and serves until the process is told to stop.
+//! - [`run`]: reads the settings, starts the sandbox where no vendor is named, and serves until the process is asked to end.
 //! - [`serve`]: HTTP with a deadline for the head of a request, for the examples on axum.
 
 mod admin;

@@ -1,5 +1,5 @@
 //! `/livez`, `/healthz` and `/metrics` on a port of their own, where `OPS_BIND` names one. A deployment then shows them to
-//! the cluster and not to the world: metrics tell how many people are refused, and why.
+//! the cluster and not to the world: metrics show how many people are refused, and why.
 
 use std::convert::Infallible;
 use std::future::Future;

@@ -55,5 +55,5 @@ fn admin_token(settings: &Settings) -> Result<Option<Secret>, WrongSetting> {
     }
 }
 
-/// As long as a webhook secret: it opens dead letters and erasure to whoever guesses it.
+/// As long as a webhook secret: a guessed token opens dead letters and erasure.
 const MIN_ADMIN_TOKEN: usize = 24;

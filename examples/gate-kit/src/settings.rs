@@ -27,7 +27,7 @@ pub struct Start {
     pub listener: TcpListener,
     /// Listens at `OPS_BIND`, where that is set: for metrics and health, away from the public port.
     pub(crate) ops_listener: Option<TcpListener>,
-    /// Made from the environment; lacks what is the application's own, such as who asks.
+    /// Made from the environment; lacks what is the application's own, such as the source of subjects.
     pub builder: Builder,
     /// A login, for an application that has none of its own.
     pub sessions: Sessions,
@@ -146,7 +146,7 @@ impl Settings {
         if self.text("INCODE_FLOW_SECRET")?.is_none() {
             self.made_up.insert("INCODE_FLOW_SECRET", BASE64.encode(&random()?));
         }
-        // So that the stand-in shows both ways to a link. With a real vendor this is off: see `announce`.
+        // The sandbox then shows both ways to a link. With a real vendor this is off: see `announce`.
         if self.text(LINK_BY_WEBHOOK)?.is_none() {
             self.made_up.insert(LINK_BY_WEBHOOK, "on".to_owned());
         }

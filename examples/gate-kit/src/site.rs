@@ -37,7 +37,7 @@ impl Site {
         &self.incode
     }
 
-    /// `GET /`: who am I, my standing, what I can do.
+    /// `GET /`: the user, their standing, and what they can do.
     pub fn page(&self, visitor: &Visitor, request: &RequestContext) -> Reply {
         if let Some(there) = request.public_address(&self.public_origin) {
             return Reply::see_other(there);
@@ -59,7 +59,7 @@ impl Site {
         }
     }
 
-    /// `POST /login` with the form `user=alice`: anybody may be anybody, because this is an example.
+    /// `POST /login` with the form `user=alice`: no password, because this is an example.
     pub async fn login<B, C, E>(&self, request: &RequestContext, body: B) -> Reply
     where
         B: Stream<Item = Result<C, E>>,
@@ -86,7 +86,7 @@ impl Site {
         }
     }
 
-    /// `GET /me`: the visitor as JSON. Open to everybody.
+    /// `GET /me`: the visitor as JSON. Open to all.
     pub fn me(&self, visitor: &Visitor) -> Reply {
         json(200, &Me { subject: visitor.subject(), standing: visitor.standing(), identity: visitor.identity() })
     }

@@ -1,4 +1,4 @@
-//! Who gets in, and from where: the sandbox, links by webhook, sessions, ports.
+//! What is open, and to which requests: the sandbox, links by webhook, sessions, ports.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::app::{App, Browser, FORM, JSON, clean, eventually, exchange, is_one_line};
 
-/// The stand-in vendor verifies anybody, so any sign of a real deployment keeps it from starting.
+/// The sandbox verifies every person, so any sign of a real deployment keeps it from starting.
 pub(crate) fn sandbox_refused(program: &str) {
     for (name, value, named) in [
         ("INCODE_HOST", "", "INCODE_HOST"),
@@ -30,8 +30,8 @@ pub(crate) fn sandbox_refused(program: &str) {
     }
 }
 
-/// Who opens a start link decides whose account is linked, and a link can be mailed: so only a callback links with a real
-/// vendor, unless the settings say otherwise.
+/// An event links the user whose start link was opened, and a link can be mailed. So with a real vendor only a callback links,
+/// unless the settings say otherwise.
 pub(crate) fn link_by_webhook(program: &str) {
     let settings = [
         ("INCODE_WEBHOOK_AUTH", "header"),

@@ -35,7 +35,7 @@ impl FaceForm {
     }
 }
 
-/// Whether this is the face of the person who is logged in, and Incode vouches for that person now.
+/// Whether this is the face of the session's person, and that identity is ACTIVE now.
 pub(crate) async fn confirm(bank: &Arc<Bank>, session: &Session, face: Face) -> Result<Confirmed, Refusal> {
     let request = FaceAuthenticationRequest { face, source: None };
     match bank.incode.authenticate(&session.subject, &request).await? {
@@ -57,7 +57,7 @@ pub(crate) enum Confirmed {
     Yes,
     /// Not this face.
     No(FaceFailure),
-    /// The right face, of somebody Incode no longer vouches for.
+    /// The right face, of a person whose identity Incode revoked.
     Revoked,
 }
 

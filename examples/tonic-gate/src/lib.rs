@@ -31,7 +31,7 @@ pub struct OpenRequest {}
 /// What is in the vault.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 pub struct OpenReply {
-    /// For the person who asked.
+    /// For the caller.
     #[prost(string, tag = "1")]
     pub message: String,
 }
@@ -55,7 +55,7 @@ impl Vault for OpenVault {
     }
 }
 
-/// Who asks: a session as a browser's cookie, or as bearer token in a call's metadata.
+/// Finds the subject: a session as a browser's cookie, or as bearer token in a call's metadata.
 pub fn subjects(sessions: &Sessions) -> SubjectSource {
     let known = sessions.clone();
     sessions.subjects().or(SubjectSource::from_fn(move |head| {

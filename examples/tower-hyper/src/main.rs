@@ -1,7 +1,7 @@
 //! No framework: hyper serves, a tower `ServiceBuilder` stacks, [`IncodeLayer`] goes around everything and [`GateLayer`]
 //! around one path.
 //!
-//! `gate_kit` brings what has nothing to do with that: the settings, a stand-in vendor when none is named, a login.
+//! `gate_kit` has the rest: the settings, the sandbox where no vendor is named, a login.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -85,7 +85,7 @@ async fn route(site: Site, request: Request<Incoming>) -> Result<Answer, Infalli
     }
 }
 
-/// For everybody: the layer lets all pass and says who asks.
+/// Open to all: the layer lets every request pass, and adds the visitor.
 fn home(visitor: Option<&Visitor>) -> Answer {
     let standing = visitor.map_or("no layer", |visitor| visitor.standing().as_str());
     let login = "<form method=post action=/login><input name=user value=alice><button>Log in</button></form>";

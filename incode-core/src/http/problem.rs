@@ -5,7 +5,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use super::Reply;
 
-/// Why a request was not served, ready to be told: RFC 9457 `application/problem+json` with a stable `code`.
+/// Why a request was not served, as an answer: RFC 9457 `application/problem+json` with a stable `code`.
 ///
 /// Holds only what the other side may see. One type serves rejected deliveries, denied visitors and failed flows, so
 /// an application that wants other bodies replaces the rendering in one place.
@@ -26,7 +26,7 @@ pub struct Problem {
     more: Option<Box<More>>,
 }
 
-/// What only denials tell.
+/// Members that only denials have.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct More {
     verify_url: Option<Cow<'static, str>>,

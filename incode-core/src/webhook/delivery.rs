@@ -12,11 +12,12 @@ use crate::model::EventKind;
 #[cfg(test)]
 mod tests;
 
-/// A webhook route: who may deliver, how much, how slowly, and which kind.
+/// A webhook route: the policy of authenticity, the longest body, the read deadline, and the kind of events.
 ///
-/// Clones share the policy of authenticity: replaced in one of them, it is replaced in all.
+/// Clones share the policy: [`Webhook::replace_authenticity`] on one of them replaces it in all.
 #[derive(Clone, Debug)]
 pub struct Webhook {
+    /// Shared by all clones, so that a rotation reaches every worker. Locked to take or replace the inner `Arc` alone.
     authenticity: Arc<RwLock<Arc<Authenticity>>>,
     body_cap: usize,
     read_deadline: Duration,
@@ -58,8 +59,7 @@ impl Webhook {
         self
     }
 
-    /// Puts another policy in the place of this one, for all clones: deliveries under way are judged by the policy they
-    /// began with, the next ones by the new.
+    /// Replaces the policy, for all clones. A delivery under way is judged by the policy that it began with.
     pub fn replace_authenticity(&self, authenticity: Authenticity) {
         *self.authenticity.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(authenticity);
     }
@@ -74,8 +74,8 @@ impl Webhook {
         self.body_cap
     }
 
-    /// How long a body may take to arrive, from the head on. The adapter keeps the time, and rejects with
-    /// [`RejectionKind::TooSlow`].
+    /// How long a body may take to arrive, from the head on. The code that reads the body keeps the time, as
+    /// [`Delivery::read`] does, and rejects with [`RejectionKind::TooSlow`].
     pub fn read_deadline(&self) -> Duration {
         self.read_deadline
     }
@@ -109,7 +109,7 @@ pub struct Delivery {
     /// What `Content-Length` said, within the cap; zero without it.
     announced: usize,
     body_cap: usize,
-    /// So that a caller who goes on after the rejection does not get a cut body parsed.
+    /// A caller that goes on after the rejection must not get a cut body parsed.
     overflowed: bool,
     kind: Option<EventKind>,
 }
@@ -134,7 +134,7 @@ impl Delivery {
         Ok(())
     }
 
-    /// Judges the whole: first who sent it, then what it is.
+    /// Judges the whole: first the sender, then the content.
     ///
     /// # Errors
     /// [`RejectionKind::Unauthentic`], then [`RejectionKind::Malformed`], then [`RejectionKind::WrongKind`].

@@ -1,4 +1,4 @@
-//! Real vendor or sandbox. The sandbox opens the vault to everybody who can reach it, so it starts only where nothing
+//! Real vendor or sandbox. The sandbox opens the vault to every client that can reach it, so it starts only where nothing
 //! points at a real deployment.
 
 use std::ffi::{OsStr, OsString};

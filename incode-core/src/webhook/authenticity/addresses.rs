@@ -153,7 +153,7 @@ fn network(text: &str) -> Result<IpNet, PolicyError> {
         Some((address, length)) => {
             // The standard library is stricter with addresses: ipnet reads 010.0.0.0 as ten, others as eight.
             let address = address.parse::<IpAddr>().map_err(|_| illegal)?;
-            // A length of zero is everybody, and 08 a slip.
+            // A length of zero is every address, and 08 a slip.
             let digits = length.bytes().all(|byte| byte.is_ascii_digit()) && !length.starts_with('0');
             let length = length.parse().ok().filter(|_| digits).ok_or(illegal)?;
             IpNet::new(address, length).map_err(|_| illegal)?

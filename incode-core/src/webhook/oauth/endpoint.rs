@@ -23,7 +23,7 @@ use super::{IssuedToken, TokenRefusal, TokenRefusalKind};
 ///   /64). An address that must wait is refused before its secret is looked at, so it can't go on guessing. Other
 ///   addresses are not affected.
 /// - **The address is not known**: no source is set, or the source finds none. Strangers and the genuine client then share
-///   one counter. A right secret always passes, and only a wrong one is told to wait; otherwise strangers could keep the
+///   one counter. A right secret always passes, and only a wrong one has to wait; otherwise strangers could keep the
 ///   client out, and with it every delivery. What protects the secret then is its length:
 ///   [`Authenticity::MIN_SECRET_LEN`] bytes or more.
 ///
@@ -31,7 +31,7 @@ use super::{IssuedToken, TokenRefusal, TokenRefusalKind};
 /// # use incode_core::{Clock, http::{RequestHead, Reply}};
 /// use incode_core::webhook::{Authenticity, TokenEndpoint, TokenRefusal};
 ///
-/// // One endpoint for the process, so that it remembers who failed.
+/// // One endpoint for the process: it counts the failures.
 /// fn serve(endpoint: &TokenEndpoint, policy: &Authenticity, head: &dyn RequestHead, clock: &dyn Clock, body: &[u8]) -> Reply {
 ///     let answer = endpoint.begin(policy, head, clock).and_then(|mut request| {
 ///         request.push(body)?;
