@@ -352,3 +352,19 @@ fn nothing_shows_a_secret_or_a_token() {
         assert!(!shown.contains(canary), "{shown}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_token_request_is_read_to_its_end_within_limits() {
+    use futures_util::stream::{iter, pending};
+    let begin = || TokenEndpoint::new().begin(&policy(), &right(), &ManualClock::new(NOW)).unwrap();
+    let deadline = Duration::from_secs(10);
+    let chunks = |body: &'static str| iter(body.as_bytes().chunks(7).map(Ok::<_, ()>));
+    assert_eq!(begin().read(deadline, chunks(FORM)).await.unwrap().status, 200);
+    let long: &'static [u8] = &[b'x'; TokenEndpoint::BODY_CAP + 1];
+    let too_long = begin().read(deadline, iter([Ok::<_, ()>(long)])).await.unwrap_err();
+    assert_eq!((too_long.kind(), too_long.reply().status), (TokenRefusalKind::TooLarge, 413));
+    let broken = begin().read(deadline, iter([Ok(FORM), Err(())])).await.unwrap_err();
+    assert_eq!(broken, TokenRefusal::broken_off());
+    let slow = begin().read(deadline, pending::<Result<&str, ()>>()).await.unwrap_err();
+    assert_eq!(slow, TokenRefusal::too_slow());
+}
