@@ -24,6 +24,7 @@ impl Site {
             admin_token: admin_token(settings)?,
             metrics,
             public_origin: start.public_origin(),
+            ops_apart: start.ops_listener.is_some(),
             can_verify: settings.text("INCODE_CLIENT_ID")?.is_some(),
         })
     }
@@ -54,5 +55,5 @@ fn admin_token(settings: &Settings) -> Result<Option<Secret>, WrongSetting> {
     }
 }
 
-/// As long as a webhook secret: it opens dead letters and erasure to whoever guesses it.
+/// As long as a webhook secret: a guessed token opens dead letters and erasure.
 const MIN_ADMIN_TOKEN: usize = 24;

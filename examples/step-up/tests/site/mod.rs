@@ -12,16 +12,16 @@ use incode_sandbox::Sandbox;
 use incode_tests::{Response, get, post, verify};
 use step_up::{Bank, app, render};
 
-pub(crate) struct Town {
+pub(crate) struct Site {
     pub(crate) sandbox: Sandbox,
     pub(crate) incode: Incode,
     pub(crate) clock: ManualClock,
     pub(crate) address: SocketAddr,
 }
 
-/// Somebody with a browser.
+/// MaybeSession with a browser.
 pub(crate) struct Person<'a> {
-    town: &'a Town,
+    site: &'a Site,
     pub(crate) name: &'static str,
     pub(crate) cookie: String,
 }
@@ -33,7 +33,7 @@ pub(crate) struct Form {
     pub(crate) id: String,
 }
 
-impl Town {
+impl Site {
     pub(crate) async fn build() -> Self {
         let sandbox = Sandbox::builder().automatic_events(false).start().await.unwrap();
         let clock = ManualClock::new(SystemClock.now());
@@ -63,7 +63,7 @@ impl Town {
         let answer = login.send(self.address).await;
         let cookie = answer.header("set-cookie").unwrap();
         assert!(cookie.ends_with("; HttpOnly; SameSite=Lax"), "{cookie}");
-        Person { town: self, name, cookie: cookie.split(';').next().unwrap().to_owned() }
+        Person { site: self, name, cookie: cookie.split(';').next().unwrap().to_owned() }
     }
 
     pub(crate) async fn verified(&self, name: &'static str) -> Person<'_> {
@@ -85,12 +85,12 @@ impl Town {
 
 impl Person<'_> {
     pub(crate) async fn get(&self, target: &str) -> Response {
-        get(target).header("cookie", &self.cookie).send(self.town.address).await
+        get(target).header("cookie", &self.cookie).send(self.site.address).await
     }
 
     pub(crate) async fn post(&self, target: &str, form: &str) -> Response {
         let call = post(target).header("cookie", &self.cookie).header("content-type", FORM);
-        call.body(form).send(self.town.address).await
+        call.body(form).send(self.site.address).await
     }
 
     /// The form of the front page.
@@ -130,7 +130,7 @@ impl Person<'_> {
         };
         let body = format!("{}{}--edge--\r\n", part("form", &form.secret), part("base64Image", face));
         let call = post(&form.confirm()).header("cookie", &self.cookie);
-        call.header("content-type", "multipart/form-data; boundary=edge").body(body).send(self.town.address).await
+        call.header("content-type", "multipart/form-data; boundary=edge").body(body).send(self.site.address).await
     }
 
     /// The page that a face which does not do leads back to.
@@ -152,12 +152,12 @@ impl Person<'_> {
     }
 
     pub(crate) fn identity(&self) -> String {
-        let people = self.town.sandbox.people();
+        let people = self.site.sandbox.people();
         people.into_iter().find(|person| person.name == self.name).unwrap().identity_id
     }
 
     pub(crate) fn face(&self) -> String {
-        let (faces, identity) = (self.town.sandbox.faces(), self.identity());
+        let (faces, identity) = (self.site.sandbox.faces(), self.identity());
         faces.into_iter().find(|face| face.identity_id.as_ref() == Some(&identity)).unwrap().base64_image
     }
 }

@@ -1,7 +1,9 @@
 use std::fmt;
 
+use url::Url;
+
 /// What the routes read of a request: a handful of headers, and the line above them.
-pub struct Asked {
+pub struct RequestContext {
     pub(crate) method: String,
     pub(crate) path: String,
     pub(crate) query: Option<String>,
@@ -10,12 +12,13 @@ pub struct Asked {
     pub(crate) content_type: Option<String>,
     pub(crate) content_length: Option<u64>,
     pub(crate) authorization: Option<String>,
+    pub(crate) cookie: Option<String>,
     origin: Option<String>,
     host: Option<String>,
     fetch_site: Option<String>,
 }
 
-impl Asked {
+impl RequestContext {
     /// `header` gives the first value of a header by its lower-case name.
     pub fn new<'a>(
         method: &str,
@@ -33,6 +36,7 @@ impl Asked {
             content_type: text("content-type"),
             content_length: text("content-length").and_then(|value| value.parse().ok()),
             authorization: text("authorization"),
+            cookie: text("cookie"),
             origin: text("origin"),
             host: text("host"),
             fetch_site: text("sec-fetch-site"),
@@ -51,8 +55,25 @@ impl Asked {
         pairs.into_iter().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
     }
 
+    /// The same page under the public URL, when the browser came by another name of this machine: `localhost` for
+    /// `127.0.0.1`, or the other way round. Cookies are kept by name, so a login under the one is unknown under the other,
+    /// and the way back from the vendor leads to the public URL.
+    pub fn public_address(&self, public_origin: &str) -> Option<String> {
+        let public = Url::parse(public_origin).ok()?;
+        let came = Url::parse(&format!("{}://{}", public.scheme(), self.host.as_deref()?)).ok()?;
+        let is_loopback = |url: &Url| matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
+        let same_port = came.port_or_known_default() == public.port_or_known_default();
+        let other_name = came.host_str() != public.host_str();
+        // By the port: a proxy in front of us has another one, and may well call us by another name.
+        if !(is_loopback(&came) && is_loopback(&public) && same_port && other_name) {
+            return None;
+        }
+        let query = self.query.as_ref().map(|query| format!("?{query}")).unwrap_or_default();
+        Some(format!("{public_origin}{}{query}", self.path))
+    }
+
     /// False when a page of another site made the browser ask. Programs send neither header, and carry no cookie that
-    /// somebody else's page could make them send.
+    /// another site's page could make them send.
     pub fn is_from_here(&self, public_origin: &str) -> bool {
         match (&self.fetch_site, &self.origin) {
             (Some(site), _) => matches!(site.as_str(), "same-origin" | "none"),
@@ -66,9 +87,9 @@ impl Asked {
 }
 
 /// Method and path only: the rest holds credentials.
-impl fmt::Debug for Asked {
+impl fmt::Debug for RequestContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Asked").field("method", &self.method).field("path", &self.path).finish_non_exhaustive()
+        f.debug_struct("RequestContext").field("method", &self.method).field("path", &self.path).finish_non_exhaustive()
     }
 }
 
