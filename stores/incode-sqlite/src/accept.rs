@@ -29,7 +29,8 @@ pub(crate) fn accept(tx: &mut Transaction<'_>, event: NewEvent) -> Result<Accept
     let keys = EventKeys::of(&event);
     let received_at = event.received_at.as_millis();
     // The id is given here, not by SQLite: it then is known without another call.
-    let sql = "INSERT INTO event (id, kind, object_id, object_key, delivery_key, done_key, state, reason, attempts, lease,
+    let sql =
+        "INSERT INTO event (id, kind, object_id, object_key, delivery_key, done_key, state, reason, attempts, lease,
             authenticated, implausible, vendor_time, received_at, due_at, settled_at, correlation_id, token)
         VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?, ?, ?, ?, ?, ?, ?, ?)";
     tx.conn.prepare_cached(sql)?.execute(params![

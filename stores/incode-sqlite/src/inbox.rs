@@ -151,7 +151,8 @@ fn settle(tx: &mut Transaction<'_>, lease: Lease, settlement: Settlement) -> Res
         Settlement::Done { apply, at } => {
             let changed = apply.map(|request| change::run(tx, &request)).transpose()?;
             let (changed, applied) = changed.map_or((None, None), |(changed, applied)| (Some(changed), applied));
-            let sql = "UPDATE event SET state = 'done', lease = lease + 1, reason = NULL, due_at = NULL, settled_at = ?,
+            let sql =
+                "UPDATE event SET state = 'done', lease = lease + 1, reason = NULL, due_at = NULL, settled_at = ?,
                 correlation_id = NULL, token = NULL, applied_key = ? WHERE id = ?";
             let applied_key = applied.as_ref().map(|key| key.as_slice());
             tx.conn.prepare_cached(sql)?.execute(params![at.as_millis(), applied_key, id])?;

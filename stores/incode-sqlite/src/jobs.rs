@@ -45,7 +45,8 @@ impl JobStore for SqliteStore {
 
 /// One pending job each, in the transaction of its cause.
 pub(crate) fn enqueue(conn: &Connection, jobs: &[NewJob]) -> rusqlite::Result<()> {
-    let sql = "INSERT INTO job (handler, cause, event_id, kind, object_id, subject, instant, identity_id, state, attempts,
+    let sql =
+        "INSERT INTO job (handler, cause, event_id, kind, object_id, subject, instant, identity_id, state, attempts,
             lease, caused_at, due_at)
         VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'pending', 0, 0, ?, ?)";
     let mut insert = conn.prepare_cached(sql)?;
@@ -55,8 +56,7 @@ pub(crate) fn enqueue(conn: &Connection, jobs: &[NewJob]) -> rusqlite::Result<()
             JobCause::Event { event: id, kind, object_id } => {
                 event = (Some(id.0), Some(kind.as_str()), Some(object_id.as_str()));
             }
-            JobCause::Verified { subject, linked_at: instant }
-            | JobCause::Revoked { subject, checked_at: instant } => {
+            JobCause::Verified { subject, linked_at: instant } | JobCause::Revoked { subject, checked_at: instant } => {
                 person = (Some(subject.as_str()), Some(instant.as_millis()));
             }
             // A cause of a newer core can't be read back: its name alone is kept.
@@ -105,10 +105,8 @@ fn take(conn: &Connection, claim: &JobClaim) -> Result<ClaimedJobs, Failure> {
         FROM job INDEXED BY job_due WHERE state = 'pending' AND handler = ? AND due_at <= ?
         ORDER BY due_at, id LIMIT ?";
     let params = params![&*claim.handler, claim.now.as_millis(), claim.limit];
-    let jobs: Vec<_> = conn
-        .prepare_cached(sql)?
-        .query_map(params, |row| read_claimed(row, conn))?
-        .collect::<rusqlite::Result<_>>()?;
+    let jobs: Vec<_> =
+        conn.prepare_cached(sql)?.query_map(params, |row| read_claimed(row, conn))?.collect::<rusqlite::Result<_>>()?;
     let mut lease = conn.prepare_cached("UPDATE job SET lease = ?, attempts = ?, due_at = ? WHERE id = ?")?;
     for job in &jobs {
         let JobLease { job: JobId(id), number } = job.lease;

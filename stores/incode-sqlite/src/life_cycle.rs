@@ -2,9 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use incode_core::Timestamp;
-use incode_core::store::{
-    Counts, InboxCounts, LifeCycle, Prune, SecretCheck, StoreError, StoreErrorKind, StoreFuture,
-};
+use incode_core::store::{Counts, InboxCounts, LifeCycle, Prune, SecretCheck, StoreError, StoreErrorKind, StoreFuture};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::store::SqliteStore;

@@ -94,7 +94,10 @@ fn refuse_other_names(path: &Path) -> Result<(), StoreError> {
         return Err(refused(path, "is not a regular file"));
     }
     if hard_links(&metadata) > 1 {
-        return Err(refused(path, "has a second name (a hard link), and the log goes by the name: remove the other name"));
+        return Err(refused(
+            path,
+            "has a second name (a hard link), and the log goes by the name: remove the other name",
+        ));
     }
     if is_mounted(path, &metadata) {
         return Err(refused(path, "is mounted as a single file, and its log is outside of it: mount the folder"));
@@ -127,11 +130,7 @@ fn lock_itself(path: &Path) -> Result<File, StoreError> {
     lock(&file, path)?;
     let by_handle = file.metadata().map_err(|error| io_error(path, &error))?;
     let by_name = fs::metadata(path).map_err(|error| io_error(path, &error))?;
-    if FileId::of(&by_handle) == FileId::of(&by_name) {
-        Ok(file)
-    } else {
-        Err(refused(path, "was replaced just now"))
-    }
+    if FileId::of(&by_handle) == FileId::of(&by_name) { Ok(file) } else { Err(refused(path, "was replaced just now")) }
 }
 
 /// Waits a moment for a handle that is about to be closed: a program that another thread starts has a copy of every open

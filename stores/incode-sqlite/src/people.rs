@@ -91,8 +91,7 @@ pub(crate) fn erase_fields(conn: &Connection, id: &IdentityId) -> rusqlite::Resu
 }
 
 pub(crate) fn link(conn: &Connection, subject: &Subject) -> rusqlite::Result<Option<Link>> {
-    let sql =
-        "SELECT subject, identity_id, proof, linked_at, active_since, verified_since FROM link WHERE subject = ?";
+    let sql = "SELECT subject, identity_id, proof, linked_at, active_since, verified_since FROM link WHERE subject = ?";
     conn.prepare_cached(sql)?.query_row([subject.as_str()], read_link).optional()
 }
 

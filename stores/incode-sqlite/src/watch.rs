@@ -35,7 +35,8 @@ impl Watch {
             Ok(Watched { id: FileId::of(&metadata), path, is_never_empty })
         };
         let files = [("", true), ("-wal", false), ("-shm", true)];
-        let files = files.into_iter().map(|(suffix, is_never_empty)| watched(with_suffix(path, suffix), is_never_empty));
+        let files =
+            files.into_iter().map(|(suffix, is_never_empty)| watched(with_suffix(path, suffix), is_never_empty));
         Ok(Self { files: files.collect::<Result<_, StoreError>>()?, is_lost: AtomicBool::new(false) })
     }
 
