@@ -2,7 +2,7 @@ use std::io;
 use std::sync::Arc;
 
 use incode_core::store::{StoreError, StoreErrorKind};
-use rusqlite::ErrorCode;
+use rusqlite::{ErrorCode, ffi};
 
 /// Why a job or a batch failed. Cheap to clone: every caller of a batch gets a copy.
 #[derive(Clone, Debug)]
@@ -37,8 +37,11 @@ impl Failure {
 impl From<rusqlite::Error> for Failure {
     fn from(error: rusqlite::Error) -> Self {
         let code = error.sqlite_error_code();
+        let extended = error.sqlite_error().map(|error| error.extended_code);
         let kind = match code {
             Some(ErrorCode::DiskFull | ErrorCode::OutOfMemory) => StoreErrorKind::Full,
+            // No room for the index of the log: the only write for which SQLite has a name of its own.
+            _ if extended == Some(ffi::SQLITE_IOERR_SHMSIZE) => StoreErrorKind::Full,
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreErrorKind::Busy,
             Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied | ErrorCode::ReadOnly) => {
                 StoreErrorKind::Unavailable
@@ -48,7 +51,12 @@ impl From<rusqlite::Error> for Failure {
         };
         let dooms_batch = kind != StoreErrorKind::Failed
             || matches!(code, Some(ErrorCode::SystemIoFailure | ErrorCode::DatabaseCorrupt));
-        Self { kind, cause: error.to_string().into(), dooms_batch }
+        // With the meaning of the code: "disk I/O error" alone does not say which operation failed.
+        let cause = match &error {
+            rusqlite::Error::SqliteFailure(code, Some(message)) => format!("{message} ({code})"),
+            other => other.to_string(),
+        };
+        Self { kind, cause: cause.into(), dooms_batch }
     }
 }
 

@@ -17,7 +17,6 @@ use crate::{SqliteOptions, SqliteStore};
 mod durability;
 mod failures;
 mod opening;
-mod records;
 
 async fn open(path: &Path) -> SqliteStore {
     SqliteOptions::new(path).open().await.unwrap()
