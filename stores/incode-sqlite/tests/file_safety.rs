@@ -71,6 +71,24 @@ fn a_second_process_is_refused() {
     keeps(&link, &["kept"]);
 }
 
+/// SQLite's own locks end when any handle of the file is closed in the process. Without them the next tool that closes
+/// the file takes the log away.
+#[test]
+fn a_second_opener_in_the_same_process_does_not_undo_its_locks() {
+    let (directory, path) = place();
+    let mut process = Process::open(&path).unwrap_or_else(|refused| panic!("{refused}"));
+    assert_eq!(process.accept("kept"), "new");
+    assert_eq!(process.open_again(), "Unavailable: already open in another process");
+    let tool = rusqlite::Connection::open(&path).unwrap();
+    let count: i64 = tool.query_row("SELECT count(*) FROM event", [], |row| row.get(0)).unwrap();
+    assert_eq!(count, 1);
+    drop(tool);
+    assert!(directory.path().join("incode.db-wal").exists());
+    assert_eq!(process.time(), "ok");
+    process.kill();
+    keeps(&path, &["kept"]);
+}
+
 #[test]
 fn a_file_with_a_hard_link_is_refused_under_both_names() {
     let (directory, path) = place();
@@ -240,7 +258,7 @@ fn an_empty_file_without_a_past_is_a_new_store() {
 }
 
 #[test]
-fn a_disk_that_is_full_or_read_only_shows_without_a_delivery() {
+fn a_disk_that_is_full_or_read_only_is_said_at_start() {
     let (directory, path) = place();
     if !can_mount() {
         println!("not run: a mount namespace needs more rights than this process has");
@@ -248,16 +266,53 @@ fn a_disk_that_is_full_or_read_only_shows_without_a_delivery() {
     }
     let disk = directory.path().join("disk");
     fs::create_dir(&disk).unwrap();
-    // A file on a disk that is read-only from the start: said at start.
+    let on_disk = disk.join("incode.db");
     Process::open(&path).unwrap_or_else(|refused| panic!("{refused}")).stop();
-    let read_only =
-        format!("mount --bind '{0}' '{1}'\nmount -o remount,bind,ro '{1}'", directory.path().display(), disk.display());
-    let refused = Process::open_after(&disk.join("incode.db"), Some(&read_only)).err().expect("refused");
+    let (place, disk) = (directory.path().display(), disk.display());
+    let read_only = format!("mount --bind '{place}' '{disk}'\nmount -o remount,bind,ro '{disk}'");
+    let refused = Process::open_after(&on_disk, Some(&read_only)).err().expect("refused");
     assert!(refused.starts_with("Unavailable: ") && refused.contains("Read-only"), "{refused}");
-    // A disk without room.
-    let full = format!("mount -t tmpfs -o size=16k none '{}'", disk.display());
-    let refused = Process::open_after(&disk.join("incode.db"), Some(&full)).err().expect("refused");
+    let full = format!("mount -t tmpfs -o size=16k none '{disk}'");
+    let refused = Process::open_after(&on_disk, Some(&full)).err().expect("refused");
     assert!(refused.starts_with("Full: "), "{refused}");
+}
+
+#[test]
+fn a_disk_that_fills_up_shows_without_a_delivery() {
+    let (directory, _) = place();
+    if !can_mount() {
+        println!("not run: a mount namespace needs more rights than this process has");
+        return;
+    }
+    let disk = directory.path().join("disk");
+    fs::create_dir(&disk).unwrap();
+    let mount = format!("mount -t tmpfs -o size=2m none '{}'", disk.display());
+    let mut process =
+        Process::open_after(&disk.join("incode.db"), Some(&mount)).unwrap_or_else(|said| panic!("{said}"));
+    assert_eq!(process.accept("kept"), "new");
+    let ballast = process.sees(&disk.join("ballast"));
+    // Until not a byte fits: the store gives room back while it is idle.
+    until("full", || {
+        let _ = fs::write(process.sees(&disk.join("more")), [0; 64 << 10]);
+        let _ = fs::write(&ballast, vec![0; 4 << 20]);
+        process.time().starts_with("Full: ")
+    });
+    assert!(process.accept("refused").starts_with("Full: "));
+    fs::remove_file(ballast).unwrap();
+    fs::remove_file(process.sees(&disk.join("more"))).unwrap();
+    until("mended", || process.time() == "ok");
+    assert_eq!(process.accept("refused"), "new");
+    assert_eq!(process.accept("kept"), "duplicate");
+}
+
+fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    for _ in 0..600 {
+        if is_so() {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    panic!("never {what}");
 }
 
 fn can_mount() -> bool {

@@ -10,7 +10,7 @@
 )]
 
 use std::io::{BufRead, BufReader, Lines, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use incode_core::model::EventKind;
@@ -63,6 +63,16 @@ impl Process {
         self.ask("time")
     }
 
+    /// Opens the file a second time in the same process. What the store said.
+    pub fn open_again(&mut self) -> String {
+        self.ask("again")
+    }
+
+    /// A file as the process sees it, in its own mount namespace.
+    pub fn sees(&self, path: &Path) -> PathBuf {
+        Path::new("/proc").join(self.child.id().to_string()).join("root").join(path.strip_prefix("/").unwrap())
+    }
+
     /// Closes the store and ends the process. Returns its log.
     pub fn stop(mut self) -> String {
         drop(self.stdin.take());
@@ -113,7 +123,7 @@ impl Drop for Process {
 pub async fn serve() {
     tracing_subscriber::fmt().with_ansi(false).with_writer(std::io::stderr).init();
     let path = std::env::var_os("STORE_PATH").expect("started by another test");
-    let store = match SqliteOptions::new(path).open().await {
+    let store = match SqliteOptions::new(&path).open().await {
         Ok(store) => store,
         Err(error) => return println!("answer: {}", described(&error)),
     };
@@ -124,6 +134,10 @@ pub async fn serve() {
             Some((_, object)) => match store.accept(delivery(object)).await {
                 Ok(Accepted::New(_)) => "new".to_owned(),
                 Ok(Accepted::Duplicate) => "duplicate".to_owned(),
+                Err(error) => described(&error),
+            },
+            None if line == "again" => match SqliteOptions::new(&path).open().await {
+                Ok(_) => "opened".to_owned(),
                 Err(error) => described(&error),
             },
             None => store.time().await.map_or_else(|error| described(&error), |_| "ok".to_owned()),
