@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use incode_core::store::{StoreError, StoreErrorKind};
+use incode_core::store::{OpenFuture, OpenStore, Store, StoreError, StoreErrorKind};
 use tokio::sync::oneshot;
 
 use crate::queue::{self, Queue};
@@ -53,6 +53,12 @@ impl SqliteOptions {
         reader::spawn(path, read_jobs, guard, opened)?;
         queue::answer(opening).await?;
         Ok(SqliteStore { writer, reader, progress, watch })
+    }
+}
+
+impl OpenStore for SqliteOptions {
+    fn open(self: Box<Self>) -> OpenFuture {
+        Box::pin(async move { Ok(Arc::new(Self::open(*self).await?) as Arc<dyn Store>) })
     }
 }
 
