@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use bytes::Bytes;
 use data_encoding::BASE64;
 use futures_core::Stream;
-use incode_core::flow::{FaceErrorKind, FaceOutcome};
+use incode_core::flow::{FaceErrorKind, FaceOutcome, FaceScope};
 use incode_core::gate::{Requirement, Standing, Visitor};
 use incode_core::http::{Problem, Reply};
 use incode_core::identity::Identity;
