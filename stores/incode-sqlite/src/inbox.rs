@@ -115,7 +115,7 @@ fn read_due(
     let mut found = due.query(params![implausible, claim.now.as_millis(), limit])?;
     while let Some(row) = found.next()? {
         events.push(ClaimedEvent {
-            lease: Lease { event: EventId(row.get(0)?), number: next_lease(row.get(1)?) },
+            lease: Lease { event: EventId(row.get(0)?), number: rows::next_lease(row, 1)? },
             kind: rows::kind(row, 2)?,
             object_id: rows::object_id(row, 3)?,
             token: row.get::<_, Option<Vec<u8>>>(4)?.unwrap_or_default(),
@@ -128,11 +128,6 @@ fn read_due(
         });
     }
     Ok(())
-}
-
-/// The number of the next lease: odd while the lease holds, so that an opener knows the leases of a process that died.
-pub(crate) fn next_lease(last: i64) -> i64 {
-    last.saturating_add(1) | 1
 }
 
 fn settle(tx: &mut Transaction<'_>, lease: Lease, settlement: Settlement) -> Result<Settled, Failure> {

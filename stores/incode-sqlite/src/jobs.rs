@@ -193,8 +193,7 @@ fn read_claimed(row: &Row<'_>, conn: &Connection) -> rusqlite::Result<ClaimedJob
         Some(id) => (people::identity(conn, id)?, people::subjects_of(conn, id)?),
     };
     Ok(ClaimedJob {
-        // Odd while the lease holds, as of an event.
-        lease: JobLease { job: JobId(row.get(0)?), number: row.get::<_, i64>(1)?.saturating_add(1) | 1 },
+        lease: JobLease { job: JobId(row.get(0)?), number: rows::next_lease(row, 1)? },
         cause: rows::required(read_cause(row, 2)?, 2, "cause")?,
         caused_at: rows::time(row, 8)?,
         identity,
