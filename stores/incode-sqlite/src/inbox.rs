@@ -1,3 +1,8 @@
+//! Events from acceptance to settlement: the claims of workers, and what the pages show.
+//!
+//! A lease is a number in the row. It counts up with each claim and each settlement, so an old lease never matches again.
+//! While an event is under lease, `due_at` is the end of the lease: an ended lease is due by itself, without a sweep.
+
 use std::sync::Arc;
 
 use incode_core::model::EventKind;
@@ -196,7 +201,7 @@ fn list(conn: &Connection, filter: &EventFilter) -> rusqlite::Result<Vec<EventRo
     conn.prepare_cached(&sql)?.query_map(params, read_event)?.collect()
 }
 
-/// One event and its keys. `object_done` is not known here.
+/// One event and its keys, by the id. `object_done` is not known here.
 fn detail(conn: &Connection, id: EventId) -> rusqlite::Result<Option<(EventDetail, EventKeys)>> {
     let sql = "SELECT id, kind, object_id, state, reason, attempts, received_at, due_at, settled_at,
         vendor_time, token IS NOT NULL, object_key, delivery_key, done_key, applied_key FROM event WHERE id = ?";

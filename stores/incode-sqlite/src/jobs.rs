@@ -1,3 +1,8 @@
+//! Jobs of the application's handlers. Leases work as those of events do.
+//!
+//! A row keeps why the handler is called in columns of its own, so that a subject can be erased when its job is done, and
+//! an identity when it is forgotten.
+
 use incode_core::identity::transition::{JobCause, NewJob};
 use incode_core::store::{
     AuditAction, ClaimedJob, ClaimedJobs, EventId, JobClaim, JobCounts, JobFailure, JobFilter, JobId, JobLease, JobRow,

@@ -20,6 +20,7 @@ use crate::queue::{Message, Reply};
 use crate::watch::Watch;
 use crate::{file, startup};
 
+/// A job with the channel to its caller.
 pub(crate) type WriteJob = Box<dyn Job>;
 
 /// What both threads keep as long as they have the file open.
@@ -114,26 +115,34 @@ pub(crate) fn spawn(
 
 struct Writer {
     conn: Connection,
+    /// The keys of all event rows, for dedupe without a read. Exact, because no other process writes.
     index: DedupeIndex,
+    /// The id of the newest event.
     last_event: i64,
     log: Log,
     /// Rows changed over this connection when the log was last looked at.
     changes: i64,
     /// When that was.
     changed: Instant,
+    /// Shared with the store, which looks for `time`.
     watch: Arc<Watch>,
+    /// Shared with the store, which reads it.
     progress: Arc<Progress>,
 }
 
 /// How much of the write-ahead log is left to tidy up.
 #[derive(Clone, Copy)]
 enum Log {
+    /// It holds rows that are not in the file yet.
     Written,
+    /// Its rows are in the file, and it keeps its length. Wiped tokens can still be read in it.
     Copied,
+    /// It is cut to no length.
     Empty,
 }
 
 impl Writer {
+    /// The lock comes first and goes last: see [`FileLock`].
     fn open(path: &Path, progress: Arc<Progress>) -> Result<(Self, Guard), StoreError> {
         let lock = FileLock::acquire(path)?;
         let conn = file::open_writer(path, lock.was_used())?;
@@ -265,7 +274,9 @@ pub(crate) fn probe(conn: &Connection) -> rusqlite::Result<()> {
 }
 
 struct Call<T, F> {
+    /// `None` once it was run.
     work: Option<F>,
+    /// Its own result, which counts only when the batch is committed.
     result: Option<Result<T, Failure>>,
     reply: Reply<T>,
     needs_savepoint: bool,
