@@ -58,7 +58,8 @@ fn the_expiry_of_a_token_is_a_hint_and_nonsense_is_none() {
 #[test]
 fn a_token_at_rest_opens_in_its_row_with_its_keys_only() {
     let token = Token::new("secret-token").unwrap();
-    let (one, other) = (Secret::from("0123456789abcdef0123456789abcdef"), Secret::from("another secret of 32 bytes or more"));
+    let (one, other) =
+        (Secret::from("0123456789abcdef0123456789abcdef"), Secret::from("another secret of 32 bytes or more"));
     let (key, row) = (AtRest::new(std::slice::from_ref(&one)), [1; 16]);
     let sealed = key.seal(&token, &row).unwrap();
     assert!(!sealed.windows(6).any(|bytes| bytes == b"secret"));

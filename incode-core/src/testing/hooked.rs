@@ -4,9 +4,10 @@ use std::sync::Arc;
 use crate::identity::transition::ChangeRequest;
 use crate::identity::{Identity, RetainedField, SubjectState};
 use crate::store::{
-    Accepted, Audit, AuditId, AuditStore, Changed, Claim, Claimed, ClaimedJobs, Counts, EventDetail, EventFilter, EventId,
-    EventRow, IdentityStore, InboxStore, JobClaim, JobFilter, JobLease, JobRow, JobSettlement, JobStore, Lease, LifeCycle,
-    NewEvent, Prune, Replay, ReplayJobs, SecretCheck, Settled, Settlement, Store, StoreError, StoreFeed, StoreFuture,
+    Accepted, Audit, AuditId, AuditStore, Changed, Claim, Claimed, ClaimedJobs, Counts, EventDetail, EventFilter,
+    EventId, EventRow, IdentityStore, InboxStore, JobClaim, JobFilter, JobLease, JobRow, JobSettlement, JobStore,
+    Lease, LifeCycle, NewEvent, Prune, Replay, ReplayJobs, SecretCheck, Settled, Settlement, Store, StoreError,
+    StoreFeed, StoreFuture,
 };
 use crate::{Actor, IdentityId, ObjectId, Subject, Timestamp};
 

@@ -2,8 +2,10 @@
 
 mod clock;
 mod hooked;
+mod rows;
 pub mod signer;
 pub mod store_suite;
 
 pub use clock::ManualClock;
 pub use hooked::{Hook, HookedStore, StoreCall};
+pub use rows::with_token;

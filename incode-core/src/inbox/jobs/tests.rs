@@ -55,13 +55,7 @@ impl Setup {
             kind: event.kind.clone(),
             object_id: event.object_id.clone(),
             seen: seen("person", now.as_millis()),
-            check: Check {
-                passed: true,
-                made_at: Some(now),
-                received_at: now,
-                authenticated: true,
-                subject: None,
-            },
+            check: Check { passed: true, made_at: Some(now), received_at: now, authenticated: true, subject: None },
             link: None,
         });
         let apply = Some(Box::new(self.directory.request(command, now)));
@@ -97,7 +91,8 @@ async fn what_hangs_at_shutdown_is_given_back_uncounted() {
     assert_eq!(calls.recv().await, Some(1));
     setup.end().await;
     assert_eq!(setup.states().await["hangs"], (JobState::Pending, 0, None));
-    let row = setup.store.jobs(JobFilter { state: None, handler: None, before: None, limit: 1 }).await.unwrap().remove(0);
+    let row =
+        setup.store.jobs(JobFilter { state: None, handler: None, before: None, limit: 1 }).await.unwrap().remove(0);
     assert_eq!(row.due_at, Some(setup.clock.now()), "free for the next process at once");
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use incode_core::Timestamp;
 use incode_core::testing::ManualClock;
 use incode_sandbox::{Effect, Fault, Route};
-use incode_tests::{Adapter, Call, FailingStore, Plan, World, problem};
+use incode_tests::{Adapter, Call, Failing, Plan, World, problem};
 
 on_every_adapter! {
     an_id_works_once,
@@ -181,7 +181,7 @@ async fn a_vendor_that_is_down_costs_nothing_but_a_reload(adapter: Adapter) {
 }
 
 async fn a_store_that_is_down_costs_nothing_but_a_reload(adapter: Adapter) {
-    let (store, switch) = FailingStore::new();
+    let (store, switch) = Failing::store();
     let world = Plan::new(adapter).incode(|builder| builder.store(store)).start().await;
     let id = world.start_flow("ana").await;
     let token = world.sandbox.issue_token(&world.person("Ana Flores").identity_id);

@@ -9,7 +9,7 @@ use incode_core::gate::Audience;
 use incode_core::http::{Problem, Reply};
 use incode_core::testing::ManualClock;
 use incode_sandbox::{Fault, Route};
-use incode_tests::{Adapter, Call, FailingStore, Plan, Response, Switch, World, get};
+use incode_tests::{Adapter, Call, Failing, Plan, Response, Switch, World, get};
 
 use crate::gate::privacy::TRACED;
 
@@ -31,7 +31,7 @@ struct Stage {
 }
 
 async fn stage(adapter: Adapter, render: Option<Render>) -> Stage {
-    let (store, switch) = FailingStore::new();
+    let (store, switch) = Failing::store();
     let clock = ManualClock::new(Timestamp::from(std::time::SystemTime::now()));
     let shown = clock.clone();
     let plan = Plan::new(adapter).incode(move |builder| {

@@ -2,4 +2,5 @@
 
 mod callback;
 mod headers;
+mod pending;
 mod round_trip;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use incode_core::http::{Problem, Reply};
 use incode_core::testing::ManualClock;
 use incode_core::{Builder, Timestamp};
-use incode_tests::{Adapter, Call, FailingStore, HEADER, Plan, SECRET, Wire, World, event, eventually, get, post};
+use incode_tests::{Adapter, Call, Failing, HEADER, Plan, SECRET, Wire, World, event, eventually, get, post};
 use serde_json::json;
 
 on_every_adapter! {
@@ -191,7 +191,7 @@ async fn the_challenge_is_the_applications(adapter: Adapter) {
 }
 
 async fn a_grpc_call_is_answered_in_its_own_way(adapter: Adapter) {
-    let (store, switch) = FailingStore::new();
+    let (store, switch) = Failing::store();
     let plan = Plan::new(adapter).incode(pages);
     let world = plan.incode(|builder| builder.store(store).near_cache_lifetime(Duration::ZERO)).start().await;
     let call = |path: &str, kind: &str| post(path).header("content-type", kind).header("te", "trailers").body("");
@@ -242,7 +242,7 @@ async fn a_grpc_call_is_answered_in_its_own_way(adapter: Adapter) {
 
 /// Whatever a sender says that it sends: a delivery that was not kept is never answered with 2xx.
 async fn a_mounted_route_is_no_grpc_call(adapter: Adapter) {
-    let (store, switch) = FailingStore::new();
+    let (store, switch) = Failing::store();
     let world = Plan::new(adapter).incode(|builder| builder.store(store)).start().await;
     for kind in ["application/grpc", "application/grpc-web"] {
         for (call, status, code) in [

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use incode_core::testing::ManualClock;
 use incode_core::{BearerTokens, Timestamp};
 use incode_sandbox::{Effect, Fault, Route};
-use incode_tests::{Adapter, Call, FailingStore, Plan, Response, World, event, eventually, get, problem};
+use incode_tests::{Adapter, Call, Failing, Plan, Response, World, event, eventually, get, problem};
 
 on_every_adapter! {
     a_token_is_its_persons_without_an_account,
@@ -175,7 +175,7 @@ async fn a_vendor_that_is_down_opens_nothing(adapter: Adapter) {
 }
 
 async fn a_store_that_is_down_opens_nothing(adapter: Adapter) {
-    let (store, switch) = FailingStore::new();
+    let (store, switch) = Failing::store();
     let world = plan(adapter).incode(|builder| builder.store(store)).start().await;
     let token = world.sandbox.issue_token(&world.person("Ana Flores").identity_id);
     switch.fail();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use incode_core::Timestamp;
 use incode_core::testing::ManualClock;
 use incode_sandbox::NewPerson;
-use incode_tests::{Adapter, Call, FailingStore, Plan, Served, World, event, eventually, get, post, problem};
+use incode_tests::{Adapter, Call, Failing, Plan, Served, World, event, eventually, get, post, problem};
 use serde_json::json;
 
 on_every_adapter! {
@@ -198,7 +198,7 @@ async fn a_face_authentication_is_asked_for(adapter: Adapter) {
 }
 
 async fn a_store_that_is_down_closes_the_gate_and_comes_back(adapter: Adapter) {
-    let (store, switch) = FailingStore::new();
+    let (store, switch) = Failing::store();
     let world =
         Plan::new(adapter).incode(|builder| builder.store(store).near_cache_lifetime(Duration::ZERO)).start().await;
     world.link("ana", &world.person("Ana Flores").identity_id).await;

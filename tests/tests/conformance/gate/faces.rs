@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use incode_core::Timestamp;
-use incode_core::flow::{FaceErrorKind, FaceOutcome};
+use incode_core::flow::{FaceErrorKind, FaceOutcome, FaceScope};
 use incode_core::model::{Face, FaceAuthenticationRequest, FailureReason};
 use incode_core::testing::ManualClock;
 use incode_sandbox::{Effect, FaceKind, Fault, Route};
-use incode_tests::{Adapter, FailingStore, Plan, World, event, eventually};
+use incode_tests::{Adapter, Failing, Plan, World, event, eventually};
 use serde_json::json;
 
 on_every_adapter! {
@@ -107,15 +107,21 @@ async fn who_is_not_linked_has_no_face_to_compare(adapter: Adapter) {
     let world = World::start(adapter).await;
     let request = FaceAuthenticationRequest { face: Face::Base64Image("AAAA".to_owned()), source: None };
     let nobody = incode_core::Subject::new("nobody").unwrap();
-    let error = world.incode.authenticate(&nobody, &request).await.unwrap_err();
+    let error = world.incode.authenticate(FaceScope::new(nobody.clone()), &request).await.unwrap_err();
     assert_eq!(error.kind(), FaceErrorKind::NotLinked);
     assert_eq!(world.sandbox.calls().len(), 0);
     enrolled(&world, "ana", "Ana Flores").await;
     let ana = incode_core::Subject::new("ana").unwrap();
     let unreadable = FaceAuthenticationRequest { face: Face::Base64Image("not base64!".to_owned()), source: None };
-    assert_eq!(world.incode.authenticate(&ana, &unreadable).await.unwrap_err().kind(), FaceErrorKind::ImageMalformed);
+    assert_eq!(
+        world.incode.authenticate(FaceScope::new(ana.clone()), &unreadable).await.unwrap_err().kind(),
+        FaceErrorKind::ImageMalformed
+    );
     world.fault(Fault::status(503).on(Route::Authenticate));
-    assert_eq!(world.incode.authenticate(&ana, &request).await.unwrap_err().kind(), FaceErrorKind::Vendor);
+    assert_eq!(
+        world.incode.authenticate(FaceScope::new(ana.clone()), &request).await.unwrap_err().kind(),
+        FaceErrorKind::Vendor
+    );
 }
 
 fn picture(image: impl Into<String>) -> FaceAuthenticationRequest {
@@ -134,21 +140,23 @@ async fn a_picture_is_measured_before_it_is_sent(adapter: Adapter) {
         ("AAAA\r\nAAAA".to_owned(), FaceErrorKind::ImageMalformed, 400, "image_malformed"),
         ("AAA".to_owned(), FaceErrorKind::ImageMalformed, 400, "image_malformed"),
     ] {
-        let error = world.incode.authenticate(&subject, &picture(image)).await.unwrap_err();
+        let error = world.incode.authenticate(FaceScope::new(subject.clone()), &picture(image)).await.unwrap_err();
         let problem = error.problem();
         assert_eq!((error.kind(), problem.status, problem.code), (kind, status, code));
     }
     assert_eq!(world.sandbox.calls().len(), 0, "nothing of it was sent");
-    let largest = world.incode.authenticate(&subject, &picture("A".repeat(1 << 16))).await.unwrap();
+    let largest =
+        world.incode.authenticate(FaceScope::new(subject.clone()), &picture("A".repeat(1 << 16))).await.unwrap();
     assert_eq!(largest, FaceOutcome::Failed(Some(FailureReason::FaceMatchFailed)));
     assert!(matches!(world.authenticate("ana", &world.face_of(&ana)).await, FaceOutcome::Passed(_)));
 }
 
 async fn people_are_told_what_to_do(adapter: Adapter) {
-    let (store, switch) = FailingStore::new();
+    let (store, switch) = Failing::store();
     let world = Plan::new(adapter).incode(|builder| builder.store(store)).start().await;
     let subject = |name| incode_core::Subject::new(name).unwrap();
-    let unlinked = world.incode.authenticate(&subject("ana"), &picture("AAAA")).await.unwrap_err().problem();
+    let unlinked =
+        world.incode.authenticate(FaceScope::new(subject("ana")), &picture("AAAA")).await.unwrap_err().problem();
     assert_eq!((unlinked.status, unlinked.code), (403, "verification_required"));
     assert_eq!(unlinked.verify_url(), Some("/incode/start"));
     let ana = enrolled(&world, "ana", "Ana Flores").await;
@@ -175,14 +183,16 @@ async fn people_are_told_what_to_do(adapter: Adapter) {
         assert!(!problem.detail.contains(reason), "what is not known is not repeated");
     }
     world.fault(Fault::status(503).on(Route::Authenticate));
-    let late = world.incode.authenticate(&subject("ana"), &picture("AAAA")).await.unwrap_err().problem();
+    let late = world.incode.authenticate(FaceScope::new(subject("ana")), &picture("AAAA")).await.unwrap_err().problem();
     assert_eq!((late.status, late.code), (503, "vendor_unavailable"));
     assert!(late.headers.iter().any(|(name, _)| *name == "retry-after"));
     world.fault(Fault::status(400).on(Route::Authenticate));
-    let refused = world.incode.authenticate(&subject("ana"), &picture("AAAA")).await.unwrap_err().problem();
+    let refused =
+        world.incode.authenticate(FaceScope::new(subject("ana")), &picture("AAAA")).await.unwrap_err().problem();
     assert_eq!((refused.status, refused.code), (400, "image_refused"));
     switch.fail();
-    let unknown = world.incode.authenticate(&subject("ana"), &picture("AAAA")).await.unwrap_err().problem();
+    let unknown =
+        world.incode.authenticate(FaceScope::new(subject("ana")), &picture("AAAA")).await.unwrap_err().problem();
     assert_eq!((unknown.status, unknown.code), (503, "identity_unavailable"));
     switch.mend();
     let passed = world.authenticate("ana", &world.face_of(&ana)).await;
@@ -207,7 +217,7 @@ async fn a_pass_with_an_error_beside_it_is_none(adapter: Adapter) {
             Effect::Answer { status: 200, headers: Default::default(), body: answer.to_string(), base64: false };
         world.fault(Fault::new(effect).on(Route::Authenticate));
         let request = FaceAuthenticationRequest { face: Face::Base64Image(world.face_of(&ana)), source: None };
-        let outcome = world.incode.authenticate(&ana_subject, &request).await;
+        let outcome = world.incode.authenticate(FaceScope::new(ana_subject.clone()), &request).await;
         assert!(!matches!(outcome, Ok(FaceOutcome::Passed(_))), "{answer}");
         assert_eq!(world.status("ana", "/transfer").await, 401, "{answer}");
     }
@@ -242,7 +252,7 @@ async fn an_older_answer_does_not_bring_a_revoked_person_back(adapter: Adapter) 
 }
 
 async fn hanging_up_does_not_keep_a_revoked_person_in(adapter: Adapter) {
-    let (store, switch) = FailingStore::new();
+    let (store, switch) = Failing::store();
     let hour = Duration::from_secs(3600);
     let world = Plan::new(adapter).incode(move |builder| builder.store(store).near_cache_lifetime(hour)).start().await;
     let ana = enrolled(&world, "ana", "Ana Flores").await;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use incode_core::Timestamp;
 use incode_core::testing::ManualClock;
-use incode_tests::{Adapter, FailingStore, Plan, Switch, Wire, World, get};
+use incode_tests::{Adapter, Failing, Plan, Switch, Wire, World, get};
 
 on_every_adapter! {
     ten_thousand_that_expire_at_once_are_loaded_once_each,
@@ -17,7 +17,7 @@ async fn start(
     adapter: Adapter,
     adjust: impl FnOnce(incode_core::Builder) -> incode_core::Builder + Send + 'static,
 ) -> (World, Switch, ManualClock) {
-    let (store, switch) = FailingStore::new();
+    let (store, switch) = Failing::store();
     let clock = ManualClock::new(Timestamp::from(std::time::SystemTime::now()));
     let shown = clock.clone();
     let plan = Plan::new(adapter).incode(move |builder| adjust(builder.store(store).clock(shown)));

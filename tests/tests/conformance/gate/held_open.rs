@@ -3,7 +3,7 @@
 use incode_core::gate::Standing;
 use incode_core::identity::Cause;
 use incode_core::{BearerTokens, ChangeNotice};
-use incode_tests::{Adapter, FailingStore, GREETING, Plan, Wire, World, event, get};
+use incode_tests::{Adapter, Failing, GREETING, Plan, Wire, World, event, get};
 
 on_every_adapter! {
     a_stream_ends_at_a_revocation,
@@ -52,7 +52,7 @@ async fn a_stream_ends_when_the_account_is_unlinked(adapter: Adapter) {
     let ben = world.person("Ben Ochoa").identity_id;
     world.link("ben", &ben).await;
     let (anas, bens) = (open(&world, "ana").await, open(&world, "ben").await);
-    world.incode.unlink(&incode_core::Subject::new("ana").unwrap()).await.unwrap();
+    world.incode.unlink(&incode_core::Subject::new("ana").unwrap(), None).await.unwrap();
     ended(anas).await;
     world.incode.end_watches();
     ended(bens).await;
@@ -98,7 +98,7 @@ async fn who_waits_is_told_what_is_known_by_now(adapter: Adapter) {
 }
 
 async fn who_waits_is_told_of_a_store_that_fails(adapter: Adapter) {
-    let (store, switch) = FailingStore::new();
+    let (store, switch) = Failing::store();
     let lifetime = std::time::Duration::from_millis(200);
     let plan = Plan::new(adapter).incode(move |builder| builder.store(store).near_cache_lifetime(lifetime));
     let world = plan.start().await;
@@ -137,7 +137,7 @@ async fn the_application_is_told_who_changed_why_and_how_they_stood(adapter: Ada
     let token = world.sandbox.issue_token(&ana);
     assert_eq!(world.send(get("/vault").header("authorization", format!("Bearer {token}"))).await.status, 403);
     assert_eq!(told().await, (Cause::BearerToken, "ana".to_owned(), None));
-    world.incode.unlink(&incode_core::Subject::new("ana").unwrap()).await.unwrap();
+    world.incode.unlink(&incode_core::Subject::new("ana").unwrap(), None).await.unwrap();
     assert_eq!(told().await, (Cause::Unlinked, "ana".to_owned(), Some(Standing::Revoked)), "by the token");
     let id = incode_core::IdentityId::new(&ana).unwrap();
     world.incode.forget(&id, &incode_core::Actor::unknown()).await.unwrap();

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::time::Duration;
 
 use incode_core::gate::Visitor;
-use incode_tests::{Adapter, Call, FailingStore, Plan, Shape, World, foreign, get, problem};
+use incode_tests::{Adapter, Call, Failing, Plan, Shape, World, foreign, get, problem};
 use serde_json::json;
 
 on_every_adapter! {
@@ -148,7 +148,7 @@ async fn a_visitor_that_somebody_else_left_is_replaced(adapter: Adapter) {
 }
 
 async fn an_extractor_tells_not_active_from_not_known(adapter: Adapter) {
-    let (store, switch) = FailingStore::new();
+    let (store, switch) = Failing::store();
     let plan = Plan::new(adapter).incode(|builder| builder.store(store).near_cache_lifetime(Duration::ZERO));
     let world = plan.start().await;
     world.link("ana", &world.person("Ana Flores").identity_id).await;

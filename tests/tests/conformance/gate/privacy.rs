@@ -3,8 +3,10 @@
 use std::sync::LazyLock;
 
 use incode_core::BearerTokens;
+use incode_core::flow::FaceScope;
 use incode_core::model::{Face, FaceAuthenticationRequest};
 use incode_sandbox::{Effect, Fault, NewPerson, Route};
+use incode_sqlite::SqliteOptions;
 use incode_tests::{
     Adapter, CLIENT_ID, FLOW_SECRET, SECRET, WHSEC, ask_for_token, canary, event, eventually, get, post,
 };
@@ -35,7 +37,10 @@ async fn canaries_stay_inside(adapter: Adapter) {
     let place = tempfile::tempdir().unwrap();
     let file = place.path().join("incode.db");
     let plan = incode_tests::Plan::new(adapter).sandbox(|sandbox| sandbox.api_key(API_KEY));
-    let world = plan.incode(|builder| builder.sqlite(file).bearer_tokens(BearerTokens::new())).start().await;
+    let world = plan
+        .incode(|builder| builder.open_store(SqliteOptions::new(file)).bearer_tokens(BearerTokens::new()))
+        .start()
+        .await;
     world.sandbox.add_person(NewPerson::from_userinfo(json!({
         "status": "ACTIVE", "identityId": IDENTITY, "name": {"fullName": NAME}, "dateOfBirth": BORN, "phone": PHONE,
         "email": EMAIL, "curp": CURP, "idImagesInfo": {"frontIdImageUrl": IMAGE},
@@ -89,9 +94,9 @@ async fn canaries_stay_inside(adapter: Adapter) {
         FaceAuthenticationRequest { face: Face::Base64Image(world.face_of(IDENTITY)), source: Some(NAME.into()) };
     let ana = incode_core::Subject::new("ana").unwrap();
     let mut shown = vec![format!("{request:?}")];
-    shown.push(format!("{:?}", world.incode.authenticate(&ana, &request).await));
+    shown.push(format!("{:?}", world.incode.authenticate(FaceScope::new(ana.clone()), &request).await));
     world.fault(Fault::status(500).on(Route::Authenticate));
-    shown.push(format!("{:?}", world.incode.authenticate(&ana, &request).await));
+    shown.push(format!("{:?}", world.incode.authenticate(FaceScope::new(ana.clone()), &request).await));
     eventually("stepped up", async || world.status("ana", "/transfer").await == 200).await;
 
     shown.push(format!("{:?}", world.incode));

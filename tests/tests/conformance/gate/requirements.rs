@@ -49,7 +49,7 @@ const ATTESTATION: (u16, &str, &str, &str) = (
 fn keeping(adapter: Adapter) -> Plan {
     Plan::new(adapter).incode(|builder| {
         let century = Duration::from_secs(100 * 366 * 86_400);
-        builder.store_key(Secret::from(FLOW_SECRET)).keep(Field::BirthDate, century).keep(Field::Country, century)
+        builder.store_key(Secret::from(FLOW_SECRET)).retain(Field::BirthDate, century).retain(Field::Country, century)
     })
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use incode_sandbox::{Fault, Route};
+use incode_sqlite::SqliteOptions;
 use incode_tests::{ACKNOWLEDGED, Adapter, Auth, Plan, World, event, eventually};
 use serde_json::json;
 
@@ -139,7 +140,7 @@ async fn a_thousand_replays_and_one_after_a_restart_change_nothing(adapter: Adap
     let file = place.path().join("incode.db");
     let on_file = || {
         let file = file.clone();
-        Plan::new(adapter).incode(|builder| builder.sqlite(file)).start()
+        Plan::new(adapter).incode(|builder| builder.open_store(SqliteOptions::new(file))).start()
     };
     let world = on_file().await;
     let ana = world.person("Ana Flores");

@@ -9,7 +9,8 @@ use incode_core::identity::LinkProof;
 use incode_core::webhook::Authenticity;
 use incode_core::{IdentityId, LinkErrorKind, Secret, Subject, VerifiedPerson};
 use incode_sandbox::Fault;
-use incode_tests::{Adapter, Auth, FailingStore, HEADER, Plan, SECRET, World, event, eventually};
+use incode_sqlite::SqliteOptions;
+use incode_tests::{Adapter, Auth, Failing, HEADER, Plan, SECRET, World, event, eventually};
 use serde_json::Value;
 
 on_every_adapter! {
@@ -77,7 +78,7 @@ async fn a_correlation_id_that_links_nobody_is_not_kept(adapter: Adapter) {
     for (auth, on, kept) in [(Auth::FetchBack, true, false), (Auth::Header, false, false), (Auth::Header, true, true)] {
         let place = tempfile::tempdir().unwrap();
         let file = place.path().join("incode.db");
-        let plan = Plan::new(adapter).auth(auth).incode(|builder| builder.sqlite(file));
+        let plan = Plan::new(adapter).auth(auth).incode(|builder| builder.open_store(SqliteOptions::new(file)));
         let world = if on { plan.incode(|builder| builder.link_by_webhook()) } else { plan }.start().await;
         // The event waits, and with it all that was kept of it.
         world.fault(Fault::status(500).times(u32::MAX));
@@ -185,7 +186,7 @@ async fn a_rule_moves_nobody(adapter: Adapter) {
     assert_eq!(world.status("ben", "/verified").await, 200, "the event counts for whom it is about");
     // A subject that is another identity.
     world.link("ana", &ana.identity_id).await;
-    assert!(world.incode.unlink(&Subject::new("ben").unwrap()).await.unwrap());
+    assert!(world.incode.unlink(&Subject::new("ben").unwrap(), None).await.unwrap());
     deliver_verification_of(&world, &ben.identity_id).await;
     world.settles(2, 0, 0).await;
     assert_eq!(world.get("ana", "/open").await.json()["identity"], ana.identity_id.as_str());
@@ -197,33 +198,33 @@ async fn the_application_links_and_unlinks(adapter: Adapter) {
     let world = World::start(adapter).await;
     let ana = world.person("Ana Flores");
     let (subject, identity) = (Subject::new("ana").unwrap(), IdentityId::new(&ana.identity_id).unwrap());
-    let unknown = world.incode.link(&subject, &identity).await.unwrap_err();
+    let unknown = world.incode.link(&subject, &identity, None).await.unwrap_err();
     assert_eq!(unknown.kind(), LinkErrorKind::UnknownIdentity);
     deliver_verification_of(&world, &ana.identity_id).await;
     world.settles(1, 0, 0).await;
     let known = world.identity(&ana.identity_id).await;
     for _ in 0..2 {
         assert_eq!(world.standing("ana").await, "not_linked");
-        world.incode.link(&subject, &identity).await.unwrap();
-        world.incode.link(&subject, &identity).await.unwrap();
+        world.incode.link(&subject, &identity, None).await.unwrap();
+        world.incode.link(&subject, &identity, None).await.unwrap();
         assert_eq!(world.status("ana", "/verified").await, 200, "at once");
         assert_eq!(world.incode.linked(&subject).await.unwrap().unwrap().link.proof, LinkProof::Application);
-        assert!(world.incode.unlink(&subject).await.unwrap());
+        assert!(world.incode.unlink(&subject, None).await.unwrap());
         assert_eq!(world.status("ana", "/verified").await, 403, "at once");
-        assert!(!world.incode.unlink(&subject).await.unwrap());
+        assert!(!world.incode.unlink(&subject, None).await.unwrap());
     }
     assert_eq!(world.identity(&ana.identity_id).await, known, "linking says nothing of the identity");
 }
 
 async fn a_link_that_is_refused_changes_nothing(adapter: Adapter) {
-    let (store, switch) = FailingStore::new();
+    let (store, switch) = Failing::store();
     let world = Plan::new(adapter).incode(|builder| builder.store(store)).start().await;
     let (ana, ben) = (world.person("Ana Flores"), world.person("Ben Ochoa"));
     world.link("ana", &ana.identity_id).await;
     world.link("ben", &ben.identity_id).await;
     let identity = IdentityId::new(&ana.identity_id).unwrap();
     let refused = async |subject: &str| {
-        let error = world.incode.link(&Subject::new(subject).unwrap(), &identity).await.unwrap_err();
+        let error = world.incode.link(&Subject::new(subject).unwrap(), &identity, None).await.unwrap_err();
         error.kind()
     };
     assert_eq!(refused("eve").await, LinkErrorKind::IdentityTaken);
@@ -248,7 +249,7 @@ async fn race(world: &World, identity_id: &str) -> [u16; 2] {
 async fn two_subjects_at_once_get_one_identity(adapter: Adapter) {
     let place = tempfile::tempdir().unwrap();
     let file = place.path().join("incode.db");
-    let world = Plan::new(adapter).incode(|builder| builder.sqlite(file)).start().await;
+    let world = Plan::new(adapter).incode(|builder| builder.open_store(SqliteOptions::new(file))).start().await;
     for round in 0..10 {
         let person = world.person(&format!("Ana {round}"));
         let mut statuses = race(&world, &person.identity_id).await;
@@ -258,7 +259,7 @@ async fn two_subjects_at_once_get_one_identity(adapter: Adapter) {
         let standings = (world.standing("ana").await, world.standing("eve").await);
         let active = |user: &str| if user == winner { "active" } else { "not_linked" }.to_owned();
         assert_eq!(standings, (active("ana"), active("eve")));
-        assert!(world.incode.unlink(&Subject::new(winner).unwrap()).await.unwrap());
+        assert!(world.incode.unlink(&Subject::new(winner).unwrap(), None).await.unwrap());
     }
     world.incode.shutdown().await;
 }

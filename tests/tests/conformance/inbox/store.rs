@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use incode_tests::{ACKNOWLEDGED, Adapter, FailingStore, Plan, event, problem};
+use incode_sqlite::SqliteOptions;
+use incode_tests::{ACKNOWLEDGED, Adapter, Failing, Plan, event, problem};
 
 on_every_adapter! {
     a_standing_is_loaded_once_however_many_ask,
@@ -13,7 +14,7 @@ on_every_adapter! {
 }
 
 async fn a_standing_is_loaded_once_however_many_ask(adapter: Adapter) {
-    let (store, switch) = FailingStore::new();
+    let (store, switch) = Failing::store();
     let world = Plan::new(adapter).incode(|builder| builder.store(store)).start().await;
     world.link("ana", &world.person("Ana Flores").identity_id).await;
     switch.delay(Duration::from_millis(300));
@@ -28,7 +29,7 @@ async fn a_standing_is_loaded_once_however_many_ask(adapter: Adapter) {
 }
 
 async fn a_slow_store_is_not_waited_for(adapter: Adapter) {
-    let (store, switch) = FailingStore::new();
+    let (store, switch) = Failing::store();
     let deadline = Duration::from_millis(300);
     let plan = Plan::new(adapter).incode(move |builder| builder.store(store).accept_deadline(deadline));
     let world = plan.start().await;
@@ -50,7 +51,7 @@ async fn a_slow_store_is_not_waited_for(adapter: Adapter) {
 }
 
 async fn an_event_waits_out_a_store_that_is_down(adapter: Adapter) {
-    let (store, switch) = FailingStore::new();
+    let (store, switch) = Failing::store();
     let world = Plan::new(adapter).incode(|builder| builder.store(store)).start().await;
     let ana = world.person("Ana Flores");
     let verified = world.sandbox.verify(&ana.identity_id).unwrap();
@@ -72,7 +73,7 @@ async fn an_event_waits_out_a_store_that_is_down(adapter: Adapter) {
 async fn the_embedded_store_does_the_main_job(adapter: Adapter) {
     let place = tempfile::tempdir().unwrap();
     let file = place.path().join("incode.db");
-    let world = Plan::new(adapter).incode(|builder| builder.sqlite(file)).start().await;
+    let world = Plan::new(adapter).incode(|builder| builder.open_store(SqliteOptions::new(file))).start().await;
     let ana = world.person("Ana Flores");
     world.link("ana", &ana.identity_id).await;
     let verified = world.sandbox.verify(&ana.identity_id).unwrap();

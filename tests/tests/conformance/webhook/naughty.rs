@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use incode_core::flow::FaceScope;
 use incode_core::model::{Face, FaceAuthenticationRequest};
 use incode_sandbox::{Effect, Fault, NewPerson, Route};
 use incode_tests::{Adapter, Auth, Plan, Response, World, event, eventually, get, post};
@@ -213,7 +214,7 @@ async fn naughty_faces_break_nothing(adapter: Adapter) {
     for text in NAUGHTY.iter() {
         let ask = async |image: &str, source: Option<String>| {
             let request = FaceAuthenticationRequest { face: Face::Base64Image(image.to_owned()), source };
-            world.incode.authenticate(&subject, &request).await
+            world.incode.authenticate(FaceScope::new(subject.clone()), &request).await
         };
         let told = format!("{:?}", ask(text, Some(text.clone())).await);
         assert!(!told.contains(MARK), "{told}");
