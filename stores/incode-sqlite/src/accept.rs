@@ -9,6 +9,7 @@ use crate::batch::Transaction;
 use crate::error::Failure;
 use crate::rows;
 
+/// Applies core's [`Admission`] to the index, and inserts the row.
 pub(crate) fn accept(tx: &mut Transaction<'_>, event: NewEvent) -> Result<Accepted, Failure> {
     let is_pending = event.state == EventState::Pending;
     if is_pending && event.object_id.is_none() {

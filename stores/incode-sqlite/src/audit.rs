@@ -1,3 +1,5 @@
+//! The audit trail. Each entry is written in the transaction of what it is about.
+
 use incode_core::identity::transition::NewAudit;
 use incode_core::model::EventKind;
 use incode_core::store::{

@@ -1,3 +1,9 @@
+//! Group commit: many jobs in one transaction, with one fsync.
+//!
+//! A job that fails is undone alone, by its savepoint, and its neighbours commit. A failure of the disk or the file fails
+//! the whole batch: SQLite may have rolled everything back by then. The index in memory follows the rows: each change is
+//! noted in a journal, and reverted when its job or its batch fails.
+
 use incode_core::store::dedupe::{DedupeIndex, StateChange};
 use rusqlite::Connection;
 

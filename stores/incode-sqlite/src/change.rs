@@ -29,6 +29,7 @@ pub(crate) fn run(tx: &Transaction<'_>, request: &ChangeRequest) -> Result<(Chan
     Ok((Changed { outcome: after.outcome, change: after.change }, applied))
 }
 
+/// What hangs on the subject, the correlation id and the token.
 fn of_subject(conn: &Connection, keys: &Keys) -> Result<Before, Failure> {
     let mut before = Before {
         nonce_used: keys.nonce.map_or(Ok(false), |nonce| is_used(conn, &nonce))?,
@@ -43,6 +44,7 @@ fn of_subject(conn: &Connection, keys: &Keys) -> Result<Before, Failure> {
     Ok(before)
 }
 
+/// What hangs on the identity.
 fn load_identity(conn: &Connection, id: &IdentityId, before: &mut Before) -> Result<(), Failure> {
     before.identity = people::identity(conn, id)?;
     before.forgotten_at = people::tombstone(conn, id)?;
@@ -61,6 +63,7 @@ fn token_subject(conn: &Connection, hash: &TokenHash) -> rusqlite::Result<Option
     conn.prepare_cached(sql)?.query_row([hash.0.as_slice()], |row| rows::subject(row, 0)).optional()
 }
 
+/// Writes what the rules returned; the savepoint of the job makes it all or nothing.
 fn write(conn: &Connection, identity: Option<&IdentityId>, before: &Before, after: &After) -> Result<(), Failure> {
     if let Some(id) = identity {
         write_identity(conn, id, before, after)?;

@@ -1,3 +1,13 @@
+//! Errors inside of the engine, and what they are to callers.
+//!
+//! | SQLite says | kind |
+//! |---|---|
+//! | full, out of memory, no room for the index of the log | `Full` |
+//! | busy, locked | `Busy` |
+//! | can't open, no permission, read-only | `Unavailable` |
+//! | not a database | `Incompatible` |
+//! | anything else | `Failed` |
+
 use std::io;
 use std::sync::Arc;
 

@@ -1,3 +1,5 @@
+//! What the gate reads, and the way for commands to the writer.
+
 use incode_core::identity::transition::ChangeRequest;
 use incode_core::identity::{Identity, LinkedIdentity, RetainedField, SubjectState};
 use incode_core::store::{Changed, IdentityStore, StoreFuture};

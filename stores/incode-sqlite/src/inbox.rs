@@ -1,3 +1,8 @@
+//! Events from acceptance to settlement: the claims of workers, and what the pages show.
+//!
+//! A lease is a number in the row. It counts up with each claim and each settlement, so an old lease never matches again.
+//! While an event is under lease, `due_at` is the end of the lease: an ended lease is due by itself, without a sweep.
+
 use std::sync::Arc;
 
 use incode_core::model::EventKind;
@@ -115,7 +120,7 @@ fn read_due(
     let mut found = due.query(params![implausible, claim.now.as_millis(), limit])?;
     while let Some(row) = found.next()? {
         events.push(ClaimedEvent {
-            lease: Lease { event: EventId(row.get(0)?), number: next_lease(row.get(1)?) },
+            lease: Lease { event: EventId(row.get(0)?), number: rows::next_lease(row, 1)? },
             kind: rows::kind(row, 2)?,
             object_id: rows::object_id(row, 3)?,
             token: row.get::<_, Option<Vec<u8>>>(4)?.unwrap_or_default(),
@@ -128,11 +133,6 @@ fn read_due(
         });
     }
     Ok(())
-}
-
-/// The number of the next lease: odd while the lease holds, so that an opener knows the leases of a process that died.
-pub(crate) fn next_lease(last: i64) -> i64 {
-    last.saturating_add(1) | 1
 }
 
 fn settle(tx: &mut Transaction<'_>, lease: Lease, settlement: Settlement) -> Result<Settled, Failure> {
@@ -201,7 +201,7 @@ fn list(conn: &Connection, filter: &EventFilter) -> rusqlite::Result<Vec<EventRo
     conn.prepare_cached(&sql)?.query_map(params, read_event)?.collect()
 }
 
-/// One event and its keys. `object_done` is not known here.
+/// One event and its keys, by the id. `object_done` is not known here.
 fn detail(conn: &Connection, id: EventId) -> rusqlite::Result<Option<(EventDetail, EventKeys)>> {
     let sql = "SELECT id, kind, object_id, state, reason, attempts, received_at, due_at, settled_at,
         vendor_time, token IS NOT NULL, object_key, delivery_key, done_key, applied_key FROM event WHERE id = ?";

@@ -1,3 +1,8 @@
+//! Jobs of the application's handlers. Leases work as those of events do.
+//!
+//! A row keeps why the handler is called in columns of its own, so that a subject can be erased when its job is done, and
+//! an identity when it is forgotten.
+
 use incode_core::identity::transition::{JobCause, NewJob};
 use incode_core::store::{
     AuditAction, ClaimedJob, ClaimedJobs, EventId, JobClaim, JobCounts, JobFailure, JobFilter, JobId, JobLease, JobRow,
@@ -193,8 +198,7 @@ fn read_claimed(row: &Row<'_>, conn: &Connection) -> rusqlite::Result<ClaimedJob
         Some(id) => (people::identity(conn, id)?, people::subjects_of(conn, id)?),
     };
     Ok(ClaimedJob {
-        // Odd while the lease holds, as of an event.
-        lease: JobLease { job: JobId(row.get(0)?), number: row.get::<_, i64>(1)?.saturating_add(1) | 1 },
+        lease: JobLease { job: JobId(row.get(0)?), number: rows::next_lease(row, 1)? },
         cause: rows::required(read_cause(row, 2)?, 2, "cause")?,
         caused_at: rows::time(row, 8)?,
         identity,

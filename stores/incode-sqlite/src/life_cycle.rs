@@ -1,3 +1,5 @@
+//! The store as a whole: counts, pruning, the proof that it works, closing.
+
 use std::sync::Arc;
 use std::time::Duration;
 

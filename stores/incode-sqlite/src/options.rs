@@ -1,3 +1,5 @@
+//! How a store is opened, from code and from a URL.
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

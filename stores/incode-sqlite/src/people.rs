@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use crate::rows::{self, millis};
 
+/// The row of an identity.
 pub(crate) fn identity(conn: &Connection, id: &IdentityId) -> rusqlite::Result<Option<Identity>> {
     let sql = "SELECT identity_id, status, checked_at, verification_id, verified_at, face_authenticated_at,
             face_verification_id, face_source_id, attestation, passed_at, untimed_pass_received_at, failed_received_at,
@@ -19,6 +20,7 @@ pub(crate) fn identity(conn: &Connection, id: &IdentityId) -> rusqlite::Result<O
     conn.prepare_cached(sql)?.query_row([id.as_str()], read_identity).optional()
 }
 
+/// Inserts or replaces the row.
 pub(crate) fn put_identity(conn: &Connection, identity: &Identity) -> rusqlite::Result<()> {
     // Every column is in the statement, so replacing the row loses nothing.
     let sql = "INSERT OR REPLACE INTO identity
@@ -49,6 +51,7 @@ pub(crate) fn delete_identity(conn: &Connection, id: &IdentityId) -> rusqlite::R
     conn.prepare_cached("DELETE FROM identity WHERE identity_id = ?")?.execute([id.as_str()]).map(drop)
 }
 
+/// When the identity was forgotten last.
 pub(crate) fn tombstone(conn: &Connection, id: &IdentityId) -> rusqlite::Result<Option<Timestamp>> {
     let sql = "SELECT forgotten_at FROM tombstone WHERE identity_hash = ?";
     conn.prepare_cached(sql)?.query_row([hash(id).as_slice()], |row| rows::time(row, 0)).optional()
@@ -90,17 +93,20 @@ pub(crate) fn erase_fields(conn: &Connection, id: &IdentityId) -> rusqlite::Resu
     conn.prepare_cached("DELETE FROM field WHERE identity_id = ?")?.execute([id.as_str()]).map(drop)
 }
 
+/// The link of a subject, to whichever identity.
 pub(crate) fn link(conn: &Connection, subject: &Subject) -> rusqlite::Result<Option<Link>> {
     let sql = "SELECT subject, identity_id, proof, linked_at, active_since, verified_since FROM link WHERE subject = ?";
     conn.prepare_cached(sql)?.query_row([subject.as_str()], read_link).optional()
 }
 
+/// Every link to an identity.
 pub(crate) fn links_of(conn: &Connection, id: &IdentityId) -> rusqlite::Result<Vec<Link>> {
     let sql = "SELECT subject, identity_id, proof, linked_at, active_since, verified_since FROM link
         INDEXED BY link_identity WHERE identity_id = ?";
     conn.prepare_cached(sql)?.query_map([id.as_str()], read_link)?.collect()
 }
 
+/// The subjects linked to an identity.
 pub(crate) fn subjects_of(conn: &Connection, id: &IdentityId) -> rusqlite::Result<Vec<Subject>> {
     let sql = "SELECT subject FROM link INDEXED BY link_identity WHERE identity_id = ?";
     conn.prepare_cached(sql)?.query_map([id.as_str()], |row| rows::subject(row, 0))?.collect()
@@ -124,12 +130,15 @@ pub(crate) fn delete_link(conn: &Connection, subject: &Subject) -> rusqlite::Res
     conn.prepare_cached("DELETE FROM link WHERE subject = ?")?.execute([subject.as_str()]).map(drop)
 }
 
+/// The pending link of a subject, to whichever identity. Void ones are included until they are pruned: the rules look at
+/// the time.
 pub(crate) fn pending_link(conn: &Connection, subject: &Subject) -> rusqlite::Result<Option<PendingLink>> {
     let sql = "SELECT subject, identity_id, began_at, vendor_began_at, vendor_returned_at, expires_at
         FROM pending_link WHERE subject = ?";
     conn.prepare_cached(sql)?.query_row([subject.as_str()], read_pending_link).optional()
 }
 
+/// Every pending link to an identity.
 pub(crate) fn pending_links_of(conn: &Connection, id: &IdentityId) -> rusqlite::Result<Vec<PendingLink>> {
     let sql = "SELECT subject, identity_id, began_at, vendor_began_at, vendor_returned_at, expires_at
         FROM pending_link INDEXED BY pending_link_identity WHERE identity_id = ?";
@@ -221,6 +230,7 @@ fn read_pending_link(row: &Row<'_>) -> rusqlite::Result<PendingLink> {
     })
 }
 
+/// What a tombstone is found by.
 fn hash(id: &IdentityId) -> [u8; 32] {
     Sha256::digest(id.as_str()).into()
 }

@@ -1,3 +1,5 @@
+//! The way from async callers to a thread, and back.
+
 use std::sync::{Arc, mpsc};
 
 use incode_core::store::{StoreError, StoreErrorKind};
@@ -18,6 +20,7 @@ pub(crate) enum Message<J> {
     Close(oneshot::Sender<()>),
 }
 
+/// Where a job's answer goes. Closed when the caller is gone.
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
 impl<J> Queue<J> {

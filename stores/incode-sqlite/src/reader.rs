@@ -1,3 +1,5 @@
+//! The thread that reads. Its connection is read-only and sees each commit as soon as it is done.
+
 use std::path::PathBuf;
 use std::sync::mpsc::Receiver;
 use std::thread;
@@ -11,6 +13,7 @@ use crate::file;
 use crate::queue::{Message, Reply};
 use crate::writer::Guard;
 
+/// A query with the channel to its caller.
 pub(crate) type ReadJob = Box<dyn FnOnce(&Connection) + Send>;
 
 /// A query that answers its caller. It is left out when the caller is gone.

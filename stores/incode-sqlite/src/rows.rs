@@ -58,6 +58,11 @@ pub(crate) fn bytes<const N: usize>(row: &Row<'_>, column: usize) -> rusqlite::R
     required(<[u8; N]>::try_from(row.get_ref(column)?.as_blob()?).ok(), column, "bytes")
 }
 
+/// The number of the next lease: odd while it holds, so that an opener knows the leases of a process that died.
+pub(crate) fn next_lease(row: &Row<'_>, column: usize) -> rusqlite::Result<i64> {
+    Ok(row.get::<_, i64>(column)?.saturating_add(1) | 1)
+}
+
 /// A value that this program did not write.
 pub(crate) fn required<T>(value: Option<T>, column: usize, what: &'static str) -> rusqlite::Result<T> {
     value.ok_or_else(|| {

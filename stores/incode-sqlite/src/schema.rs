@@ -75,6 +75,7 @@ CREATE INDEX event_reason ON event (reason) WHERE reason IS NOT NULL;
 CREATE TABLE meta (name TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
 ";
 
+/// What is known of people. Rows are found by identity or by subject; every index serves one of these, or a prune.
 const PEOPLE: &str = "
 CREATE TABLE identity (
     identity_id TEXT PRIMARY KEY,
@@ -140,6 +141,7 @@ CREATE INDEX field_expires ON field (expires_at);
 CREATE TABLE tombstone (identity_hash BLOB PRIMARY KEY, forgotten_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 ";
 
+/// What may be used once. The keys are random, so these tables have no other order: they stay small, because rows go soon.
 const USED: &str = "
 CREATE TABLE used_nonce (nonce BLOB PRIMARY KEY, expires_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE INDEX used_nonce_expires ON used_nonce (expires_at);
@@ -152,6 +154,7 @@ CREATE TABLE used_token (
 CREATE INDEX used_token_expires ON used_token (expires_at);
 ";
 
+/// What is owed to handlers. `job_due` begins with the handler: each handler claims its own jobs.
 const JOBS: &str = "
 CREATE TABLE job (
     id INTEGER PRIMARY KEY AUTOINCREMENT, -- an id is never used twice
@@ -177,6 +180,7 @@ CREATE INDEX job_settled ON job (settled_at) WHERE settled_at IS NOT NULL;
 CREATE INDEX job_identity ON job (identity_id) WHERE identity_id IS NOT NULL;
 ";
 
+/// What was done by hand. Two partial indexes: entries that are kept by number, and erasures that are kept by age.
 const AUDIT: &str = "
 CREATE TABLE audit (
     id INTEGER PRIMARY KEY AUTOINCREMENT,

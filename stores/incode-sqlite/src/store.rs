@@ -1,3 +1,5 @@
+//! The store: two queues, one to the thread that writes and one to the thread that reads.
+
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

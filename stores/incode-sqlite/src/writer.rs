@@ -20,6 +20,7 @@ use crate::queue::{Message, Reply};
 use crate::watch::Watch;
 use crate::{file, startup};
 
+/// A job with the channel to its caller.
 pub(crate) type WriteJob = Box<dyn Job>;
 
 /// What both threads keep as long as they have the file open.
@@ -114,28 +115,34 @@ pub(crate) fn spawn(
 
 struct Writer {
     conn: Connection,
+    /// The keys of all event rows, for dedupe without a read. Exact, because no other process writes.
     index: DedupeIndex,
+    /// The id of the newest event.
     last_event: i64,
     log: Log,
     /// Rows changed over this connection when the log was last looked at.
     changes: i64,
     /// When that was.
     changed: Instant,
+    /// Shared with the store, which looks for `time`.
     watch: Arc<Watch>,
-    /// When the files were last looked at.
-    watched: Instant,
+    /// Shared with the store, which reads it.
     progress: Arc<Progress>,
 }
 
 /// How much of the write-ahead log is left to tidy up.
 #[derive(Clone, Copy)]
 enum Log {
+    /// It holds rows that are not in the file yet.
     Written,
+    /// Its rows are in the file, and it keeps its length. Wiped tokens can still be read in it.
     Copied,
+    /// It is cut to no length.
     Empty,
 }
 
 impl Writer {
+    /// The lock comes first and goes last: see [`FileLock`].
     fn open(path: &Path, progress: Arc<Progress>) -> Result<(Self, Guard), StoreError> {
         let lock = FileLock::acquire(path)?;
         let conn = file::open_writer(path, lock.was_used())?;
@@ -151,7 +158,7 @@ impl Writer {
         progress.wrote();
         let guard = Guard { _lock: Arc::new(lock), watch: Arc::clone(&watch) };
         let log = Log::Written;
-        Ok((Self { conn, index, last_event, log, changes: 0, changed: now, watch, watched: now, progress }, guard))
+        Ok((Self { conn, index, last_event, log, changes: 0, changed: now, watch, progress }, guard))
     }
 
     /// Works until it is closed, or all callers are gone.
@@ -219,26 +226,22 @@ impl Writer {
     }
 
     fn try_commit(&mut self, batch: &mut [WriteJob]) -> Result<(), Failure> {
-        if self.watch.is_lost() || self.watched.elapsed() >= WATCH_EVERY {
-            self.look()?;
+        if self.watch.is_lost() {
+            self.watch.check()?;
         }
         batch::commit(&self.conn, &mut self.index, &mut self.last_event, batch)?;
+        // Before the callers are answered: what went to a file that is gone must not be acknowledged, and a duplicate of it
+        // neither. Three calls of `stat` cost microseconds, a commit a thousand times as much.
+        self.watch.check()?;
         metrics::histogram!("incode_store_commit_events").record(batch.len() as f64);
         self.progress.commits.fetch_add(1, Ordering::Relaxed);
         // A worker that finds nothing to claim leaves the log alone, and does not put off tidying it up.
         let changes = self.changes();
         if changes != self.changes {
             (self.changes, self.changed, self.log) = (changes, Instant::now(), Log::Written);
-            // Before the callers are answered: what went to a file that is gone must not be acknowledged.
-            self.look()?;
             self.progress.wrote();
         }
         Ok(())
-    }
-
-    fn look(&mut self) -> Result<(), Failure> {
-        self.watched = Instant::now();
-        self.watch.check()
     }
 
     fn changes(&self) -> i64 {
@@ -271,7 +274,9 @@ pub(crate) fn probe(conn: &Connection) -> rusqlite::Result<()> {
 }
 
 struct Call<T, F> {
+    /// `None` once it was run.
     work: Option<F>,
+    /// Its own result, which counts only when the batch is committed.
     result: Option<Result<T, Failure>>,
     reply: Reply<T>,
     needs_savepoint: bool,
@@ -311,7 +316,5 @@ const LARGEST_BATCH: usize = 512;
 const IDLE_BEFORE_COPY: Duration = Duration::from_millis(200);
 /// A quiet store keeps no log: wiped tokens are gone from it, and a copied file is complete by itself.
 const IDLE_BEFORE_TRUNCATE: Duration = Duration::from_secs(2);
-/// How often a batch that writes nothing looks at the files: a lost file is logged within a second of a busy worker.
-const WATCH_EVERY: Duration = Duration::from_secs(1);
 /// Two pages, as a delivery with a long token.
 const PROBE_BYTES: u32 = 8 * 1024;

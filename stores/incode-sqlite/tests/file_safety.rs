@@ -214,6 +214,8 @@ fn a_file_that_is_replaced_stops_writes() {
     let mut process = Process::open(&path).unwrap_or_else(|refused| panic!("{refused}"));
     assert_eq!(process.accept("lost"), "new");
     fs::rename(&backup, &path).unwrap();
+    let duplicate = process.accept("lost");
+    assert!(duplicate.contains("was replaced"), "its original is gone: {duplicate}");
     is_lost(process, "was replaced by another file");
 }
 

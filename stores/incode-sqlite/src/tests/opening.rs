@@ -19,7 +19,7 @@ async fn a_second_opener_is_refused_until_the_first_closes() {
 
 /// As when another thread of the process starts a program just then.
 #[tokio::test]
-async fn a_copy_of_the_lock_that_is_gone_in_a_moment_keeps_nobody_out() {
+async fn a_copy_of_the_lock_that_is_gone_in_a_moment_does_not_keep_an_opener_out() {
     let directory = TempDir::new().unwrap();
     let path = directory.path().join("store.db");
     let copy = std::fs::File::create(directory.path().join("store.db.lock")).unwrap();
