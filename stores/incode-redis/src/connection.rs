@@ -10,7 +10,7 @@ use redis::{AsyncConnectionConfig, Cmd, FromRedisValue, RedisConnectionInfo, ToR
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, TryAcquireError};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 
 use crate::error::Failure;
@@ -208,19 +208,29 @@ impl Server {
         config: AsyncConnectionConfig,
         ended: impl FnOnce() + Send + 'static,
     ) -> Result<MultiplexedConnection, Failure> {
-        let connecting = async {
-            let stream = TcpStream::connect((&*self.address.host, self.address.port)).await.map_err(unreachable)?;
-            // Calls are small and wait for each other's answers.
-            stream.set_nodelay(true).map_err(unreachable)?;
-            let Some(tls) = &self.tls else { return self.log_in(stream, config, ended).await };
-            let name = ServerName::try_from(self.address.host.clone())
-                .map_err(|_| Failure::failed("the host is no name that a certificate can be for"))?;
-            let stream =
-                tls.connect(name, stream).await.map_err(|error| Failure::unavailable(format!("TLS: {error}")))?;
-            self.log_in(stream, config, ended).await
+        self.dial(config, ended).await.map_err(|failure| failure.at(&self.address.shown()))
+    }
+
+    async fn dial(
+        &self,
+        config: AsyncConnectionConfig,
+        ended: impl FnOnce() + Send + 'static,
+    ) -> Result<MultiplexedConnection, Failure> {
+        let deadline = Instant::now() + CONNECT_DEADLINE;
+        let late = |what: &str| Failure::unavailable(format!("no answer to {what} within the deadline"));
+        let stream = TcpStream::connect((&*self.address.host, self.address.port));
+        let stream = timeout_at(deadline, stream).await.map_err(|_| late("the connection"))?.map_err(unreachable)?;
+        // Calls are small, and each waits for its answer.
+        stream.set_nodelay(true).map_err(unreachable)?;
+        let Some(tls) = &self.tls else {
+            return timeout_at(deadline, self.log_in(stream, config, ended)).await.map_err(|_| late("the login"))?;
         };
-        let connected = timeout(CONNECT_DEADLINE, connecting).await.unwrap_or_else(|_| Err(Failure::too_late()));
-        connected.map_err(|failure| failure.at(&self.address.shown()))
+        let name = ServerName::try_from(self.address.host.clone())
+            .map_err(|_| Failure::failed("the host is no name that a certificate can be for"))?;
+        // A server that does not talk TLS waits for more, and says nothing.
+        let stream = timeout_at(deadline, tls.connect(name, stream)).await.map_err(|_| late("the TLS handshake"))?;
+        let stream = stream.map_err(|error| Failure::unavailable(format!("TLS: {error}")))?;
+        timeout_at(deadline, self.log_in(stream, config, ended)).await.map_err(|_| late("the login"))?
     }
 
     async fn log_in<S>(

@@ -65,9 +65,11 @@ impl From<RedisError> for Failure {
             ErrorKind::UnexpectedReturnType | ErrorKind::Parse => (StoreErrorKind::Failed, true),
             _ => (StoreErrorKind::Unavailable, true),
         };
-        let is_forbidden = code == "NOPERM" || error.detail().is_some_and(|text| text.contains("ermission"));
+        // What a script may not do is an ERR, in words that differ between versions of Redis.
+        let says = |words: &str| error.detail().is_some_and(|text| text.contains(words));
+        let is_forbidden = code == "NOPERM" || says("ermission") || says("user executing the script");
         let kind = if is_forbidden { StoreErrorKind::Unavailable } else { kind };
-        Self { kind, cause: words(&error, code), is_broken, is_forbidden }
+        Self { kind, cause: if is_forbidden { lacking(&error) } else { words(&error, code) }, is_broken, is_forbidden }
     }
 }
 
@@ -84,7 +86,6 @@ fn words(error: &RedisError, code: &str) -> String {
         "LOADING" => "it is still reading its file",
         "MOVED" | "ASK" | "CLUSTERDOWN" | "CROSSSLOT" => "it is a node of Redis Cluster, which is not supported",
         "WRONGPASS" | "NOAUTH" => "user or password are wrong",
-        "NOPERM" => return format!("the server answered NOPERM: {}", lacking(error)),
         _ => return format!("the server answered {code}"),
     };
     format!("the server answered {code}: {meaning}")
@@ -94,8 +95,8 @@ fn words(error: &RedisError, code: &str) -> String {
 fn lacking(error: &RedisError) -> String {
     let command = error.detail().and_then(|text| text.split('\'').nth(1));
     match command.filter(|name| name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'|')) {
-        Some(command) => format!("the user lacks the right to the command {command}"),
-        None => "the user lacks the right to a command, a key or a channel".to_owned(),
+        Some(command) => format!("NOPERM: the user lacks the right to the command {command}"),
+        None => "NOPERM: the user lacks the right to a command, a key or a channel".to_owned(),
     }
 }
 

@@ -1,8 +1,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use incode_core::store::hub::ChangeHub;
 use incode_core::store::StoreFuture;
+use incode_core::store::hub::ChangeHub;
 
 use crate::connection::Server;
 use crate::error::Failure;

@@ -14,7 +14,8 @@ for _, arguments in ipairs({ { 'SET', '0' }, { 'GET' }, { 'EXISTS' }, { 'DEL' },
     answer = redis.pcall(name, probe, unpack(arguments))
   end
   if type(answer) == 'table' and answer.err then
-    if answer.err:find('ermission', 1, true) then
+    -- The servers of 7.0 and of later versions say it in different words.
+    if answer.err:find('ermission', 1, true) or answer.err:find('user executing the script', 1, true) then
       missing[#missing + 1] = name
     else
       return answer
