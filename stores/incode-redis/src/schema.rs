@@ -71,7 +71,11 @@ pub(crate) async fn check_server(server: &Server) -> Result<(), Failure> {
 pub(crate) async fn open(server: &Server) -> Result<FeedKey, Failure> {
     let new = hub::new_key().map_err(|_| Failure::failed("no random bytes"))?;
     let call = server.script(&scripts::OPEN).arg(VERSION).arg(HEXLOWER.encode(&new));
-    let row: Row = server.run(call).await?;
+    let row: Row = server.run(call).await.map_err(|failure| match failure.is_forbidden {
+        // The keys of a script are looked at before it runs.
+        true => Failure { cause: format!("{} (keys start with {})", failure.cause, server.prefix()), ..failure },
+        false => failure,
+    })?;
     match rows::maybe_text(&row, 0)? {
         Some("missing") => {
             let commands = rows::text(&row, 1)?;

@@ -77,7 +77,7 @@ async fn rights_that_are_missing_are_named_at_start() {
     for (take, words) in [
         ("-zadd -hincrby", "HINCRBY ZADD"),
         ("-evalsha -eval", "the command eval"),
-        ("resetkeys ~other:*", "keys that start with {incode}:"),
+        ("resetkeys ~other:*", "(keys start with {incode}:)"),
     ] {
         server.admin(&format!("{MINIMAL} {take}")).await;
         let refused = as_user(&server).await.unwrap_err();
