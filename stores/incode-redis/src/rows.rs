@@ -266,3 +266,6 @@ fn utf8(bytes: &[u8]) -> Result<&str, Failure> {
 pub(crate) fn millis(bytes: &[u8]) -> Result<Timestamp, Failure> {
     utf8(bytes)?.parse().map(Timestamp::from_millis).map_err(|_| Failure::unreadable("time"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,7 +13,6 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use futures_core::Stream;
 use incode_core::identity::transition::{ApplyEvent, ChangeRequest, Command as IdentityCommand, Rules};
 use incode_core::identity::{Check, Checks, FaceOrigin, Identity, Link, LinkProof, Observation};
 use incode_core::model::{EventKind, IdentityStatus};
@@ -66,7 +65,8 @@ impl Server {
     }
 
     pub fn options(&self) -> RedisOptions {
-        RedisOptions::new(&self.url()).unwrap()
+        // Of a machine that is busy with other tests.
+        RedisOptions::new(&self.url()).unwrap().call_deadline(PATIENCE)
     }
 
     /// SIGKILL.
