@@ -120,6 +120,10 @@ impl Server {
         &self.prefix
     }
 
+    pub(crate) fn call_deadline(&self) -> Duration {
+        self.call_deadline
+    }
+
     pub(crate) fn key(&self, rest: &str) -> String {
         format!("{}{rest}", self.prefix)
     }
@@ -256,7 +260,7 @@ impl Server {
     }
 }
 
-/// Tells a refused connection from a name that is not found, and both from a network that is gone.
+/// Says whether the connection was refused, the name was not found, or the network is gone.
 fn unreachable(error: std::io::Error) -> Failure {
     Failure::unavailable(match error.kind() {
         std::io::ErrorKind::ConnectionRefused => "the connection was refused: no server listens there".to_owned(),

@@ -1,4 +1,4 @@
-//! Listens to what other processes change, and proves to itself that it hears.
+//! Receives what other processes change, and proves that it does: the listener must receive its own pulse.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -22,13 +22,13 @@ pub(crate) fn start(server: &Arc<Server>, hub: Weak<ChangeHub>) -> AbortHandle {
 /// Tries the rights to the channel, and warns of those that are missing: the store works without, and the feed is down.
 pub(crate) async fn check_rights(server: &Server, hub: &ChangeHub) -> Result<(), Failure> {
     let tried = async {
-        let (mut connection, _notices) = subscribe(server, hub.channel()).await?;
+        let (mut connection, _notices) = subscribe(server, hub.channel(), server.call_deadline()).await?;
         publish_pulse(&mut connection, hub).await
     };
     match tried.await {
         Err(failure) if failure.is_forbidden => {
             tracing::warn!(
-                "the Redis user has no right to the channel of the notices: changes in other processes are not heard, and \
+                "the Redis user has no right to the channel of the notices: changes in other processes are not received, and \
                  the near cache is not used. Grant it with ACL SETUSER: &incode_* +subscribe +publish"
             );
             hub.published(false);
@@ -46,7 +46,10 @@ async fn listen(server: Weak<Server>, hub: Weak<ChangeHub>) {
         else {
             return;
         };
-        match timeout(CONNECT_WAIT, subscribe(&server, &channel)).await.unwrap_or_else(|_| Err(Failure::too_late())) {
+        match timeout(CONNECT_WAIT, subscribe(&server, &channel, SILENCE))
+            .await
+            .unwrap_or_else(|_| Err(Failure::too_late()))
+        {
             Ok((connection, notices)) => {
                 if receive(connection, notices, &hub).await {
                     wait = FIRST_WAIT;
@@ -65,16 +68,17 @@ async fn listen(server: Weak<Server>, hub: Weak<ChangeHub>) {
 async fn subscribe(
     server: &Server,
     channel: &str,
+    patience: Duration,
 ) -> Result<(MultiplexedConnection, UnboundedReceiver<PushInfo>), Failure> {
     let (sender, notices) = unbounded_channel();
-    let config = AsyncConnectionConfig::new().set_response_timeout(Some(SILENCE)).set_push_sender(sender);
+    let config = AsyncConnectionConfig::new().set_response_timeout(Some(patience)).set_push_sender(sender);
     let mut connection = server.connect(config, || ()).await?;
     connection.subscribe(channel).await?;
     Ok((connection, notices))
 }
 
 /// Passes notices on until the connection ends or falls silent: one whose other end is gone looks like one without
-/// notices, so this process must hear its own pulse. True when the feed was up.
+/// notices, so this process must receive its own pulse. True when the feed was up.
 async fn receive(
     mut connection: MultiplexedConnection,
     mut notices: UnboundedReceiver<PushInfo>,
@@ -82,7 +86,7 @@ async fn receive(
 ) -> bool {
     let mut pulse = interval(PULSE);
     pulse.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let (mut is_up, mut heard_at) = (false, Instant::now());
+    let (mut is_up, mut received_at) = (false, Instant::now());
     loop {
         tokio::select! {
             notice = notices.recv() => {
@@ -98,7 +102,7 @@ async fn receive(
                     _ => "",
                 };
                 if hub.received(payload) {
-                    heard_at = Instant::now();
+                    received_at = Instant::now();
                     if !is_up {
                         is_up = true;
                         hub.pass_on(StoreNotice::Up);
@@ -107,7 +111,7 @@ async fn receive(
             }
             _ = pulse.tick() => {
                 let Some(hub) = hub.upgrade() else { return is_up };
-                if heard_at.elapsed() > SILENCE || publish_pulse(&mut connection, &hub).await.is_err() {
+                if received_at.elapsed() > SILENCE || publish_pulse(&mut connection, &hub).await.is_err() {
                     return is_up;
                 }
             }
@@ -126,8 +130,8 @@ async fn publish_pulse(connection: &mut MultiplexedConnection, hub: &ChangeHub) 
 
 /// How often the listener publishes a pulse.
 const PULSE: Duration = Duration::from_millis(250);
-/// Without a pulse for this long, notices may be lost: less than a second, so that a gate is not open for long by a cache
-/// that hears of nothing.
+/// Without a pulse for this long, notices may be lost: less than a second, so that a cache without notices does not keep a
+/// gate open for long.
 const SILENCE: Duration = Duration::from_millis(800);
 /// For connecting and subscribing together.
 const CONNECT_WAIT: Duration = Duration::from_secs(3);

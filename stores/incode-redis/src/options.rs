@@ -39,8 +39,7 @@ impl RedisStore {
 /// says what to write instead.
 pub fn from_url(url: &str) -> Option<Result<RedisOptions, StoreError>> {
     let (scheme, _) = url.split_once(':')?;
-    let ours = ["redis", "rediss", "valkey", "valkeys", "unix"];
-    let is_ours = ours.contains(&scheme) || scheme.starts_with("redis") || scheme.starts_with("valkey");
+    let is_ours = scheme == "unix" || scheme.starts_with("redis") || scheme.starts_with("valkey");
     is_ours.then(|| RedisOptions::new(url))
 }
 

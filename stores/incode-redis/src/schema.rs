@@ -45,8 +45,8 @@ impl FeedKey {
 
 /// Refuses a server that this store can't work on. `HELLO` needs no right.
 pub(crate) async fn check_server(server: &Server) -> Result<(), Failure> {
-    let told: HashMap<String, Value> = server.ask(&redis::cmd("HELLO")).await?;
-    let text = |name: &str| match told.get(name) {
+    let answer: HashMap<String, Value> = server.ask(&redis::cmd("HELLO")).await?;
+    let text = |name: &str| match answer.get(name) {
         Some(Value::BulkString(bytes)) => String::from_utf8_lossy(bytes).into_owned(),
         Some(Value::SimpleString(text)) => text.clone(),
         _ => String::new(),

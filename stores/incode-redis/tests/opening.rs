@@ -148,7 +148,7 @@ async fn secrets_are_compared_by_name() {
     assert_eq!(one.check_secret("flow", [1; 16]).await.unwrap(), SecretCheck::Same);
 }
 
-/// The feed is up only while this process hears itself, and both processes read the same key of the notices.
+/// The feed is up only while this process receives its own pulse, and both processes read the same key of the notices.
 #[tokio::test]
 async fn two_processes_share_the_notices() {
     let Some(server) = Server::start(&[]).await else { return };

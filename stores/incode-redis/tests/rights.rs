@@ -93,7 +93,7 @@ async fn rights_that_are_missing_are_named_at_start() {
     works(&RedisStore::open(&url).await.unwrap(), "person").await;
 }
 
-/// A stranger on the channel empties nobody's cache: what does not open is not passed on.
+/// A stranger on the channel empties no cache: what does not open is not passed on.
 #[tokio::test]
 async fn forged_notices_change_nothing() {
     let Some(server) = Server::start(&[]).await else { return };

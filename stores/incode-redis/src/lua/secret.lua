@@ -1,4 +1,4 @@
--- Reads and writes in one step: of two processes that start together with two secrets, one must be told.
+-- Reads and writes in one step: of two processes that start together with two secrets, one must get `other`.
 local name, value = take(), take()
 if call('HSETNX', P .. 'meta', name, value) == 1 then
   return 'new'
