@@ -12,15 +12,16 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::client::{Client, Error, ErrorKind};
-use crate::gate::{CacheKey, CacheKeyRef, Context, Join, LeaderGuard, PendingVisitor, SingleFlight, Visitor};
+use crate::gate::{
+    CacheKey, CacheKeyRef, Context, Join, LeaderGuard, NearCache, PendingVisitor, SingleFlight, Visitor,
+};
 use crate::http::RequestHead;
-use crate::identity::{Cause, Observer};
-use crate::inbox::{Surroundings, expiry_hint};
-use crate::store::Store;
+use crate::identity::transition::Command;
+use crate::identity::{Cause, Directory, Observer};
+use crate::inbox::expiry_hint;
 use crate::{IdentityId, Token, TokenHash};
 
 use super::Resolved;
-use super::surroundings::Joined;
 
 use presented::Presented;
 pub use settings::BearerTokens;
@@ -30,10 +31,10 @@ pub use settings::BearerTokens;
 pub(super) struct Bearer {
     pub(super) settings: BearerTokens,
     pub(super) client: Client,
-    pub(super) store: Arc<dyn Store>,
+    pub(super) directory: Directory,
     pub(super) observer: Arc<Observer>,
     pub(super) context: Arc<Context>,
-    pub(super) joined: Arc<Joined>,
+    pub(super) near: Arc<NearCache>,
     memory: Memory,
     flights: SingleFlight<TokenHash, Found>,
     /// Questions under way at the vendor.
@@ -71,25 +72,25 @@ struct Remembered {
 /// What a bearer works with.
 pub(super) struct Parts {
     pub(super) client: Client,
-    pub(super) store: Arc<dyn Store>,
+    pub(super) directory: Directory,
     pub(super) observer: Arc<Observer>,
     pub(super) context: Arc<Context>,
-    pub(super) joined: Arc<Joined>,
+    pub(super) near: Arc<NearCache>,
 }
 
 impl Bearer {
     /// Must be called inside the tokio runtime that is to ask the vendor.
     pub(super) fn new(settings: BearerTokens, parts: Parts) -> Arc<Self> {
-        let Parts { client, store, observer, context, joined } = parts;
+        let Parts { client, directory, observer, context, near } = parts;
         let asking = Semaphore::new(settings.at_once);
         let places = Arc::new(Semaphore::new(MOST_WAITING.max(settings.at_once)));
         Arc::new(Self {
             settings,
             client,
-            store,
+            directory,
             observer,
             context,
-            joined,
+            near,
             memory: Memory::default(),
             flights: SingleFlight::default(),
             asking,
@@ -101,7 +102,7 @@ impl Bearer {
 
     /// Of a request in which nobody was found otherwise.
     pub(super) fn visit(self: &Arc<Self>, head: &dyn RequestHead) -> Resolved {
-        let near = &self.joined.near;
+        let near = &self.near;
         if !self.settings.takes(head) {
             return Resolved::Ready(near.nobody());
         }
@@ -126,7 +127,7 @@ impl Bearer {
     }
 
     fn arrive(&self, found: Found) -> Resolved {
-        let near = &self.joined.near;
+        let near = &self.near;
         match found {
             Found::Belongs(id) => match near.hit(CacheKeyRef::Identity(id.as_str())) {
                 Some(visitor) => Resolved::Ready(visitor),
@@ -179,23 +180,20 @@ impl Bearer {
         if self.context.aging.nanos() < self.paused_until.load(Ordering::Relaxed) {
             return Found::Unknown;
         }
-        let asked = self.client.userinfo_by(&*self.context.clock, token);
-        let (person, sent_at) = match timeout(LONGEST_ANSWER, asked).await {
-            Ok(Ok(answer)) => answer,
+        let asked = self.client.userinfo_at(&self.directory, token);
+        let asked = match timeout(LONGEST_ANSWER, asked).await {
+            Ok(Ok(asked)) => asked,
             Ok(Err(error)) => return self.refused(&error),
             Err(_) => {
                 tracing::warn!(error.kind = "deadline", "bearer token not redeemed");
                 return Found::Unknown;
             }
         };
-        let seen = self.observer.observe(&person, sent_at);
+        let seen = self.observer.observe(&asked.person, asked.sent_at);
         let id = seen.identity_id.clone();
-        // Recorded before it counts: the newest word stands, whoever heard it, and what was revoked stays revoked.
-        match self.store.observe(seen).await {
-            Ok(change) => {
-                self.joined.changed(&change, Cause::BearerToken);
-                Found::Belongs(id)
-            }
+        // Recorded before it counts: the newest answer stands, and what was revoked stays revoked.
+        match self.directory.change(Command::Observe(seen), Cause::BearerToken).await {
+            Ok(_) => Found::Belongs(id),
             Err(error) => {
                 tracing::warn!(error.kind = ?error.kind(), "bearer token redeemed, but not recorded");
                 Found::Unknown

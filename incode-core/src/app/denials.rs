@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::gate::Pages;
 use crate::http::is_local_path;
 
-use super::{Builder, SettingError};
+use super::{Builder, ConfigError};
 
 /// As given; looked at when the application is built.
 #[derive(Default)]
@@ -53,20 +53,20 @@ impl Builder {
 }
 
 impl Denials {
-    pub(super) fn check(self, takes_tokens: bool) -> Result<(Pages, Cow<'static, str>), SettingError> {
+    pub(super) fn check(self, takes_tokens: bool) -> Result<(Pages, Cow<'static, str>), ConfigError> {
         let is_page = |path: &Option<String>| {
             path.as_ref().is_none_or(|path| is_local_path(path) && path.is_ascii() && !path.contains(['?', '#', ' ']))
         };
         if !is_page(&self.login) {
-            return Err(SettingError::new("login_at", NO_PAGE));
+            return Err(ConfigError::new("login_at", NO_PAGE));
         }
         if !is_page(&self.step_up) {
-            return Err(SettingError::new("step_up_at", NO_PAGE));
+            return Err(ConfigError::new("step_up_at", NO_PAGE));
         }
         let challenge = self.challenge.map_or(Cow::Borrowed(if takes_tokens { "Bearer" } else { "Login" }), Cow::Owned);
         let is_legal = challenge.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
         if !is_legal || challenge.trim().is_empty() {
-            return Err(SettingError::new("challenge", "not a header value"));
+            return Err(ConfigError::new("challenge", "not a header value"));
         }
         let pages = Pages { start: None, login: self.login, step_up: self.step_up, redirects: self.redirects };
         Ok((pages, challenge))

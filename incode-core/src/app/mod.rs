@@ -4,18 +4,16 @@ mod admin;
 mod bearer;
 mod builder;
 mod changes;
+mod config_error;
 mod denials;
-mod exchange;
 mod handlers;
 mod inspection;
 mod links;
+mod listeners;
 mod reconcile;
 mod replicas;
-mod setting;
+mod route_request;
 mod settings;
-mod shared_clock;
-mod stores;
-mod surroundings;
 
 use std::fmt;
 use std::future::Future;
@@ -25,27 +23,28 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::client::Client;
-use crate::flow::{FaceError, FaceOutcome, Flow};
+use crate::flow::{ExpectedClaims, FaceError, FaceOutcome, FaceScope, Flow};
 use crate::gate::{Audience, CacheKey, CacheKeyRef, Context, NearCache, PendingVisitor, SubjectSource, Visitor};
 use crate::http::{Problem, Reply, RequestHead};
-use crate::identity::{Cause, Observer};
-use crate::inbox::{Applier, Handlers, Inbox, Surroundings};
+use crate::identity::{Directory, Observer};
+use crate::inbox::{Applier, Handlers, Inbox};
 use crate::model::FaceAuthenticationRequest;
 use crate::store::Store;
 use crate::webhook::{AddressSource, Authenticity, TokenEndpoint, Webhook};
 use crate::{Clock, Subject, flow};
 
-use surroundings::Joined;
+use listeners::Listeners;
 
 pub use admin::Health;
 pub use bearer::BearerTokens;
 pub use builder::Builder;
 pub use changes::{ChangeEvent, ChangeNotice, Changes};
-pub use exchange::RouteRequest;
+pub use config_error::ConfigError;
 pub use inspection::{Inspection, TokenState};
 pub use links::{LinkError, LinkErrorKind};
 pub use reconcile::{Diff, Reconciled};
-pub use setting::SettingError;
+pub use route_request::RouteRequest;
+pub use settings::Engine;
 
 /// Client, store, worker, near cache and flow behind one `Arc`: cloning is cheap, and every clone is the same.
 ///
@@ -75,8 +74,11 @@ struct Shared {
     flow: Option<Arc<Flow>>,
     /// Longest face image sent, in characters of base64.
     face_image_cap: usize,
-    shared_identities: bool,
-    joined: Arc<Joined>,
+    /// What callback tokens have to say of themselves.
+    claims: ExpectedClaims,
+    /// Writes and publishes; the only way to change what is known of people.
+    directory: Directory,
+    listeners: Arc<Listeners>,
     handlers: Arc<Handlers>,
     /// Dropped or set to true: the runners drain and end.
     stop: watch::Sender<bool>,
@@ -107,14 +109,6 @@ impl Incode {
     /// Starts with safe defaults and nothing configured: vendor, webhook authenticity and store must be named.
     pub fn builder() -> Builder {
         Builder::new()
-    }
-
-    /// Reads the environment variables of the README's table.
-    ///
-    /// # Errors
-    /// [`SettingError`] names the variable, never its value.
-    pub fn builder_from_env() -> Result<Builder, SettingError> {
-        Builder::from_settings(std::env::var_os)
     }
 
     /// Answers a request to a mounted route (webhook, start, callback, token); `None` when the path is the application's.
@@ -172,35 +166,30 @@ impl Incode {
     /// Face authentication of a subject through the vendor's authenticate call (spec: "Face Authentication").
     ///
     /// A pass counts only when userinfo of the answer's token names the identity the subject is linked to, and the
-    /// verification it refers to is not known as somebody else's. The image is checked before anything is sent, neither
-    /// kept nor logged, and overwritten in memory as far as it is ours.
+    /// verification it refers to is not known as another identity's. It is recorded for the session and the action of
+    /// `scope`, and counts there alone. The image is checked before anything is sent, neither kept nor logged, and
+    /// overwritten in memory as far as it is ours.
     ///
     /// # Errors
     /// [`FaceError`] when there was no outcome; [`FaceError::problem`] says it to the person.
     pub async fn authenticate(
         &self,
-        subject: &Subject,
+        scope: FaceScope,
         request: &FaceAuthenticationRequest,
     ) -> Result<FaceOutcome, FaceError> {
-        let (incode, subject, request) = (self.clone(), subject.clone(), flow::Wiped(request.clone()));
+        let (incode, request) = (self.clone(), flow::Wiped(request.clone()));
         to_the_end(async move {
             let shared = &*incode.0;
             let parts = flow::FaceParts {
                 client: &shared.client,
-                store: &*shared.store,
-                clock: &shared.clock,
+                directory: &shared.directory,
                 observer: &shared.observer,
                 image_cap: shared.face_image_cap,
             };
-            let authenticated = flow::authenticate(parts, &subject, &request.0).await;
-            let told = authenticated.as_ref().map_or("none", |(outcome, _)| outcome.as_str());
-            metrics::counter!("incode_face_outcomes_total", "outcome" => told).increment(1);
-            let (outcome, change) =
-                authenticated.map_err(|error| error.verify_at(shared.context.pages.start.as_deref()))?;
-            if let Some(change) = change {
-                shared.joined.changed(&change, Cause::Face);
-            }
-            Ok(outcome)
+            let authenticated = flow::authenticate(parts, scope, &request.0).await;
+            let outcome = authenticated.as_ref().map_or("none", FaceOutcome::as_str);
+            metrics::counter!("incode_face_outcomes_total", "outcome" => outcome).increment(1);
+            authenticated.map_err(|error| error.verify_at(shared.context.pages.start.as_deref()))
         })
         .await
     }
@@ -215,7 +204,7 @@ impl Incode {
     /// `forget`; and what other processes change, when the store they share tells of it. Without the promise that a
     /// [`Handler`](crate::Handler) has.
     pub fn changes(&self) -> Changes {
-        self.0.joined.feed.subscribe()
+        self.0.listeners.feed.subscribe()
     }
 
     /// The client of the vendor's API, for calls of your own.

@@ -1,29 +1,37 @@
 //! Settings from the environment. One function per concern; each error names its variable and never shows a value.
 
 use std::ffi::OsString;
+use std::sync::Arc;
 
 use data_encoding::BASE64;
 
 use crate::client::Client;
 use crate::flow::HostedFlow;
 use crate::webhook::{Authenticity, ClientCredentials, HmacScheme, PolicyError, PolicyErrorKind};
-use crate::{Secret, SettingError};
+use crate::{ConfigError, Secret};
 
 use super::Builder;
-use super::stores::StoreChoice;
+use crate::store::{MemoryStore, OpenStore, StoreError};
+
+use super::builder::StoreChoice;
+
+/// An engine's reading of `INCODE_STORE`: `None` when the scheme is not its own.
+pub type Engine = fn(&str) -> Option<Result<Box<dyn OpenStore>, StoreError>>;
 
 impl Builder {
-    /// Reads the variables of the README's table through `read`; [`Incode::builder_from_env`](super::Incode) gives it
-    /// the process environment. An empty value counts as unset.
+    /// Reads the variables of the README's table through `read`; `builder_from_env` of the adapters gives it the process environment, and the engines whose features are on. An empty value counts as unset.
     ///
     /// # Errors
-    /// [`SettingError`] for what is missing, malformed or too weak.
-    pub fn from_settings(read: impl Fn(&'static str) -> Option<OsString>) -> Result<Self, SettingError> {
+    /// [`ConfigError`] for what is missing, malformed or too weak.
+    pub fn from_settings(
+        read: impl Fn(&'static str) -> Option<OsString>,
+        engines: &[Engine],
+    ) -> Result<Self, ConfigError> {
         let settings = Settings(&read);
         let mut builder = Self::new()
             .client(settings.client()?)
             .webhook_authenticity(settings.authenticity()?)
-            .store_choice(settings.store()?);
+            .store_choice(settings.store(engines)?);
         if let Some(flow) = settings.hosted_flow()? {
             builder = builder.hosted_flow(flow);
         }
@@ -40,49 +48,49 @@ impl Builder {
 struct Settings<'a>(&'a dyn Fn(&'static str) -> Option<OsString>);
 
 impl Settings<'_> {
-    fn text(&self, name: &'static str) -> Result<Option<String>, SettingError> {
+    fn text(&self, name: &'static str) -> Result<Option<String>, ConfigError> {
         let Some(value) = (self.0)(name).filter(|value| !value.is_empty()) else { return Ok(None) };
-        value.into_string().map(Some).map_err(|_| SettingError::new(name, "is not UTF-8"))
+        value.into_string().map(Some).map_err(|_| ConfigError::new(name, "is not UTF-8"))
     }
 
-    fn required(&self, name: &'static str) -> Result<String, SettingError> {
-        self.text(name)?.ok_or(SettingError::new(name, "is not set"))
+    fn required(&self, name: &'static str) -> Result<String, ConfigError> {
+        self.text(name)?.ok_or(ConfigError::new(name, "is not set"))
     }
 
     /// `on` or `off`; off when unset.
-    fn switch(&self, name: &'static str) -> Result<bool, SettingError> {
+    fn switch(&self, name: &'static str) -> Result<bool, ConfigError> {
         match self.text(name)?.as_deref() {
             None | Some("off") => Ok(false),
             Some("on") => Ok(true),
-            Some(_) => Err(SettingError::new(name, "takes on and off")),
+            Some(_) => Err(ConfigError::new(name, "takes on and off")),
         }
     }
 
     /// Newest first, each of 32 bytes or more.
-    fn flow_secrets(&self) -> Result<(Secret, Vec<Secret>), SettingError> {
+    fn flow_secrets(&self) -> Result<(Secret, Vec<Secret>), ConfigError> {
         const NAME: &str = "INCODE_FLOW_SECRET";
         let list = self.required(NAME)?;
         let mut secrets = list.split(',').map(|text| key(NAME, text.trim()));
-        let newest = secrets.next().ok_or(SettingError::new(NAME, "is not set"))??;
+        let newest = secrets.next().ok_or(ConfigError::new(NAME, "is not set"))??;
         Ok((newest, secrets.collect::<Result<_, _>>()?))
     }
 
-    fn client(&self) -> Result<Client, SettingError> {
+    fn client(&self) -> Result<Client, ConfigError> {
         let host = self.required("INCODE_HOST")?;
         let api_key = self.required("INCODE_API_KEY")?;
         Client::builder(&host, Secret::from(api_key.as_str())).build().map_err(|error| {
             let name = if error.setting() == "api key" { "INCODE_API_KEY" } else { "INCODE_HOST" };
-            SettingError::new(name, "can't be used").with_source(error)
+            ConfigError::new(name, "can't be used").with_source(error)
         })
     }
 
-    fn authenticity(&self) -> Result<Authenticity, SettingError> {
+    fn authenticity(&self) -> Result<Authenticity, ConfigError> {
         const NAME: &str = "INCODE_WEBHOOK_AUTH";
         let list = self.required(NAME)?;
         let names: Vec<_> = list.split(',').map(str::trim).collect();
         if names.len() > 1 && names.contains(&"fetch-back") {
             let problem = "names fetch-back beside another policy: any of them is enough, so anybody could deliver";
-            return Err(SettingError::new(NAME, problem));
+            return Err(ConfigError::new(NAME, problem));
         }
         let parts = names.into_iter().map(|name| match name {
             "fetch-back" => Ok(Authenticity::fetch_back()),
@@ -100,7 +108,7 @@ impl Settings<'_> {
                 HmacScheme::standard_webhooks(self.secrets()?).map(Authenticity::hmac).map_err(refused)
             }
             "oauth" => self.oauth().map(Authenticity::oauth),
-            _ => Err(SettingError::new(NAME, "takes fetch-back, header, oauth, hmac and standard-webhooks")),
+            _ => Err(ConfigError::new(NAME, "takes fetch-back, header, oauth, hmac and standard-webhooks")),
         });
         let mut parts = parts.collect::<Result<Vec<_>, _>>()?;
         match parts.pop() {
@@ -109,12 +117,12 @@ impl Settings<'_> {
                 parts.push(last);
                 Authenticity::any_of(parts).map_err(refused)
             }
-            None => Err(SettingError::new(NAME, "is empty")),
+            None => Err(ConfigError::new(NAME, "is empty")),
         }
     }
 
     /// Tokens are signed with the flow secret: what every replica shares anyway.
-    fn oauth(&self) -> Result<ClientCredentials, SettingError> {
+    fn oauth(&self) -> Result<ClientCredentials, ConfigError> {
         let client_id = self.required("INCODE_OAUTH_CLIENT_ID")?;
         let client_secrets = self.required("INCODE_OAUTH_CLIENT_SECRET")?;
         let client_secrets = client_secrets.split(',').map(|secret| Secret::from(secret.trim()));
@@ -122,30 +130,43 @@ impl Settings<'_> {
         let signing = std::iter::once(newest).chain(older);
         ClientCredentials::new(&client_id, client_secrets, signing).map_err(|error| match error.kind() {
             PolicyErrorKind::IllegalClientId => {
-                SettingError::new("INCODE_OAUTH_CLIENT_ID", "takes visible ASCII without a colon, 256 bytes at most")
+                ConfigError::new("INCODE_OAUTH_CLIENT_ID", "takes visible ASCII without a colon, 256 bytes at most")
             }
-            _ => SettingError::new("INCODE_OAUTH_CLIENT_SECRET", "each secret needs 24 bytes or more"),
+            _ => ConfigError::new("INCODE_OAUTH_CLIENT_SECRET", "each secret needs 24 bytes or more"),
         })
     }
 
-    fn secrets(&self) -> Result<Vec<Secret>, SettingError> {
+    fn secrets(&self) -> Result<Vec<Secret>, ConfigError> {
         let list = self.required("INCODE_WEBHOOK_SECRETS")?;
         Ok(list.split(',').map(|secret| Secret::from(secret.trim())).collect())
     }
 
-    fn store(&self) -> Result<StoreChoice, SettingError> {
-        let choice = self.text("INCODE_STORE")?;
-        StoreChoice::parse(choice.as_deref().unwrap_or("sqlite:incode.db"))
+    /// What it holds may be a URL with a password, so nothing of it is repeated.
+    fn store(&self, engines: &[Engine]) -> Result<StoreChoice, ConfigError> {
+        const NAME: &str = "INCODE_STORE";
+        let text = self.text(NAME)?;
+        let text = text.as_deref().map_or("sqlite:incode.db", str::trim);
+        if text == "memory:" {
+            return Ok(StoreChoice::Opened(Arc::new(MemoryStore::default())));
+        }
+        match engines.iter().find_map(|engine| engine(text)) {
+            Some(Ok(options)) => Ok(StoreChoice::Options(options)),
+            Some(Err(error)) => Err(ConfigError::new(NAME, "can't be used").with_source(error)),
+            None => Err(ConfigError::new(
+                NAME,
+                "takes memory:, sqlite:PATH, postgres://... or redis://..., each with the feature of that name",
+            )),
+        }
     }
 
     /// Off when none of its variables is set; otherwise all are needed.
-    fn hosted_flow(&self) -> Result<Option<HostedFlow>, SettingError> {
+    fn hosted_flow(&self) -> Result<Option<HostedFlow>, ConfigError> {
         let (client_id, web_url) = (self.text("INCODE_CLIENT_ID")?, self.text("INCODE_WEB_URL")?);
         if client_id.is_none() && web_url.is_none() {
             return Ok(None);
         }
-        let client_id = client_id.ok_or(SettingError::new("INCODE_CLIENT_ID", "is not set, but INCODE_WEB_URL is"))?;
-        let web_url = web_url.ok_or(SettingError::new("INCODE_WEB_URL", "is not set, but INCODE_CLIENT_ID is"))?;
+        let client_id = client_id.ok_or(ConfigError::new("INCODE_CLIENT_ID", "is not set, but INCODE_WEB_URL is"))?;
+        let web_url = web_url.ok_or(ConfigError::new("INCODE_WEB_URL", "is not set, but INCODE_CLIENT_ID is"))?;
         let (newest, older) = self.flow_secrets()?;
         let public_url = match self.text("PUBLIC_URL")? {
             Some(url) => url,
@@ -155,21 +176,21 @@ impl Settings<'_> {
         let flow = older.into_iter().fold(flow, |flow, secret| flow?.older_secret(secret));
         flow.map(Some).map_err(|error| {
             let name = if error.0.contains("public") { "PUBLIC_URL" } else { "INCODE_WEB_URL" };
-            SettingError::new(name, error.0)
+            ConfigError::new(name, error.0)
         })
     }
 }
 
 /// 32 bytes or more, in base64.
-fn key(name: &'static str, text: &str) -> Result<Secret, SettingError> {
-    let bytes = BASE64.decode(text.as_bytes()).map_err(|_| SettingError::new(name, "is not padded base64"))?;
+fn key(name: &'static str, text: &str) -> Result<Secret, ConfigError> {
+    let bytes = BASE64.decode(text.as_bytes()).map_err(|_| ConfigError::new(name, "is not padded base64"))?;
     if bytes.len() < 32 {
-        return Err(SettingError::new(name, "is shorter than 32 bytes"));
+        return Err(ConfigError::new(name, "is shorter than 32 bytes"));
     }
     Ok(Secret::new(bytes))
 }
 
-fn refused(error: PolicyError) -> SettingError {
+fn refused(error: PolicyError) -> ConfigError {
     let (name, problem) = match error.kind() {
         PolicyErrorKind::NoSecret | PolicyErrorKind::WeakSecret => {
             ("INCODE_WEBHOOK_SECRETS", "each secret needs 24 bytes or more")
@@ -181,5 +202,5 @@ fn refused(error: PolicyError) -> SettingError {
         PolicyErrorKind::IllegalHeaderName => ("INCODE_WEBHOOK_HEADER", "is no header name"),
         _ => ("INCODE_WEBHOOK_AUTH", "can't be used"),
     };
-    SettingError::new(name, problem)
+    ConfigError::new(name, problem)
 }

@@ -1,14 +1,15 @@
 use std::error::Error;
 use std::fmt;
-use std::sync::Arc;
 
+use crate::Subject;
 use crate::client::{self, Client};
 use crate::http::Problem;
-use crate::identity::belonging;
-use crate::identity::{Change, FaceOrigin, Identity, Observer};
+use crate::identity::transition::{Command, Outcome};
+use crate::identity::{
+    ActionHash, Cause, Confirmation, Directory, FaceOrigin, Identity, Observer, SessionHash, belonging,
+};
 use crate::model::{FaceAuthenticationRequest, FailureReason};
-use crate::store::{Store, StoreError};
-use crate::{Clock, Subject};
+use crate::store::StoreError;
 
 use super::{image, messages};
 
@@ -75,44 +76,80 @@ pub enum FaceErrorKind {
 /// What a face authentication works with.
 pub(crate) struct FaceParts<'a> {
     pub(crate) client: &'a Client,
-    pub(crate) store: &'a dyn Store,
-    pub(crate) clock: &'a Arc<dyn Clock>,
+    pub(crate) directory: &'a Directory,
     pub(crate) observer: &'a Observer,
     /// Longest image sent, in characters of base64.
     pub(crate) image_cap: usize,
 }
 
+/// Where a face authentication counts, once it passed.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct FaceScope {
+    subject: Subject,
+    session: SessionHash,
+    action: Option<ActionHash>,
+}
+
+impl FaceScope {
+    /// For this subject, in every session: where the application names no sessions.
+    pub fn new(subject: Subject) -> Self {
+        Self { subject, session: SessionHash::NONE, action: None }
+    }
+
+    /// In this session alone.
+    pub fn in_session(mut self, session: SessionHash) -> Self {
+        self.session = session;
+        self
+    }
+
+    /// For this action alone, once.
+    pub fn for_action(mut self, action: ActionHash) -> Self {
+        self.action = Some(action);
+        self
+    }
+}
+
 /// Authenticates, then redeems the token of the answer: only userinfo says whose face passed, and whether that
-/// identity is still ACTIVE. The caller makes the change known.
+/// identity is still ACTIVE. A pass is recorded for the subject, its session and the action.
 pub(crate) async fn authenticate(
     parts: FaceParts<'_>,
-    subject: &Subject,
+    scope: FaceScope,
     request: &FaceAuthenticationRequest,
-) -> Result<(FaceOutcome, Option<Change>), FaceError> {
+) -> Result<FaceOutcome, FaceError> {
     image::check(&request.face, parts.image_cap)?;
-    let linked = parts.store.linked(subject.clone()).await?.ok_or(FaceErrorKind::NotLinked)?;
+    let directory = parts.directory;
+    let linked = directory.store().subject(scope.subject.clone()).await?.linked.ok_or(FaceErrorKind::NotLinked)?;
     let answer = parts.client.authenticate(None, request).await?;
     if !answer.passed() {
-        return Ok((FaceOutcome::Failed(answer.failure_reason), None));
+        return Ok(FaceOutcome::Failed(answer.failure_reason));
     }
     let token = answer.token.ok_or(FaceErrorKind::Vendor)?;
-    let passed_at = parts.clock.now();
-    let (person, sent_at) = parts.client.userinfo_by(&**parts.clock, &token).await?;
-    let mut seen = parts.observer.observe(&person, sent_at);
+    // The application made the call itself: its own time is the time of the pass.
+    let passed_at = directory.now().await?;
+    let asked = parts.client.userinfo_at(directory, &token).await?;
+    let mut seen = parts.observer.observe(&asked.person, asked.sent_at);
     let enrolled_as = match &answer.verification_id {
-        Some(verification) => parts.store.verified_as(verification.clone()).await?,
+        Some(verification) => directory.store().verified_as(verification.clone()).await?,
         None => None,
     };
     let is_theirs = belonging::check_owner(enrolled_as.as_ref(), &seen.identity_id).is_ok();
     if seen.identity_id != linked.identity.identity_id || !is_theirs {
-        tracing::warn!("a face passed as somebody else's: nothing was recorded");
-        return Ok((FaceOutcome::OtherIdentity, None));
+        tracing::warn!("a face passed as another identity: nothing was recorded");
+        return Ok(FaceOutcome::OtherIdentity);
     }
     seen.face_authenticated_at = Some(passed_at);
     seen.face_origin = FaceOrigin::new(answer.verification_id, answer.source);
     let known = Identity::merge(Some(linked.identity), &seen);
-    let change = parts.store.observe(seen).await?;
-    Ok((FaceOutcome::Passed(known), Some(change)))
+    let FaceScope { subject, session, action } = scope;
+    let identity_id = seen.identity_id.clone();
+    let confirmation = Confirmation { subject, identity_id, session, action, passed_at };
+    let changed = directory.change(Command::Confirm { confirmation, seen }, Cause::Face).await?;
+    match changed.outcome {
+        Outcome::Confirmed => Ok(FaceOutcome::Passed(known)),
+        // Unlinked, or linked otherwise, while the vendor was asked.
+        _ => Err(FaceErrorKind::NotLinked.into()),
+    }
 }
 
 impl FaceError {

@@ -2,6 +2,7 @@
 //! is redeemed at the vendor by this server. What stands in the URL proves nothing.
 
 mod callback;
+mod claim;
 mod correlation;
 mod face;
 mod image;
@@ -17,9 +18,10 @@ use url::Url;
 
 use crate::Secret;
 
-pub use face::{FaceError, FaceErrorKind, FaceOutcome};
+pub use face::{FaceError, FaceErrorKind, FaceOutcome, FaceScope};
 
 pub(crate) use callback::{Callback, Parts};
+pub(crate) use claim::ExpectedClaims;
 pub(crate) use correlation::Correlations;
 pub(crate) use face::{FaceParts, authenticate};
 pub(crate) use image::Wiped;
@@ -108,17 +110,17 @@ pub(crate) struct Flow {
     pub(crate) correlations: Correlations,
     /// Absolute URL of the callback route.
     pub(crate) callback_url: Url,
-    /// False: an identity serves one subject only.
-    pub(crate) shared_identities: bool,
+    /// How long a callback waits for the event of its check.
+    pub(crate) callback_wait: Duration,
 }
 
 impl Flow {
-    pub(crate) fn new(hosted: HostedFlow, callback_path: &str, shared_identities: bool) -> Arc<Self> {
+    pub(crate) fn new(hosted: HostedFlow, callback_path: &str, callback_wait: Duration) -> Arc<Self> {
         let correlations = Correlations::new(&hosted.secrets, hosted.lifetime);
         let mut callback_url = hosted.public_url.clone();
         let base = callback_url.path().trim_end_matches('/').to_owned();
         callback_url.set_path(&format!("{base}{callback_path}"));
-        Arc::new(Self { hosted, correlations, callback_url, shared_identities })
+        Arc::new(Self { hosted, correlations, callback_url, callback_wait })
     }
 }
 

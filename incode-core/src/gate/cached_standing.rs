@@ -94,6 +94,11 @@ impl CachedStanding {
         Draft::of(whose).finish(Standing::NotLinked, loaded, context)
     }
 
+    /// The subject came back from the hosted flow, and the check is not known yet.
+    pub(crate) fn pending(whose: &CacheKey, loaded: Loaded, context: Arc<Context>) -> Arc<Self> {
+        Draft::of(whose).finish(Standing::VerificationPending, loaded, context)
+    }
+
     /// What the store said.
     pub(crate) fn linked(
         whose: &CacheKey,
@@ -125,6 +130,11 @@ impl CachedStanding {
 
     pub(crate) fn verified_at(&self) -> Option<Timestamp> {
         instant(self.verified_at)
+    }
+
+    /// A verification with status VERIFIED was seen, at whatever time.
+    pub(crate) fn has_verification(&self) -> bool {
+        !self.bytes(Piece::Verification).is_empty()
     }
 
     pub(crate) fn face_authenticated_at(&self) -> Option<Timestamp> {
@@ -168,6 +178,12 @@ impl CachedStanding {
         }
     }
 
+    /// The text of the identity it was loaded with.
+    pub(crate) fn identity_id(&self) -> Option<&str> {
+        let piece = if self.who == Principal::Identity { Piece::CacheKeyRef } else { Piece::Identity };
+        Some(self.piece(piece)).filter(|_| self.has_identity())
+    }
+
     pub(crate) fn subject(&self) -> Option<Subject> {
         match self.whose()? {
             CacheKey::Subject(subject) => Some(subject),
@@ -186,15 +202,16 @@ impl CachedStanding {
             Standing::Active => IdentityStatus::Active,
             Standing::Revoked => IdentityStatus::Revoked,
             Standing::Other => IdentityStatus::from(self.piece(Piece::Status)),
-            Standing::NoSubject | Standing::NotLinked | Standing::Unavailable => return None,
+            Standing::NoSubject | Standing::NotLinked | Standing::VerificationPending | Standing::Unavailable => {
+                return None;
+            }
         };
         let object = |piece| ObjectId::new(self.piece(piece)).ok();
         let text = |piece| Some(self.piece(piece)).filter(|text| !text.is_empty());
         let id = if self.who == Principal::Identity { Piece::CacheKeyRef } else { Piece::Identity };
+        let identity_id = IdentityId::new(self.piece(id)).ok()?;
+        let checked_at = Timestamp::from_millis(self.checked_at);
         Some(Identity {
-            identity_id: IdentityId::new(self.piece(id)).ok()?,
-            status,
-            checked_at: Timestamp::from_millis(self.checked_at),
             verification_id: object(Piece::Verification),
             verified_at: instant(self.verified_at),
             face_authenticated_at: instant(self.face_authenticated_at),
@@ -207,6 +224,7 @@ impl CachedStanding {
                 Attested::ByHand => Some(AttestationStatus::ManualOk),
                 Attested::No => text(Piece::Attestation).map(AttestationStatus::from),
             },
+            ..Identity::new(identity_id, status, checked_at)
         })
     }
 

@@ -86,6 +86,7 @@ fn effort(kind: DenialKind) -> u8 {
         // Of a standing, which both alternatives share.
         DenialKind::AuthenticationRequired
         | DenialKind::TokenRefused
+        | DenialKind::VerificationPending
         | DenialKind::IdentityRevoked
         | DenialKind::IdentityNotActive
         | DenialKind::IdentityUnavailable => 9,

@@ -32,6 +32,8 @@ pub enum DenialKind {
     TokenRefused,
     /// Not linked, or never verified.
     VerificationRequired,
+    /// Back from the hosted flow, and the vendor has not said yet that the check passed.
+    VerificationPending,
     /// The vendor's last word was REVOKED.
     IdentityRevoked,
     /// The vendor's last word was neither ACTIVE nor REVOKED.
@@ -162,6 +164,7 @@ impl DenialKind {
             Self::AuthenticationRequired => "authentication_required",
             Self::TokenRefused => "invalid_token",
             Self::VerificationRequired => "verification_required",
+            Self::VerificationPending => "verification_pending",
             Self::IdentityRevoked => "identity_revoked",
             Self::IdentityNotActive => "identity_not_active",
             Self::VerificationExpired => "verification_expired",
@@ -181,6 +184,9 @@ impl DenialKind {
             Self::AuthenticationRequired => (401, "Log in first", "This needs a logged-in user."),
             Self::TokenRefused => (401, "Token not accepted", "The token is not valid, or no longer."),
             Self::VerificationRequired => (403, "Verify your identity", "This needs a verified identity."),
+            Self::VerificationPending => {
+                (403, "Verification pending", "Your verification is being confirmed. This takes a moment.")
+            }
             Self::IdentityRevoked => (403, "Identity revoked", "The verified identity was revoked."),
             Self::IdentityNotActive => (403, "Identity not active", "The identity is known, but not active."),
             Self::VerificationExpired => (403, "Verify again", "The last verification is too long ago."),
@@ -209,6 +215,7 @@ impl DenialKind {
             ),
             Self::TokenRefused => problem.header("www-authenticate", "Bearer error=\"invalid_token\""),
             Self::IdentityUnavailable => problem.retry_after(RETRY_AFTER),
+            Self::VerificationPending => problem.retry_after(PENDING_RETRY_AFTER),
             _ => problem,
         }
     }
@@ -244,3 +251,6 @@ const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remov
 
 /// When an unreadable store is worth another try.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// When a pending verification is worth another look: the event of a check usually comes within a few seconds.
+const PENDING_RETRY_AFTER: Duration = Duration::from_secs(3);

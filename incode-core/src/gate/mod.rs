@@ -209,6 +209,7 @@ mod subject;
 mod time_zone;
 mod visitor;
 mod watch;
+mod withheld;
 
 pub use active::{Active, active, maybe_active};
 pub use check::{GRANTED_CACHE_CONTROL, GatePolicy, check, is_preflight, visitor};

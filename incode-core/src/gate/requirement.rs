@@ -167,10 +167,12 @@ impl Requirement {
     pub(super) fn check_active(&self, visitor: &Visitor) -> Result<(), Unmet> {
         let (unmet, known) = (|kind| Unmet { kind, requirement: self.name }, visitor.known());
         match (self.verified, known.verified_at()) {
-            (None, _) | (Some(Age::Any), Some(_)) => {}
-            (Some(_), None) => return Err(unmet(DenialKind::VerificationRequired)),
+            (None, _) => {}
+            (Some(_), _) if !known.has_verification() => return Err(unmet(DenialKind::VerificationRequired)),
+            (Some(Age::Any), _) => {}
             (Some(Age::Within(age)), Some(at)) if is_fresh(at, age, visitor.now()) => {}
-            (Some(Age::Within(_)), Some(_)) => return Err(unmet(DenialKind::VerificationExpired)),
+            // Too long ago, or at a time that is unknown: that is no freshness.
+            (Some(Age::Within(_)), _) => return Err(unmet(DenialKind::VerificationExpired)),
         }
         if self.attested && !known.is_attested() {
             return Err(unmet(DenialKind::AttestationInsufficient));
@@ -222,6 +224,7 @@ fn active(visitor: &Visitor) -> Result<(), DenialKind> {
         Standing::NoSubject if visitor.known().has_refused_token() => Err(DenialKind::TokenRefused),
         Standing::NoSubject => Err(DenialKind::AuthenticationRequired),
         Standing::NotLinked => Err(DenialKind::VerificationRequired),
+        Standing::VerificationPending => Err(DenialKind::VerificationPending),
         Standing::Revoked => Err(DenialKind::IdentityRevoked),
         Standing::Other => Err(DenialKind::IdentityNotActive),
         Standing::Unavailable => Err(DenialKind::IdentityUnavailable),

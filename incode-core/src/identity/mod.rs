@@ -3,6 +3,7 @@
 pub(crate) mod belonging;
 mod check;
 mod confirmation;
+mod directory;
 mod field;
 mod link;
 mod merge;
@@ -18,6 +19,7 @@ use crate::{IdentityId, ObjectId, Subject, Timestamp};
 
 pub use check::{Check, Checks, FlowWindow};
 pub use confirmation::{ActionHash, Confirmation, SessionHash};
+pub(crate) use directory::{ChangeListener, Directory, Time};
 pub use field::{Field, RetainedField};
 pub use link::{Link, LinkProof, LinkedIdentity, PendingLink, SubjectState};
 pub(crate) use observer::Observer;
