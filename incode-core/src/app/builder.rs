@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::client::Client;
-use crate::flow::{ExpectedClaims, Flow, HostedFlow};
-use crate::gate::{Audience, Context, MonotonicAge, NearCache, NearSettings, Pages, SubjectSource};
+use crate::flow::{ExpectedClaims, Flow, FlowLimits, HostedFlow, LimitSettings};
+use crate::gate::{Audience, Context, MonotonicAge, NearCache, NearSettings, Pages, SessionSource, SubjectSource};
 use crate::http::{Problem, Reply};
 use crate::identity::transition::Rules;
 use crate::identity::{Directory, Field, Observer, Time};
@@ -61,6 +61,8 @@ pub struct Builder {
     render: Option<Arc<crate::gate::Render>>,
     pub(super) denials: Denials,
     pub(super) bearer: Option<BearerTokens>,
+    pub(super) sessions: Option<SessionSource>,
+    pub(super) limits: LimitSettings,
 }
 
 impl Builder {
@@ -96,6 +98,8 @@ impl Builder {
             render: None,
             denials: Denials::default(),
             bearer: None,
+            sessions: None,
+            limits: LimitSettings::default(),
         }
     }
 
@@ -381,6 +385,7 @@ impl Builder {
             clock: Arc::clone(&clock),
             observer: Arc::clone(&observer),
             pages: Pages { start: flow.is_some().then(|| self.start_path.into()), ..pages },
+            sessions: self.sessions,
             render: self.render,
             challenge,
             aging: MonotonicAge::new(&clock),
@@ -431,7 +436,7 @@ impl Builder {
             addresses: self.addresses,
             client,
             store,
-            clock,
+            clock: Arc::clone(&clock),
             observer,
             inbox,
             applier,
@@ -442,6 +447,7 @@ impl Builder {
             flow,
             face_image_cap: self.face_image_cap,
             claims: self.claims,
+            limits: Arc::new(FlowLimits::new(self.limits, Arc::clone(&clock))),
             directory,
             listeners,
             handlers,

@@ -48,7 +48,7 @@ impl GatePolicy {
 #[inline]
 pub fn check(visitor: Option<&Visitor>, requirement: &Requirement, head: &dyn RequestHead) -> Result<(), Reply> {
     let visitor = attached(visitor, head)?;
-    requirement.check(visitor).map_err(|unmet| denied(visitor, unmet, head))
+    requirement.check(visitor, Some(head)).map_err(|unmet| denied(visitor, unmet, head))
 }
 
 /// Apart, and with all that a denial needs: who passes goes by.

@@ -6,7 +6,7 @@ use crate::Clock;
 use crate::http::{Problem, Reply, RequestHead};
 use crate::identity::Observer;
 
-use super::{MonotonicAge, NearCache};
+use super::{MonotonicAge, NearCache, SessionSource};
 
 /// Replaces the body of any rejection, denial or failed flow; `None` keeps the usual answer for the audience. Headers of
 /// the problem that the reply does not name are added to it, `Cache-Control: no-store` among them, and
@@ -40,6 +40,8 @@ pub(crate) struct Context {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) observer: Arc<Observer>,
     pub(crate) pages: Pages,
+    /// How sessions are found. `None`: the application names none, and a face counts in every session of its subject.
+    pub(crate) sessions: Option<SessionSource>,
     pub(crate) render: Option<Arc<Render>>,
     /// `WWW-Authenticate` of a 401 that has none of its own.
     pub(crate) challenge: Cow<'static, str>,
@@ -67,7 +69,16 @@ impl Context {
     pub(crate) fn plain(clock: Arc<dyn Clock>) -> Self {
         let pages = Pages { start: Some("/start".to_owned()), ..Pages::default() };
         let (observer, aging) = (Arc::new(Observer::new()), MonotonicAge::new(&clock));
-        Self { clock, observer, pages, render: None, challenge: "Login".into(), aging, near: OnceLock::new() }
+        Self {
+            clock,
+            observer,
+            pages,
+            sessions: None,
+            render: None,
+            challenge: "Login".into(),
+            aging,
+            near: OnceLock::new(),
+        }
     }
 
     pub(super) fn attach(&self, near: &Arc<NearCache>) {

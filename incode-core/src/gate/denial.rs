@@ -85,7 +85,7 @@ impl Denial {
     /// Fits the reply to the request: who reads it, and the page to come back to when it was asked for with GET or HEAD.
     #[must_use]
     pub fn returning_to(mut self, head: &dyn RequestHead) -> Self {
-        self.asked = Some(Arc::new(RequestContext::of(head)));
+        self.asked = Some(Arc::new(RequestContext::of(head, None)));
         self
     }
 

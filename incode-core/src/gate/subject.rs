@@ -112,7 +112,7 @@ fn first_of<'a>(sources: &[SubjectSource], head: &'a dyn RequestHead) -> Option<
 }
 
 #[inline]
-fn cookie_value<'a>(head: &'a dyn RequestHead, name: &str) -> Option<&'a str> {
+pub(super) fn cookie_value<'a>(head: &'a dyn RequestHead, name: &str) -> Option<&'a str> {
     let mut found = Ok(None);
     // HTTP/2 may split cookies over several headers, so each is read; the name may still occur only once in all.
     head.header_values("cookie", &mut |header| {
