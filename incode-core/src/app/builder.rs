@@ -343,6 +343,12 @@ impl Builder {
         let flow_secrets = self.flow.as_ref().map(|flow| flow.secrets.clone()).unwrap_or_default();
         let keys = at_rest_keys(&self.store_keys, &flow_secrets, &client);
         let at_rest = AtRest::new(&keys);
+        if self.bearer.as_ref().is_some_and(|tokens| !tokens.is_legal()) {
+            return Err(ConfigError::new(
+                "bearer_tokens",
+                "name at least one path; each begins with / and has no query",
+            ));
+        }
         let (pages, challenge) = self.denials.check(self.bearer.is_some())?;
         self.handlers.check().map_err(|IllegalHandler(problem)| ConfigError::new("handler", problem))?;
         let mut webhook_paths = self.webhook_paths;
@@ -412,6 +418,7 @@ impl Builder {
                 observer: Arc::clone(&observer),
                 context: Arc::clone(&context),
                 near: Arc::clone(&near),
+                claims: self.claims.clone(),
             };
             Bearer::new(tokens, parts)
         });
