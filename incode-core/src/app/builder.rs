@@ -349,7 +349,7 @@ impl Builder {
                 "name at least one path; each begins with / and has no query",
             ));
         }
-        let (pages, challenge) = self.denials.check(self.bearer.is_some())?;
+        let (pages, challenge, brand) = self.denials.check(self.bearer.is_some())?;
         self.handlers.check().map_err(|IllegalHandler(problem)| ConfigError::new("handler", problem))?;
         let mut webhook_paths = self.webhook_paths;
         if webhook_paths.is_empty() {
@@ -393,6 +393,7 @@ impl Builder {
             pages: Pages { start: flow.is_some().then(|| self.start_path.into()), ..pages },
             sessions: self.sessions,
             render: self.render,
+            brand,
             challenge,
             aging: MonotonicAge::new(&clock),
             near: Default::default(),

@@ -32,8 +32,8 @@ enum Step {
 
 impl RouteRequest {
     pub(super) fn open(incode: Incode, mount: &Mount, head: &dyn RequestHead) -> Self {
-        // No gRPC call, whatever the sender says that it sends: its 200 would stand for a delivery that was not kept.
-        let audience = Audience { html: head.prefers_html(), ..Audience::default() };
+        // No gRPC call, whatever its `Content-Type`: the 200 of gRPC would mean that a delivery was kept.
+        let audience = Audience::of_page(head);
         let step = match mount {
             Mount::Webhook(webhook) => deliver(&incode, webhook, head),
             Mount::Start => start(&incode, head).map(Step::Answered).map_err(no_referrer),

@@ -93,5 +93,5 @@ fn layer_missing(head: &dyn RequestHead) -> Reply {
     );
     let problem = Problem::new(500, "layer_missing", "Server error", "The server is not set up to answer this.");
     // Without the layer nothing is known of the application's own rendering.
-    reply_of(&problem, Audience::of(head))
+    reply_of(&problem, Audience::of(head), None)
 }
