@@ -22,8 +22,10 @@ pub mod webhook;
 mod app;
 mod ids;
 mod inbox;
+mod limit;
 mod seal;
 mod secret;
+mod session;
 mod time;
 
 pub use app::{
@@ -36,4 +38,5 @@ pub use inbox::{
     VerifiedPerson, VerifiedSubject,
 };
 pub use secret::{InvalidValue, Secret, Token, TokenHash};
+pub use session::SessionHash;
 pub use time::{Clock, SystemClock, Timestamp};

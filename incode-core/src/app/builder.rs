@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::client::Client;
-use crate::flow::{ExpectedClaims, Flow, HostedFlow};
-use crate::gate::{Audience, Context, MonotonicAge, NearCache, NearSettings, Pages, SubjectSource};
+use crate::flow::{ExpectedClaims, Flow, FlowLimits, HostedFlow, LimitSettings};
+use crate::gate::{Audience, Context, MonotonicAge, NearCache, NearSettings, Pages, SessionSource, SubjectSource};
 use crate::http::{Problem, Reply};
 use crate::identity::transition::Rules;
 use crate::identity::{Directory, Field, Observer, Time};
@@ -61,6 +61,8 @@ pub struct Builder {
     render: Option<Arc<crate::gate::Render>>,
     pub(super) denials: Denials,
     pub(super) bearer: Option<BearerTokens>,
+    pub(super) sessions: Option<SessionSource>,
+    pub(super) limits: LimitSettings,
 }
 
 impl Builder {
@@ -96,6 +98,8 @@ impl Builder {
             render: None,
             denials: Denials::default(),
             bearer: None,
+            sessions: None,
+            limits: LimitSettings::default(),
         }
     }
 
@@ -345,7 +349,13 @@ impl Builder {
         let flow_secrets = self.flow.as_ref().map(|flow| flow.secrets.clone()).unwrap_or_default();
         let keys = at_rest_keys(&self.store_keys, &flow_secrets, &client);
         let at_rest = AtRest::new(&keys);
-        let (pages, challenge) = self.denials.check(self.bearer.is_some())?;
+        if self.bearer.as_ref().is_some_and(|tokens| !tokens.is_legal()) {
+            return Err(ConfigError::new(
+                "bearer_tokens",
+                "name at least one path; each begins with / and has no query",
+            ));
+        }
+        let (pages, challenge, brand) = self.denials.check(self.bearer.is_some())?;
         self.handlers.check().map_err(|IllegalHandler(problem)| ConfigError::new("handler", problem))?;
         let mut webhook_paths = self.webhook_paths;
         if webhook_paths.is_empty() {
@@ -387,7 +397,9 @@ impl Builder {
             clock: Arc::clone(&clock),
             observer: Arc::clone(&observer),
             pages: Pages { start: flow.is_some().then(|| self.start_path.into()), ..pages },
+            sessions: self.sessions,
             render: self.render,
+            brand,
             challenge,
             aging: MonotonicAge::new(&clock),
             near: Default::default(),
@@ -413,6 +425,7 @@ impl Builder {
                 observer: Arc::clone(&observer),
                 context: Arc::clone(&context),
                 near: Arc::clone(&near),
+                claims: self.claims.clone(),
             };
             Bearer::new(tokens, parts)
         });
@@ -437,7 +450,7 @@ impl Builder {
             addresses: self.addresses,
             client,
             store,
-            clock,
+            clock: Arc::clone(&clock),
             observer,
             inbox,
             applier,
@@ -448,6 +461,7 @@ impl Builder {
             flow,
             face_image_cap: self.face_image_cap,
             claims: self.claims,
+            limits: Arc::new(FlowLimits::new(self.limits, Arc::clone(&clock))),
             directory,
             listeners,
             handlers,

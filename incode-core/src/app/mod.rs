@@ -5,6 +5,7 @@ mod bearer;
 mod builder;
 mod changes;
 mod config_error;
+mod confirmations;
 mod denials;
 mod handlers;
 mod inspection;
@@ -23,7 +24,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::client::Client;
-use crate::flow::{ExpectedClaims, FaceError, FaceOutcome, FaceScope, Flow};
+use crate::flow::{ExpectedClaims, FaceError, FaceOutcome, FaceScope, Flow, FlowLimits};
 use crate::gate::{Audience, CacheKey, CacheKeyRef, Context, NearCache, PendingVisitor, SubjectSource, Visitor};
 use crate::http::{Problem, Reply, RequestHead};
 use crate::identity::{Directory, Observer};
@@ -76,6 +77,8 @@ struct Shared {
     face_image_cap: usize,
     /// What callback tokens have to say of themselves.
     claims: ExpectedClaims,
+    /// Counts what makes a call to the vendor: one count for all clones.
+    limits: Arc<FlowLimits>,
     /// Writes and publishes; the only way to change what is known of people.
     directory: Directory,
     listeners: Arc<Listeners>,
@@ -184,6 +187,7 @@ impl Incode {
                 client: &shared.client,
                 directory: &shared.directory,
                 observer: &shared.observer,
+                limits: &shared.limits,
                 image_cap: shared.face_image_cap,
             };
             let authenticated = flow::authenticate(parts, scope, &request.0).await;

@@ -32,8 +32,8 @@ enum Step {
 
 impl RouteRequest {
     pub(super) fn open(incode: Incode, mount: &Mount, head: &dyn RequestHead) -> Self {
-        // No gRPC call, whatever the sender says that it sends: its 200 would stand for a delivery that was not kept.
-        let audience = Audience { html: head.prefers_html(), ..Audience::default() };
+        // No gRPC call, whatever its `Content-Type`: the 200 of gRPC would mean that a delivery was kept.
+        let audience = Audience::of_page(head);
         let step = match mount {
             Mount::Webhook(webhook) => deliver(&incode, webhook, head),
             Mount::Start => start(&incode, head).map(Step::Answered).map_err(no_referrer),
@@ -92,6 +92,7 @@ fn log_in_first(incode: &Incode, head: &dyn RequestHead) -> Result<Reply, Proble
 
 fn callback(incode: &Incode, head: &dyn RequestHead) -> Result<Step, Problem> {
     only_get(head)?;
+    not_ahead_of_time(head)?;
     let flow = incode.0.flow.as_ref().ok_or_else(not_set_up)?;
     let callback = Callback::open(flow, &incode.0.claims, head, incode.subject(head).as_ref(), &*incode.0.clock);
     Ok(Step::Redeem(Box::new(callback?)))
@@ -181,7 +182,13 @@ where
 async fn redeem(incode: &Incode, callback: Callback) -> Result<Reply, Problem> {
     let shared = &*incode.0;
     let flow = shared.flow.as_ref().ok_or_else(not_set_up)?;
-    let parts = Parts { flow, client: &shared.client, directory: &shared.directory, observer: &shared.observer };
+    let parts = Parts {
+        flow,
+        client: &shared.client,
+        directory: &shared.directory,
+        observer: &shared.observer,
+        limits: &shared.limits,
+    };
     callback.redeem(parts).await
 }
 
@@ -198,6 +205,26 @@ fn only_get(head: &dyn RequestHead) -> Result<(), Problem> {
         return Ok(());
     }
     Err(Problem::new(405, "method_not_allowed", "Method not allowed", "Use GET.").header("allow", "GET"))
+}
+
+/// A browser that loads a page before the person asks for it must not use up the flow, nor wait for its check. It throws
+/// the answer away, and asks again when the person goes there.
+fn not_ahead_of_time(head: &dyn RequestHead) -> Result<(), Problem> {
+    let mut is_prefetch = false;
+    for name in ["sec-purpose", "purpose", "x-purpose", "x-moz"] {
+        head.header_values(name, &mut |value| {
+            // `prefetch`, or `prefetch;prerender`; older browsers say `preview`.
+            let purpose = value.split(|byte| matches!(byte, b';' | b',')).next().unwrap_or_default().trim_ascii();
+            is_prefetch |= [b"prefetch".as_slice(), b"prerender", b"preview"]
+                .iter()
+                .any(|known| purpose.eq_ignore_ascii_case(known));
+        });
+    }
+    if !is_prefetch {
+        return Ok(());
+    }
+    let detail = "This page is not loaded ahead of time. Open it to go on.";
+    Err(Problem::new(425, "prefetch_refused", "Not ahead of time", detail))
 }
 
 /// The URL of a callback holds a token, that of a start may lead to one: a page that explains a failure must not hand it

@@ -3,14 +3,14 @@ use std::time::Duration;
 use crate::client::{Client, ErrorKind, TimedUserInfo};
 use crate::http::{Problem, Reply, RequestHead, return_to};
 use crate::identity::transition::{Command, Outcome, Refusal, Return, UsedToken};
-use crate::identity::{Cause, Directory, FlowWindow, LinkProof, Observer};
+use crate::identity::{Cause, Directory, FlowWindow, LinkProof, Observer, SubjectState};
 use crate::inbox::token_times;
 use crate::store::StoreError;
 use crate::{Clock, Subject, Timestamp, Token};
 
 use super::claim::ExpectedClaims;
 use super::correlation::Correlation;
-use super::{Flow, query, start};
+use super::{Flow, FlowLimits, query, start};
 
 /// A return from the hosted page that passed every check that needs no I/O.
 #[derive(Debug)]
@@ -25,6 +25,7 @@ pub(crate) struct Parts<'a> {
     pub(crate) client: &'a Client,
     pub(crate) directory: &'a Directory,
     pub(crate) observer: &'a Observer,
+    pub(crate) limits: &'a FlowLimits,
 }
 
 impl Callback {
@@ -69,20 +70,20 @@ impl Callback {
         Ok(Self { correlation, token })
     }
 
-    /// The subject that came back.
-    pub(crate) fn subject(&self) -> &Subject {
-        &self.correlation.subject
-    }
-
-    /// What limits count calls by: one flow.
-    pub(crate) fn nonce(&self) -> [u8; 24] {
-        self.correlation.nonce.nonce
-    }
-
     /// Redeems the token at the vendor, links or makes a pending link, and waits a moment for the vendor's event. Then
     /// the person is sent back to where they came from.
     pub(crate) async fn redeem(self, parts: Parts<'_>) -> Result<Reply, Problem> {
         let directory = parts.directory;
+        let state = directory.store().subject(self.correlation.subject.clone()).await;
+        let state = state.map_err(|error| not_stored(&error))?;
+        if self.is_linked(&state) {
+            return Ok(self.way_back());
+        }
+        if self.is_pending(&state, directory.now().await.map_err(|error| not_stored(&error))?) {
+            let outcome = wait_for_check(directory, &self.correlation.subject, parts.flow.callback_wait).await;
+            return self.answer(outcome);
+        }
+        parts.limits.count_callback(self.correlation.nonce.nonce, &self.correlation.subject)?;
         let asked = match parts.client.userinfo_at(directory, &self.token).await {
             Ok(asked) => asked,
             Err(error) => {
@@ -91,15 +92,18 @@ impl Callback {
             }
         };
         let command = Command::Return(self.returned(&asked, &parts));
-        let subject = self.correlation.subject;
         let outcome = match directory.change(command, Cause::Flow).await {
             Ok(changed) => changed.outcome,
             Err(error) => return Err(not_stored(&error)),
         };
         let outcome = match outcome {
-            Outcome::Pending => wait_for_check(directory, &subject, parts.flow.callback_wait).await,
+            Outcome::Pending => wait_for_check(directory, &self.correlation.subject, parts.flow.callback_wait).await,
             outcome => outcome,
         };
+        self.answer(outcome)
+    }
+
+    fn answer(&self, outcome: Outcome) -> Result<Reply, Problem> {
         match outcome {
             Outcome::Linked => {
                 metrics::counter!("incode_links_total", "proof" => LinkProof::Flow.as_str()).increment(1);
@@ -112,7 +116,22 @@ impl Callback {
             // The gate says what is missing, and a page reloads itself.
             _ => {}
         }
-        Ok(Reply::see_other(return_to::location(&self.correlation.return_to)))
+        Ok(self.way_back())
+    }
+
+    fn way_back(&self) -> Reply {
+        Reply::see_other(return_to::location(&self.correlation.return_to))
+    }
+
+    /// A reload or a second press after this flow linked the subject: the vendor is not asked again.
+    fn is_linked(&self, state: &SubjectState) -> bool {
+        state.linked.as_ref().is_some_and(|linked| linked.link.linked_at >= self.correlation.began_at)
+    }
+
+    /// The same while the check of this flow is not known yet.
+    fn is_pending(&self, state: &SubjectState, now: Timestamp) -> bool {
+        let is_own = |began_at| began_at == self.correlation.began_at;
+        state.pending.as_ref().is_some_and(|pending| is_own(pending.window.began_at) && now < pending.expires_at)
     }
 
     fn returned(&self, asked: &TimedUserInfo, parts: &Parts<'_>) -> Return {

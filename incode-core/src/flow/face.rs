@@ -1,5 +1,6 @@
 use std::error::Error;
 use std::fmt;
+use std::time::Duration;
 
 use crate::Subject;
 use crate::client::{self, Client};
@@ -11,7 +12,8 @@ use crate::identity::{
 use crate::model::{FaceAuthenticationRequest, FailureReason};
 use crate::store::StoreError;
 
-use super::{image, messages};
+use super::limits::FaceLimit;
+use super::{FlowLimits, image, messages};
 
 /// What a face authentication of a subject came to, when the vendor answered.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,6 +50,8 @@ impl FaceOutcome {
 /// A face authentication that came to no outcome.
 pub struct FaceError {
     kind: FaceErrorKind,
+    /// When it is worth another try, where that is known.
+    retry_after: Option<Duration>,
     /// Where a person without an identity gets one.
     verify_at: Option<String>,
     source: Option<Box<dyn Error + Send + Sync>>,
@@ -67,6 +71,11 @@ pub enum FaceErrorKind {
     ImageMalformed,
     /// The image is longer than [`Builder::face_image_cap`](crate::Builder::face_image_cap).
     ImageTooLarge,
+    /// The subject asked too often, or the vendor limits the application's calls.
+    TooManyRequests,
+    /// The same image was sent before, see [`Builder::same_face_image_after`](crate::Builder::same_face_image_after). It
+    /// was not sent again.
+    ImageRepeated,
     /// The vendor refused the request, for instance an image it can't read.
     Refused,
     /// The store did not answer.
@@ -78,6 +87,7 @@ pub(crate) struct FaceParts<'a> {
     pub(crate) client: &'a Client,
     pub(crate) directory: &'a Directory,
     pub(crate) observer: &'a Observer,
+    pub(crate) limits: &'a FlowLimits,
     /// Longest image sent, in characters of base64.
     pub(crate) image_cap: usize,
 }
@@ -118,8 +128,21 @@ pub(crate) async fn authenticate(
     request: &FaceAuthenticationRequest,
 ) -> Result<FaceOutcome, FaceError> {
     image::check(&request.face, parts.image_cap)?;
+    let linked = parts.directory.store().subject(scope.subject.clone()).await?.linked;
+    let linked = linked.ok_or(FaceErrorKind::NotLinked)?.identity;
+    let limits = parts.limits;
+    let image = limits.count_face(&scope.subject, &request.face)?;
+    let outcome = ask(parts, scope, linked, request).await;
+    outcome.inspect_err(|_| limits.allow_again(&image))
+}
+
+async fn ask(
+    parts: FaceParts<'_>,
+    scope: FaceScope,
+    linked: Identity,
+    request: &FaceAuthenticationRequest,
+) -> Result<FaceOutcome, FaceError> {
     let directory = parts.directory;
-    let linked = directory.store().subject(scope.subject.clone()).await?.linked.ok_or(FaceErrorKind::NotLinked)?;
     let answer = parts.client.authenticate(None, request).await?;
     if !answer.passed() {
         return Ok(FaceOutcome::Failed(answer.failure_reason));
@@ -134,13 +157,13 @@ pub(crate) async fn authenticate(
         None => None,
     };
     let is_theirs = belonging::check_owner(enrolled_as.as_ref(), &seen.identity_id).is_ok();
-    if seen.identity_id != linked.identity.identity_id || !is_theirs {
+    if seen.identity_id != linked.identity_id || !is_theirs {
         tracing::warn!("a face passed as another identity: nothing was recorded");
         return Ok(FaceOutcome::OtherIdentity);
     }
     seen.face_authenticated_at = Some(passed_at);
     seen.face_origin = FaceOrigin::new(answer.verification_id, answer.source);
-    let known = Identity::merge(Some(linked.identity), &seen);
+    let known = Identity::merge(Some(linked), &seen);
     let FaceScope { subject, session, action } = scope;
     let identity_id = seen.identity_id.clone();
     let confirmation = Confirmation { subject, identity_id, session, action, passed_at };
@@ -160,7 +183,7 @@ impl FaceError {
 
     /// What to tell the person: a status, a stable code, and what to do now.
     pub fn problem(&self) -> Problem {
-        messages::no_outcome(self.kind, self.verify_at.as_deref())
+        messages::no_outcome(self.kind, self.retry_after, self.verify_at.as_deref())
     }
 
     /// Names where a person without an identity gets one.
@@ -172,13 +195,22 @@ impl FaceError {
 
 impl From<FaceErrorKind> for FaceError {
     fn from(kind: FaceErrorKind) -> Self {
-        Self { kind, verify_at: None, source: None }
+        Self { kind, retry_after: None, verify_at: None, source: None }
+    }
+}
+
+impl From<FaceLimit> for FaceError {
+    fn from(limit: FaceLimit) -> Self {
+        match limit {
+            FaceLimit::TooMany(wait) => Self { retry_after: Some(wait), ..FaceErrorKind::TooManyRequests.into() },
+            FaceLimit::SameImage => FaceErrorKind::ImageRepeated.into(),
+        }
     }
 }
 
 impl From<StoreError> for FaceError {
     fn from(error: StoreError) -> Self {
-        Self { kind: FaceErrorKind::Store, verify_at: None, source: Some(Box::new(error)) }
+        Self { source: Some(Box::new(error)), ..FaceErrorKind::Store.into() }
     }
 }
 
@@ -186,9 +218,11 @@ impl From<client::Error> for FaceError {
     fn from(error: client::Error) -> Self {
         let kind = match error.kind() {
             client::ErrorKind::BadRequest => FaceErrorKind::Refused,
+            client::ErrorKind::TooManyRequests => FaceErrorKind::TooManyRequests,
             _ => FaceErrorKind::Vendor,
         };
-        Self { kind, verify_at: None, source: Some(Box::new(error)) }
+        let retry_after = error.retry_after().map(|wait| wait.min(LONGEST_RETRY_AFTER));
+        Self { retry_after, source: Some(Box::new(error)), ..kind.into() }
     }
 }
 
@@ -200,6 +234,8 @@ impl fmt::Display for FaceError {
             FaceErrorKind::ImageMissing => "the image is empty",
             FaceErrorKind::ImageMalformed => "the image is not in padded base64",
             FaceErrorKind::ImageTooLarge => "the image is too large",
+            FaceErrorKind::TooManyRequests => "too many face authentications",
+            FaceErrorKind::ImageRepeated => "the same image was sent before",
             FaceErrorKind::Refused => "the vendor refused the request",
             FaceErrorKind::Store => "the store did not answer",
         })
@@ -217,3 +253,6 @@ impl Error for FaceError {
         self.source.as_deref().map(|source| source as _)
     }
 }
+
+/// A vendor that names a longer wait is asked again all the same: the person would not come back.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60);

@@ -6,6 +6,7 @@ mod claim;
 mod correlation;
 mod face;
 mod image;
+mod limits;
 mod messages;
 mod query;
 mod start;
@@ -25,6 +26,7 @@ pub(crate) use claim::ExpectedClaims;
 pub(crate) use correlation::Correlations;
 pub(crate) use face::{FaceParts, authenticate};
 pub(crate) use image::Wiped;
+pub(crate) use limits::{FlowLimits, LimitSettings};
 pub(crate) use start::{login_first, start};
 
 /// What the hosted web flow needs to know. Given by the application, or read from the environment.

@@ -48,7 +48,7 @@ impl GatePolicy {
 #[inline]
 pub fn check(visitor: Option<&Visitor>, requirement: &Requirement, head: &dyn RequestHead) -> Result<(), Reply> {
     let visitor = attached(visitor, head)?;
-    requirement.check(visitor).map_err(|unmet| denied(visitor, unmet, head))
+    requirement.check(visitor, Some(head)).map_err(|unmet| denied(visitor, unmet, head))
 }
 
 /// Apart, and with all that a denial needs: who passes goes by.
@@ -93,5 +93,5 @@ fn layer_missing(head: &dyn RequestHead) -> Reply {
     );
     let problem = Problem::new(500, "layer_missing", "Server error", "The server is not set up to answer this.");
     // Without the layer nothing is known of the application's own rendering.
-    reply_of(&problem, Audience::of(head))
+    reply_of(&problem, Audience::of(head), None)
 }

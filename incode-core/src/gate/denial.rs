@@ -85,7 +85,7 @@ impl Denial {
     /// Fits the reply to the request: who reads it, and the page to come back to when it was asked for with GET or HEAD.
     #[must_use]
     pub fn returning_to(mut self, head: &dyn RequestHead) -> Self {
-        self.asked = Some(Arc::new(RequestContext::of(head)));
+        self.asked = Some(Arc::new(RequestContext::of(head, None)));
         self
     }
 
@@ -214,17 +214,17 @@ impl DenialKind {
                 format!("Bearer error=\"insufficient_user_authentication\", max_age={}", max_age.as_secs()),
             ),
             Self::TokenRefused => problem.header("www-authenticate", "Bearer error=\"invalid_token\""),
-            Self::IdentityUnavailable => problem.retry_after(RETRY_AFTER),
-            Self::VerificationPending => problem.retry_after(PENDING_RETRY_AFTER),
+            Self::IdentityUnavailable => problem.reloading_after(RETRY_AFTER),
+            Self::VerificationPending => problem.reloading_after(PENDING_RETRY_AFTER),
             _ => problem,
         }
     }
 
+    /// A revoked person is not sent to be verified: the vendor revoked them, and another check does not change that.
     fn is_helped_by_verifying(self) -> bool {
         matches!(
             self,
             Self::VerificationRequired
-                | Self::IdentityRevoked
                 | Self::IdentityNotActive
                 | Self::VerificationExpired
                 | Self::AttestationInsufficient

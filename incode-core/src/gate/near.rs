@@ -247,23 +247,24 @@ impl NearCache {
 
     async fn read(&self, whose: &CacheKey, loaded: Loaded) -> Result<Arc<CachedStanding>, StoreError> {
         let context = Arc::clone(&self.context);
-        let (identity, proof) = match whose {
+        let (identity, proof, confirmations) = match whose {
             CacheKey::Subject(subject) => {
                 let state = self.store.subject(subject.clone()).await?;
                 let is_pending = state.pending.is_some_and(|pending| context.clock.now() < pending.expires_at);
                 match state.linked {
                     None if is_pending => return Ok(CachedStanding::pending(whose, loaded, context)),
-                    linked => (linked.as_ref().map(|linked| linked.identity.clone()), linked.map(|own| own.link.proof)),
+                    None => return Ok(CachedStanding::stranger(whose, loaded, context)),
+                    Some(linked) => (Some(linked.identity), Some(linked.link.proof), state.confirmations),
                 }
             }
-            CacheKey::Identity(id) => (self.store.identity(id.clone()).await?, None),
+            CacheKey::Identity(id) => (self.store.identity(id.clone()).await?, None, Vec::new()),
         };
         let Some(mut identity) = identity else { return Ok(CachedStanding::stranger(whose, loaded, context)) };
         if let Some(status) = self.withheld.status_of(&identity.identity_id) {
             identity.status = status;
         }
         let facts = self.facts(&identity).await?;
-        Ok(CachedStanding::linked(whose, &identity, proof, facts.as_ref(), loaded, context))
+        Ok(CachedStanding::linked(whose, &identity, (proof, &confirmations), facts.as_ref(), loaded, context))
     }
 
     /// The vendor said of an identity that it is not ACTIVE, and the store did not take it. Until a change of the identity

@@ -1,6 +1,6 @@
 use std::any::Any;
 
-use crate::{Actor, Subject};
+use crate::{Actor, SessionHash, Subject};
 
 use super::accept;
 
@@ -28,6 +28,11 @@ pub trait RequestHead {
 
     /// The [`Actor`] that the application's own guard put into the request extensions: the name in the audit trail.
     fn actor(&self) -> Option<&Actor> {
+        None
+    }
+
+    /// The [`SessionHash`] that the application's own authentication put into the request extensions.
+    fn session(&self) -> Option<&SessionHash> {
         None
     }
 

@@ -33,6 +33,8 @@ struct More {
     login_url: Option<Cow<'static, str>>,
     step_up_url: Option<Cow<'static, str>>,
     requirement: Option<&'static str>,
+    /// A page may ask again by itself after `Retry-After`.
+    reloads: bool,
 }
 
 impl Problem {
@@ -81,6 +83,19 @@ impl Problem {
     pub fn of_requirement(mut self, name: &'static str) -> Self {
         self.more.get_or_insert_default().requirement = Some(name);
         self
+    }
+
+    /// As [`retry_after`](Self::retry_after), for what passes by itself: a page that shows it asks again then.
+    #[must_use]
+    pub(crate) fn reloading_after(mut self, wait: Duration) -> Self {
+        self.more.get_or_insert_default().reloads = true;
+        self.retry_after(wait)
+    }
+
+    /// In whole seconds, when a page is to ask again by itself.
+    pub(super) fn reloads_after(&self) -> Option<&str> {
+        self.more.as_ref().filter(|more| more.reloads)?;
+        self.headers.iter().find(|(name, _)| *name == "retry-after").map(|(_, seconds)| &**seconds)
     }
 
     /// Where a person gets verified, when that would help.

@@ -17,8 +17,9 @@ use serde::Serialize;
 use crate::model::{AttestationStatus, IdentityStatus};
 use crate::{IdentityId, ObjectId, Subject, Timestamp};
 
+pub use crate::session::SessionHash;
 pub use check::{Check, Checks, FlowWindow};
-pub use confirmation::{ActionHash, Confirmation, SessionHash};
+pub use confirmation::{ActionHash, Confirmation};
 pub(crate) use directory::{ChangeListener, Directory, Time};
 pub use field::{Field, RetainedField};
 pub use link::{Link, LinkProof, LinkedIdentity, PendingLink, SubjectState};

@@ -91,6 +91,14 @@ fn what_we_decide_by_is_required() {
     assert!(refused::<UserInfo>(json!({ "status": null, "identityId": "i-1" })));
     assert!(refused::<UserInfo>(json!({ "status": "ACTIVE", "identityId": "" })));
     assert!(refused::<UserInfo>(json!({ "status": "ACTIVE", "identityId": 7 })));
+    for placeholder in
+        ["undefined", "null", " NULL ", "0", "None", "nil", "NaN", "00000000-0000-0000-0000-000000000000"]
+    {
+        assert!(refused::<UserInfo>(json!({ "status": "ACTIVE", "identityId": placeholder })), "{placeholder}");
+    }
+    for id in ["0a", "nullified", "undefined-1", "1"] {
+        assert!(!refused::<UserInfo>(json!({ "status": "ACTIVE", "identityId": id })), "{id}");
+    }
     assert!(refused::<UserInfo>(json!({ "status": "ACTIVE", "identityId": "a\nb" })));
     assert!(refused::<UserInfo>(json!({ "status": 500, "error": "Internal Server Error" })));
     assert!(refused::<UserInfo>(json!(["ACTIVE", "i-1"])));
