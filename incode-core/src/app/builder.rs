@@ -324,16 +324,16 @@ impl Builder {
     /// # Errors
     /// [`ConfigError`] for what is missing or does not work.
     pub async fn build(self) -> Result<Incode, ConfigError> {
-        let client = self.client.ok_or(ConfigError::new("client", "no API client is set"))?;
+        let client = self.client.ok_or(ConfigError::missing("client", "no API client is set"))?;
         if client.call_timeout() > LONGEST_CALL {
             return Err(ConfigError::new("client", "a call may take over 90 s, and then its event is somebody else's"));
         }
         let authenticity = self
             .authenticity
-            .ok_or(ConfigError::new("webhook_authenticity", "not set; without it anybody could post events"))?;
-        let choice = self.store.ok_or(ConfigError::new("store", "no store is set"))?;
+            .ok_or(ConfigError::missing("webhook_authenticity", "not set; without it anybody could post events"))?;
+        let choice = self.store.ok_or(ConfigError::missing("store", "no store is set"))?;
         if self.store_keys.iter().any(|key| key.expose().len() < 32) {
-            return Err(ConfigError::new("store_key", "shorter than 32 bytes"));
+            return Err(ConfigError::insecure("store_key", "shorter than 32 bytes"));
         }
         let observer = Arc::new(observer(&self.store_keys, self.keep)?);
         let flow_secrets = self.flow.as_ref().map(|flow| flow.secrets.clone()).unwrap_or_default();
@@ -464,7 +464,7 @@ impl StoreChoice {
             Self::Options(options) => options
                 .open()
                 .await
-                .map_err(|error| ConfigError::new("INCODE_STORE", "the store can't be opened").with_source(error)),
+                .map_err(|error| ConfigError::store("INCODE_STORE", "the store can't be opened").with_source(error)),
         }
     }
 }
@@ -493,7 +493,7 @@ async fn check_secrets(store: &dyn Store, keys: &[Secret], flow_secrets: &[Secre
         let mut is_known = secrets.is_empty();
         for secret in secrets.iter().rev() {
             let checked = store.check_secret(name, check_value(secret)).await;
-            let checked = checked.map_err(|error| ConfigError::new("store", "does not answer").with_source(error))?;
+            let checked = checked.map_err(|error| ConfigError::store("store", "does not answer").with_source(error))?;
             is_known |= checked != SecretCheck::Other;
         }
         if !is_known {
@@ -516,7 +516,7 @@ fn observer(keys: &[Secret], keep: BTreeMap<Field, Duration>) -> Result<Observer
         return Err(ConfigError::new("retain", "a field can't be kept for no time at all"));
     }
     if keys.is_empty() {
-        return Err(ConfigError::new("retain", "retaining personal fields needs a store key"));
+        return Err(ConfigError::missing("retain", "retaining personal fields needs a store key"));
     }
     Ok(Observer::retaining(keys, keep))
 }

@@ -4,7 +4,6 @@ mod admin;
 mod bearer;
 mod builder;
 mod changes;
-mod config_error;
 mod denials;
 mod handlers;
 mod inspection;
@@ -31,7 +30,7 @@ use crate::inbox::{Applier, Handlers, Inbox};
 use crate::model::FaceAuthenticationRequest;
 use crate::store::Store;
 use crate::webhook::{AddressSource, Authenticity, TokenEndpoint, Webhook};
-use crate::{Clock, Subject, flow};
+use crate::{Clock, ConfigError, Subject, flow};
 
 use listeners::Listeners;
 
@@ -39,12 +38,11 @@ pub use admin::Health;
 pub use bearer::BearerTokens;
 pub use builder::Builder;
 pub use changes::{ChangeEvent, ChangeNotice, Changes};
-pub use config_error::ConfigError;
 pub use inspection::{Inspection, TokenState};
 pub use links::{LinkError, LinkErrorKind};
 pub use reconcile::{Diff, Reconciled};
 pub use route_request::RouteRequest;
-pub use settings::Engine;
+pub use settings::{Engine, StoreUrl};
 
 /// Client, store, worker, near cache and flow behind one `Arc`: cloning is cheap, and every clone is the same.
 ///
@@ -238,6 +236,3 @@ impl fmt::Debug for Incode {
         f.debug_struct("Incode").field("mounts", &mounts).finish_non_exhaustive()
     }
 }
-
-#[cfg(test)]
-mod tests;
