@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use crate::client::Client;
 use crate::flow::{ExpectedClaims, Flow, HostedFlow};
-use crate::gate::{Audience, Context, MonotonicAge, NearCache, NearSettings, Pages, SubjectSource};
+use crate::gate::{Audience, Context, LoginOrder, MonotonicAge, NearCache, NearSettings, Pages, SubjectSource};
 use crate::http::{Problem, Reply};
 use crate::identity::transition::Rules;
 use crate::identity::{Directory, Field, Observer, Time};
@@ -26,6 +26,7 @@ use super::bearer::{self, Bearer, BearerTokens};
 use super::changes::Feed;
 use super::denials::Denials;
 use super::listeners::{FlowCorrelations, Listeners};
+use super::placement::Placement;
 use super::{ConfigError, Incode, Mount, Shared, replicas};
 
 /// Builds an [`Incode`]. Setters take what they are given; [`Builder::build`] says what does not work together.
@@ -367,6 +368,7 @@ impl Builder {
             mounts.push((self.callback_path.clone(), Mount::Callback));
         }
         check_paths(&mounts)?;
+        let base = flow.as_ref().map(|flow| flow.base().to_owned()).unwrap_or_default();
 
         let store = choice.open().await?;
         check_secrets(&*store, &keys, &flow_secrets).await?;
@@ -380,10 +382,11 @@ impl Builder {
         let context = Arc::new(Context {
             clock: Arc::clone(&clock),
             observer: Arc::clone(&observer),
-            pages: Pages { start: flow.is_some().then(|| self.start_path.into()), ..pages },
+            pages: Pages { base: base.clone(), start: flow.is_some().then(|| self.start_path.into()), ..pages },
             render: self.render,
             challenge,
             aging: MonotonicAge::new(&clock),
+            login_order: LoginOrder::new(self.subjects.reads_extension()),
             near: Default::default(),
         });
         let near = NearCache::new(Arc::clone(&store), Arc::clone(&context), self.near);
@@ -425,6 +428,7 @@ impl Builder {
         let mut runners = vec![tokio::spawn(worker.run())];
         runners.extend(jobs.into_iter().map(|runner| tokio::spawn(runner.run())));
         Ok(Incode(Arc::new(Shared {
+            placement: Placement::new(mounts.iter().map(|(path, _)| &**path), &base),
             mounts,
             webhook,
             tokens,

@@ -102,6 +102,11 @@ pub(crate) struct Flow {
 }
 
 impl Flow {
+    /// The path of the public URL, without a slash at its end.
+    pub(crate) fn base(&self) -> &str {
+        self.hosted.public_url.path().trim_end_matches('/')
+    }
+
     pub(crate) fn new(hosted: HostedFlow, callback_path: &str, callback_wait: Duration) -> Arc<Self> {
         let correlations = Correlations::new(&hosted.secrets, hosted.lifetime);
         let mut callback_url = hosted.public_url.clone();
