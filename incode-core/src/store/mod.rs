@@ -28,7 +28,6 @@ mod identities;
 mod inbox;
 mod jobs;
 mod life_cycle;
-#[cfg(not(feature = "scaffold"))]
 mod memory;
 
 use std::future::Future;
@@ -47,7 +46,6 @@ pub use jobs::{
     JobState, JobStore, ReplayJobs,
 };
 pub use life_cycle::{Counts, LifeCycle, Prune, SecretCheck};
-#[cfg(not(feature = "scaffold"))]
 pub use memory::MemoryStore;
 
 /// What every store method returns: boxed, so that the store can be erased behind `Arc<dyn Store>`.

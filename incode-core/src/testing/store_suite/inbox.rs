@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::store::{AuditAction, EventDetail};
+use crate::store::EventDetail;
 
 /// State, reason and kind: all that is asked for must hold.
 pub async fn events_are_filtered(store: Arc<dyn Store>) {
@@ -48,11 +48,8 @@ pub async fn dead_events_are_chosen_by_filter(store: Arc<dyn Store>) {
 }
 
 /// One event: its row, whether its token is kept, whether its object is done meanwhile.
-pub async fn inspection_tells_what_may_be_shown(store: Arc<dyn Store>) {
-    let inspect = |id| {
-        let store = &store;
-        async move { store.inspect(id).await.expect("inspect") }
-    };
+pub async fn one_event_is_shown_as_far_as_it_may_be(store: Arc<dyn Store>) {
+    let inspect = async |id| store.event(id).await.expect("event");
     let id = accepted(&*store, pending("object", "token", 10)).await;
     assert!(inspect(EventId(id.0 + 1)).await.is_none());
     let waiting = inspect(id).await.expect("known");
@@ -71,57 +68,76 @@ pub async fn inspection_tells_what_may_be_shown(store: Arc<dyn Store>) {
     assert!(matches!(inspect(second).await, Some(EventDetail { has_token: false, object_done: true, .. })));
 }
 
-/// Each replay and each forget is kept with who, when, what and how many; without effect as well.
-pub async fn what_is_done_by_hand_leaves_a_trail(store: Arc<dyn Store>) {
-    assert!(store.audits(10, None).await.expect("audits").is_empty());
-    some_dead(&*store).await;
-    let asked = DeadFilter {
-        reason: Some(Reason::NotFound),
-        kind: Some(EventKind::from("<unheard> \u{1f512}")),
-        accepted_before: Some(ms(15)),
-    };
-    let one = Replay::One(listed(&*store, None).await[0].id);
-    store.replay(one.clone(), actor("Änne"), ms(100)).await.expect("replay");
-    store.replay(one.clone(), actor("Änne"), ms(101)).await.expect("replay");
-    store.replay(all_dead(), actor("bert"), ms(102)).await.expect("replay");
-    store.replay(Replay::Dead(asked.clone()), actor("bert"), ms(103)).await.expect("replay");
-    store.observe(seen("identity-of-anna", 50)).await.expect("observe");
-    for at in [104, 105] {
-        store.forget(identity_id("identity-of-anna"), actor("cleo"), ms(at)).await.expect("forget");
+/// Newest first, by state, page after page.
+pub async fn events_are_paged_newest_first(store: Arc<dyn Store>) {
+    for n in 0..10 {
+        let object = format!("object-{n}");
+        let event = if n % 2 == 0 { pending(&object, "token", n) } else { ignored(&object, n) };
+        accepted(&*store, event).await;
     }
-
-    let trail = store.audits(10, None).await.expect("audits");
-    let told: Vec<_> = trail.iter().map(|audit| (audit.at.as_millis(), audit.actor.as_str(), audit.count)).collect();
-    let expected =
-        [(105, "cleo", 0), (104, "cleo", 1), (103, "bert", 0), (102, "bert", 2), (101, "Änne", 0), (100, "Änne", 1)];
-    assert_eq!(told, expected);
-    assert_eq!(trail[5].action, AuditAction::Replay(one));
-    assert_eq!(trail[3].action, AuditAction::Replay(all_dead()));
-    assert_eq!(trail[2].action, AuditAction::Replay(Replay::Dead(asked)));
-    let AuditAction::Forget(masked) = &trail[0].action else { panic!("an identity was forgotten") };
-    assert_eq!(masked.as_str(), "iden…", "what was erased is not kept here");
-
-    let page = store.audits(2, Some(trail[1].id)).await.expect("audits");
-    assert_eq!(page, trail[2..4]);
+    for (state, expected) in [
+        (None, vec![9, 8, 7, 6, 5, 4, 3, 2, 1, 0]),
+        (Some(EventState::Pending), vec![8, 6, 4, 2, 0]),
+        (Some(EventState::Ignored), vec![9, 7, 5, 3, 1]),
+        (Some(EventState::Dead), vec![]),
+    ] {
+        let mut times = Vec::new();
+        let mut before = None;
+        loop {
+            let page =
+                store.events(EventFilter { state, before, limit: 3, ..EventFilter::default() }).await.expect("events");
+            assert!(page.len() <= 3, "no more than asked for");
+            let Some(last) = page.last() else { break };
+            before = Some(last.id);
+            times.extend(page.iter().map(|row| row.received_at.as_millis()));
+            assert!(page.iter().all(|row| (row.due_at.is_some()) == (row.state == EventState::Pending)));
+        }
+        assert_eq!(times, expected, "{state:?}");
+    }
 }
 
-/// Whoever floods the trail doesn't fill the store: the newest 10,000 are kept.
-pub async fn the_trail_is_capped(store: Arc<dyn Store>) {
-    let mut tasks = tokio::task::JoinSet::new();
-    for _ in 0..10_003 {
-        let store = Arc::clone(&store);
-        tasks.spawn(async move { store.replay(Replay::One(EventId(1)), actor("bert"), ms(1)).await });
+/// Dead events come back by id, by reason or all together; asking twice does no more.
+pub async fn replay_revives_the_dead_once(store: Arc<dyn Store>) {
+    let mut ids = Vec::new();
+    for (n, reason) in [Reason::TokenDead, Reason::NotFound, Reason::NotFound].into_iter().enumerate() {
+        ids.push(accepted(&*store, pending(&format!("object-{n}"), "token", 10)).await);
+        let event = claimed_one(&*store, 10).await;
+        let settlement = Settlement::Dead { reason, wipe_token: n == 2, at: ms(11) };
+        store.settle(event.lease, settlement).await.expect("settle");
     }
-    while let Some(done) = tasks.join_next().await {
-        done.expect("no panic").expect("replay");
+    let nameless = NewEvent { object_id: None, state: EventState::Dead, ..pending("x", "token", 10) };
+    accepted(&*store, nameless).await;
+
+    let one = Replay::One(ids[0]);
+    assert_eq!(store.replay(one.clone(), actor("anna"), ms(100)).await.expect("replay"), 1);
+    assert_eq!(store.replay(one.clone(), actor("anna"), ms(100)).await.expect("replay"), 0, "it is pending already");
+    assert_eq!(store.replay(Replay::One(EventId(i64::MAX)), actor("anna"), ms(100)).await.expect("replay"), 0);
+    let event = claimed_one(&*store, 100).await;
+    assert_eq!((event.lease.event, event.attempts, event.token), (ids[0], 1, b"token".to_vec()));
+    assert!(is_duplicate(&*store, pending("object-0", "token", 101)).await, "pending again, known again");
+
+    assert_eq!(store.replay(dead_of(Reason::RateLimited), actor("anna"), ms(100)).await.expect("replay"), 0);
+    assert_eq!(store.replay(dead_of(Reason::NotFound), actor("anna"), ms(100)).await.expect("replay"), 2);
+    assert_eq!(
+        store.replay(all_dead(), actor("anna"), ms(100)).await.expect("replay"),
+        0,
+        "no object, nothing to ask for"
+    );
+    let revived = claimed(&*store, 100, 900, 10).await;
+    assert_eq!(revived.len(), 2);
+    assert_eq!(revived[1].token, b"", "a wiped token does not come back");
+    assert_eq!(revived[1].correlation_id, None);
+
+    for event in revived {
+        store.settle(event.lease, done(110)).await.expect("settle");
     }
-    let trail = store.audits(20_000, None).await.expect("audits");
-    assert_eq!(trail.len(), 10_000);
-    assert_eq!(trail[0].id.0 - trail[9_999].id.0, 9_999, "the oldest went");
+    assert_eq!(store.replay(Replay::One(ids[1]), actor("anna"), ms(120)).await.expect("replay"), 0, "done is not dead");
+    let stale = Lease { event: ids[0], number: 1 };
+    assert_eq!(store.settle(stale, done(120)).await.expect("settle"), Settled::LeaseLost);
 }
 
 /// Three dead events: one whose token died, two that were not found, the last of them an authentication.
-async fn some_dead(store: &dyn Store) {
+pub(super) async fn some_dead(store: &dyn Store) {
     for (at, reason) in [(10, Reason::TokenDead), (20, Reason::NotFound), (30, Reason::NotFound)] {
         let kind = if at == 30 { EventKind::Authentication } else { EventKind::Verification };
         accepted(store, NewEvent { kind, ..pending(&format!("object-{at}"), "token", at) }).await;
