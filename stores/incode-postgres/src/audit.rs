@@ -28,8 +28,8 @@ impl AuditStore for PostgresStore {
     }
 }
 
-/// The statements of an entry, to be sent in the transaction of what it is about. The first gives its id.
-pub(crate) fn write(action: &AuditAction, by: &Actor, at: Timestamp, count: u64) -> [Statement; 2] {
+/// The statement of an entry, to be sent in the transaction of what it is about. It gives the entry's id.
+pub(crate) fn write(action: &AuditAction, by: &Actor, at: Timestamp, count: u64) -> Statement {
     let (mut one, mut filter, mut handler, mut identity) = (None, DeadFilter::default(), None, None);
     match action {
         AuditAction::Replay(Replay::One(id)) => one = Some(id.0),
@@ -52,8 +52,10 @@ pub(crate) fn write(action: &AuditAction, by: &Actor, at: Timestamp, count: u64)
         handler,
         identity,
         count,
+        matches!(action, AuditAction::Forget(_)),
+        AUDITS_KEPT,
     ];
-    [(INSERT, params), (TRIM, params![AUDITS_KEPT])]
+    (WRITE, params)
 }
 
 fn read(row: &Row) -> Result<Audit, Failure> {
@@ -89,11 +91,14 @@ fn read(row: &Row) -> Result<Audit, Failure> {
     })
 }
 
-const INSERT: &str = "INSERT INTO incode.audit (at, actor, action, one_id, reason, kind, accepted_before, handler,
-        identity, count)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id";
+/// Entries but erasures have an ordinal, and the one that is so many later removes it: without a count, which other
+/// processes would make wrong, and without a lock. Erasures have none and go by age, in `prune`.
+const WRITE: &str = "WITH new AS (
+        INSERT INTO incode.audit (at, actor, action, one_id, reason, kind, accepted_before, handler, identity, count,
+            ordinal)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, CASE WHEN NOT $11 THEN nextval('incode.audit_ordinal') END)
+        RETURNING id, ordinal
+    ), old AS (DELETE FROM incode.audit WHERE ordinal <= (SELECT ordinal FROM new) - $12)
+    SELECT id FROM new";
 /// Counts up what a later part of the same replay did.
 pub(crate) const ADD: &str = "UPDATE incode.audit SET count = count + $2 WHERE id = $1";
-/// By the index on what may go. Erasures are not counted and go by age, in `prune`.
-const TRIM: &str = "DELETE FROM incode.audit WHERE action <> 'forget' AND id <= (SELECT id FROM incode.audit
-    WHERE action <> 'forget' ORDER BY id DESC OFFSET $1 LIMIT 1)";

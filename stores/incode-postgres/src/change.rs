@@ -113,8 +113,7 @@ fn notice(pool: &Pool, change: &Change) -> Result<Statement, Failure> {
 }
 
 /// The event stays locked until the commit, so that no other holder of a lease settles it.
-const HOLD_EVENT: &str =
-    "SELECT FROM incode.event WHERE id = $1 AND lease = $2 AND state = 'pending' FOR UPDATE";
+const HOLD_EVENT: &str = "SELECT FROM incode.event WHERE id = $1 AND lease = $2 AND state = 'pending' FOR UPDATE";
 /// Under the lock of [`HOLD_EVENT`].
 const END_EVENT: &str = "UPDATE incode.event SET state = 'done', lease = lease + 1, reason = NULL, due_at = NULL,
     settled_at = $2, correlation_id = NULL, token = NULL, known_key = NULL, applied_key = $3 WHERE id = $1";

@@ -209,16 +209,14 @@ async fn reach(target: &Arc<Target>, notifications: Option<Notifications>) -> Re
 fn all_failed(failures: Vec<Failure>) -> Failure {
     let causes: Vec<_> = failures.iter().map(Failure::cause).collect();
     let causes = causes.join("; ");
-    let too_many_connections = failures.iter().any(|failure| failure.too_many_connections);
     let kind = failures.first().map_or(StoreErrorKind::Unavailable, |failure| failure.kind);
-    Failure { broken: true, too_many_connections, ..Failure::new(kind, causes) }
+    let mut all = Failure::new(kind, causes);
+    all.broken = true;
+    all.too_many_connections = failures.iter().any(|failure| failure.too_many_connections);
+    all
 }
 
-async fn dial(
-    target: &Arc<Target>,
-    host: &Host,
-    notifications: Option<Notifications>,
-) -> Result<Connection, Failure> {
+async fn dial(target: &Arc<Target>, host: &Host, notifications: Option<Notifications>) -> Result<Connection, Failure> {
     let failed = |error| Failure::connecting(&host.name, &error);
     let (client, driver) = match &target.tls {
         Some(tls) => {

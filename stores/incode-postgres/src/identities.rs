@@ -94,5 +94,4 @@ const LINKED: &str = concat!(
 );
 /// How many columns of [`LINKED`] are the link's.
 const LINK_COLUMNS: usize = 6;
-const PENDING: &str =
-    concat!("SELECT ", pending_link_columns!(), " FROM incode.pending_link WHERE subject = $1");
+const PENDING: &str = concat!("SELECT ", pending_link_columns!(), " FROM incode.pending_link WHERE subject = $1");

@@ -124,11 +124,11 @@ pub(crate) async fn replay(
         let ids = answers.iter().flat_map(|answer| &answer.rows).map(|row| get::<i64>(row, 0));
         let ids = ids.collect::<Result<Vec<_>, _>>()?;
         let count = ids.len() as u64;
-        let audits = match entry {
-            None => audit::write(&action, by, now, count).into(),
-            Some(id) => vec![(audit::ADD, params![id, count])],
+        let audited = match entry {
+            None => audit::write(&action, by, now, count),
+            Some(id) => (audit::ADD, params![id, count]),
         };
-        let written = transaction.commit(&audits).await?;
+        let written = transaction.commit(&[audited]).await?;
         if entry.is_none() {
             entry = Some(get::<i64>(written.first().ok_or_else(|| Failure::unreadable("answer"))?.row()?, 0)?);
         }
@@ -262,7 +262,8 @@ const DEAD: &str = "UPDATE incode.event SET state = 'dead', lease = lease + 1, r
     settled_at = $3, known_key = NULL, correlation_id = CASE WHEN $5 THEN NULL ELSE correlation_id END,
     token = CASE WHEN $5 THEN NULL ELSE token END
     WHERE id = $1 AND lease = $2 AND state = 'pending'";
-const DETAIL: &str = "SELECT id, kind, object_id, state, reason, attempts, received_at, due_at, settled_at, vendor_time,
+const DETAIL: &str =
+    "SELECT id, kind, object_id, state, reason, attempts, received_at, due_at, settled_at, vendor_time,
     token IS NOT NULL, EXISTS (SELECT FROM incode.event AS other
         WHERE other.done_key = event.done_key AND other.state = 'done')
     FROM incode.event WHERE id = $1";

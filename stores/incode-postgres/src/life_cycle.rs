@@ -69,7 +69,8 @@ impl LifeCycle for PostgresStore {
             self.accepts.check_room()?;
             let answers = self.pool.read(&[(TIME, params![])]).await?;
             let row = answers.first().ok_or_else(|| Failure::unreadable("answer"))?.row()?;
-            let refused = |cause: &str| Err(Failure::new(incode_core::store::StoreErrorKind::Unavailable, cause).into());
+            let refused =
+                |cause: &str| Err(Failure::new(incode_core::store::StoreErrorKind::Unavailable, cause).into());
             match (get(row, 1)?, get(row, 2)?) {
                 (true, _) => refused("SQLSTATE 25006: the database takes no writes"),
                 (_, false) => refused("SQLSTATE 42501: the role lacks the right to insert events"),
@@ -83,8 +84,7 @@ impl LifeCycle for PostgresStore {
             let name = format!("secret {name}");
             let insert = "INSERT INTO incode.meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING";
             let select = "SELECT value FROM incode.meta WHERE name = $1";
-            let statements =
-                [(insert, params![&*name, check_value.as_slice()]), (select, params![&*name])];
+            let statements = [(insert, params![&*name, check_value.as_slice()]), (select, params![&*name])];
             let answers = self.pool.run(&statements).await?;
             let [inserted, kept] = &*answers else { return Err(Failure::unreadable("answers").into()) };
             let is_same = get::<&[u8]>(kept.row()?, 0)? == check_value;
@@ -138,9 +138,10 @@ const USED_TOKENS: &str = "DELETE FROM incode.used_token WHERE hash IN (SELECT h
     WHERE expires_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)";
 const PENDING_LINKS: &str = "DELETE FROM incode.pending_link WHERE subject IN (SELECT subject FROM incode.pending_link
     WHERE expires_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)";
-const CONFIRMATIONS: &str = "DELETE FROM incode.confirmation WHERE ctid = ANY(ARRAY(SELECT ctid FROM incode.confirmation
+const CONFIRMATIONS: &str =
+    "DELETE FROM incode.confirmation WHERE ctid = ANY(ARRAY(SELECT ctid FROM incode.confirmation
     WHERE passed_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED))";
 const FIELDS: &str = "DELETE FROM incode.field WHERE (identity_id, field) IN (SELECT identity_id, field
     FROM incode.field WHERE expires_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)";
 const ERASURES: &str = "DELETE FROM incode.audit WHERE id IN (SELECT id FROM incode.audit
-    WHERE action = 'forget' AND at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)";
+    WHERE ordinal IS NULL AND at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)";

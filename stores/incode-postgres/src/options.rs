@@ -322,15 +322,36 @@ fn is_here(config: &Config) -> bool {
 const OPEN_DEADLINE: Duration = Duration::from_secs(10);
 /// Parameters that the client reads itself.
 const TO_CLIENT: [&str; 17] = [
-    "user", "password", "dbname", "options", "application_name", "sslnegotiation", "host", "hostaddr", "port",
-    "connect_timeout", "tcp_user_timeout", "keepalives", "keepalives_idle", "keepalives_interval",
-    "keepalives_retries", "channel_binding", "load_balance_hosts",
+    "user",
+    "password",
+    "dbname",
+    "options",
+    "application_name",
+    "sslnegotiation",
+    "host",
+    "hostaddr",
+    "port",
+    "connect_timeout",
+    "tcp_user_timeout",
+    "keepalives",
+    "keepalives_idle",
+    "keepalives_interval",
+    "keepalives_retries",
+    "channel_binding",
+    "load_balance_hosts",
 ];
 /// libpq's, which are understood and do not work here.
 const NOT_SUPPORTED: [&str; 12] = [
-    "passfile", "service", "sslpassword", "sslcrl", "sslcrldir", "sslsni", "requirepeer", "krbsrvname", "gsslib",
-    "replication", "client_encoding", "require_auth",
+    "passfile",
+    "service",
+    "sslpassword",
+    "sslcrl",
+    "sslcrldir",
+    "sslsni",
+    "requirepeer",
+    "krbsrvname",
+    "gsslib",
+    "replication",
+    "client_encoding",
+    "require_auth",
 ];
-
-#[cfg(test)]
-mod tests;

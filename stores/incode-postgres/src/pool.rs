@@ -49,12 +49,7 @@ struct State {
 
 impl Pool {
     /// `first` is a connection that is there already.
-    pub(crate) fn new(
-        first: Connection,
-        hub: Arc<ChangeHub>,
-        transactions: u32,
-        call_deadline: Duration,
-    ) -> Arc<Self> {
+    pub(crate) fn new(first: Connection, hub: Arc<ChangeHub>, transactions: u32, call_deadline: Duration) -> Arc<Self> {
         let target = Arc::clone(&first.target);
         let idle = vec![(first, Instant::now())];
         let state = State { idle, open: 1, limit: None, reader: Weak::new(), is_closed: false };

@@ -98,8 +98,7 @@ pub(crate) fn identity(row: &Row, first: usize) -> Result<Identity, Failure> {
     identity.verified_at = maybe_time(row, at(4))?;
     identity.face_authenticated_at = maybe_time(row, at(5))?;
     identity.attestation = get::<Option<&str>>(row, at(6))?.map(AttestationStatus::from);
-    identity.face_origin =
-        FaceOrigin { verification_id: maybe_object_id(row, at(7))?, source_id: get(row, at(8))? };
+    identity.face_origin = FaceOrigin { verification_id: maybe_object_id(row, at(7))?, source_id: get(row, at(8))? };
     let mut checks = Checks::default();
     checks.passed_at = maybe_time(row, at(9))?;
     checks.untimed_pass_received_at = maybe_time(row, at(10))?;

@@ -136,6 +136,3 @@ pub(crate) const LOCKS: i32 = 4096;
 pub(crate) const IGNORED_LOCK: i32 = 4096;
 
 const TABLES: &str = include_str!("schema.sql");
-
-#[cfg(test)]
-mod tests;

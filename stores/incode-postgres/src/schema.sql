@@ -148,10 +148,12 @@ CREATE TABLE incode.audit (
     accepted_before bigint,
     handler text,
     identity text,               -- the first characters of an identity's id
-    count bigint NOT NULL
+    count bigint NOT NULL,
+    ordinal bigint               -- among the entries that later ones replace; none of an erasure
 );
-CREATE INDEX audit_replaceable ON incode.audit (id) WHERE action <> 'forget';
-CREATE INDEX audit_erasure ON incode.audit (at) WHERE action = 'forget';
+CREATE SEQUENCE incode.audit_ordinal OWNED BY incode.audit.ordinal;
+CREATE INDEX audit_ordinal_index ON incode.audit (ordinal) WHERE ordinal IS NOT NULL;
+CREATE INDEX audit_erasure ON incode.audit (at) WHERE ordinal IS NULL;
 
 -- Every event leaves dead rows and index entries behind. By the server's own measure, a fifth of the table, each claim
 -- would read through a week's worth of them.

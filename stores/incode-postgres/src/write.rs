@@ -57,7 +57,7 @@ pub(crate) fn statements(after: &After, identity: Option<&IdentityId>) -> Vec<St
         all.push(put_jobs(&after.jobs));
     }
     if let Some(new) = &after.audit {
-        all.extend(audit::write(&new.action, &new.actor, new.at, new.count));
+        all.push(audit::write(&new.action, &new.actor, new.at, new.count));
     }
     all
 }
@@ -140,8 +140,7 @@ fn put_links(links: &[&Link]) -> Statement {
 
 fn put_pending_links(pending: &[&PendingLink]) -> Statement {
     let texts = |text: fn(&PendingLink) -> &str| pending.iter().map(|row| text(row).to_owned()).collect::<Vec<_>>();
-    let times =
-        |at: fn(&PendingLink) -> Timestamp| pending.iter().map(|row| at(row).as_millis()).collect::<Vec<i64>>();
+    let times = |at: fn(&PendingLink) -> Timestamp| pending.iter().map(|row| at(row).as_millis()).collect::<Vec<i64>>();
     let params = params![
         texts(|row| row.subject.as_str()),
         texts(|row| row.identity_id.as_str()),
@@ -171,9 +170,8 @@ fn put_confirmations<'a>(confirmations: impl Iterator<Item = &'a Confirmation> +
 type CauseColumns = (Option<i64>, Option<String>, Option<String>, Option<String>, Option<i64>);
 
 fn cause_columns(job: &NewJob) -> CauseColumns {
-    let of_subject = |subject: &Subject, at: Timestamp| {
-        (None, None, None, Some(subject.as_str().to_owned()), Some(at.as_millis()))
-    };
+    let of_subject =
+        |subject: &Subject, at: Timestamp| (None, None, None, Some(subject.as_str().to_owned()), Some(at.as_millis()));
     match &job.cause {
         JobCause::Event { event: EventId(id), kind, object_id } => {
             (Some(*id), Some(stored(kind.as_str())), Some(object_id.as_str().to_owned()), None, None)
@@ -232,7 +230,8 @@ const PUT_PENDING_LINKS: &str = concat!(
         expires_at = excluded.expires_at"
 );
 /// In the order of the rules, so that ids count up as jobs were owed.
-const PUT_JOBS: &str = "INSERT INTO incode.job (handler, cause, event_id, kind, object_id, subject, cause_at, identity_id,
+const PUT_JOBS: &str =
+    "INSERT INTO incode.job (handler, cause, event_id, kind, object_id, subject, cause_at, identity_id,
         caused_at, due_at, state)
     SELECT handler, cause, event_id, kind, object_id, subject, cause_at, identity_id, caused_at, caused_at, $10
     FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::text[],

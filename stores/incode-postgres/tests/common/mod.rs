@@ -11,7 +11,6 @@
 )]
 
 pub(crate) mod bouncer;
-pub(crate) mod requests;
 pub(crate) mod server;
 
 use std::net::{Ipv4Addr, TcpListener};

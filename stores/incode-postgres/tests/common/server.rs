@@ -11,7 +11,6 @@ use tokio_postgres::{Client, NoTls};
 
 use super::{free_port, log, program, skipped};
 
-
 /// A PostgreSQL server of one's own, with `fsync` as it comes; ended when dropped.
 #[derive(Debug)]
 pub(crate) struct PostgresServer {
