@@ -11,7 +11,9 @@
 )]
 
 pub(crate) mod bouncer;
+pub(crate) mod calls;
 pub(crate) mod server;
+pub(crate) mod turns;
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};

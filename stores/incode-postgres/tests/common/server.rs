@@ -114,6 +114,22 @@ impl PostgresServer {
         client
     }
 
+    /// A connection of the test's own by way of another port.
+    pub(crate) async fn connect_at(&self, port: u16) -> Client {
+        let url = format!("postgres://incode@127.0.0.1:{port}/postgres");
+        let (client, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
+        tokio::spawn(connection);
+        client
+    }
+
+    /// A connection of another role.
+    pub(crate) async fn connect_as(&self, role: &str) -> Client {
+        let url = format!("postgres://{role}@127.0.0.1:{}/postgres", self.port);
+        let (client, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
+        tokio::spawn(connection);
+        client
+    }
+
     /// A program that comes with the server, `pg_dump` for instance.
     pub(crate) fn tool(&self, name: &str) -> Command {
         self.command(name)
