@@ -23,7 +23,7 @@ pub(super) fn read(range: &[u8]) -> Option<(Kind, u16)> {
 }
 
 /// `0`, `1`, or either with up to three digits behind a point, as RFC 9110 writes weights.
-fn thousandths(weight: &[u8]) -> Option<u16> {
+pub(super) fn thousandths(weight: &[u8]) -> Option<u16> {
     let text = std::str::from_utf8(weight).ok()?;
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     if !matches!(whole, "0" | "1") || fraction.len() > 3 || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
