@@ -244,4 +244,6 @@ impl fmt::Debug for Incode {
 }
 
 #[cfg(test)]
+mod test_world;
+#[cfg(test)]
 mod tests;

@@ -20,7 +20,7 @@ const GOOD: [(&str, &str); 9] = [
 fn with(changes: &[(&'static str, &str)]) -> Result<Builder, String> {
     let mut settings: HashMap<&str, OsString> = GOOD.iter().map(|(name, value)| (*name, value.into())).collect();
     settings.extend(changes.iter().map(|(name, value)| (*name, OsString::from(value))));
-    Builder::from_settings(|name| settings.get(name).cloned()).map_err(|error| error.to_string())
+    Builder::from_settings(|name| settings.get(name).cloned(), &[]).map_err(|error| error.to_string())
 }
 
 #[tokio::test]
@@ -41,7 +41,7 @@ async fn good_settings_build() {
 #[tokio::test]
 async fn handlers_need_plain_names_of_their_own() {
     let handler = |_| async { Ok(()) };
-    let named = |names: &[&str]| names.iter().fold(with(&[]).unwrap(), |builder, name| builder.handler(name, handler));
+    let named = |names: &[&str]| names.iter().fold(with(&[]).unwrap(), |builder, name| builder.on_event(name, handler));
     for names in [&[""][..], &["welcome mail"], &["a", "b", "a"], &["\u{e9}"], &["x".repeat(65).as_str()]] {
         let error = named(names).build().await.map(|_| ()).expect_err("refused");
         assert_eq!(error.setting(), "handler", "{names:?}");
