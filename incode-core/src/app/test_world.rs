@@ -111,7 +111,12 @@ impl World {
     }
 
     pub(super) fn userinfo_calls(&self) -> usize {
-        self.sandbox.call_counts().get("userinfo").copied().unwrap_or_default()
+        self.calls("userinfo")
+    }
+
+    /// How many calls the vendor got at this end of a path.
+    pub(super) fn calls(&self, end: &str) -> usize {
+        self.sandbox.calls().iter().filter(|call| call.path.ends_with(end)).count()
     }
 
     pub(super) async fn until(&self, mut is_so: impl AsyncFnMut() -> bool) {

@@ -124,7 +124,7 @@ async fn a_subject_sends_a_few_faces_and_each_picture_once() {
     let world = World::start(|builder| builder.face_limit(3, Duration::from_secs(3600))).await;
     enrol(&world).await;
     let one = alice(&world, "one").await;
-    let calls = || world.sandbox.call_counts().get("authenticate").copied().unwrap_or_default();
+    let calls = || world.calls("/authenticate");
     let send = async |kind| {
         let scope = FaceScope::of(&one).unwrap();
         world.incode.authenticate(scope, &picture(&world, kind)).await
