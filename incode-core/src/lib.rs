@@ -8,6 +8,7 @@
 //!
 //! Applications use an adapter, `incode-tower` or `incode-actix`, which re-export what they need from here.
 
+pub mod adapter;
 pub mod client;
 pub mod flow;
 pub mod gate;
@@ -20,6 +21,7 @@ pub mod testing;
 pub mod webhook;
 
 mod app;
+mod config_error;
 mod ids;
 mod inbox;
 mod limit;
@@ -29,9 +31,10 @@ mod session;
 mod time;
 
 pub use app::{
-    BearerTokens, Builder, ChangeEvent, ChangeNotice, Changes, ConfigError, Diff, Engine, Health, Incode, Inspection,
-    LinkError, LinkErrorKind, Reconciled, Resolved, RouteRequest, TokenState,
+    BearerTokens, Builder, ChangeEvent, ChangeNotice, Changes, Diff, Health, Incode, Inspection, LinkError,
+    LinkErrorKind, Reconciled, TokenState,
 };
+pub use config_error::{ConfigError, ConfigErrorKind};
 pub use ids::{Actor, IdentityId, Masked, ObjectId, Subject};
 pub use inbox::{
     AppliedEvent, Handler, HandlerError, LinkRule, LinkRuleError, RecheckError, RecheckErrorKind, RevokedSubject,

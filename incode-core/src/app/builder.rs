@@ -7,7 +7,9 @@ use tokio::sync::watch;
 
 use crate::client::Client;
 use crate::flow::{ExpectedClaims, Flow, FlowLimits, HostedFlow, LimitSettings};
-use crate::gate::{Audience, Context, MonotonicAge, NearCache, NearSettings, Pages, SessionSource, SubjectSource};
+use crate::gate::{
+    Audience, Context, LoginOrder, MonotonicAge, NearCache, NearSettings, Pages, SessionSource, SubjectSource,
+};
 use crate::http::{Problem, Reply};
 use crate::identity::transition::Rules;
 use crate::identity::{Directory, Field, Observer, Time};
@@ -26,6 +28,7 @@ use super::bearer::{self, Bearer, BearerTokens};
 use super::changes::Feed;
 use super::denials::Denials;
 use super::listeners::{FlowCorrelations, Listeners};
+use super::placement::Placement;
 use super::{ConfigError, Incode, Mount, Shared, replicas};
 
 /// Builds an [`Incode`]. Setters take what they are given; [`Builder::build`] says what does not work together.
@@ -127,6 +130,12 @@ impl Builder {
     /// A store of your own, or one that is open already. A store is required: this, `open_store` or `memory`.
     pub fn store(mut self, store: impl Store) -> Self {
         self.store = Some(StoreChoice::Opened(Arc::new(store)));
+        self
+    }
+
+    /// As [`store`](Self::store), for a store that the application goes on using itself.
+    pub fn shared_store(mut self, store: Arc<dyn Store>) -> Self {
+        self.store = Some(StoreChoice::Opened(store));
         self
     }
 
@@ -328,16 +337,16 @@ impl Builder {
     /// # Errors
     /// [`ConfigError`] for what is missing or does not work.
     pub async fn build(self) -> Result<Incode, ConfigError> {
-        let client = self.client.ok_or(ConfigError::new("client", "no API client is set"))?;
+        let client = self.client.ok_or(ConfigError::missing("client", "no API client is set"))?;
         if client.call_timeout() > LONGEST_CALL {
             return Err(ConfigError::new("client", "a call may take over 90 s, and then its event is somebody else's"));
         }
         let authenticity = self
             .authenticity
-            .ok_or(ConfigError::new("webhook_authenticity", "not set; without it anybody could post events"))?;
-        let choice = self.store.ok_or(ConfigError::new("store", "no store is set"))?;
+            .ok_or(ConfigError::missing("webhook_authenticity", "not set; without it anybody could post events"))?;
+        let choice = self.store.ok_or(ConfigError::missing("store", "no store is set"))?;
         if self.store_keys.iter().any(|key| key.expose().len() < 32) {
-            return Err(ConfigError::new("store_key", "shorter than 32 bytes"));
+            return Err(ConfigError::insecure("store_key", "shorter than 32 bytes"));
         }
         let observer = Arc::new(observer(&self.store_keys, self.keep)?);
         let flow_secrets = self.flow.as_ref().map(|flow| flow.secrets.clone()).unwrap_or_default();
@@ -377,6 +386,7 @@ impl Builder {
             mounts.push((self.callback_path.clone(), Mount::Callback));
         }
         check_paths(&mounts)?;
+        let base = flow.as_ref().map(|flow| flow.base().to_owned()).unwrap_or_default();
 
         let store = choice.open().await?;
         check_secrets(&*store, &keys, &flow_secrets).await?;
@@ -390,12 +400,13 @@ impl Builder {
         let context = Arc::new(Context {
             clock: Arc::clone(&clock),
             observer: Arc::clone(&observer),
-            pages: Pages { start: flow.is_some().then(|| self.start_path.into()), ..pages },
+            pages: Pages { base: base.clone(), start: flow.is_some().then(|| self.start_path.into()), ..pages },
             sessions: self.sessions,
             render: self.render,
             brand,
             challenge,
             aging: MonotonicAge::new(&clock),
+            login_order: LoginOrder::new(self.subjects.reads_extension()),
             near: Default::default(),
         });
         let near = NearCache::new(Arc::clone(&store), Arc::clone(&context), self.near);
@@ -438,6 +449,7 @@ impl Builder {
         let mut runners = vec![tokio::spawn(worker.run())];
         runners.extend(jobs.into_iter().map(|runner| tokio::spawn(runner.run())));
         Ok(Incode(Arc::new(Shared {
+            placement: Placement::new(mounts.iter().map(|(path, _)| &**path), &base),
             mounts,
             webhook,
             tokens,
@@ -478,7 +490,7 @@ impl StoreChoice {
             Self::Options(options) => options
                 .open()
                 .await
-                .map_err(|error| ConfigError::new("INCODE_STORE", "the store can't be opened").with_source(error)),
+                .map_err(|error| ConfigError::store("INCODE_STORE", "the store can't be opened").with_source(error)),
         }
     }
 }
@@ -507,7 +519,7 @@ async fn check_secrets(store: &dyn Store, keys: &[Secret], flow_secrets: &[Secre
         let mut is_known = secrets.is_empty();
         for secret in secrets.iter().rev() {
             let checked = store.check_secret(name, check_value(secret)).await;
-            let checked = checked.map_err(|error| ConfigError::new("store", "does not answer").with_source(error))?;
+            let checked = checked.map_err(|error| ConfigError::store("store", "does not answer").with_source(error))?;
             is_known |= checked != SecretCheck::Other;
         }
         if !is_known {
@@ -530,7 +542,7 @@ fn observer(keys: &[Secret], keep: BTreeMap<Field, Duration>) -> Result<Observer
         return Err(ConfigError::new("retain", "a field can't be kept for no time at all"));
     }
     if keys.is_empty() {
-        return Err(ConfigError::new("retain", "retaining personal fields needs a store key"));
+        return Err(ConfigError::missing("retain", "retaining personal fields needs a store key"));
     }
     Ok(Observer::retaining(keys, keep))
 }

@@ -79,7 +79,13 @@ impl Denials {
         if !is_legal || challenge.trim().is_empty() {
             return Err(ConfigError::new("challenge", "not a header value"));
         }
-        let pages = Pages { start: None, login: self.login, step_up: self.step_up, redirects: self.redirects };
+        let pages = Pages {
+            base: String::new(),
+            start: None,
+            login: self.login,
+            step_up: self.step_up,
+            redirects: self.redirects,
+        };
         if self.brand.as_ref().is_some_and(|brand| !brand.is_legal()) {
             return Err(ConfigError::new("brand", "logo and stylesheet must be paths on this host"));
         }

@@ -4,13 +4,13 @@ mod admin;
 mod bearer;
 mod builder;
 mod changes;
-mod config_error;
 mod confirmations;
 mod denials;
 mod handlers;
 mod inspection;
 mod links;
 mod listeners;
+mod placement;
 mod reconcile;
 mod replicas;
 mod route_request;
@@ -32,20 +32,20 @@ use crate::inbox::{Applier, Handlers, Inbox};
 use crate::model::FaceAuthenticationRequest;
 use crate::store::Store;
 use crate::webhook::{AddressSource, Authenticity, TokenEndpoint, Webhook};
-use crate::{Clock, Subject, flow};
+use crate::{Clock, ConfigError, Subject, flow};
 
 use listeners::Listeners;
+use placement::Placement;
 
 pub use admin::Health;
 pub use bearer::BearerTokens;
 pub use builder::Builder;
 pub use changes::{ChangeEvent, ChangeNotice, Changes};
-pub use config_error::ConfigError;
 pub use inspection::{Inspection, TokenState};
 pub use links::{LinkError, LinkErrorKind};
 pub use reconcile::{Diff, Reconciled};
 pub use route_request::RouteRequest;
-pub use settings::Engine;
+pub use settings::{Engine, StoreUrl};
 
 /// Client, store, worker, near cache and flow behind one `Arc`: cloning is cheap, and every clone is the same.
 ///
@@ -55,6 +55,8 @@ pub use settings::Engine;
 pub struct Incode(Arc<Shared>);
 
 struct Shared {
+    /// Whether the layer sees its routes.
+    placement: Placement,
     mounts: Vec<(Box<str>, Mount)>,
     /// Shares its policy with those that are mounted.
     webhook: Webhook,
@@ -120,14 +122,37 @@ impl Incode {
     #[inline]
     pub fn open(&self, head: &dyn RequestHead) -> Option<RouteRequest> {
         let path = head.path();
-        let (_, mount) = self.0.mounts.iter().find(|(mounted, _)| **mounted == *path)?;
+        let mount = self.mount_at(path).or_else(|| self.mount_at(self.0.placement.below_base(path)?))?;
         self.open_at(mount, head)
+    }
+
+    #[inline]
+    fn mount_at(&self, path: &str) -> Option<&Mount> {
+        self.0.mounts.iter().find(|(mounted, _)| **mounted == *path).map(|(_, mount)| mount)
+    }
+
+    /// The paths that [`open`](Self::open) answers, for an adapter's own routes. Made once, before the server starts: the
+    /// token endpoint is among them although [`open`](Self::open) answers it only while the policy of authenticity has an
+    /// OAuth part.
+    pub fn mounts(&self) -> impl Iterator<Item = &str> {
+        self.0.mounts.iter().map(|(path, _)| &**path)
+    }
+
+    /// Whether a layer outside of this one has resolved the visitor already, as the request extensions show: then the outer
+    /// one counts, and the request is passed on as it is. Logged once.
+    #[inline]
+    pub fn is_inner(&self, attached: Option<&Visitor>) -> bool {
+        if attached.is_some() {
+            self.0.placement.is_inner();
+        }
+        attached.is_some()
     }
 
     fn open_at(&self, mount: &Mount, head: &dyn RequestHead) -> Option<RouteRequest> {
         if matches!(mount, Mount::Token) && !self.0.webhook.authenticity().has_clients() {
             return None;
         }
+        self.0.placement.route_reached(head);
         Some(RouteRequest::open(self.clone(), mount, head))
     }
 
@@ -142,6 +167,7 @@ impl Incode {
     /// Who asks, and how they stand. Without I/O when the near cache knows them.
     #[inline]
     pub fn visit(&self, head: &dyn RequestHead) -> Resolved {
+        self.0.placement.visitor_came(head);
         let Some(subject) = self.0.subjects.find(head) else {
             return self.visit_of_nobody(head);
         };
@@ -193,7 +219,10 @@ impl Incode {
             let authenticated = flow::authenticate(parts, scope, &request.0).await;
             let outcome = authenticated.as_ref().map_or("none", FaceOutcome::as_str);
             metrics::counter!("incode_face_outcomes_total", "outcome" => outcome).increment(1);
-            authenticated.map_err(|error| error.verify_at(shared.context.pages.start.as_deref()))
+            authenticated.map_err(|error| {
+                let pages = &shared.context.pages;
+                error.verify_at(pages.start.as_deref().map(|path| pages.public(path)).as_deref())
+            })
         })
         .await
     }
@@ -245,5 +274,3 @@ impl fmt::Debug for Incode {
 
 #[cfg(test)]
 mod test_world;
-#[cfg(test)]
-mod tests;

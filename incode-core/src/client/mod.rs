@@ -5,7 +5,7 @@
 //!
 //! ```
 //! use incode_core::{Secret, client::Client};
-//! # fn main() -> Result<(), incode_core::client::InvalidSetting> {
+//! # fn main() -> Result<(), incode_core::ConfigError> {
 //! let client = Client::builder("https://incode.example", Secret::from("the-key")).build()?;
 //! assert!(Client::builder("http://incode.example", Secret::from("the-key")).build().is_err());
 //! # Ok(())
@@ -30,7 +30,7 @@ use reqwest::{Method, Request, Url};
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep, timeout_at};
 
-pub use builder::{ClientBuilder, InvalidSetting};
+pub use builder::ClientBuilder;
 pub use error::{Error, ErrorKind};
 
 use self::answer::Answer;

@@ -6,7 +6,7 @@ use crate::Clock;
 use crate::http::{self, Brand, Language, Problem, Reply, RequestHead};
 use crate::identity::Observer;
 
-use super::{MonotonicAge, NearCache, SessionSource};
+use super::{LoginOrder, MonotonicAge, NearCache, SessionSource};
 
 /// Replaces the body of any rejection, denial or failed flow; `None` keeps the usual answer for the audience. Headers of
 /// the problem that the reply does not name are added to it, `Cache-Control: no-store` among them, and
@@ -60,6 +60,8 @@ pub(crate) struct Context {
     /// `WWW-Authenticate` of a 401 that has none of its own.
     pub(crate) challenge: Cow<'static, str>,
     pub(crate) aging: MonotonicAge,
+    /// Whether the login layer is where it should be.
+    pub(crate) login_order: LoginOrder,
     /// Where a visitor finds out what is known by now. Not owned: the cache owns what owns this.
     pub(crate) near: OnceLock<Weak<NearCache>>,
 }
@@ -67,6 +69,8 @@ pub(crate) struct Context {
 /// Where people do something about a denial. Paths without a query.
 #[derive(Debug, Default)]
 pub(crate) struct Pages {
+    /// The path of the public URL, without a slash at its end: what browsers put before every path. Often empty.
+    pub(crate) base: String,
     /// The start route, when the hosted flow is on.
     pub(crate) start: Option<String>,
     /// The application's own.
@@ -75,6 +79,16 @@ pub(crate) struct Pages {
     pub(crate) step_up: Option<String>,
     /// Browsers are sent there, and not only told.
     pub(crate) redirects: bool,
+}
+
+impl Pages {
+    /// A path of this application as a browser has to ask for it. A proxy that takes the path of the public URL off shows
+    /// the application paths without it, and one that does not shows them with it.
+    pub(crate) fn public<'p>(&self, path: &'p str) -> Cow<'p, str> {
+        let is_public =
+            path.strip_prefix(&self.base).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']));
+        if self.base.is_empty() || is_public { Cow::Borrowed(path) } else { Cow::Owned([&self.base, path].concat()) }
+    }
 }
 
 impl Context {
@@ -92,6 +106,7 @@ impl Context {
             brand: None,
             challenge: "Login".into(),
             aging,
+            login_order: LoginOrder::default(),
             near: OnceLock::new(),
         }
     }

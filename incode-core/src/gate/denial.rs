@@ -146,13 +146,15 @@ impl Denial {
     }
 
     fn returning(&self, path: &str) -> String {
+        let pages = &self.context.pages;
+        let path = pages.public(path);
         match self.asked.as_deref().and_then(RequestContext::return_to) {
             Some(target) => {
-                let mut url = [path, "?return_to="].concat();
-                url.extend(utf8_percent_encode(target, QUERY_VALUE));
+                let mut url = [&path, "?return_to="].concat();
+                url.extend(utf8_percent_encode(&pages.public(target), QUERY_VALUE));
                 url
             }
-            None => path.to_owned(),
+            None => path.into_owned(),
         }
     }
 }

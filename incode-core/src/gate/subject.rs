@@ -77,6 +77,15 @@ impl SubjectSource {
         Self(Source::FirstOf(Arc::new([self, other])))
     }
 
+    /// Whether another layer has to leave the subject in the request extensions before ours.
+    pub(crate) fn reads_extension(&self) -> bool {
+        match &self.0 {
+            Source::Extension => true,
+            Source::FirstOf(sources) => sources.iter().any(Self::reads_extension),
+            Source::TrustedHeader(_) | Source::Cookie(..) | Source::Function(_) => false,
+        }
+    }
+
     /// The subject's text, unchecked. What is ambiguous (a header that came twice, a cookie with two values) is no subject.
     #[inline]
     pub(crate) fn find<'a>(&self, head: &'a dyn RequestHead) -> Option<Cow<'a, str>> {

@@ -5,7 +5,7 @@ use metrics::{Counter, Gauge, GaugeFn, Histogram, Key, KeyName, Metadata, Record
 
 use crate::client::Client;
 use crate::model::EventKind;
-use crate::store::{EventState, MemoryStore, NewEvent, Reason, Store};
+use crate::store::{EventState, InboxStore, MemoryStore, NewEvent, Reason};
 use crate::testing::ManualClock;
 use crate::webhook::Authenticity;
 use crate::{Incode, Secret, Timestamp, TokenHash};
@@ -52,6 +52,7 @@ async fn rows_are_counted_also_when_old_ones_were_removed() {
         vendor_time: None,
         received_at: Timestamp::from_secs(0),
         authenticated: true,
+        implausible: false,
         state: EventState::Ignored,
         reason: Some(Reason::UnknownKind),
     };
