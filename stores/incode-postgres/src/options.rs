@@ -355,3 +355,6 @@ const NOT_SUPPORTED: [&str; 12] = [
     "client_encoding",
     "require_auth",
 ];
+
+#[cfg(test)]
+mod tests;

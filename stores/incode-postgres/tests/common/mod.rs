@@ -12,6 +12,7 @@
 
 pub(crate) mod bouncer;
 pub(crate) mod calls;
+pub(crate) mod certificates;
 pub(crate) mod server;
 pub(crate) mod turns;
 
