@@ -133,3 +133,84 @@ fn seen(status: &str, sent_at: i64) -> Observation {
         fields: Vec::new(),
     }
 }
+
+mod known_times {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::model::{Authentication, UserInfo, Verification};
+
+    /// When the vendor was asked: years after the events of these tests.
+    const ASKED: Timestamp = Timestamp::from_secs(1_700_000_000);
+    /// 2019-01-01T00:00:00Z.
+    const NEW_YEAR: i64 = 1_546_300_800_000;
+
+    fn read<T: serde::de::DeserializeOwned>(value: Value) -> T {
+        serde_json::from_value(value).unwrap()
+    }
+
+    fn person() -> Observation {
+        Observation::of(&read::<UserInfo>(json!({ "status": "ACTIVE", "identityId": "person" })), ASKED)
+    }
+
+    /// The times of a verification and of a face authentication that were made at this `createdAt`.
+    fn times(created_at: &Value) -> (Option<Timestamp>, Option<Timestamp>) {
+        let verification = json!({ "id": "v-1", "status": "VERIFIED", "createdAt": created_at });
+        let face = json!({ "id": "a-1", "status": "pass", "createdAt": created_at, "verificationId": "v-0" });
+        let verified = person().with_verification(&read::<Verification>(verification)).verified.unwrap();
+        assert_eq!(verified.id.as_str(), "v-1", "the id is kept: {created_at}");
+        let seen = person().with_authentication(&read::<Authentication>(face));
+        assert_eq!(seen.face_origin.verification_id.unwrap().as_str(), "v-0", "the origin is kept: {created_at}");
+        (verified.at, seen.face_authenticated_at)
+    }
+
+    #[test]
+    fn a_known_time_is_the_vendors() {
+        let known = [
+            (json!("2019-01-01T00:00:00Z"), 0),
+            (json!("2019-01-01T01:00:00.250+01:00"), 250),
+            (json!(1_546_300_800), 0),
+            (json!("1546300800"), 0),
+            (json!(NEW_YEAR), 0),
+            (json!(1_546_300_800.5), 500),
+        ];
+        for (created_at, millis) in known {
+            let at = Some(Timestamp::from_millis(NEW_YEAR + millis));
+            assert_eq!(times(&created_at), (at, at), "{created_at}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_time_is_no_freshness() {
+        let unknown = [json!(null), json!(""), json!({}), json!(-1), json!("soon"), json!(1_546_300_800_000_000_i64)];
+        for created_at in unknown {
+            assert_eq!(times(&created_at), (None, None), "{created_at}");
+        }
+        let absent = person().with_verification(&read(json!({ "id": "v-1", "status": "VERIFIED" })));
+        assert_eq!(absent.verified.unwrap().at, None);
+        let absent = person().with_authentication(&read(json!({ "id": "a-1", "status": "pass" })));
+        assert_eq!(absent.face_authenticated_at, None);
+    }
+
+    #[test]
+    fn a_time_ahead_of_us_is_unknown_past_a_minute() {
+        let ahead = |secs: i64| times(&json!(ASKED.as_millis() + secs * 1_000));
+        assert_eq!(ahead(120), (None, None));
+        assert_eq!(ahead(61), (None, None));
+        assert_eq!(ahead(60), (Some(ASKED), Some(ASKED)), "within the tolerance it is the instant of the question");
+        assert_eq!(ahead(0), (Some(ASKED), Some(ASKED)));
+        let before = Some(Timestamp::from_millis(ASKED.as_millis() - 1_000));
+        assert_eq!(ahead(-1), (before, before));
+    }
+
+    #[test]
+    fn what_did_not_pass_has_no_time() {
+        for status in ["REJECTED", "PENDING_REVIEW", "UNHEARD_OF"] {
+            let verification = json!({ "id": "v-1", "status": status, "createdAt": NEW_YEAR });
+            assert_eq!(person().with_verification(&read(verification)).verified, None, "{status}");
+        }
+        let face = json!({ "id": "a-1", "status": "fail", "createdAt": NEW_YEAR });
+        let seen = person().with_authentication(&read(face));
+        assert_eq!((seen.face_authenticated_at, seen.face_origin), (None, FaceOrigin::default()));
+    }
+}

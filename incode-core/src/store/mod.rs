@@ -32,6 +32,7 @@ mod memory;
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 pub use audit::{AUDITS_KEPT, Audit, AuditAction, AuditId, AuditStore, ERASURES_KEPT};
 pub use error::{StoreError, StoreErrorKind};
@@ -55,3 +56,13 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 pub trait Store: InboxStore + IdentityStore + JobStore + AuditStore + LifeCycle + 'static {}
 
 impl<S: InboxStore + IdentityStore + JobStore + AuditStore + LifeCycle + 'static> Store for S {}
+
+/// The options of an engine, from which [`Builder::build`](crate::Builder::build) opens the store when everything else is
+/// known to be right.
+pub trait OpenStore: Send + 'static {
+    /// Opens the store, and makes it where there is none.
+    fn open(self: Box<Self>) -> OpenFuture;
+}
+
+/// What [`OpenStore::open`] returns.
+pub type OpenFuture = Pin<Box<dyn Future<Output = Result<Arc<dyn Store>, StoreError>> + Send>>;

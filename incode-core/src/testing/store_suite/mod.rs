@@ -12,7 +12,6 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    clippy::wildcard_imports,
     reason = "a suite of tests fails by panicking, and its files share their builders"
 )]
 
