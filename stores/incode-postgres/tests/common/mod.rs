@@ -13,6 +13,7 @@
 pub(crate) mod bouncer;
 pub(crate) mod calls;
 pub(crate) mod certificates;
+pub(crate) mod proxy;
 pub(crate) mod server;
 pub(crate) mod turns;
 
