@@ -1,9 +1,9 @@
-use crate::http::{Field, Problem, RequestHead};
+use incode_core::adapter::{Field, Problem, RequestHead};
 
 /// Refuses what another site makes a person's browser send, with the cookie or password that passes the guard.
 ///
-/// Browsers say where a request comes from: `Sec-Fetch-Site` on https and loopback, `Origin` on every POST. Nobody can
-/// make a browser leave out both, and what is no browser needs no such protection.
+/// Browsers say where a request comes from: `Sec-Fetch-Site` on https and loopback, `Origin` on every POST. No site
+/// can make a browser leave out both, and a caller that is no browser needs no such protection.
 pub(super) fn check(head: &dyn RequestHead) -> Result<(), Problem> {
     let same = match head.header("sec-fetch-site") {
         Field::One(site) => matches!(site, b"same-origin" | b"none"),
