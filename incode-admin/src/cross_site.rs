@@ -1,9 +1,9 @@
 use incode_core::adapter::{Field, Problem, RequestHead};
 
-/// Refuses what another site makes a person's browser send, with the cookie or password that passes the guard.
+/// Refuses a request that another site made a browser send, with the cookie or password that passes the guard.
 ///
-/// Browsers say where a request comes from: `Sec-Fetch-Site` on https and loopback, `Origin` on every POST. No site
-/// can make a browser leave out both, and a caller that is no browser needs no such protection.
+/// Browsers say where a request comes from: in `Sec-Fetch-Site` on https and loopback, in `Origin` on every POST. No page
+/// can make a browser leave out both. A client that sends neither is not a browser, and needs no such protection.
 pub(super) fn check(head: &dyn RequestHead) -> Result<(), Problem> {
     let same = match head.header("sec-fetch-site") {
         Field::One(site) => matches!(site, b"same-origin" | b"none"),
@@ -11,13 +11,25 @@ pub(super) fn check(head: &dyn RequestHead) -> Result<(), Problem> {
         Field::Missing => match head.header("origin") {
             Field::Missing => true,
             Field::Many => false,
-            Field::One(origin) => head.header("host").one().is_some_and(|host| is_of(origin, host)),
+            Field::One(origin) => host(head).is_some_and(|host| is_of(origin, host)),
         },
     };
     if same {
         return Ok(());
     }
     Err(Problem::new(403, "cross_site", "Refused", "This request was made by another site."))
+}
+
+/// Host and port that the client asked for: of `Host`, or of `:authority` over HTTP/2. `None` when neither is there, or
+/// when they differ: then a proxy and this process could each mean another host, and the request is refused.
+fn host(head: &dyn RequestHead) -> Option<&[u8]> {
+    let authority = head.authority().map(str::as_bytes);
+    match (head.header("host"), authority) {
+        (Field::Many, _) => None,
+        (Field::Missing, authority) => authority,
+        (Field::One(host), None) => Some(host),
+        (Field::One(host), Some(authority)) => host.eq_ignore_ascii_case(authority).then_some(host),
+    }
 }
 
 /// True when the origin has this host and port. The scheme is not known here: a proxy may have taken TLS off.

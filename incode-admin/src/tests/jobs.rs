@@ -171,7 +171,7 @@ async fn unknown_jobs_and_wrong_methods_are_refused() {
     for path in ["jobs/replay", "jobs/1/replay"] {
         assert_eq!(answer(&incode, get(), path).await.status, 405, "{path}");
     }
-    let cross = Sent { method: "POST", headers: vec![("sec-fetch-site", "cross-site")], actor: None };
+    let cross = Sent { method: "POST", headers: vec![("sec-fetch-site", "cross-site")], ..Sent::default() };
     assert_eq!(answer(&incode, cross, "jobs/replay").await.status, 403);
     incode.shutdown().await;
 }

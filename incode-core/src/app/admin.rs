@@ -150,6 +150,5 @@ impl Incode {
     }
 }
 
-/// How long the worker may go without a claim: several sweeps, and the longest pause of a worker whose vendor refuses the
-/// API key or is down.
-const LONGEST_WITHOUT_CLAIM: Duration = Duration::from_secs(60);
+/// How long the worker may go without a claim: ten of its sweeps, so that a busy machine is not taken for a dead worker.
+const LONGEST_WITHOUT_CLAIM: Duration = Duration::from_secs(20);

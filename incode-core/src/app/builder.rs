@@ -127,6 +127,12 @@ impl Builder {
         self
     }
 
+    /// As [`store`](Self::store), for a store that the application goes on using itself.
+    pub fn shared_store(mut self, store: Arc<dyn Store>) -> Self {
+        self.store = Some(StoreChoice::Opened(store));
+        self
+    }
+
     /// A store that is opened by [`Builder::build`], when everything else is known to be right: the options of an engine.
     pub fn open_store(mut self, options: impl OpenStore) -> Self {
         self.store = Some(StoreChoice::Options(Box::new(options)));

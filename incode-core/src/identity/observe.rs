@@ -2,7 +2,6 @@ use std::time::Duration;
 
 use crate::Timestamp;
 use crate::model::{Authentication, UserInfo, Verification, VerificationStatus};
-use crate::store::ClaimedEvent;
 
 use super::{Check, Checks, FaceOrigin, Observation, Verified};
 
@@ -24,18 +23,18 @@ impl Observation {
     }
 
     /// With a verification that belongs to the same person. "Completed" is not "approved": only VERIFIED counts.
-    pub(crate) fn with_verification(mut self, verification: &Verification, event: &ClaimedEvent) -> Self {
+    pub(crate) fn with_verification(mut self, verification: &Verification) -> Self {
         if verification.status == VerificationStatus::Verified {
-            let at = self.known_time(verification.created_at, event, "verification");
+            let at = self.known_time(verification.created_at, "verification");
             self.verified = Some(Verified { id: verification.id.clone(), at });
         }
         self
     }
 
     /// With an authentication that belongs to the same person. Only a pass counts.
-    pub(crate) fn with_authentication(mut self, authentication: &Authentication, event: &ClaimedEvent) -> Self {
+    pub(crate) fn with_authentication(mut self, authentication: &Authentication) -> Self {
         if authentication.passed() {
-            self.face_authenticated_at = self.known_time(authentication.created_at, event, "authentication");
+            self.face_authenticated_at = self.known_time(authentication.created_at, "authentication");
             self.face_origin =
                 FaceOrigin::new(authentication.verification_id.clone(), authentication.source_id.clone());
         }
@@ -53,11 +52,8 @@ impl Observation {
     /// An unknown time is no freshness: it never counts as now. A time ahead of our clock by more than the tolerance is
     /// unknown too, for it would stay fresh for longer than anyone allowed. One that is ahead by less counts as the
     /// instant at which the vendor was asked.
-    fn known_time(&self, made_at: Option<Timestamp>, event: &ClaimedEvent, object: &'static str) -> Option<Timestamp> {
+    fn known_time(&self, made_at: Option<Timestamp>, object: &'static str) -> Option<Timestamp> {
         let known = made_at.filter(|at| *at <= self.sent_at.after(AHEAD)).map(|at| at.min(self.sent_at));
-        // The vendor's own event can't be older than what it is about: of two times the older counts.
-        let event_time = event.vendor_time.filter(|_| event.authenticated);
-        let known = known.map(|at| event_time.map_or(at, |event_time| at.min(event_time)));
         if known.is_none() {
             metrics::counter!("incode_unknown_times_total", "object" => object).increment(1);
             tracing::warn!(object, "the vendor gave no time that can be read: it does not count as recent");

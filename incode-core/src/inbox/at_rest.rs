@@ -27,7 +27,7 @@ impl AtRest {
     }
 
     /// `row` binds the bytes: the object key of the event.
-    pub(super) fn seal(&self, token: &Token, row: &Key) -> Result<Vec<u8>, StoreError> {
+    pub(crate) fn seal(&self, token: &Token, row: &Key) -> Result<Vec<u8>, StoreError> {
         let sealed = self.sealers.first().and_then(|sealer| sealer.seal(token.expose().as_bytes(), row));
         sealed.ok_or_else(|| StoreError::with_source(StoreErrorKind::Failed, "a token can't be sealed"))
     }

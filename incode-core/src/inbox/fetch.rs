@@ -44,7 +44,7 @@ impl Applier {
         let known = self.directory.store().verified_as(id.clone()).await?;
         belonging::check_owner(known.as_ref(), &asked.person.identity_id)?;
         let check = self.check_of_verification(event, &verification);
-        let seen = self.observer.observe(&asked.person, asked.sent_at).with_verification(&verification, event);
+        let seen = self.observer.observe(&asked.person, asked.sent_at).with_verification(&verification);
         let proven = fit == Fit::Agrees || known.is_some();
         Ok(Fetched { person: asked.person, seen: seen.with_check(&check), check, proven })
     }
@@ -67,11 +67,8 @@ impl Applier {
         let check = self.check_of_authentication(event, &authentication);
         // An authentication repeats nothing of the person. Where the sender is unknown, object and token may have been
         // put together: then it refreshes the status, which the token alone decides, and nothing else.
-        let seen = if event.authenticated {
-            seen.with_authentication(&authentication, event).with_check(&check)
-        } else {
-            seen
-        };
+        let seen =
+            if event.authenticated { seen.with_authentication(&authentication).with_check(&check) } else { seen };
         let check = Check { passed: check.passed && event.authenticated, ..check };
         Ok(Some(Fetched { person: asked.person, seen, check, proven: true }))
     }

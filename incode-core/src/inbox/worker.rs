@@ -216,6 +216,10 @@ impl Work for Worker {
     }
 
     async fn maintain(&self) {
+        if !self.capacity().0.is_zero() {
+            // Paused because of the vendor: alive all the same, and deliveries are kept.
+            self.inbox.claimed();
+        }
         if self.elapsed_millis() < self.prune_at.load(Ordering::Relaxed) {
             return;
         }
