@@ -8,7 +8,7 @@ use incode_model::worlds;
 fn main() {
     for world in worlds::small() {
         let name = world.name;
-        let explored = explore(&Walk::new(world), 3_000_000);
+        let explored = explore(&Walk::new(world), 300_000);
         println!("{name}: {} states, {} transitions, depth {}, {:.1?}", explored.states, explored.transitions, explored.depth, explored.took);
         if let Some((violation, trace)) = explored.violation {
             println!("  BROKEN {violation:?}");

@@ -271,7 +271,7 @@ fn erasures() -> Vec<World> {
             observes: (&[VICTIM], 2),
             reverifies: 1,
             forgets: 2,
-            clock: &[(1, 1), (-500, 1), (600, 1)],
+            clock: &[(1, 1), (-500, 1), (1, 1)],
             ..World::EMPTY
         },
         World {
