@@ -16,7 +16,7 @@ use serde::Serialize;
 use crate::model::{AttestationStatus, IdentityStatus};
 use crate::{IdentityId, ObjectId, Subject, Timestamp};
 
-pub use check::{Check, Checks, FlowWindow};
+pub use check::{Check, Checks, FlowWindow, SubjectHash};
 pub use confirmation::{ActionHash, Confirmation, SessionHash};
 pub use field::{Field, RetainedField};
 pub use link::{Link, LinkProof, LinkedIdentity, PendingLink, SubjectState};

@@ -61,7 +61,8 @@ impl Rows {
     /// Keeps an event unless it is known; false when it is.
     pub fn accept(&mut self, event: &NewEvent, object: u8, era: u8) -> bool {
         let admission = Admission::of(event);
-        let is = |row: &Event, state: EventState, key: usize, wanted: Key| row.state == state && row.keys[key] == wanted;
+        let is =
+            |row: &Event, state: EventState, key: usize, wanted: Key| row.state == state && row.keys[key] == wanted;
         let is_known = self.inbox.iter().any(|row| {
             is(row, EventState::Done, 2, admission.unless_done)
                 || admission.unless_pending.is_some_and(|key| is(row, EventState::Pending, 1, key))
@@ -174,6 +175,7 @@ impl Hash for Rows {
                 let checks = row.checks;
                 (checks.passed_at, checks.untimed_pass_received_at, checks.failed_received_at, checks.failed_at)
                     .hash(state);
+                (checks.passed_for, checks.untimed_pass_for).hash(state);
             }
         }
         self.tombstones.hash(state);
