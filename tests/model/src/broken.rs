@@ -77,6 +77,42 @@ pub enum Rule {
 }
 
 impl Rule {
+    /// Every rule.
+    pub const ALL: [Self; 32] = [
+        Self::NonceOnce,
+        Self::TokenOnce,
+        Self::FailureCounts,
+        Self::FailureOfThisFlow,
+        Self::WindowCounts,
+        Self::NamedCheck,
+        Self::CallbackNeedsCheck,
+        Self::PassConfirms,
+        Self::ConfirmationOnce,
+        Self::ConfirmationOfAction,
+        Self::ConfirmationOfSession,
+        Self::OwnFace,
+        Self::NewestSent,
+        Self::WaryTie,
+        Self::SetBack,
+        Self::RefusedCounts,
+        Self::Tombstone,
+        Self::ReceivedBefore,
+        Self::ForgetEndsLinks,
+        Self::ForgetEndsPending,
+        Self::UnlinkEndsConfirmations,
+        Self::UnlinkEndsPending,
+        Self::UnknownTime,
+        Self::OneSubject,
+        Self::EventOnce,
+        Self::VerifiedOnce,
+        Self::VerifiedOwed,
+        Self::RevokedOnce,
+        Self::RevokedOwed,
+        Self::DoneWhenApplied,
+        Self::LostLease,
+        Self::StrangersEvent,
+    ];
+
     /// Changes what the rules see.
     pub fn blind(self, request: &mut ChangeRequest, before: &mut Before) {
         match self {
@@ -153,9 +189,9 @@ impl Rule {
     pub fn bend(self, request: &ChangeRequest, before: &Before, after: &mut After) {
         let is_refused = matches!(after.outcome, Outcome::Refused(_));
         match (self, &request.command) {
-            (Self::PassConfirms, Command::ApplyEvent(_)) => after.links.retain(|(subject, _)| {
-                before.links.iter().any(|link| link.subject == *subject)
-            }),
+            (Self::PassConfirms, Command::ApplyEvent(_)) => {
+                after.links.retain(|(subject, _)| before.links.iter().any(|link| link.subject == *subject))
+            }
             (Self::ConfirmationOnce, Command::UseConfirmation { .. }) => after.confirmations.clear(),
             (Self::NewestSent, Command::ApplyEvent(_) | Command::Observe(_)) => arrived(request, after),
             (Self::WaryTie, Command::ApplyEvent(_) | Command::Observe(_)) => {

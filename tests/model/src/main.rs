@@ -9,10 +9,15 @@ fn main() {
     for world in worlds::small() {
         let name = world.name;
         let explored = explore(&Walk::new(world), 300_000);
-        println!("{name}: {} states, {} transitions, depth {}, {:.1?}", explored.states, explored.transitions, explored.depth, explored.took);
+        println!(
+            "{name}: {} states, {} transitions, depth {}, {:.1?}",
+            explored.states, explored.transitions, explored.depth, explored.took
+        );
         if let Some((violation, trace)) = explored.violation {
             println!("  BROKEN {violation:?}");
-            for step in trace { println!("    {step}"); }
+            for step in trace {
+                println!("    {step}");
+            }
         }
     }
 }

@@ -59,9 +59,8 @@ pub fn of_state(world: &World, state: &State) -> Held {
     owed_to_links(state)?;
     let is_decided = |object: &crate::world::Object| object.end != End::Undecided;
     let is_sent = state.objects.iter().flatten().filter(|object| is_decided(object)).all(|object| object.is_delivered);
-    let is_at_rest = state.hands.is_empty()
-        && is_sent
-        && state.rows.inbox.iter().all(|event| event.state != EventState::Pending);
+    let is_at_rest =
+        state.hands.is_empty() && is_sent && state.rows.inbox.iter().all(|event| event.state != EventState::Pending);
     if is_at_rest { at_rest(world, state) } else { Ok(()) }
 }
 
@@ -99,9 +98,11 @@ fn no_freshness_without_time(world: &World, state: &State) -> Held {
     for (person, row) in state.rows.identities.iter().enumerate() {
         let Some(row) = row else { continue };
         let times = [row.verified_at, row.face_authenticated_at, row.checks.passed_at];
-        let passes = state.objects.iter().flatten().filter(|object| {
-            usize::from(object.identity) == person && object.end == End::Pass
-        });
+        let passes = state
+            .objects
+            .iter()
+            .flatten()
+            .filter(|object| usize::from(object.identity) == person && object.end == End::Pass);
         let newest = passes.map(|object| at(object.made_at)).max();
         let is_known = times.iter().flatten().all(|time| world.is_timed && Some(*time) <= newest);
         hold("no freshness without a known time", is_known, || format!("of person {person}"))?;
@@ -221,7 +222,9 @@ fn links(world: &World, state: &mut State, before: &Before, after: &After) -> He
         let person = names::person_of(&link.identity_id);
         hold("no link to another person", number == person, || format!("subject {number} to person {person}"))?;
         let has_passed = state.objects.iter().flatten().any(|object| {
-            object.human == Some(person) && object.end == End::Pass && is_in_own_flow(world, state, number, object.made_at)
+            object.human == Some(person)
+                && object.end == End::Pass
+                && is_in_own_flow(world, state, number, object.made_at)
         });
         hold("no link without a passed check of the flow", has_passed, || format!("subject {number}"))?;
     }
@@ -258,9 +261,8 @@ fn single_use(state: &mut State, request: &ChangeRequest, before: &Before, after
 }
 
 fn jobs(world: &World, state: &mut State, before: &Before, after: &After, step: Step) -> Held {
-    let is_revoked = |row: Option<&incode_core::identity::Identity>| {
-        row.is_some_and(|row| row.status == IdentityStatus::Revoked)
-    };
+    let is_revoked =
+        |row: Option<&incode_core::identity::Identity>| row.is_some_and(|row| row.status == IdentityStatus::Revoked);
     let row = if let Write::Put(row) = &after.identity { Some(row) } else { None };
     let becomes_revoked = is_revoked(row) && !is_revoked(before.identity.as_ref());
     let mut revoked = [0u8; PEOPLE];
@@ -313,7 +315,8 @@ fn confirmations(world: &World, state: &mut State, request: &ChangeRequest, afte
         *left -= 1;
         hold("no action without its own face, once, in its session", *left >= 0, || format!("use {number}"))?;
         let link = state.rows.links[subject].as_ref();
-        let row = link.and_then(|link| state.rows.identities[usize::from(names::person_of(&link.identity_id))].as_ref());
+        let row =
+            link.and_then(|link| state.rows.identities[usize::from(names::person_of(&link.identity_id))].as_ref());
         let is_active = row.is_some_and(|row| row.status == IdentityStatus::Active);
         hold("no action while not ACTIVE", is_active, || format!("use {number}"))?;
     }

@@ -103,8 +103,7 @@ impl Walk {
     }
 
     fn ask(&self, state: &mut State, task: Task) -> Result<(), Violation> {
-        let hand =
-            Hand { task, sent_at: state.clock.0, era: state.era, vendor_at: state.clock.1, answer: None };
+        let hand = Hand { task, sent_at: state.clock.0, era: state.era, vendor_at: state.clock.1, answer: None };
         state.hands.push(hand);
         if self.world.is_quick {
             let last = state.hands.len() - 1;
@@ -264,11 +263,7 @@ impl Walk {
         Return {
             subject: names::subject(self.world.flows[usize::from(flow)]),
             seen,
-            window: FlowWindow {
-                began_at: at(ours),
-                vendor_began_at: at(vendors),
-                vendor_returned_at: at(vendor_at),
-            },
+            window: FlowWindow { began_at: at(ours), vendor_began_at: at(vendors), vendor_returned_at: at(vendor_at) },
             nonce: used(flow),
             token: UsedToken { hash: names::token(visit, 0), expires_at: FAR },
             pending_until: at(state.clock.0 + PENDING_SECONDS),
@@ -413,7 +408,7 @@ impl Model for Walk {
         let world = &self.world;
         match action {
             Action::Start { flow } => state.flows[usize::from(flow)] = Some(state.clock),
-            Action::Visit { visit, end } => self.visit(state, visit, end),
+            Action::Visit { visit, end } => self.visit(state, visit, end)?,
             Action::Decide { object, end } => {
                 if let Some(object) = &mut state.objects[usize::from(object)] {
                     object.end = end;
@@ -538,9 +533,8 @@ impl Walk {
         if did.returns < world.returns {
             for (flow, subject) in (0u8..).zip(world.flows) {
                 for (number, visit) in (0u8..).zip(&world.visits) {
-                    let has_token = visit.flow.is_some()
-                        && visit.human == *subject
-                        && state.objects[usize::from(number)].is_some();
+                    let has_token =
+                        visit.flow.is_some() && visit.human == *subject && state.objects[usize::from(number)].is_some();
                     if has_token && state.flows[usize::from(flow)].is_some() {
                         into.push(Action::Return { flow, visit: number });
                     }
@@ -554,7 +548,7 @@ impl Walk {
         into.extend(faces.filter(|face| did.faces & (1 << face) == 0).map(|face| Action::Face { face }));
     }
 
-    fn visit(&self, state: &mut State, number: u8, end: End) {
+    fn visit(&self, state: &mut State, number: u8, end: End) -> Result<(), Violation> {
         let visit = self.world.visits[usize::from(number)];
         state.objects[usize::from(number)] = Some(Object {
             identity: visit.typed,
@@ -565,6 +559,12 @@ impl Walk {
             flow: visit.flow,
             is_delivered: false,
         });
+        if self.world.is_prompt && end == End::Fail {
+            self.step(state, Action::Deliver { object: number })?;
+            let row = u8::try_from(state.rows.inbox.len() - 1).unwrap_or(u8::MAX);
+            self.claim(state, row)?;
+        }
+        Ok(())
     }
 
     fn claim(&self, state: &mut State, row: u8) -> Result<(), Violation> {

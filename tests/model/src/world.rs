@@ -58,6 +58,8 @@ pub struct World {
     pub is_linked: bool,
     /// An exchange with the vendor is one step, not asking, answer and writing.
     pub is_quick: bool,
+    /// The event of a failed check is applied before anything else happens.
+    pub is_prompt: bool,
     /// Nothing in this world keeps an honest person out: each who passed and came back is linked at rest.
     pub is_honest: bool,
     /// The rule that is broken on purpose.
@@ -128,6 +130,7 @@ impl World {
         is_shared: false,
         is_linked: false,
         is_quick: false,
+        is_prompt: false,
         is_honest: false,
         broken: None,
     };
@@ -147,8 +150,7 @@ impl World {
         let mut handlers = HandlerNames::default();
         handlers.on_event = vec!["event".into()];
         handlers.on_revoked = vec!["revoked".into()];
-        let verified =
-            |name: &str, needs_verification| VerifiedHandler { name: Arc::from(name), needs_verification };
+        let verified = |name: &str, needs_verification| VerifiedHandler { name: Arc::from(name), needs_verification };
         handlers.on_verified = vec![verified("active", false), verified("verified", true)];
         let mut rules = Rules::default();
         rules.shared_identities = self.is_shared || self.broken == Some(Rule::OneSubject);
