@@ -1,8 +1,10 @@
 //! Rules that are broken on purpose: each must be found.
 
+use std::time::Duration;
+
 use incode_core::Timestamp;
 use incode_core::identity::Checks;
-use incode_core::identity::transition::{After, Before, ChangeRequest, Command, Outcome, Write};
+use incode_core::identity::transition::{After, ApplyEvent, Before, ChangeRequest, Command, Outcome, Write};
 use incode_core::model::IdentityStatus;
 
 use crate::names;
@@ -77,42 +79,6 @@ pub enum Rule {
 }
 
 impl Rule {
-    /// Every rule.
-    pub const ALL: [Self; 32] = [
-        Self::NonceOnce,
-        Self::TokenOnce,
-        Self::FailureCounts,
-        Self::FailureOfThisFlow,
-        Self::WindowCounts,
-        Self::NamedCheck,
-        Self::CallbackNeedsCheck,
-        Self::PassConfirms,
-        Self::ConfirmationOnce,
-        Self::ConfirmationOfAction,
-        Self::ConfirmationOfSession,
-        Self::OwnFace,
-        Self::NewestSent,
-        Self::WaryTie,
-        Self::SetBack,
-        Self::RefusedCounts,
-        Self::Tombstone,
-        Self::ReceivedBefore,
-        Self::ForgetEndsLinks,
-        Self::ForgetEndsPending,
-        Self::UnlinkEndsConfirmations,
-        Self::UnlinkEndsPending,
-        Self::UnknownTime,
-        Self::OneSubject,
-        Self::EventOnce,
-        Self::VerifiedOnce,
-        Self::VerifiedOwed,
-        Self::RevokedOnce,
-        Self::RevokedOwed,
-        Self::DoneWhenApplied,
-        Self::LostLease,
-        Self::StrangersEvent,
-    ];
-
     /// Changes what the rules see.
     pub fn blind(self, request: &mut ChangeRequest, before: &mut Before) {
         match self {
@@ -173,12 +139,10 @@ impl Rule {
                     confirmation.identity_id = seen.identity_id.clone();
                 }
             }
-            (Self::SetBack, Command::ApplyEvent(_) | Command::Observe(_)) => {
-                if let Some(known) = &mut before.identity
-                    && known.status == IdentityStatus::Active
-                {
-                    // As if it had been asked at the end of all days.
-                    known.checked_at = known.checked_at.max(names::at(1_000_000));
+            (Self::SetBack, Command::ApplyEvent(ApplyEvent { seen, .. }) | Command::Observe(seen)) => {
+                if let Some(known) = &mut before.identity {
+                    // As if all of it could have been under way together.
+                    known.checked_at = known.checked_at.min(seen.sent_at.after(LONGEST_UNDER_WAY));
                 }
             }
             _ => {}
@@ -245,3 +209,6 @@ fn seen(request: &ChangeRequest) -> Option<&incode_core::identity::Observation> 
         _ => None,
     }
 }
+
+/// As in the rules.
+const LONGEST_UNDER_WAY: Duration = Duration::from_secs(180);

@@ -150,7 +150,7 @@ fn honest_people_are_in(world: &World, state: &State) -> Held {
             other.identity == visit.typed && other.end == End::Fail && (!world.is_timed || other.made_at >= began - 1)
         };
         let has_passed = object.end == End::Pass
-            && visit.human == world.flows[flow]
+            && visit.human == world.human_of(world.flows[flow])
             && state.truth.came_back[flow] & (1 << number) != 0
             && !state.objects.iter().flatten().any(is_failure);
         let is_linked = state.rows.links[usize::from(visit.human)].is_some();
@@ -220,7 +220,9 @@ fn links(world: &World, state: &mut State, before: &Before, after: &After) -> He
             continue;
         }
         let person = names::person_of(&link.identity_id);
-        hold("no link to another person", number == person, || format!("subject {number} to person {person}"))?;
+        hold("no link to another person", world.human_of(number) == person, || {
+            format!("subject {number} to person {person}")
+        })?;
         let has_passed = state.objects.iter().flatten().any(|object| {
             object.human == Some(person)
                 && object.end == End::Pass
@@ -306,8 +308,12 @@ fn confirmations(world: &World, state: &mut State, request: &ChangeRequest, afte
             state.truth.owed_uses[number] += i8::from(is_same);
         }
     }
-    if let Command::Unlink { .. } = request.command {
+    if let Command::Unlink { subject, .. } = &request.command {
         state.truth.owed_uses = Default::default();
+        let number = usize::from(names::number_of(subject));
+        let rows = &state.rows;
+        let is_left = rows.links[number].is_some() || rows.pending[number].is_some();
+        hold("unlinking ends link and pending link", !is_left, || format!("of subject {number}"))?;
     }
     if let (Some(number), Outcome::Used(_)) = (step.using, &after.outcome) {
         let subject = usize::from(world.uses[usize::from(number)].0);

@@ -15,6 +15,7 @@ use incode_core::model::{EventKind, IdentityStatus};
 use incode_core::store::{EventId, EventState, NewEvent};
 
 use crate::broken::Rule;
+use crate::choices;
 use crate::explorer::{Model, Violation};
 use crate::names::{self, at};
 use crate::properties::{self, Step};
@@ -369,39 +370,7 @@ impl Model for Walk {
     }
 
     fn actions(&self, state: &State, into: &mut Vec<Action>) {
-        let world = &self.world;
-        let did = &state.did;
-        for (hand, held) in (0u8..).zip(&state.hands) {
-            into.push(if held.answer.is_some() { Action::Settle { hand } } else { Action::Answer { hand } });
-            if did.crashes < world.crashes {
-                into.push(Action::Crash { hand });
-            }
-        }
-        self.vendor_actions(state, into);
-        if state.hands.len() < world.replicas {
-            self.exchanges(state, into);
-        }
-        for (flow, started) in (0u8..).zip(&state.flows) {
-            if started.is_none() {
-                into.push(Action::Start { flow });
-            }
-        }
-        for (number, tried) in (0u8..).zip(did.uses).take(world.uses.len()) {
-            if tried < 2 {
-                into.push(Action::Use { number });
-            }
-        }
-        if did.forgets < world.forgets {
-            into.push(Action::Forget);
-        }
-        let left = |done: u8, number: &u8| done & (1 << number) == 0;
-        let numbers = |len: usize| 0..u8::try_from(len).unwrap_or(u8::MAX);
-        into.extend(numbers(world.links.len()).filter(|n| left(did.links, n)).map(|number| Action::Link { number }));
-        let unlinks = numbers(world.unlinks.len()).filter(|n| left(did.unlinks, n));
-        into.extend(unlinks.map(|number| Action::Unlink { number }));
-        if usize::from(state.era) <= world.clock.len() {
-            into.push(Action::Jump);
-        }
+        choices::all(&self.world, state, into);
     }
 
     fn step(&self, state: &mut State, action: Action) -> Result<(), Violation> {
@@ -487,67 +456,6 @@ impl Model for Walk {
 }
 
 impl Walk {
-    fn vendor_actions(&self, state: &State, into: &mut Vec<Action>) {
-        let (world, did) = (&self.world, &state.did);
-        for (number, visit) in (0u8..).zip(&world.visits) {
-            let is_open = visit.flow.is_none_or(|flow| state.flows[usize::from(flow)].is_some());
-            if is_open && state.objects[usize::from(number)].is_none() {
-                into.extend(visit.ends.iter().map(|end| Action::Visit { visit: number, end: *end }));
-            }
-        }
-        for (number, object) in (0u8..).zip(&state.objects) {
-            let Some(of) = object else { continue };
-            if of.end == End::Undecided {
-                into.push(Action::Decide { object: number, end: End::Fail });
-                if of.human == Some(of.identity) {
-                    into.push(Action::Decide { object: number, end: End::Pass });
-                }
-                continue;
-            }
-            if !of.is_delivered {
-                into.push(Action::Deliver { object: number });
-            } else if did.redeliveries < world.redeliveries {
-                into.push(Action::Redeliver { object: number });
-            }
-            if did.forgeries < world.forgeries {
-                into.push(Action::Forge { object: number });
-            }
-        }
-        if !state.is_revoked && did.revokes < world.revokes {
-            into.push(Action::Revoke);
-        }
-        // Who was revoked verifies again; who was not may too.
-        if did.reverifies < world.reverifies {
-            into.push(Action::Reverify);
-        }
-    }
-
-    fn exchanges(&self, state: &State, into: &mut Vec<Action>) {
-        let (world, did) = (&self.world, &state.did);
-        for (row, event) in (0u8..).zip(&state.rows.inbox) {
-            let is_held = state.hands.iter().any(|hand| hand.task == Task::Event(row, event.leases));
-            if event.state == EventState::Pending && (!is_held || did.steals < world.steals) {
-                into.push(Action::Claim { row });
-            }
-        }
-        if did.returns < world.returns {
-            for (flow, subject) in (0u8..).zip(world.flows) {
-                for (number, visit) in (0u8..).zip(&world.visits) {
-                    let has_token =
-                        visit.flow.is_some() && visit.human == *subject && state.objects[usize::from(number)].is_some();
-                    if has_token && state.flows[usize::from(flow)].is_some() {
-                        into.push(Action::Return { flow, visit: number });
-                    }
-                }
-            }
-        }
-        if did.observes < world.observes.1 {
-            into.extend(world.observes.0.iter().map(|person| Action::Observe { person: *person }));
-        }
-        let faces = 0..u8::try_from(world.faces.len()).unwrap_or(u8::MAX);
-        into.extend(faces.filter(|face| did.faces & (1 << face) == 0).map(|face| Action::Face { face }));
-    }
-
     fn visit(&self, state: &mut State, number: u8, end: End) -> Result<(), Violation> {
         let visit = self.world.visits[usize::from(number)];
         state.objects[usize::from(number)] = Some(Object {

@@ -54,6 +54,8 @@ pub struct World {
     pub links_by_webhook: bool,
     /// One identity may serve several subjects.
     pub is_shared: bool,
+    /// Both accounts belong to the victim.
+    pub is_one_person: bool,
     /// The victim is linked, ACTIVE and VERIFIED at the start.
     pub is_linked: bool,
     /// An exchange with the vendor is one step, not asking, answer and writing.
@@ -128,12 +130,18 @@ impl World {
         is_timed: true,
         links_by_webhook: false,
         is_shared: false,
+        is_one_person: false,
         is_linked: false,
         is_quick: false,
         is_prompt: false,
         is_honest: false,
         broken: None,
     };
+
+    /// The person of an account.
+    pub fn human_of(&self, subject: u8) -> u8 {
+        if self.is_one_person { 0 } else { subject }
+    }
 
     /// How many objects the vendor can make: one for each visit, change of status and face.
     pub fn objects(&self) -> usize {

@@ -21,6 +21,20 @@ pub fn small() -> Vec<World> {
     worlds
 }
 
+/// The worlds of the long run: the small ones with a replica, a callback, a redelivery, a crash and a lost lease more.
+/// Each is explored up to a number of states that the caller names.
+pub fn large() -> Vec<World> {
+    let larger = |world: World| World {
+        replicas: (world.replicas + 1).min(3),
+        returns: world.returns + u8::from(world.returns > 0),
+        redeliveries: world.redeliveries + 1,
+        crashes: world.crashes + 1,
+        steals: world.steals + u8::from(!world.is_quick),
+        ..world
+    };
+    small().into_iter().map(larger).collect()
+}
+
 /// People who verify themselves, and machines that fail.
 fn honest() -> Vec<World> {
     vec![
@@ -91,6 +105,18 @@ fn honest() -> Vec<World> {
             is_named: true,
             links_by_webhook: true,
             is_honest: true,
+            ..World::EMPTY
+        },
+        World {
+            name: "one person, two accounts, one token",
+            flows: &[VICTIM, STRANGER],
+            visits: vec![visit(0, VICTIM, VICTIM, PASS_OR_FAIL)],
+            returns: 3,
+            unlinks: &[VICTIM],
+            clock: &[(30, 30)],
+            is_shared: true,
+            is_one_person: true,
+            is_quick: true,
             ..World::EMPTY
         },
         World {
