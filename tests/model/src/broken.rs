@@ -7,8 +7,6 @@ use incode_core::identity::Checks;
 use incode_core::identity::transition::{After, ApplyEvent, Before, ChangeRequest, Command, Outcome, Write};
 use incode_core::model::IdentityStatus;
 
-use crate::names;
-
 /// A rule that can be broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Rule {
@@ -154,7 +152,7 @@ impl Rule {
         let is_refused = matches!(after.outcome, Outcome::Refused(_));
         match (self, &request.command) {
             (Self::PassConfirms, Command::ApplyEvent(_)) => {
-                after.links.retain(|(subject, _)| before.links.iter().any(|link| link.subject == *subject))
+                after.links.retain(|(subject, _)| before.links.iter().any(|link| link.subject == *subject));
             }
             (Self::ConfirmationOnce, Command::UseConfirmation { .. }) => after.confirmations.clear(),
             (Self::NewestSent, Command::ApplyEvent(_) | Command::Observe(_)) => arrived(request, after),

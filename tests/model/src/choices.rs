@@ -2,8 +2,53 @@
 
 use incode_core::store::EventState;
 
-use crate::step::Action;
 use crate::world::{End, State, Task, World};
+
+/// One step.
+#[expect(missing_docs, reason = "each field is the number of what the step is about, in the order of the world")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// A subject leaves for the vendor's page.
+    Start { flow: u8 },
+    /// Someone is in front of the vendor's page, and the check ends so.
+    Visit { visit: u8, end: End },
+    /// The vendor decides about a check it had left open.
+    Decide { object: u8, end: End },
+    /// The vendor's event of an object arrives.
+    Deliver { object: u8 },
+    /// It comes once more, with another token.
+    Redeliver { object: u8 },
+    /// A stranger sends an event of the object.
+    Forge { object: u8 },
+    /// A replica leases an event and asks the vendor.
+    Claim { row: u8 },
+    /// A subject comes back with the token of a visit, and a replica asks the vendor.
+    Return { flow: u8, visit: u8 },
+    /// A replica asks the vendor about a person, without an event.
+    Observe { person: u8 },
+    /// Someone shows a face to the application, and a replica asks the vendor.
+    Face { face: u8 },
+    /// The vendor answers.
+    Answer { hand: u8 },
+    /// The replica writes what it was answered.
+    Settle { hand: u8 },
+    /// The replica dies.
+    Crash { hand: u8 },
+    /// A confirmation is used.
+    Use { number: u8 },
+    /// The vendor revokes the victim's identity.
+    Revoke,
+    /// The victim verifies elsewhere, and the identity is ACTIVE again.
+    Reverify,
+    /// The application forgets the victim's identity.
+    Forget,
+    /// The application links.
+    Link { number: u8 },
+    /// The application unlinks.
+    Unlink { number: u8 },
+    /// Both clocks jump.
+    Jump,
+}
 
 /// Every step that can be taken now.
 pub(crate) fn all(world: &World, state: &State, into: &mut Vec<Action>) {

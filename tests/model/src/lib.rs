@@ -7,7 +7,7 @@
 #![allow(clippy::indexing_slicing, reason = "every index is one of a world's own, and a wrong one ends a test")]
 
 pub mod broken;
-mod choices;
+pub mod choices;
 pub mod explorer;
 pub mod names;
 pub mod properties;
