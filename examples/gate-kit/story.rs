@@ -1,15 +1,18 @@
 //! The story of the example apps, run against the program itself over real sockets. Both apps include this file: they
 //! keep one contract.
 
-use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::io::Read;
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Stdio};
-use std::thread::sleep;
-use std::time::Duration;
 
 use serde_json::{Value, json};
+
+use app::{App, Browser, FORM, JSON, clean, is_one_line};
+pub(crate) use trust::{half_a_head, link_by_webhook, ops_port, sandbox_refused, sessions};
+
+#[path = "story/app.rs"]
+mod app;
+#[path = "story/trust.rs"]
+mod trust;
 
 /// Makes the tests of one app's program: the same names and the same story for each.
 macro_rules! contract_of {
@@ -43,20 +46,61 @@ macro_rules! contract_of {
         fn what_was_verified_outlives_a_sudden_death() {
             story::sudden_death($program);
         }
+
+        #[test]
+        fn the_sandbox_starts_only_where_nothing_points_at_a_real_deployment() {
+            story::sandbox_refused($program);
+        }
+
+        #[test]
+        fn with_a_real_vendor_an_event_links_only_where_that_is_set() {
+            story::link_by_webhook($program);
+        }
+
+        #[test]
+        fn a_session_ends_on_the_server_and_its_account_is_named_before_a_start() {
+            story::sessions($program);
+        }
+
+        #[test]
+        fn health_and_metrics_move_to_a_port_of_their_own() {
+            story::ops_port($program);
+        }
+
+        #[test]
+        fn a_connection_that_sends_no_whole_head_is_closed() {
+            story::half_a_head($program);
+        }
     };
 }
 
-/// The story, with every kind of delivery that the stand-in vendor is told of by settings alone.
+/// The story, with every kind of delivery, and the sandbox of another process as the vendor.
 pub(crate) fn every_authenticity(program: &str) {
-    let secret = ("INCODE_WEBHOOK_SECRETS", "the newest of two secrets,the older one of two secrets");
-    whole_story(program, &[("INCODE_WEBHOOK_AUTH", "fetch-back")]);
-    whole_story(program, &[("INCODE_WEBHOOK_AUTH", "hmac"), secret]);
-    whole_story(program, &[("INCODE_WEBHOOK_AUTH", "header"), ("INCODE_WEBHOOK_HEADER", "x-mine"), secret]);
-    let secret = ("INCODE_WEBHOOK_SECRETS", "whsec_dGhlIG5ld2VzdCBvZiB0d28gc2VjcmV0cw==");
-    whole_story(program, &[("INCODE_WEBHOOK_AUTH", "standard-webhooks"), secret]);
-    let client = ("INCODE_OAUTH_CLIENT_ID", "incode");
-    let secret = ("INCODE_OAUTH_CLIENT_SECRET", "the newest of two secrets,the older one of two secrets");
-    whole_story(program, &[("INCODE_WEBHOOK_AUTH", "oauth"), client, secret]);
+    let two = "the newest of two secrets,the older one of two secrets";
+    let newest = "the newest of two secrets";
+    let whsec = "whsec_dGhlIG5ld2VzdCBvZiB0d28gc2VjcmV0cw==";
+    let tell = |settings: &[(&str, &str)], auth: &dyn Fn(&App) -> Value| {
+        let vendor = App::start(program, &[]);
+        let app = App::at(&vendor, program, settings);
+        app.deliver(&auth(&app));
+        story_of(app);
+    };
+    tell(&[("INCODE_WEBHOOK_AUTH", "fetch-back")], &|_| json!({"kind": "none"}));
+    let hmac = json!({"kind": "hmac", "header": "x-incode-signature", "secret": newest});
+    tell(&[("INCODE_WEBHOOK_AUTH", "hmac"), ("INCODE_WEBHOOK_SECRETS", two)], &|_| hmac.clone());
+    let header = json!({"kind": "header", "name": "x-mine", "secret": newest});
+    let settings =
+        [("INCODE_WEBHOOK_AUTH", "header"), ("INCODE_WEBHOOK_HEADER", "x-mine"), ("INCODE_WEBHOOK_SECRETS", two)];
+    tell(&settings, &|_| header.clone());
+    let standard = json!({"kind": "standard-webhooks", "secret": whsec});
+    let settings = [("INCODE_WEBHOOK_AUTH", "standard-webhooks"), ("INCODE_WEBHOOK_SECRETS", whsec)];
+    tell(&settings, &|_| standard.clone());
+    let settings =
+        [("INCODE_WEBHOOK_AUTH", "oauth"), ("INCODE_OAUTH_CLIENT_ID", "incode"), ("INCODE_OAUTH_CLIENT_SECRET", two)];
+    tell(&settings, &|app| {
+        let token_url = format!("{}/incode/token", app.url);
+        json!({"kind": "oauth", "tokenUrl": token_url, "clientId": "incode", "clientSecret": newest})
+    });
 }
 
 /// What was verified is known after a sudden death, and the session goes on.
@@ -81,7 +125,10 @@ pub(crate) fn sudden_death(program: &str) {
 
 /// Logs in, is sent away, gets verified, passes, confirms a face, makes a transfer, is revoked, stays out.
 pub(crate) fn whole_story(program: &str, settings: &[(&str, &str)]) {
-    let mut app = App::start(program, settings);
+    story_of(App::start(program, settings));
+}
+
+fn story_of(mut app: App) {
     let mut alice = Browser::default();
     assert_eq!(app.get(&alice, "/me").json(), json!({"subject": null, "standing": "no_subject", "identity": null}));
     app.get(&alice, "/vault").is_problem(401, "authentication_required");
@@ -131,7 +178,7 @@ pub(crate) fn browsers_get_pages(program: &str) {
     assert!(denied.headers["content-security-policy"].starts_with("default-src 'none'"));
     alice.session = app.log_in("alice");
     let denied = app.get(&alice, "/vault");
-    assert!(denied.status == 403 && denied.body.contains("href=\"/incode/start?return_to=/vault\""));
+    assert!(denied.status == 403 && denied.body.contains("href=\"/verify?return_to=/vault\""));
     let page = app.get(&alice, "/?notice=%3Cscript%3E");
     assert!(page.body.contains("alice") && page.body.contains("Not verified") && !page.body.contains("script"));
     let mask = format!("base64Image={}", app.sample_face("mask").replace('+', "%2B"));
@@ -141,7 +188,7 @@ pub(crate) fn browsers_get_pages(program: &str) {
     assert_eq!(app.post(&alice, "/logout", "", FORM).headers["set-cookie"].split(';').next(), Some("session="));
 }
 
-/// Whatever is not as it should be is told apart.
+/// Each wrong request gets its own status and code.
 pub(crate) fn refusals(program: &str) {
     let app = App::start(program, &[("INCODE_ADMIN_TOKEN", "an admin token for this test")]);
     let nobody = Browser::default();
@@ -207,176 +254,8 @@ pub(crate) fn wrong_settings(program: &str) {
         ("INCODE_WEBHOOK_AUTH", "wrong-value"),
     ] {
         let mut command = clean(program);
-        command.env("INCODE_API_KEY", "key").env(name, value);
-        let output = command.output().unwrap();
-        let told = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(2), "{name}: {told}");
-        let line = told.lines().find(|line| line.contains(name)).unwrap_or_default();
-        assert!(!line.is_empty() && !told.contains("wrong-value"), "{name}: {told}");
-        assert_eq!(told.lines().count(), 1, "{told}");
-        assert!(output.stdout.is_empty());
+        command.envs([("INCODE_HOST", "http://127.0.0.1:9"), ("INCODE_API_KEY", "key"), ("INCODE_STORE", "memory:")]);
+        command.env("INCODE_WEBHOOK_AUTH", "fetch-back");
+        is_one_line(command.env(name, value), name);
     }
 }
-
-struct App {
-    child: Child,
-    stdout: BufReader<ChildStdout>,
-    url: String,
-    vendor: String,
-}
-
-#[derive(Default)]
-struct Browser {
-    session: String,
-    html: bool,
-}
-
-struct Answer {
-    status: u16,
-    headers: HashMap<String, String>,
-    body: String,
-}
-
-impl App {
-    fn start(program: &str, settings: &[(&str, &str)]) -> Self {
-        let mut command = clean(program);
-        let mut child = command.envs(settings.iter().copied()).stdout(Stdio::piped()).spawn().unwrap();
-        let mut line = String::new();
-        let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        stdout.read_line(&mut line).unwrap();
-        let mut urls = line.split([' ', ')']).filter(|word| word.starts_with("http://"));
-        let url = urls.next().unwrap_or_else(|| panic!("no address in {line:?}")).to_owned();
-        let vendor = urls.next().unwrap().trim().strip_suffix("/control").unwrap().to_owned();
-        Self { child, stdout, url, vendor }
-    }
-
-    fn get(&self, browser: &Browser, path: &str) -> Answer {
-        self.ask("GET", browser, path, "", &[])
-    }
-
-    fn post(&self, browser: &Browser, path: &str, body: &str, media_type: &str) -> Answer {
-        self.ask("POST", browser, path, body, &[("content-type", media_type)])
-    }
-
-    fn log_in(&self, user: &str) -> String {
-        let answer = self.post(&Browser::default(), "/login", &format!("user={user}"), FORM);
-        assert_eq!((answer.status, answer.headers["location"].as_str()), (303, "/"));
-        answer.headers["set-cookie"].split(';').next().unwrap().to_owned()
-    }
-
-    /// Through the hosted flow and back; gives the callback that did it.
-    fn verify(&self, browser: &Browser) -> String {
-        let hosted = self.get(browser, "/incode/start?return_to=/vault").location();
-        let person = "name=Ana&email=ana%40example.com&phone=%2B521234567890&date_of_birth=1988-08-13&outcome=pass";
-        let form = format!("{}&{person}", hosted.split_once('?').unwrap().1);
-        let back = self.vendor_post("/", &form, FORM).location();
-        let callback = back.strip_prefix(&self.url).unwrap();
-        assert_eq!(self.get(browser, callback).location(), "/vault");
-        callback.to_owned()
-    }
-
-    /// As a supervisor does.
-    fn terminate(&self) {
-        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
-    }
-
-    fn face(&self, browser: &Browser, image: &str) -> Answer {
-        self.post(browser, "/face", &json!({"base64Image": image}).to_string(), JSON)
-    }
-
-    fn me_when(&self, browser: &Browser, fits: impl Fn(&Value) -> bool) -> Value {
-        for _ in 0..200 {
-            let me = self.get(browser, "/me").json();
-            if fits(&me) {
-                return me;
-            }
-            sleep(Duration::from_millis(25));
-        }
-        panic!("/me never looked as asked");
-    }
-
-    fn sample_face(&self, kind: &str) -> String {
-        let faces = exchange(&self.vendor, "GET", "/control/api/faces", "", &[]).json();
-        let face = faces.as_array().unwrap().iter().find(|face| face["kind"] == kind).unwrap();
-        face["base64Image"].as_str().unwrap().to_owned()
-    }
-
-    fn vendor_post(&self, path: &str, body: &str, media_type: &str) -> Answer {
-        exchange(&self.vendor, "POST", path, body, &[("content-type", media_type)])
-    }
-
-    fn ask(&self, method: &str, browser: &Browser, path: &str, body: &str, headers: &[(&str, &str)]) -> Answer {
-        let accept = if browser.html { "text/html" } else { "*/*" };
-        let mut all = vec![("accept", accept), ("cookie", browser.session.as_str())];
-        all.extend(headers);
-        exchange(&self.url, method, path, body, &all)
-    }
-}
-
-impl Drop for App {
-    fn drop(&mut self) {
-        // In good order when it still runs, so that it removes what it made up for itself.
-        if let Ok(None) = self.child.try_wait() {
-            self.terminate();
-        }
-        let _ = self.child.wait();
-    }
-}
-
-impl Answer {
-    fn json(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("{}: {}", self.status, self.body))
-    }
-
-    fn location(&self) -> String {
-        assert_eq!(self.status, 303, "{}", self.body);
-        self.headers["location"].clone()
-    }
-
-    #[track_caller]
-    fn is_problem(&self, status: u16, code: &str) {
-        assert_eq!(self.headers["content-type"], "application/problem+json", "{}", self.body);
-        let problem = self.json();
-        assert_eq!((self.status, problem["code"].as_str()), (status, Some(code)), "{problem}");
-        assert_eq!(problem["status"], status);
-    }
-}
-
-/// One request on a connection of its own.
-fn exchange(base: &str, method: &str, path: &str, body: &str, headers: &[(&str, &str)]) -> Answer {
-    let authority = base.strip_prefix("http://").unwrap();
-    let mut request = format!("{method} {path} HTTP/1.1\r\nhost: {authority}\r\nconnection: close\r\n");
-    for (name, value) in headers {
-        request += &format!("{name}: {value}\r\n");
-    }
-    if !headers.iter().any(|(name, _)| *name == "content-length") {
-        request += &format!("content-length: {}\r\n", body.len());
-    }
-    let mut stream = TcpStream::connect(authority).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    stream.write_all(format!("{request}\r\n{body}").as_bytes()).unwrap();
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).unwrap();
-    let answer = String::from_utf8(answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    let mut lines = head.lines();
-    let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
-    let headers = lines.filter_map(|line| line.split_once(": "));
-    let headers = headers.map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned())).collect();
-    Answer { status, headers, body: body.to_owned() }
-}
-
-/// The program with no settings but a port of its own.
-fn clean(program: &str) -> Command {
-    let mut command = Command::new(program);
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("INCODE_") || name == "PUBLIC_URL" || name == "RUST_LOG" {
-            command.env_remove(name);
-        }
-    }
-    command.env("BIND", "127.0.0.1:0").stderr(Stdio::piped()).stdin(Stdio::null());
-    command
-}
-
-const FORM: &str = "application/x-www-form-urlencoded";
-const JSON: &str = "application/json";

@@ -8,40 +8,38 @@
 //!
 //! Applications use an adapter, `incode-tower` or `incode-actix`, which re-export what they need from here.
 
-#[cfg(not(feature = "scaffold"))]
+pub mod adapter;
 pub mod client;
-#[cfg(not(feature = "scaffold"))]
 pub mod flow;
-#[cfg(not(feature = "scaffold"))]
 pub mod gate;
-#[cfg(not(feature = "scaffold"))]
 pub mod http;
 pub mod identity;
 pub mod model;
 pub mod store;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
-#[cfg(not(feature = "scaffold"))]
 pub mod webhook;
 
-#[cfg(not(feature = "scaffold"))]
 mod app;
+mod config_error;
 mod ids;
-#[cfg(not(feature = "scaffold"))]
 mod inbox;
+mod limit;
 mod seal;
 mod secret;
+mod session;
 mod time;
 
-#[cfg(not(feature = "scaffold"))]
 pub use app::{
     BearerTokens, Builder, ChangeEvent, ChangeNotice, Changes, Diff, Health, Incode, Inspection, LinkError,
-    LinkErrorKind, Reconciled, Resolved, RouteRequest, SettingError, TokenState,
+    LinkErrorKind, Reconciled, TokenState,
 };
+pub use config_error::{ConfigError, ConfigErrorKind};
 pub use ids::{Actor, IdentityId, Masked, ObjectId, Subject};
-#[cfg(not(feature = "scaffold"))]
 pub use inbox::{
-    AppliedEvent, Handler, HandlerError, LinkRule, LinkRuleError, RecheckError, RecheckErrorKind, VerifiedPerson,
+    AppliedEvent, Handler, HandlerError, LinkRule, LinkRuleError, RecheckError, RecheckErrorKind, RevokedSubject,
+    VerifiedPerson, VerifiedSubject,
 };
 pub use secret::{InvalidValue, Secret, Token, TokenHash};
+pub use session::SessionHash;
 pub use time::{Clock, SystemClock, Timestamp};

@@ -1,4 +1,4 @@
-//! Sealed bytes: XChaCha20-Poly1305 under a key derived for one purpose. Nobody without the key can read or make them.
+//! Sealed bytes: XChaCha20-Poly1305 under a key derived for one purpose. Without the key they can neither be read nor made.
 
 use chacha20poly1305::aead::{Aead, Payload};
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305};
@@ -21,8 +21,6 @@ pub(crate) const NONCE_LEN: usize = 24;
 
 /// The purpose of the key for tokens at rest.
 pub(crate) const TOKEN_AT_REST: &str = "token at rest";
-/// The first byte of a stored token that is sealed.
-pub(crate) const SEALED: u8 = 1;
 
 impl Sealer {
     /// `purpose` is part of the key: what was sealed for one purpose can't be passed off for another.
@@ -59,6 +57,14 @@ pub(crate) fn derive(secret: &Secret, purpose: &'static str) -> [u8; 32] {
     mac.update(b"incode v1 ");
     mac.update(purpose.as_bytes());
     mac.finalize().into_bytes().into()
+}
+
+/// A value by which two processes find out whether they have the same secret. It does not reveal the secret.
+pub(crate) fn check_value(secret: &Secret) -> [u8; 16] {
+    let derived = derive(secret, "check value");
+    let mut value = [0; 16];
+    value.iter_mut().zip(derived).for_each(|(to, from)| *to = from);
+    value
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! Instants and the clock that gives them. Time is always an argument or a [`Clock`], so tests never wait for it.
 
 use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -88,6 +90,21 @@ pub trait Clock: Send + Sync + 'static {
         static START: LazyLock<Instant> = LazyLock::new(Instant::now);
         START.elapsed()
     }
+}
+
+/// A time that has to be asked for: the store's.
+pub(crate) trait TimeSource: Send + Sync {
+    /// The present; `None` when the source does not answer.
+    fn ask(&self) -> TimeFuture<'_>;
+}
+
+/// What [`TimeSource::ask`] returns.
+pub(crate) type TimeFuture<'a> = Pin<Box<dyn Future<Output = Option<Timestamp>> + Send + 'a>>;
+
+/// A random number in 0..1, so that what failed together does not come back together. Without randomness it is 0, which
+/// is harmless.
+pub(crate) fn jitter() -> f64 {
+    getrandom::u32().map_or(0.0, |random| f64::from(random) / f64::from(u32::MAX))
 }
 
 /// The machine's wall clock.

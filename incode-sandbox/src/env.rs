@@ -1,10 +1,10 @@
-//! The program's settings, from its environment.
+//! The program's settings, from environment variables.
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::sender::Outlet;
+use crate::sender::WebhookTarget;
 use crate::settings::{Builder, Webhook, WebhookAuth};
 
 impl Builder {
@@ -13,9 +13,9 @@ impl Builder {
     /// | variable | meaning |
     /// |---|---|
     /// | `SANDBOX_BIND` | default `127.0.0.1:4000` |
-    /// | `SANDBOX_API_KEY`, `SANDBOX_CLIENT_ID` | what callers must present; published defaults |
-    /// | `SANDBOX_WEBHOOK_URL` | where both kinds of event go |
-    /// | `SANDBOX_VERIFICATION_WEBHOOK_URL`, `SANDBOX_AUTHENTICATION_WEBHOOK_URL` | one each, before the former |
+    /// | `SANDBOX_API_KEY`, `SANDBOX_CLIENT_ID` | the credentials of callers; published defaults |
+    /// | `SANDBOX_WEBHOOK_URL` | the target of both kinds of event |
+    /// | `SANDBOX_VERIFICATION_WEBHOOK_URL`, `SANDBOX_AUTHENTICATION_WEBHOOK_URL` | the target of one kind; wins over the one above |
     /// | `SANDBOX_WEBHOOK_AUTH` | `none` (default), `header`, `hmac`, `standard-webhooks`, `oauth` |
     /// | `SANDBOX_WEBHOOK_SECRET` | used by `header`, `hmac`, `standard-webhooks` |
     /// | `SANDBOX_WEBHOOK_HEADER` | default `x-incode-secret` for `header`, `x-incode-signature` for `hmac` |
@@ -23,9 +23,10 @@ impl Builder {
     /// | `SANDBOX_TOKEN_LIFETIME` | seconds, default 900 |
     /// | `SANDBOX_TIME_SCALE` | multiplies the waits between webhook tries, default 1 |
     /// | `SANDBOX_ECHO_CORRELATION_ID`, `SANDBOX_CLEAN_NAMES` | `true` or `false` (default) |
+    /// | `SANDBOX_ALLOWED_HOSTS` | hosts of the control page beside loopback, separated by commas |
     ///
     /// # Errors
-    /// Names the first variable that can't be used, never its value.
+    /// Names the first variable that can't be used. It never shows the value.
     pub fn from_env(variable: impl Fn(&str) -> Option<String>) -> Result<Self, EnvError> {
         let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
         let mut builder = Self::new().bind(read(&variable, BIND)?.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 4000))));
@@ -45,18 +46,33 @@ impl Builder {
         }
         let echo = read(&variable, ECHO_CORRELATION_ID)?.unwrap_or(false);
         let clean = read(&variable, CLEAN_NAMES)?.unwrap_or(false);
+        for host in variable(ALLOWED_HOSTS).iter().flat_map(|hosts| hosts.split(',')).map(str::trim) {
+            // A port would never match, as hosts are compared without it.
+            let plain = !host.is_empty() && !host.contains(['/', '@', '*', ' ']);
+            let named = plain && (host.parse::<std::net::IpAddr>().is_ok() || !host.contains(':'));
+            builder = if named { builder.allowed_host(host) } else { return Err(ALLOWED_HOSTS.into()) };
+        }
         Ok(builder.echo_correlation_id(echo).clean_names(clean).webhook(webhook(&variable)?))
     }
 }
 
-/// A variable that can't be used.
+/// A variable that can't be used. Its text says what the variable must be, and never shows the value.
+///
+/// ```
+/// use incode_sandbox::Builder;
+///
+/// let environment = |name: &str| (name == "SANDBOX_TIME_SCALE").then(|| "fast".to_owned());
+/// let error = Builder::from_env(environment).unwrap_err();
+/// assert_eq!(error.variable(), "SANDBOX_TIME_SCALE");
+/// assert_eq!(error.to_string(), "SANDBOX_TIME_SCALE must be a number, zero or more");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EnvError {
     variable: &'static str,
 }
 
 impl EnvError {
-    /// Its name.
+    /// The variable's name.
     pub fn variable(&self) -> &'static str {
         self.variable
     }
@@ -81,6 +97,7 @@ impl fmt::Display for EnvError {
             OAUTH_CLIENT_ID | OAUTH_CLIENT_SECRET => "set, as SANDBOX_WEBHOOK_AUTH=oauth needs it",
             TOKEN_LIFETIME => "a whole number of seconds",
             TIME_SCALE => "a number, zero or more",
+            ALLOWED_HOSTS => "host names or addresses without port, separated by commas",
             _ => "true or false",
         };
         write!(f, "{variable} must be {wanted}")
@@ -89,6 +106,10 @@ impl fmt::Display for EnvError {
 
 impl std::error::Error for EnvError {}
 
+/// A variable, parsed; none where it is not set or empty.
+///
+/// # Errors
+/// Names the variable where its value can't be parsed.
 fn read<T: std::str::FromStr>(
     variable: &impl Fn(&str) -> Option<String>,
     name: &'static str,
@@ -96,9 +117,10 @@ fn read<T: std::str::FromStr>(
     variable(name).map(|value| value.trim().parse().map_err(|_| EnvError::from(name))).transpose()
 }
 
+/// The target of events and its authentication, each part checked by itself so that the error names its variable.
 fn webhook(variable: &impl Fn(&str) -> Option<String>) -> Result<Webhook, EnvError> {
     let needed = |name: &'static str| variable(name).ok_or(EnvError::from(name));
-    let checked = |webhook: &Webhook, name: &'static str| match Outlet::new(webhook) {
+    let checked = |webhook: &Webhook, name: &'static str| match WebhookTarget::new(webhook) {
         Ok(_) => Ok(()),
         Err(_) => Err(EnvError::from(name)),
     };
@@ -116,7 +138,7 @@ fn webhook(variable: &impl Fn(&str) -> Option<String>) -> Result<Webhook, EnvErr
         checked(&webhook, AUTHENTICATION_URL)?;
     }
     let header = |default: &str| variable(WEBHOOK_HEADER).unwrap_or_else(|| default.to_owned());
-    // The header is tried with a value that is right, then the secret with a header that is.
+    // First the header with a valid value, then the secret with a valid header: so the error names the right variable.
     let header_name = |name: String| {
         let probe = WebhookAuth::Hmac { header: name.clone(), secret: String::new() };
         checked(&Webhook::default().auth(probe), WEBHOOK_HEADER).map(|()| name)
@@ -161,3 +183,4 @@ const TOKEN_LIFETIME: &str = "SANDBOX_TOKEN_LIFETIME";
 const TIME_SCALE: &str = "SANDBOX_TIME_SCALE";
 const ECHO_CORRELATION_ID: &str = "SANDBOX_ECHO_CORRELATION_ID";
 const CLEAN_NAMES: &str = "SANDBOX_CLEAN_NAMES";
+const ALLOWED_HOSTS: &str = "SANDBOX_ALLOWED_HOSTS";

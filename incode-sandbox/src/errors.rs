@@ -7,24 +7,35 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-/// How the vendor refuses a call (spec: Error responses).
+/// A refused call (spec: Error responses).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ApiError {
     status: StatusCode,
     message: &'static str,
     allow: Option<&'static str>,
+    /// Seconds for the `Retry-After` header.
+    retry_after: Option<u64>,
 }
 
 impl ApiError {
+    /// A refusal with the documented body and no further header.
     pub(crate) const fn new(status: StatusCode, message: &'static str) -> Self {
-        Self { status, message, allow: None }
+        Self { status, message, allow: None, retry_after: None }
     }
 
+    /// 405 with the `Allow` header.
     pub(crate) const fn wrong_method(allow: &'static str) -> Self {
-        Self { status: StatusCode::METHOD_NOT_ALLOWED, message: "Method not allowed", allow: Some(allow) }
+        let refused = Self::new(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed");
+        Self { allow: Some(allow), ..refused }
     }
 
-    /// The refusal of a call to `path`, `now` in milliseconds.
+    /// 429; with `Retry-After` in seconds where the call will fit later.
+    pub(crate) const fn too_many_requests(retry_after: Option<u64>) -> Self {
+        let refused = Self::new(StatusCode::TOO_MANY_REQUESTS, "Too many requests");
+        Self { retry_after, ..refused }
+    }
+
+    /// The answer to a call of `path`; `now` in milliseconds.
     pub(crate) fn response(self, path: &str, now: i64) -> Response {
         let body = json!({
             "timestamp": now,
@@ -37,6 +48,9 @@ impl ApiError {
             (self.status, [(header::CONTENT_TYPE, "application/json")], body.to_string()).into_response();
         if let Some(allow) = self.allow {
             response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
+        }
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }
@@ -54,7 +68,7 @@ impl fmt::Display for NotFound {
 
 impl Error for NotFound {}
 
-/// Why a sandbox didn't start, or didn't take a setting.
+/// A sandbox could not start, or refused a setting.
 #[derive(Debug)]
 pub struct StartError {
     kind: StartErrorKind,
@@ -70,7 +84,7 @@ impl StartError {
         Self { kind, source: Some(source.into()) }
     }
 
-    /// What went wrong.
+    /// The kind of the error.
     pub fn kind(&self) -> StartErrorKind {
         self.kind
     }

@@ -1,25 +1,39 @@
-//! Faces: small pictures whose bytes stand for a face. Authenticate knows a person by the exact bytes.
+//! Faces: small pictures. The authenticate call finds a person by the exact bytes of the picture.
 
 use data_encoding::{BASE64, HEXLOWER};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-/// A picture to hold in front of the camera.
+/// A picture to authenticate with.
+///
+/// ```
+/// use incode_sandbox::{FaceKind, NewPerson, Sandbox};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let sandbox = Sandbox::builder().start().await?;
+/// assert!(sandbox.faces().iter().all(|face| face.kind != FaceKind::Enrolled));
+/// let ana = sandbox.add_person(NewPerson::named("Ana Flores"));
+/// sandbox.verify(&ana.identity_id)?; // a verification that passed enrols the face
+/// assert_eq!(sandbox.faces()[0].identity_id, Some(ana.identity_id));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Face {
-    /// The person's name, or what the sample is.
+    /// The person's name, or a description of the sample.
     pub label: String,
-    /// What the authenticate call makes of it.
+    /// The result of an authenticate call with it.
     pub kind: FaceKind,
-    /// Whose it is.
+    /// The person, where the face is enrolled.
     pub identity_id: Option<String>,
     /// The picture (SVG), base64: the value of `face.base64Image`.
     pub base64_image: String,
 }
 
-/// What the authenticate call makes of a face.
+/// The result of an authenticate call with a face.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
@@ -37,7 +51,7 @@ pub enum FaceKind {
 }
 
 impl FaceKind {
-    /// The documented `failureReason`; none when it passes.
+    /// The documented `failureReason`; none where it passes.
     pub(crate) fn failure_reason(self) -> Option<&'static str> {
         match self {
             Self::Enrolled => None,
@@ -50,6 +64,7 @@ impl FaceKind {
 }
 
 impl Face {
+    /// The face of an enrolled person.
     pub(crate) fn enrolled(label: &str, identity_id: &str, image: &[u8]) -> Self {
         Self {
             label: label.to_owned(),
@@ -78,7 +93,7 @@ pub(crate) fn portrait(identity_id: &str) -> String {
     draw(&format!("person:{identity_id}"), "")
 }
 
-/// The kind of sample these bytes are; a stranger when none.
+/// The sample that has these bytes; a stranger where none has.
 pub(crate) fn recognise(image: &[u8]) -> FaceKind {
     SAMPLES
         .into_iter()
@@ -87,6 +102,7 @@ pub(crate) fn recognise(image: &[u8]) -> FaceKind {
         .unwrap_or(FaceKind::Stranger)
 }
 
+/// The picture of a sample: always the same bytes.
 fn sample(kind: FaceKind) -> String {
     let (seed, over) = match kind {
         FaceKind::Enrolled | FaceKind::Stranger => ("stranger", ""),
@@ -97,6 +113,7 @@ fn sample(kind: FaceKind) -> String {
     draw(seed, over)
 }
 
+/// A drawing of a face. The seed decides its colours and its hair; `over` is drawn above it.
 fn draw(seed: &str, over: &str) -> String {
     let digest: [u8; 32] = Sha256::digest(seed.as_bytes()).into();
     let [a, b, c, d, e, ..] = digest;
@@ -105,7 +122,7 @@ fn draw(seed: &str, over: &str) -> String {
     let hair = pick(&HAIRS, c);
     let shirt = pick(&SHIRTS, d);
     let (back, front) = pick(&CUTS, e);
-    // The digest makes the bytes of every face its own, also where two look alike.
+    // Two faces may look alike. The digest makes their bytes differ.
     let mark = HEXLOWER.encode(digest.get(..8).unwrap_or_default());
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 96 96\"><desc>{mark}</desc>\
@@ -122,6 +139,7 @@ fn draw(seed: &str, over: &str) -> String {
     )
 }
 
+/// One of the choices, by a byte.
 fn pick<T: Copy + Default, const N: usize>(choices: &[T; N], by: u8) -> T {
     choices.get(usize::from(by) % N.max(1)).copied().unwrap_or_default()
 }
@@ -136,7 +154,7 @@ const BACKDROPS: [&str; 6] = ["#cfe3e8", "#f2dfc9", "#dcd9ee", "#d5e6d3", "#f1d7
 const SKINS: [&str; 6] = ["#f2c9a6", "#e0aa80", "#c98f62", "#a9714a", "#84543a", "#f6d7bd"];
 const HAIRS: [&str; 6] = ["#2d2521", "#4f3525", "#7b4a2a", "#a8712f", "#8d8f96", "#1e2430"];
 const SHIRTS: [&str; 6] = ["#3d6b83", "#7a4e6d", "#4d7257", "#a0603f", "#454f6b", "#8a7f45"];
-// Behind the head, in front of it.
+// Hair behind the head, and in front of it.
 const CUTS: [(&str, &str); 4] = [
     ("", "<path d=\"M27 42c-2-19 9-27 21-27s23 8 21 27c-4-4-5-9-6-13-9 3-21 3-30 0-1 4-2 9-6 13z\"/>"),
     (

@@ -1,18 +1,46 @@
-//! Faults on demand: what the vendor does on a bad day, for the next calls of one route or of all.
+//! Faults on demand: a misbehaviour for the next calls, of one route or of all, of one token or of all.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 /// A misbehaviour for the next `times` calls. It comes before any check of the call.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+///
+/// A call meets the oldest fault that fits it, and only that one. What holds until it is changed, such as a rate limit, is
+/// a [`Behaviour`](crate::Behaviour).
+///
+/// ```
+/// use std::time::Duration;
+/// use incode_sandbox::{Fault, NewPerson, RetryAfter, Route, Sandbox};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let sandbox = Sandbox::builder().start().await?;
+/// let ana = sandbox.add_person(NewPerson::named("Ana Flores"));
+/// let token = sandbox.issue_token(&ana.identity_id);
+/// // The next three calls of userinfo are answered with 503, half a second late.
+/// sandbox.add_fault(Fault::status(503).on(Route::Userinfo).times(3).after(Duration::from_millis(500)));
+/// // The next call with this token is answered with 429; other tokens are served.
+/// sandbox.add_fault(Fault::too_many_requests(RetryAfter::Date { seconds: 30 }).for_token(token));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 #[must_use]
 pub struct Fault {
     /// Which calls.
     #[serde(default)]
     pub route: Route,
+    /// Only calls with this token. Never shown: neither in `Debug` nor in the JSON API.
+    #[serde(default, skip_serializing)]
+    pub token: Option<String>,
+    /// Only calls with a live token of this person.
+    #[serde(default)]
+    pub identity_id: Option<String>,
     /// How many calls.
     #[serde(default = "once")]
     pub times: u32,
@@ -27,15 +55,20 @@ pub struct Fault {
 impl Fault {
     /// One call of any route.
     pub fn new(effect: Effect) -> Self {
-        Self { route: Route::Any, times: 1, delay_ms: 0, effect }
+        Self { route: Route::Any, token: None, identity_id: None, times: 1, delay_ms: 0, effect }
     }
 
-    /// One call of any route answered with `status` and the documented body.
+    /// One call of any route, answered with `status` and the documented body.
     pub fn status(status: u16) -> Self {
         Self::new(Effect::Status { status, retry_after: None })
     }
 
-    /// One call of any route answered as usual, but late.
+    /// One call of any route, answered with 429 and the documented body.
+    pub fn too_many_requests(retry_after: RetryAfter) -> Self {
+        Self::new(Effect::TooManyRequests { retry_after })
+    }
+
+    /// One call of any route, answered as usual, but late.
     pub fn late(delay: Duration) -> Self {
         Self::new(Effect::Delay).after(delay)
     }
@@ -43,6 +76,18 @@ impl Fault {
     /// Only calls of this route.
     pub fn on(mut self, route: Route) -> Self {
         self.route = route;
+        self
+    }
+
+    /// Only calls with this token. Other tokens neither meet the fault nor use it up.
+    pub fn for_token(mut self, token: impl Into<String>) -> Self {
+        self.token = Some(token.into());
+        self
+    }
+
+    /// Only calls with a live token of this person.
+    pub fn for_person(mut self, identity_id: impl Into<String>) -> Self {
+        self.identity_id = Some(identity_id.into());
         self
     }
 
@@ -57,6 +102,34 @@ impl Fault {
         self.delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
         self
     }
+
+    fn fits(&self, call: &FaultScope<'_>) -> bool {
+        let route = self.route == Route::Any || Some(self.route) == call.route;
+        let token = self.token.is_none() || self.token.as_deref() == call.token;
+        route && token && (self.identity_id.is_none() || self.identity_id.as_deref() == call.identity_id)
+    }
+}
+
+impl fmt::Debug for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fault")
+            .field("route", &self.route)
+            .field("for_one_token", &self.token.is_some())
+            .field("identity_id", &self.identity_id)
+            .field("times", &self.times)
+            .field("delay_ms", &self.delay_ms)
+            .field("effect", &self.effect)
+            .finish()
+    }
+}
+
+/// What decides which faults a call meets.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct FaultScope<'a> {
+    pub(crate) route: Option<Route>,
+    pub(crate) token: Option<&'a str>,
+    /// The person of the token, where the token is alive.
+    pub(crate) identity_id: Option<&'a str>,
 }
 
 /// A route of the vendor API.
@@ -78,6 +151,17 @@ pub enum Route {
 }
 
 /// What a fault does.
+///
+/// In the JSON API (`POST /control/api/faults`) its fields stand beside those of the [`Fault`]:
+///
+/// ```json
+/// {"route": "userinfo", "times": 3, "delayMs": 500, "kind": "status", "status": 503, "retryAfter": "2"}
+/// {"token": "...", "kind": "too_many_requests", "retryAfter": {"kind": "seconds", "seconds": 7}}
+/// {"identityId": "...", "kind": "status", "status": 403}
+/// {"route": "verification", "kind": "trickle", "intervalMs": 10}
+/// {"kind": "answer", "status": 200, "headers": {"content-type": "application/json"}, "body": "[]"}
+/// {"kind": "huge", "bytes": 3000000}
+/// ```
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case", rename_all_fields = "camelCase")]
 #[non_exhaustive]
@@ -91,6 +175,12 @@ pub enum Effect {
         /// Value of a `Retry-After` header, verbatim.
         #[serde(default)]
         retry_after: Option<String>,
+    },
+    /// 429 with the documented error body.
+    TooManyRequests {
+        /// The `Retry-After` header.
+        #[serde(default)]
+        retry_after: RetryAfter,
     },
     /// No answer, ever; the connection stays open.
     Stall,
@@ -107,7 +197,7 @@ pub enum Effect {
     Answer {
         /// The status.
         status: u16,
-        /// Headers; those that can't be sent are left out.
+        /// Headers. One that is no valid header is left out.
         #[serde(default)]
         headers: BTreeMap<String, String>,
         /// The body as text.
@@ -134,11 +224,12 @@ pub enum Effect {
 }
 
 impl Effect {
-    /// The word that names it in the JSON API.
+    /// Its `kind` in the JSON API.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Delay => "delay",
             Self::Status { .. } => "status",
+            Self::TooManyRequests { .. } => "too_many_requests",
             Self::Stall => "stall",
             Self::Reset => "reset",
             Self::Trickle { .. } => "trickle",
@@ -150,6 +241,31 @@ impl Effect {
             Self::Huge { .. } => "huge",
         }
     }
+}
+
+/// The `Retry-After` header of a 429.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum RetryAfter {
+    /// None.
+    #[default]
+    Absent,
+    /// A number of seconds.
+    Seconds {
+        /// Seconds.
+        seconds: u64,
+    },
+    /// An HTTP date, this many seconds from the sandbox's `Date`; negative is in the past.
+    Date {
+        /// Seconds.
+        seconds: i64,
+    },
+    /// This text verbatim, such as `soon` or `-1`.
+    Text {
+        /// The value.
+        text: String,
+    },
 }
 
 /// The faults to come, oldest first.
@@ -171,10 +287,9 @@ impl Faults {
         self.0.clone()
     }
 
-    /// The fault the next call of `route` meets; uses it up by one.
-    pub(crate) fn take(&mut self, route: Option<Route>) -> Option<Fault> {
-        let fits = |fault: &Fault| fault.route == Route::Any || Some(fault.route) == route;
-        let place = self.0.iter().position(fits)?;
+    /// The oldest fault that fits the call; uses it up by one.
+    pub(crate) fn take(&mut self, call: &FaultScope<'_>) -> Option<Fault> {
+        let place = self.0.iter().position(|fault| fault.fits(call))?;
         let fault = self.0.get_mut(place)?;
         if fault.times > 1 {
             fault.times -= 1;

@@ -1,8 +1,8 @@
 //! A stand-in for Incode ID: the vendor's API, its hosted web flow and its webhook sender, with faults on demand.
 //!
-//! Applications that integrate Incode ID test against this instead of the vendor: in the same process through
-//! [`Sandbox`], or as the program `incode-sandbox`. It follows the vendor's published document to the letter, oddities
-//! included, and shares no code with the crates it helps to test: it is an independent reading of the same text.
+//! Test an application against it in the same process through [`Sandbox`], or run it as the program `incode-sandbox`
+//! (`--help` lists its settings). It follows the vendor's published document to the letter, oddities included. It shares
+//! no code with the crates that it helps to test: it is an independent reading of the same text.
 //!
 //! ```
 //! use incode_sandbox::{NewPerson, Sandbox};
@@ -19,51 +19,104 @@
 //! # }
 //! ```
 //!
-//! # Tour
-//! - `sandbox`: the handle, every method a mirror of the control API.
-//! - `settings`, `env`: the builder, and the program's environment.
-//! - `world`, `person`, `token`, `faces`: who exists, what they hold, what they look like.
-//! - `api`, `errors`, `faults`, `calls`: the four vendor calls, how they refuse, how they misbehave, what was asked.
-//! - `sender`, `deliveries`: webhooks, their signatures, their retries.
-//! - `web`, `control`: the hosted flow's page; the control page and its JSON API under `/control/api`.
-//! - `server`: the accept loop.
+//! # How to make it unkind
+//! Three tools, from short to lasting. Each exists in process and in the control API.
+//!
+//! | to get | use |
+//! |---|---|
+//! | a status, a late, cut, wrong or missing answer to the next calls | [`Fault`], [`Sandbox::add_fault`] |
+//! | 429 with `Retry-After` in seconds, as a date, or absurd | [`Fault::too_many_requests`] |
+//! | 403 or 429 for one token only, or for one person only | [`Fault::for_token`], [`Fault::for_person`] |
+//! | a rate limit with a burst, for all calls, a route, or each token | [`Behaviour::rate_limits`] |
+//! | a latency of each answer | [`Behaviour::latency_ms`] |
+//! | a `createdAt` that is absent, null, a string, a fraction, negative | [`Behaviour::verification_created_at`], [`Behaviour::authentication_created_at`] |
+//! | an `identityId` of `"undefined"`, `"null"`, `"0"`, `""`, or none | [`NewPerson::identity_id`], [`Behaviour::identity_id`] |
+//! | objects of other people answered with 200, 403 or 404 | [`Behaviour::others_objects`] |
+//! | a token issued before a flow, for another client, without `iat` | [`Sandbox::mint_token`], [`NewToken`] |
+//! | `aud` or other claims in every token | [`Behaviour::token_claims`] |
+//! | the same token by webhook and by browser | [`Behaviour::webhook_token`] |
+//! | a fresh token in each retry of a delivery | [`Behaviour::retry_token`] |
+//! | events that repeat the correlation id | [`Behaviour::echo_correlation_id`] |
+//! | an event after the browser's return | [`Sandbox::hold_deliveries`], [`Sandbox::release_deliveries`] |
+//! | an event before the browser's return | [`Behaviour::return_after_event`] |
+//! | a vendor's clock that is ahead or behind, or no `Date` header | [`Behaviour::date`], [`Sandbox::set_clock_offset`] |
+//! | a check that fails, or stays pending | [`Sandbox::verify_as`], [`Sandbox::complete_verification`], the hosted page |
+//!
+//! # The hosted page
+//! The application redirects to `/?client_id=...&redirect_url=...&correlation_id=...`. A test may also post the form:
+//! the same parameters and `name`, `email`, `phone`, `date_of_birth`, `check`, `outcome`.
+//!
+//! - `check` is `verification` (default) or `authentication`. An authentication needs an enrolled person's email.
+//! - `outcome` is `pass`, `fail` or, for a verification, `pending`.
+//! - Every outcome returns a token of the person named in the form: of a known person, or of a newcomer.
+//! - A check that passed or failed sends its event. One that is pending sends none until it is completed.
 //!
 //! # What it decides where the vendor's document is silent
-//! - A refused verification is `REJECTED`. A person who never passed one is `PENDING`: undocumented on purpose, since a
-//!   receiver must cope with any status. An `ACTIVE` person who fails a later verification stays `ACTIVE`.
-//! - A face is enrolled by a verification that passed. A revoked person's face still passes: revocation shows in
-//!   userinfo only.
-//! - A face authentication that failed belongs to nobody: any live token may read it, and the token sent with its
-//!   event gets 404 from userinfo.
-//! - Checks run in this order: path, method, `api-version`, `x-api-key`, `Accept`, `Content-Type`, token, object.
-//! - One object asked for with somebody else's token is 404.
-//! - The control page and API have no password: bind to loopback.
-
+//! - A refused verification is `REJECTED`, an undecided one `PENDING`. A person who never passed one is `PENDING` too.
+//!   The document names neither, and a receiver must cope with any status.
+//! - An `ACTIVE` person who fails a later verification stays `ACTIVE`.
+//! - A verification that passed enrols the face. A revoked person's face still passes: revocation shows in userinfo only.
+//! - A face that failed at the API belongs to no person: any live token may read the authentication, and the token of its
+//!   event gets 404 from userinfo. One that failed on the hosted page belongs to the person named there.
+//! - A token of another client is answered like any other: the document names no refusal.
+//! - Checks run in this order: path, method, `api-version`, `x-api-key`, `Accept`, `Content-Type`, token, object. Faults
+//!   and rate limits come before all of them.
+//! - A request for one object with the token of another person is 404, unless [`Behaviour::others_objects`] differs.
+//!
+//! # Safety
+//! The control page and API have no password. They answer only to a `Host` that is a loopback name or address, the bound
+//! address, or a [`Builder::allowed_host`]. A request with an `Origin` must come from that host and port. Any other
+//! request gets 403, so a page of another site can neither read nor change the sandbox. Still: bind to loopback.
 //!
 //! # The control API
-//! JSON under `/control/api`, for tests in other languages and for scripts:
+//! JSON under `/control/api`, for tests in other languages and for scripts. `PATCH behaviour` replaces the fields that
+//! it names and keeps the others.
 //!
 //! | call | body and effect |
 //! |---|---|
-//! | `GET people`, `GET people/{id}` | who exists |
+//! | `GET people`, `GET people/{id}` | the people |
 //! | `POST people` | `{identityId, name, email, phone, dateOfBirth, status, userinfo}`, all optional; `userinfo` is served verbatim |
 //! | `PATCH people/{id}` | merged into userinfo (RFC 7396) |
 //! | `POST people/{id}/revoke`, `POST people/{id}/activate` | sets userinfo's status |
-//! | `POST people/{id}/verify` | `{outcome: "pass" or "fail", send: true}`, optional; gives ids, a token, the delivery's number |
-//! | `POST tokens` | `{token, identityId, lifetimeSeconds}` |
-//! | `POST tokens/expire` | every token so far is dead |
-//! | `POST verifications`, `POST authentications` | `{id, identityId, body}`: `body` is served verbatim under `id` (its own when left out), to the tokens of `identityId` (any token when left out) |
+//! | `POST people/{id}/verify` | `{outcome, send}`, optional; gives ids, a token, the delivery's number |
+//! | `POST verifications/{id}/complete` | `{outcome, send}`, optional; ends a pending verification |
+//! | `POST tokens` | `{token, identityId, lifetimeSeconds}` serves that text as a token |
+//! | `POST tokens` without `token` | `{identityId, issuedAt, issuedSecondsAgo, expiresAt, claims}` mints one; gives `{token}` |
+//! | `POST tokens/expire` | ends every token so far |
+//! | `POST verifications`, `POST authentications` | `{id, identityId, body}` serves `body` verbatim, see below |
 //! | `GET deliveries` | webhooks, with every try |
 //! | `POST deliveries` | `{verificationId}`, `{authenticationId}` or `{raw}`: sends one |
 //! | `POST deliveries/{n}/resend` | `{freshToken: false}`, optional |
-//! | `PUT webhook` | `{url}` or `{verificationUrl, authenticationUrl}`, and `auth`: a [`WebhookAuth`] such as `{kind: "hmac", header, secret}` |
-//! | `GET calls`, `DELETE calls` | what was asked of the API |
+//! | `POST deliveries/hold`, `POST deliveries/release` | holds new deliveries; lets all go |
+//! | `POST deliveries/{n}/release` | lets one held delivery go |
+//! | `PUT webhook` | `{url}` or `{verificationUrl, authenticationUrl}`, and `auth`, a [`WebhookAuth`] |
+//! | `GET calls`, `DELETE calls` | the calls of the vendor's API |
 //! | `GET faces` | pictures to authenticate with |
-//! | `POST faults` | a [`Fault`]: `{route, times, delayMs, kind, ...}`, such as `{route: "userinfo", kind: "status", status: 503, retryAfter: "2"}` |
+//! | `GET behaviour`, `PATCH behaviour`, `DELETE behaviour` | the [`Behaviour`]; changes fields; back to the default |
+//! | `POST faults` | a [`Fault`]: `{route, token, identityId, times, delayMs, kind, ...}` |
 //! | `GET faults`, `DELETE faults` | those to come |
-//! | `POST clock` | `{advanceSeconds}` |
+//! | `POST clock` | `{advanceSeconds}`, or `{offsetSeconds}` from the machine's clock |
+//!
+//! - `outcome` is `pass`, `fail` or `pending`. `send` says whether the event is sent; by default for pass and fail.
+//! - A seeded object is served under `id` (by default its own) to the tokens of `identityId` (by default to any token).
+//! - A webhook's `auth` looks like `{kind: "hmac", header, secret}`.
+//! - A fault looks like `{route: "userinfo", kind: "status", status: 503, retryAfter: "2"}`, or
+//!   `{token: "...", kind: "too_many_requests", retryAfter: {kind: "date", seconds: 60}}`.
+//! - A behaviour looks like `{verificationCreatedAt: {kind: "value", value: null}, othersObjects: "answered",
+//!   rateLimits: [{perSecond: 100, burst: 20}], latencyMs: 30, date: {kind: "offset", seconds: -600}}`.
+//!
+//! # Tour
+//! - `sandbox`: the handle. Each method has its like in the control API.
+//! - `settings`, `env`: the builder, and the program's environment.
+//! - `behaviour`, `rate`, `faults`: how it misbehaves.
+//! - `world`, `person`, `token`, `faces`: people, their objects, tokens and pictures.
+//! - `api`, `errors`, `calls`: the four vendor calls, their refusals, their log.
+//! - `sender`, `deliveries`: webhooks, their signatures, their retries.
+//! - `web`, `control`, `origin`: the hosted page; the control page and API; the refusal of cross-site requests.
+//! - `vendor`, `server`: the shared state; the accept loop.
 
 mod api;
+mod behaviour;
 mod calls;
 mod control;
 mod deliveries;
@@ -71,8 +124,10 @@ mod env;
 mod errors;
 mod faces;
 mod faults;
+mod origin;
 mod page;
 mod person;
+mod rate;
 mod sandbox;
 mod sender;
 mod server;
@@ -82,13 +137,15 @@ mod vendor;
 mod web;
 mod world;
 
+pub use behaviour::{Behaviour, DateHeader, FieldOverride, OthersObjects, RateLimit, RetryToken, WebhookToken};
 pub use calls::Call;
 pub use deliveries::{Attempt, Delivery, DeliveryState, EventKind};
 pub use env::EnvError;
 pub use errors::{NotFound, StartError, StartErrorKind};
 pub use faces::{Face, FaceKind};
-pub use faults::{Effect, Fault, Route};
+pub use faults::{Effect, Fault, RetryAfter, Route};
 pub use person::{NewPerson, Person};
 pub use sandbox::Sandbox;
 pub use settings::{Builder, Webhook, WebhookAuth};
+pub use token::NewToken;
 pub use world::{Outcome, Verified};

@@ -1,10 +1,10 @@
-//! What every page has in common.
+//! The frame of every page.
 
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-/// A page without script, never cached, that loads nothing from anywhere.
+/// A page without script that is never cached and loads nothing. Its one `main` landmark holds all of `content`.
 pub(crate) fn page(status: StatusCode, title: &str, class: &str, refresh: bool, content: &Markup) -> Response {
     let markup = html! {
         (DOCTYPE)
@@ -18,13 +18,14 @@ pub(crate) fn page(status: StatusCode, title: &str, class: &str, refresh: bool, 
                 link rel="icon" href=(ICON);
                 style { (PreEscaped(STYLE)) }
             }
-            body class=(class) { (content) }
+            body class=(class) { main { (content) } }
         }
     };
     let headers = [
         (header::CONTENT_TYPE, "text/html; charset=utf-8"),
         (header::CACHE_CONTROL, "no-store"),
-        (header::REFERRER_POLICY, "no-referrer"),
+        // With `no-referrer` a browser would send `Origin: null` with the page's own forms, which `origin` refuses.
+        (header::REFERRER_POLICY, "same-origin"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (
             header::CONTENT_SECURITY_POLICY,
@@ -34,7 +35,7 @@ pub(crate) fn page(status: StatusCode, title: &str, class: &str, refresh: bool, 
     (status, headers, markup.into_string()).into_response()
 }
 
-/// The mark beside the name.
+/// The logo beside the name.
 pub(crate) fn mark() -> Markup {
     html! {
         svg class="mark" viewBox="0 0 32 32" width="28" height="28" aria-hidden="true" {
@@ -46,7 +47,8 @@ pub(crate) fn mark() -> Markup {
     }
 }
 
-// Inside the page, so that no browser asks for /favicon.ico.
+// Inside the page, so that a browser does not ask for /favicon.ico.
 const ICON: &str = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32'%3E\
     %3Crect width='32' height='32' rx='9' fill='%231f6f5c'/%3E%3Ccircle cx='16' cy='16' r='6' fill='%23fff'/%3E%3C/svg%3E";
+/// One sheet for all pages, in light and in dark.
 const STYLE: &str = include_str!("style.css");

@@ -1,4 +1,4 @@
-//! People: what the vendor's userinfo says of them.
+//! People, and their userinfo.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-/// A person as the sandbox knows them now.
+/// A person at the time of the question.
 #[derive(Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -33,7 +33,23 @@ impl fmt::Debug for Person {
     }
 }
 
-/// A person to add. What is left out is made up.
+/// A person to add. The sandbox makes up what is left out.
+///
+/// ```
+/// use incode_sandbox::{NewPerson, Sandbox};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let sandbox = Sandbox::builder().start().await?;
+/// let ana = sandbox.add_person(NewPerson::named("Ana Flores"));
+/// assert_eq!((ana.status.as_str(), ana.verification_id), ("ACTIVE", None));
+/// let odd = sandbox.add_person(NewPerson::named("Bo").identity_id("undefined").status("SUSPENDED"));
+/// assert_eq!(odd.identity_id, "undefined");
+/// let verbatim = serde_json::json!({"identityId": "x", "status": null});
+/// assert_eq!(sandbox.add_person(NewPerson::from_userinfo(verbatim)).status, "");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 #[must_use]
@@ -58,25 +74,25 @@ impl NewPerson {
         Self { userinfo: Some(userinfo), ..Self::default() }
     }
 
-    /// The `identityId`.
+    /// The `identityId`: any text, also one that is no id, such as `undefined`, `null`, `0` or nothing.
     pub fn identity_id(mut self, id: impl Into<String>) -> Self {
         self.identity_id = Some(id.into());
         self
     }
 
-    /// Email.
+    /// The email. In the hosted flow it tells people apart.
     pub fn email(mut self, email: impl Into<String>) -> Self {
         self.email = Some(email.into());
         self
     }
 
-    /// Phone.
+    /// The phone number.
     pub fn phone(mut self, phone: impl Into<String>) -> Self {
         self.phone = Some(phone.into());
         self
     }
 
-    /// `1988-08-13`, or the vendor's string of milliseconds; anything else is served as it is.
+    /// `1988-08-13`, or the vendor's string of milliseconds; any other text is served verbatim.
     pub fn date_of_birth(mut self, date: impl Into<String>) -> Self {
         self.date_of_birth = Some(date.into());
         self
@@ -95,17 +111,20 @@ impl fmt::Debug for NewPerson {
     }
 }
 
-/// A person's row. Userinfo is the only truth; the rest of a [`Person`] is read from it.
-pub(crate) struct Row {
+/// A stored person. A [`Person`] is read from the userinfo, so the two can't differ.
+pub(crate) struct PersonRecord {
     pub(crate) identity_id: String,
     pub(crate) userinfo: Value,
-    /// Whether userinfo was given as a whole, so that not even a key is tidied.
+    /// Whether userinfo was given as a whole. Then no key is changed.
     pub(crate) verbatim: bool,
+    /// The verification that enrolled the face.
     pub(crate) enrolled_by: Option<String>,
+    /// The bytes that authenticate. Shared with the index of faces, never changed.
     pub(crate) face: Arc<[u8]>,
 }
 
-impl Row {
+impl PersonRecord {
+    /// A person with a made-up userinfo, or with the one given. Not enrolled.
     pub(crate) fn new(identity_id: String, new: NewPerson) -> Self {
         let verbatim = new.userinfo.is_some();
         let face = crate::faces::portrait(&identity_id).into_bytes().into();
@@ -113,6 +132,7 @@ impl Row {
         Self { identity_id, userinfo, verbatim, enrolled_by: None, face }
     }
 
+    /// What the person looks like to a test.
     pub(crate) fn snapshot(&self) -> Person {
         Person {
             identity_id: self.identity_id.clone(),
@@ -123,15 +143,17 @@ impl Row {
         }
     }
 
+    /// A text in userinfo by JSON pointer; empty where there is none.
     pub(crate) fn text(&self, pointer: &str) -> &str {
         self.userinfo.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
     }
 
+    /// Sets userinfo's `status`.
     pub(crate) fn set_status(&mut self, status: &str) {
         merge(&mut self.userinfo, &json!({ "status": status }));
     }
 
-    /// What a passed verification says of the person replaces what was known.
+    /// Takes over what a passed verification says of the person.
     pub(crate) fn learn(&mut self, new: &NewPerson) {
         if self.verbatim {
             return;
@@ -149,7 +171,7 @@ impl Row {
         merge(&mut self.userinfo, &Value::Object(change));
     }
 
-    /// The `data` of a verification (spec: Get Verification Data): what userinfo says too, so that the two agree.
+    /// The `data` of a verification (spec: Get Verification Data), copied from userinfo so that the two agree.
     pub(crate) fn verification_data(&self) -> Value {
         let mut data = Map::new();
         data.insert("name".to_owned(), json!({ "fullName": self.text("/name/fullName") }));
@@ -162,7 +184,7 @@ impl Row {
     }
 }
 
-/// JSON merge patch (RFC 7396).
+/// JSON merge patch (RFC 7396): objects merge, a null removes, any other value replaces.
 pub(crate) fn merge(target: &mut Value, patch: &Value) {
     let Value::Object(patch) = patch else {
         *target = patch.clone();
@@ -223,14 +245,16 @@ fn made_up(identity_id: &str, new: &NewPerson) -> Value {
     })
 }
 
+/// The vendor's three fields of a name. The last word is the last name.
 fn name_parts(name: &str) -> Value {
     let (first, last) = name.trim().rsplit_once(' ').unwrap_or((name.trim(), ""));
     json!({ "fullName": name.trim(), "firstName": first, "lastName": last })
 }
 
+/// A text as the local part of an email.
 fn slug(name: &str) -> String {
     let dotted: String =
         name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '.' }).collect();
     let slug = dotted.trim_matches('.');
-    if slug.is_empty() { "somebody".to_owned() } else { slug.to_owned() }
+    if slug.is_empty() { "person".to_owned() } else { slug.to_owned() }
 }

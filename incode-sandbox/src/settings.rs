@@ -1,4 +1,4 @@
-//! What a sandbox is started with, and where its webhooks go.
+//! The settings of a sandbox, and the target of its webhooks.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -6,25 +6,63 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::{Sandbox, StartError};
+use crate::{Behaviour, Sandbox, StartError};
 
-/// Builds a [`Sandbox`]. Complete without a single call: loopback, a free port, published credentials, no webhook.
+/// Builds a [`Sandbox`]. The defaults are complete: loopback, a free port, published credentials, no webhook.
+///
+/// ```
+/// use std::time::Duration;
+/// use incode_sandbox::{Sandbox, Webhook};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let sandbox = Sandbox::builder()
+///     .api_key("a key for this test")
+///     .token_lifetime(Duration::from_secs(60))
+///     .time_scale(0.001) // retries of webhooks come within two seconds
+///     .webhook(Webhook::to("http://127.0.0.1:3000/incode/webhook"))
+///     .start()
+///     .await?;
+/// assert!(sandbox.url().starts_with("http://127.0.0.1:"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Builder {
+    /// Port 0 is any free port.
     pub(crate) bind: SocketAddr,
     pub(crate) webhook: Webhook,
     pub(crate) settings: Settings,
+    pub(crate) behaviour: Behaviour,
 }
 
 impl Builder {
     pub(crate) fn new() -> Self {
-        Self { bind: SocketAddr::from(([127, 0, 0, 1], 0)), webhook: Webhook::default(), settings: Settings::default() }
+        Self {
+            bind: SocketAddr::from(([127, 0, 0, 1], 0)),
+            webhook: Webhook::default(),
+            settings: Settings::default(),
+            behaviour: Behaviour::default(),
+        }
     }
 
-    /// Where to listen; `127.0.0.1:0` unless told. The control page has no password: stay on loopback.
+    /// The address to listen on; by default `127.0.0.1:0`. The control page has no password: stay on loopback.
     pub fn bind(mut self, address: impl Into<SocketAddr>) -> Self {
         self.bind = address.into();
+        self
+    }
+
+    /// Adds a host name or address, without port, under which the control page and API may be used. Loopback names and
+    /// addresses and the bound address are allowed already; any other `Host` gets 403.
+    pub fn allowed_host(mut self, host: impl Into<String>) -> Self {
+        self.settings.allowed_hosts.push(host.into());
+        self
+    }
+
+    /// How the sandbox behaves where the vendor's document is silent.
+    pub fn behaviour(mut self, behaviour: Behaviour) -> Self {
+        self.behaviour = behaviour;
         self
     }
 
@@ -34,50 +72,51 @@ impl Builder {
         self
     }
 
-    /// The `client_id` the hosted flow is started with.
+    /// The `client_id` that starts the hosted flow.
     pub fn client_id(mut self, id: impl Into<String>) -> Self {
         self.settings.client_id = id.into();
         self
     }
 
-    /// Where events go, and how they prove where they come from.
+    /// The target of events, and how they authenticate.
     pub fn webhook(mut self, webhook: Webhook) -> Self {
         self.webhook = webhook;
         self
     }
 
-    /// How long a token lives; 900 s unless told, as in the vendor's samples.
+    /// How long a token lives; by default 900 s, as in the vendor's samples.
     pub fn token_lifetime(mut self, lifetime: Duration) -> Self {
         self.settings.token_lifetime = lifetime;
         self
     }
 
     /// Multiplies the waits of the webhook retry schedule (30, 75, 187.5, 468.75, 1171.9 s): `1.0` is real time,
-    /// `0.001` a thousand times faster. What is negative or not a number counts as zero.
+    /// `0.001` a thousand times faster. A negative number and NaN count as zero.
     pub fn time_scale(mut self, scale: f64) -> Self {
         self.settings.time_scale = if scale.is_finite() { scale.max(0.0) } else { 0.0 };
         self
     }
 
-    /// How long a receiver may take to answer a webhook; 10 s unless told.
+    /// How long a receiver may take to answer a webhook; by default 10 s.
     pub fn delivery_timeout(mut self, timeout: Duration) -> Self {
         self.settings.delivery_timeout = timeout;
         self
     }
 
-    /// Whether userinfo says `country` in place of the documented key `"country "`, which has a trailing blank.
+    /// Whether userinfo has `country` in place of the documented key `"country "`, which has a trailing blank.
     pub fn clean_names(mut self, clean: bool) -> Self {
         self.settings.clean_names = clean;
         self
     }
 
-    /// Whether an event of the hosted flow repeats the flow's `correlation_id`, as sibling products do.
+    /// Whether an event of the hosted flow repeats the flow's `correlation_id`, as sibling products do. The same as
+    /// [`Behaviour::echo_correlation_id`].
     pub fn echo_correlation_id(mut self, echo: bool) -> Self {
-        self.settings.echo_correlation_id = echo;
+        self.behaviour.echo_correlation_id = echo;
         self
     }
 
-    /// Whether the hosted flow and authenticate calls send their events by themselves; on unless told.
+    /// Whether the hosted flow and authenticate calls send their events by themselves; by default they do.
     pub fn automatic_events(mut self, automatic: bool) -> Self {
         self.settings.automatic_events = automatic;
         self
@@ -92,16 +131,25 @@ impl Builder {
     }
 }
 
+/// What is fixed for the life of a sandbox. What a test may change is in [`Behaviour`].
 #[derive(Clone)]
 pub(crate) struct Settings {
+    /// The `x-api-key` of callers. Left out of `Debug`.
     pub(crate) api_key: String,
+    /// The `client_id` of the hosted flow.
     pub(crate) client_id: String,
+    /// Of each token that is not seeded or minted otherwise.
     pub(crate) token_lifetime: Duration,
+    /// Factor on the waits between tries; finite, zero or more.
     pub(crate) time_scale: f64,
+    /// Limit of one try, from the connection to the end of the answer.
     pub(crate) delivery_timeout: Duration,
+    /// `country` in place of `"country "`.
     pub(crate) clean_names: bool,
-    pub(crate) echo_correlation_id: bool,
+    /// Whether checks send their events by themselves.
     pub(crate) automatic_events: bool,
+    /// Host names and addresses under which control requests pass, beside loopback.
+    pub(crate) allowed_hosts: Vec<String>,
 }
 
 impl Default for Settings {
@@ -113,8 +161,8 @@ impl Default for Settings {
             time_scale: 1.0,
             delivery_timeout: Duration::from_secs(10),
             clean_names: false,
-            echo_correlation_id: false,
             automatic_events: true,
+            allowed_hosts: Vec::new(),
         }
     }
 }
@@ -129,7 +177,7 @@ impl fmt::Debug for Settings {
     }
 }
 
-/// Where events go: one URL for both kinds or one each (spec: Webhook Notifications), and how they are authenticated.
+/// The target of events: one URL for both kinds or one each (spec: Webhook Notifications), and how they authenticate.
 #[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct Webhook {
@@ -157,15 +205,25 @@ impl Webhook {
         self
     }
 
-    /// How deliveries prove where they come from.
+    /// How deliveries authenticate their sender.
     pub fn auth(mut self, auth: WebhookAuth) -> Self {
         self.auth = auth;
         self
     }
 }
 
-/// How deliveries prove where they come from. The document of Incode ID names nothing; these are what sibling products
-/// and samples show, and what receivers commonly ask for.
+/// How deliveries authenticate their sender.
+///
+/// ```
+/// use incode_sandbox::{Webhook, WebhookAuth};
+///
+/// let auth = WebhookAuth::Hmac { header: "x-incode-signature".to_owned(), secret: "a secret".to_owned() };
+/// let webhook = Webhook::to("http://127.0.0.1:3000/incode/webhook").auth(auth);
+/// assert!(!format!("{webhook:?}").contains("a secret"));
+/// ```
+///
+/// The document of Incode ID names no way. These are the ways of sibling
+/// products and samples, and the ones that receivers commonly ask for.
 #[derive(Clone, Default, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 #[non_exhaustive]
@@ -205,7 +263,7 @@ pub enum WebhookAuth {
 }
 
 impl WebhookAuth {
-    /// The word that names this kind in settings: `none`, `header`, `hmac`, `standard-webhooks`, `oauth`.
+    /// The name of this kind in settings: `none`, `header`, `hmac`, `standard-webhooks`, `oauth`.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::None => "none",
@@ -223,6 +281,6 @@ impl fmt::Debug for WebhookAuth {
     }
 }
 
-// Published, so not secrets: they open nothing but a stand-in.
+// Published, so no secrets: they open nothing but a stand-in.
 pub(crate) const DEFAULT_API_KEY: &str = "sandbox-api-key-for-nothing-real";
 pub(crate) const DEFAULT_CLIENT_ID: &str = "sandbox-client";

@@ -5,7 +5,7 @@ mod common;
 use std::time::{Duration, Instant};
 
 use common::{ana, call, client, got, sandbox, soon};
-use incode_sandbox::{Effect, Fault, Route, Sandbox};
+use incode_sandbox::{Effect, Fault, NewPerson, RetryAfter, Route, Sandbox};
 use reqwest::Method;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -35,6 +35,66 @@ async fn faults_come_in_order_for_their_route_and_run_out() {
     assert_eq!(userinfo(&sandbox, &token).await.unwrap().status(), 200);
     let met: Vec<_> = sandbox.calls().iter().filter_map(|call| call.fault).collect();
     assert_eq!(met, ["status", "status", "status"]);
+}
+
+#[tokio::test]
+async fn retry_after_is_seconds_a_date_or_any_text() {
+    let sandbox = sandbox().await;
+    let token = ana(&sandbox).token;
+    let faults = format!("{}/control/api/faults", sandbox.url());
+    let retry_after = async |value: serde_json::Value| {
+        let fault = json!({"kind": "too_many_requests", "retryAfter": value});
+        assert_eq!(client().post(&faults).json(&fault).send().await.unwrap().status(), 204);
+        let response = userinfo(&sandbox, &token).await.unwrap();
+        assert_eq!(response.status(), 429);
+        let text = |name: &str| response.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+        (text("retry-after"), text("date").unwrap())
+    };
+    assert_eq!(retry_after(json!({"kind": "absent"})).await.0, None);
+    assert_eq!(retry_after(json!({"kind": "seconds", "seconds": 7})).await.0.as_deref(), Some("7"));
+    for text in ["99999999999999999999", "-1", "soon", "1.5"] {
+        assert_eq!(retry_after(json!({"kind": "text", "text": text})).await.0.as_deref(), Some(text));
+    }
+    let seconds = |date: &str| jiff::fmt::rfc2822::parse(date).unwrap().timestamp().as_second();
+    for (offset, ahead) in [(0, 60), (-7200, 60), (0, -60)] {
+        sandbox.change_behaviour(|behaviour| behaviour.date = incode_sandbox::DateHeader::Offset { seconds: offset });
+        let (until, date) = retry_after(json!({"kind": "date", "seconds": ahead})).await;
+        // The two are written one after the other, so the second may change in between.
+        let difference = seconds(&until.unwrap()) - seconds(&date);
+        assert!((ahead - 30..=ahead).contains(&difference), "{difference}");
+    }
+}
+
+#[tokio::test]
+async fn a_fault_can_be_for_one_token_or_one_person_only() {
+    let sandbox = sandbox().await;
+    let ana = ana(&sandbox);
+    let bo = sandbox.add_person(NewPerson::named("Bo"));
+    let (first, second, bos) = (ana.token, sandbox.issue_token(&ana.identity_id), sandbox.issue_token(&bo.identity_id));
+    let status = async |token: &str| userinfo(&sandbox, token).await.unwrap().status().as_u16();
+
+    sandbox.add_fault(Fault::status(403).for_token(&first).times(2));
+    let faults = format!("{}/control/api/faults", sandbox.url());
+    let fault = json!({"kind": "too_many_requests", "token": first, "retryAfter": {"kind": "seconds", "seconds": 9}});
+    assert_eq!(client().post(&faults).json(&fault).send().await.unwrap().status(), 204);
+    for (token, expected) in
+        [(&second, 200), (&first, 403), (&bos, 200), (&first, 403), (&second, 200), (&first, 429), (&first, 200)]
+    {
+        assert_eq!(status(token).await, expected);
+    }
+    sandbox.add_fault(Fault::too_many_requests(RetryAfter::Absent).for_person(&ana.identity_id).times(2));
+    for (token, expected) in [(&bos, 200), (&second, 429), (&first, 429), (&second, 200)] {
+        assert_eq!(status(token).await, expected);
+    }
+    // A dead token has no person.
+    sandbox.add_fault(Fault::status(500).for_person(&ana.identity_id));
+    sandbox.expire_tokens();
+    assert_eq!(status(&second).await, 401);
+
+    sandbox.add_fault(Fault::status(500).for_token(&first));
+    let listed = client().get(&faults).send().await.unwrap().text().await.unwrap();
+    assert!(listed.contains(&ana.identity_id) && !listed.contains(&first));
+    assert!(!format!("{:?}", Fault::status(500).for_token(&first)).contains(&first));
 }
 
 #[tokio::test]
@@ -101,7 +161,7 @@ async fn connections_are_reset_or_left_hanging() {
     assert!(stalled.unwrap_err().is_timeout());
     assert!(sandbox.calls().iter().all(|call| call.status.is_none()));
 
-    // A call that hangs doesn't keep the sandbox from stopping, nor anybody connected.
+    // A call that hangs does not keep the sandbox from stopping, and its connection is closed.
     sandbox.add_fault(Fault::new(Effect::Stall));
     let mut hanging = tokio::net::TcpStream::connect(sandbox.address()).await.unwrap();
     hanging.write_all(b"GET /omni/incode-id/userinfo HTTP/1.1\r\nhost: sandbox\r\n\r\n").await.unwrap();

@@ -113,7 +113,7 @@ async fn the_control_page_works_by_its_forms() {
         assert_eq!(post(&format!("people/{id}/{action}"), &[]).await, 303);
         assert_eq!(sandbox.person(&id).unwrap().status, status, "{action}");
     }
-    assert_eq!(post("people/nobody/revoke", &[]).await, 404);
+    assert_eq!(post("people/no-person/revoke", &[]).await, 404);
     assert_eq!(post("deliveries/1/resend", &[("fresh", "1")]).await, 303);
     for number in 1..=3 {
         soon(sandbox.settled(number)).await.unwrap();
@@ -145,7 +145,7 @@ async fn the_json_api_mirrors_the_handle() {
     let (_, done) = post("people/bo%2F1/verify", json!({"send": false})).await;
     assert_eq!((sandbox.person("bo/1").unwrap().status.as_str(), &done["delivery"]), ("ACTIVE", &json!(null)));
     assert_eq!(post("people/bo%2F1/verify", json!({"outcome": "maybe"})).await.0, 400);
-    assert_eq!(post("people/nobody/verify", json!({})).await.0, 404);
+    assert_eq!(post("people/no-person/verify", json!({})).await.0, 404);
     let (_, sent) = post("deliveries", json!({"verificationId": verified.verification_id})).await;
     assert_eq!(sent["number"], 2);
     assert_eq!(post("deliveries", json!({"raw": {"event": "odd"}})).await.1["number"], 3);
@@ -153,4 +153,31 @@ async fn the_json_api_mirrors_the_handle() {
     assert_eq!(post("deliveries", json!({"authenticationId": "none"})).await.0, 404);
     assert_eq!(post("clock", json!({"advanceSeconds": 900})).await.0, 204);
     assert_eq!(got(&sandbox, "userinfo", &verified.token).await.0, 401);
+}
+
+#[tokio::test]
+async fn pages_have_the_landmarks_and_names_that_assistive_technology_needs() {
+    let (sandbox, _receiver) = start(|builder| builder).await;
+    let id = ana(&sandbox).identity_id;
+    got(&sandbox, "userinfo", "dead").await;
+    let number = sandbox.send_verification(&sandbox.verify(&id).unwrap().verification_id).unwrap();
+    soon(sandbox.settled(number)).await.unwrap();
+    let hosted = [("client_id", "client-1"), ("redirect_url", BACK)];
+    let hosted = Url::parse_with_params(&sandbox.web_url(), hosted).unwrap().to_string();
+    let missing = client().post(format!("{}/people/none/revoke", sandbox.control_url())).send().await.unwrap();
+    let mut pages = vec![missing.text().await.unwrap()];
+    for url in [sandbox.control_url(), sandbox.web_url(), hosted] {
+        let response = client().get(url).send().await.unwrap();
+        // Any stricter policy makes a browser send `Origin: null` with the page's forms.
+        assert_eq!(response.headers()["referrer-policy"], "same-origin");
+        pages.push(response.text().await.unwrap());
+    }
+    for page in &pages {
+        let count = |text: &str| page.matches(text).count();
+        assert_eq!((count("<main>"), count("</main></body>"), count("<h1>")), (1, 1, 1), "{page}");
+        assert_eq!((count("<th></th>"), count("<dl"), count("lang=\"en\"")), (0, 0, 1), "{page}");
+        assert_eq!(count("class=\"scroll\""), count("class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label="));
+    }
+    assert_eq!(pages[1].matches("class=\"scroll\"").count(), 2, "deliveries and calls");
+    assert!(pages[3].contains("<fieldset><legend>") && pages[3].contains("value=\"authentication\""));
 }

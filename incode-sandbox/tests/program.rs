@@ -1,4 +1,4 @@
-//! The program: its environment, its one line, its end.
+//! The program: environment, arguments, the line that it prints, its end.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
@@ -30,6 +30,9 @@ fn a_wrong_setting_is_named_without_its_value() {
         assert_eq!(wrong(&[(name, "canary")]), name);
     }
     assert_eq!(wrong(&[("SANDBOX_API_KEY", "canary key")]), "SANDBOX_API_KEY");
+    for host in ["canary:80", "http://canary", "*.canary", "canary,,other", "canary canary"] {
+        assert_eq!(wrong(&[("SANDBOX_ALLOWED_HOSTS", host)]), "SANDBOX_ALLOWED_HOSTS", "{host}");
+    }
     assert_eq!(wrong(&[("SANDBOX_WEBHOOK_AUTH", "header")]), "SANDBOX_WEBHOOK_SECRET");
     let hmac = ("SANDBOX_WEBHOOK_AUTH", "hmac");
     assert_eq!(
@@ -61,4 +64,31 @@ fn it_prints_where_to_click_and_stops_on_an_interrupt() {
     let said = String::from_utf8(refused.stderr).unwrap();
     assert_eq!((refused.status.success(), said.lines().count()), (false, 1));
     assert!(said.contains("SANDBOX_BIND") && !said.contains("canary"));
+}
+
+#[test]
+fn help_names_every_variable_and_other_arguments_are_refused() {
+    let run = |argument: &str| {
+        let program = env!("CARGO_BIN_EXE_incode-sandbox");
+        Command::new(program).arg(argument).env("SANDBOX_BIND", "canary").output().unwrap()
+    };
+    // The names as the code reads them.
+    let read = include_str!("../src/env.rs").split('"').filter(|text| text.starts_with("SANDBOX_"));
+    let names: Vec<&str> =
+        read.filter(|text| text.bytes().all(|byte| byte == b'_' || byte.is_ascii_uppercase())).collect();
+    assert!(names.len() > 15, "{names:?}");
+    for flag in ["--help", "-h"] {
+        let help = run(flag);
+        let text = String::from_utf8(help.stdout).unwrap();
+        assert!(help.status.success());
+        for name in &names {
+            assert!(text.lines().any(|line| line.split_whitespace().next() == Some(name)), "{name}");
+        }
+        assert!(text.lines().all(|line| line.len() <= 80));
+    }
+    let version = String::from_utf8(run("--version").stdout).unwrap();
+    assert_eq!(version, format!("incode-sandbox {}\n", env!("CARGO_PKG_VERSION")));
+    let unknown = run("--canary");
+    assert_eq!((unknown.status.code(), unknown.stdout.len()), (Some(2), 0));
+    assert!(!String::from_utf8(unknown.stderr).unwrap().contains("canary"));
 }

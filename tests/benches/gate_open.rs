@@ -20,6 +20,7 @@ use incode_core::store::{Linked, NewLink, SqliteStore, Store};
 use incode_core::webhook::Authenticity;
 use incode_core::{Clock, IdentityId, Secret, Subject, SystemClock};
 use incode_sandbox::{NewPerson, Sandbox};
+use incode_sqlite::SqliteOptions;
 use incode_tower::{GateLayer, Incode, IncodeLayer, SubjectSource};
 use tokio::net::TcpListener;
 
@@ -115,7 +116,7 @@ async fn serve(sandbox: &Sandbox, path: &Path) -> String {
     let builder = Incode::builder()
         .client(client)
         .webhook_authenticity(Authenticity::fetch_back())
-        .sqlite(path)
+        .open_store(SqliteOptions::new(path))
         .subjects(SubjectSource::trusted_header("x-user"));
     let layer = IncodeLayer::new(builder.build().await.unwrap());
     let app = Router::new().route("/account", get(async || "ok")).route_layer(GateLayer::active()).layer(layer);

@@ -23,7 +23,7 @@ mod tally;
 mod world;
 
 pub use adapters::{Adapter, GREETING, ORIGIN, Served, Shape};
-pub use failing::{FailingStore, Switch};
+pub use failing::{Failing, FailingStore, Switch};
 pub use hosted::verify;
 pub use http::{Call, Response, Wire, get, post, problem};
 pub use tally::Tally;

@@ -2,12 +2,13 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::Duration;
 
 use incode_core::client::Client;
-use incode_core::flow::HostedFlow;
+use incode_core::flow::{FaceScope, HostedFlow};
 use incode_core::gate::SubjectSource;
 use incode_core::identity::Identity;
 use incode_core::model::{EventKind, Face, FaceAuthenticationRequest};
 use incode_core::store::{EventFilter, EventRow, EventState, InboxCounts, NewEvent};
 use incode_core::testing::signer::{OAuthClient, Signer};
+use incode_core::testing::with_token;
 use incode_core::webhook::{Authenticity, ClientCredentials, HmacScheme};
 use incode_core::{Builder, Clock, IdentityId, Incode, ObjectId, Secret, Subject, SystemClock, Token};
 use incode_sandbox::{Fault, NewPerson, Person, Sandbox, Verified, Webhook, WebhookAuth};
@@ -38,6 +39,8 @@ pub struct Plan {
     sandbox: incode_sandbox::Builder,
     adjust: Box<dyn FnOnce(Builder) -> Builder + Send>,
     shape: fn(Incode) -> Shape,
+    /// A callback links only when the check of its flow passed, as in production.
+    checks: bool,
 }
 
 /// Sandbox, incode and server, joined.
@@ -57,7 +60,14 @@ impl Plan {
     /// A header secret, subjects from `x-user`, everything in memory; the vendor sends nothing by itself.
     pub fn new(adapter: Adapter) -> Self {
         let sandbox = Sandbox::builder().automatic_events(false).time_scale(0.001);
-        Self { adapter, auth: Auth::Header, sandbox, adjust: Box::new(|builder| builder), shape: Shape::Layered }
+        Self {
+            adapter,
+            auth: Auth::Header,
+            sandbox,
+            adjust: Box::new(|builder| builder),
+            shape: Shape::Layered,
+            checks: false,
+        }
     }
 
     /// Another way to prove where deliveries come from.
@@ -76,6 +86,12 @@ impl Plan {
     pub fn incode(mut self, adjust: impl FnOnce(Builder) -> Builder + Send + 'static) -> Self {
         let before = self.adjust;
         self.adjust = Box::new(|builder| adjust(before(builder)));
+        self
+    }
+
+    /// Links on a callback only when the check of its flow passed, as an application does by default.
+    pub fn with_checks(mut self) -> Self {
+        self.checks = true;
         self
     }
 
@@ -105,7 +121,10 @@ impl Plan {
             .webhook_authenticity(authenticity)
             .subjects(SubjectSource::trusted_header("x-user"))
             .hosted_flow(flow.unwrap())
+            .callback_wait(Duration::ZERO)
             .memory();
+        // A test about something else links people without a check; tests of the flow itself ask for one.
+        let builder = if self.checks { builder } else { builder.trust_userinfo_alone() };
         let incode = (self.adjust)(builder).build().await.unwrap();
         let served = self.adapter.serve_as(listener, (self.shape)(incode.clone())).await;
         let signer = self.auth.signer(address).await;
@@ -189,7 +208,7 @@ impl World {
     /// Face authentication with the face of this person.
     pub async fn authenticate(&self, user: &str, image: &str) -> incode_core::flow::FaceOutcome {
         let request = FaceAuthenticationRequest { face: Face::Base64Image(image.to_owned()), source: None };
-        self.incode.authenticate(&Subject::new(user).unwrap(), &request).await.unwrap()
+        self.incode.authenticate(FaceScope::new(Subject::new(user).unwrap()), &request).await.unwrap()
     }
 
     /// The picture that passes as this person, who has been verified.
@@ -321,22 +340,23 @@ pub fn event(kind: &str, id: &str, token: &str) -> Value {
     json!({ "token": token, "event": kind, "object": object, "id": id, "timestamp": 1_688_052_828 })
 }
 
-/// The row of such an event, for a store that is told of it behind everybody's back.
+/// The row of such an event, for a store that gets it without a notice to any worker.
 pub fn row(verified: &Verified) -> NewEvent {
     let token = Token::new(verified.token.as_str()).unwrap();
-    NewEvent {
+    let event = NewEvent {
         kind: EventKind::Verification,
         object_id: Some(ObjectId::new(verified.verification_id.as_str()).unwrap()),
-        // Not sealed: the byte that says so, and the token.
-        token: [&[0], token.expose().as_bytes()].concat(),
+        token: Vec::new(),
         token_hash: token.hash(),
         correlation_id: None,
         vendor_time: None,
         received_at: SystemClock.now(),
         authenticated: true,
+        implausible: false,
         state: EventState::Pending,
         reason: None,
-    }
+    };
+    with_token(event, &token, &Secret::from(FLOW_SECRET))
 }
 
 /// [`Response::essence`] of the answer to a delivery that was taken: no body, and no type of one.

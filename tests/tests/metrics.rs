@@ -14,13 +14,15 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
+use incode_core::flow::FaceScope;
 use incode_core::model::{Face, FaceAuthenticationRequest};
 use incode_core::store::StoreNotice;
 use incode_core::testing::ManualClock;
 use incode_core::{AppliedEvent, BearerTokens, IdentityId, Subject, Timestamp, VerifiedPerson};
 use incode_sandbox::{Fault, Route};
+use incode_sqlite::SqliteOptions;
 use incode_tests::{
-    Adapter, Auth, CLIENT_ID, FailingStore, Plan, SECRET, Tally, World, ask_for_token, event, eventually, post,
+    Adapter, Auth, CLIENT_ID, Failing, Plan, SECRET, Tally, World, ask_for_token, event, eventually, post,
 };
 use serde_json::{Value, json};
 
@@ -44,7 +46,7 @@ async fn every_documented_metric_moves_and_every_metric_is_documented() {
 async fn deliveries(tally: &Tally) {
     let place = tempfile::tempdir().unwrap();
     let file = place.path().join("incode.db");
-    let world = Plan::new(Adapter::Axum).incode(|builder| builder.sqlite(file)).start().await;
+    let world = Plan::new(Adapter::Axum).incode(|builder| builder.open_store(SqliteOptions::new(file))).start().await;
     let seconds = tally.of("incode_accept_seconds");
     let good = verified(&world, "Ana Flores");
     tally.moves("incode_events_accepted_total{state=pending}", 1.0, world.deliver(&good)).await;
@@ -76,7 +78,7 @@ async fn deliveries(tally: &Tally) {
 }
 
 async fn a_store_that_is_down(tally: &Tally) {
-    let (store, switch) = FailingStore::new();
+    let (store, switch) = Failing::store();
     let plan = Plan::new(Adapter::Axum).incode(|builder| {
         builder.store(store).near_cache_lifetime(Duration::ZERO).serve_stale(Duration::from_secs(3600))
     });
@@ -158,11 +160,11 @@ async fn the_gate(tally: &Tally) {
         assert_eq!(world.come_back("eve", &id, &world.sandbox.issue_token(&ana.identity_id)).await.status, 409);
     };
     tally.moves("incode_links_refused_total{proof=flow}", 1.0, taken).await;
-    let unknown = async { assert!(world.incode.link(&subject("eve"), &identity("nobody")).await.is_err()) };
+    let unknown = async { assert!(world.incode.link(&subject("eve"), &identity("nobody"), None).await.is_err()) };
     tally.moves("incode_links_refused_total{proof=application}", 0.0, unknown).await;
-    let taken = async { assert!(world.incode.link(&subject("eve"), &identity(&ana.identity_id)).await.is_err()) };
+    let taken = async { assert!(world.incode.link(&subject("eve"), &identity(&ana.identity_id), None).await.is_err()) };
     tally.moves("incode_links_refused_total{proof=application}", 1.0, taken).await;
-    let again = async { world.incode.link(&subject("ana"), &identity(&ana.identity_id)).await.unwrap() };
+    let again = async { world.incode.link(&subject("ana"), &identity(&ana.identity_id), None).await.unwrap() };
     tally.moves("incode_links_total{proof=application}", 1.0, again).await;
     faces(tally, &world, &ana.identity_id).await;
     let nobody = async { assert_eq!(world.send(incode_tests::get("/vault")).await.status, 401) };
@@ -191,7 +193,7 @@ async fn faces(tally: &Tally, world: &World, ana: &str) {
         ("not base64!".to_owned(), "none"),
     ] {
         let request = FaceAuthenticationRequest { face: Face::Base64Image(image), source: None };
-        let asked = async { world.incode.authenticate(&subject("ana"), &request).await };
+        let asked = async { world.incode.authenticate(FaceScope::new(subject("ana")), &request).await };
         tally.moves(&format!("incode_face_outcomes_total{{outcome={outcome}}}"), 1.0, asked).await;
     }
 }
@@ -259,8 +261,8 @@ async fn handlers(tally: &Tally) {
         builder
             .clock(shown)
             .handler_schedule([Duration::from_millis(10)])
-            .handler("well", |_: AppliedEvent| async { Ok(()) })
-            .handler("ill", |_: AppliedEvent| async { Err("out of order".into()) })
+            .on_event("well", |_: AppliedEvent| async { Ok(()) })
+            .on_event("ill", |_: AppliedEvent| async { Err("out of order".into()) })
     });
     let world = plan.start().await;
     world.deliver(&verified(&world, "Ana Flores")).await;
@@ -278,7 +280,7 @@ async fn handlers(tally: &Tally) {
     let clock = ManualClock::new(Timestamp::from(std::time::SystemTime::now()));
     let shown = clock.clone();
     let plan = Plan::new(Adapter::Axum).incode(|builder| {
-        builder.clock(shown).handler("slow", |_: AppliedEvent| async {
+        builder.clock(shown).on_event("slow", |_: AppliedEvent| async {
             tokio::time::sleep(Duration::from_secs(5)).await;
             Ok(())
         })
@@ -295,7 +297,7 @@ async fn handlers(tally: &Tally) {
 }
 
 async fn a_shared_store(tally: &Tally) {
-    let (store, _switch, news) = FailingStore::shared();
+    let (store, _switch, news) = Failing::shared();
     let world = Plan::new(Adapter::Axum).incode(|builder| builder.store(store)).start().await;
     news.send(StoreNotice::Up).unwrap();
     eventually("up", async || tally.is("incode_store_feed_up", 1.0)).await;

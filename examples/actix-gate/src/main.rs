@@ -17,7 +17,7 @@ use actix_web::http::header::HeaderValue;
 use actix_web::middleware::{Next, from_fn};
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{App, Error, FromRequest, HttpMessage, HttpRequest, HttpResponse, HttpServer, Resource};
-use gate_kit::{Asked, Site};
+use gate_kit::{RequestContext, Site};
 use incode_actix::{Active, AdminService, GateMiddleware, IncodeMiddleware, Visitor, response};
 
 #[tokio::main]
@@ -43,6 +43,7 @@ fn routes(app: &mut ServiceConfig, admin: AdminService) {
         .service(post("/login").to(login))
         .service(post("/logout").to(logout))
         .service(get("/me").to(me))
+        .service(get("/verify").to(verify))
         .service(get("/vault").wrap(GateMiddleware::active()).to(vault))
         .service(post("/transfer").wrap(GateMiddleware::new(Site::TRANSFER)).to(transfer))
         .service(post("/face").to(face))
@@ -62,16 +63,21 @@ fn post(path: &str) -> Resource {
     web::resource(path).guard(guard::Post())
 }
 
-async fn page(site: Data<Site>, Visitor(visitor): Visitor, Ask(asked): Ask) -> HttpResponse {
-    response(site.page(&visitor, &asked))
+async fn page(site: Data<Site>, Visitor(visitor): Visitor, Context(context): Context) -> HttpResponse {
+    response(site.page(&visitor, &context))
 }
 
-async fn login(site: Data<Site>, Ask(asked): Ask, body: web::Payload) -> HttpResponse {
-    response(site.login(&asked, body).await)
+/// The last page before the vendor's own: it names the account.
+async fn verify(site: Data<Site>, Visitor(visitor): Visitor, Context(context): Context) -> HttpResponse {
+    response(site.verify(&visitor, &context))
 }
 
-async fn logout(site: Data<Site>, Ask(asked): Ask) -> HttpResponse {
-    response(site.logout(&asked))
+async fn login(site: Data<Site>, Context(context): Context, body: web::Payload) -> HttpResponse {
+    response(site.login(&context, body).await)
+}
+
+async fn logout(site: Data<Site>, Context(context): Context) -> HttpResponse {
+    response(site.logout(&context))
 }
 
 async fn me(site: Data<Site>, visitor: Visitor) -> HttpResponse {
@@ -79,37 +85,42 @@ async fn me(site: Data<Site>, visitor: Visitor) -> HttpResponse {
 }
 
 /// The gate has let the visitor pass; taking an [`Active`] makes the compiler agree.
-async fn vault(site: Data<Site>, active: Active, Ask(asked): Ask) -> HttpResponse {
-    response(site.vault(active.visitor(), active.identity(), &asked))
+async fn vault(site: Data<Site>, active: Active, Context(context): Context) -> HttpResponse {
+    response(site.vault(active.visitor(), active.identity(), &context))
 }
 
-async fn transfer(site: Data<Site>, Visitor(visitor): Visitor, Ask(asked): Ask) -> HttpResponse {
-    response(site.transfer(&visitor, &asked))
+async fn transfer(site: Data<Site>, Visitor(visitor): Visitor, Context(context): Context) -> HttpResponse {
+    response(site.transfer(&visitor, &context))
 }
 
-async fn face(site: Data<Site>, Visitor(visitor): Visitor, Ask(asked): Ask, body: web::Payload) -> HttpResponse {
-    response(site.face(&visitor, &asked, body).await)
+async fn face(
+    site: Data<Site>,
+    Visitor(visitor): Visitor,
+    Context(context): Context,
+    body: web::Payload,
+) -> HttpResponse {
+    response(site.face(&visitor, &context, body).await)
 }
 
 async fn livez(site: Data<Site>) -> HttpResponse {
     response(site.livez())
 }
 
-async fn healthz(site: Data<Site>) -> HttpResponse {
-    response(site.healthz().await)
+async fn healthz(site: Data<Site>, Context(context): Context) -> HttpResponse {
+    response(site.healthz(&context).await)
 }
 
-async fn metrics(site: Data<Site>) -> HttpResponse {
-    response(site.metrics())
+async fn metrics(site: Data<Site>, Context(context): Context) -> HttpResponse {
+    response(site.metrics(&context))
 }
 
 async fn guard(
     site: Data<Site>,
-    Ask(asked): Ask,
+    Context(context): Context,
     request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse, Error> {
-    match site.admit(&asked) {
+    match site.admit(&context) {
         Ok(actor) => {
             request.extensions_mut().insert(actor);
             next.call(request).await
@@ -118,20 +129,20 @@ async fn guard(
     }
 }
 
-async fn unrouted(site: Data<Site>, Ask(asked): Ask) -> HttpResponse {
-    response(site.unrouted(&asked))
+async fn unrouted(site: Data<Site>, Context(context): Context) -> HttpResponse {
+    response(site.unrouted(&context))
 }
 
 /// Extractor: what the shared pages read of a request.
-struct Ask(Asked);
+struct Context(RequestContext);
 
-impl FromRequest for Ask {
+impl FromRequest for Context {
     type Error = Infallible;
     type Future = Ready<Result<Self, Infallible>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let header = |name| request.headers().get(name).map(HeaderValue::as_bytes);
         let uri = request.uri();
-        ready(Ok(Self(Asked::new(request.method().as_str(), uri.path(), uri.query(), header))))
+        ready(Ok(Self(RequestContext::new(request.method().as_str(), uri.path(), uri.query(), header))))
     }
 }

@@ -17,7 +17,7 @@ use axum::http::request::Parts;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use gate_kit::{Asked, Site};
+use gate_kit::{RequestContext, Site};
 use incode_tower::{Active, AdminService, GateLayer, IncodeLayer, Visitor, response};
 
 #[tokio::main]
@@ -26,8 +26,7 @@ async fn main() -> ExitCode {
 }
 
 async fn serve(listener: TcpListener, site: Arc<Site>) -> io::Result<()> {
-    let listener = tokio::net::TcpListener::from_std(listener)?;
-    axum::serve(listener, app(site)).with_graceful_shutdown(gate_kit::stopped()).await
+    gate_kit::serve(listener, app(site), gate_kit::stopped()).await
 }
 
 fn app(site: Arc<Site>) -> Router {
@@ -37,6 +36,7 @@ fn app(site: Arc<Site>) -> Router {
         .route("/login", post(login))
         .route("/logout", post(logout))
         .route("/me", get(me))
+        .route("/verify", get(verify))
         .route("/vault", get(vault).route_layer(GateLayer::active()))
         .route("/transfer", post(transfer).route_layer(GateLayer::new(Site::TRANSFER)))
         .route("/face", post(face))
@@ -59,16 +59,21 @@ fn admin(site: &Arc<Site>) -> Router<Arc<Site>> {
 
 type App = State<Arc<Site>>;
 
-async fn page(State(site): App, Visitor(visitor): Visitor, Ask(asked): Ask) -> Response {
-    response(site.page(&visitor, &asked)).into_response()
+async fn page(State(site): App, Visitor(visitor): Visitor, Context(context): Context) -> Response {
+    response(site.page(&visitor, &context)).into_response()
 }
 
-async fn login(State(site): App, Ask(asked): Ask, body: Body) -> Response {
-    response(site.login(&asked, body.into_data_stream()).await).into_response()
+/// The last page before the vendor's own: it names the account.
+async fn verify(State(site): App, Visitor(visitor): Visitor, Context(context): Context) -> Response {
+    response(site.verify(&visitor, &context)).into_response()
 }
 
-async fn logout(State(site): App, Ask(asked): Ask) -> Response {
-    response(site.logout(&asked)).into_response()
+async fn login(State(site): App, Context(context): Context, body: Body) -> Response {
+    response(site.login(&context, body.into_data_stream()).await).into_response()
+}
+
+async fn logout(State(site): App, Context(context): Context) -> Response {
+    response(site.logout(&context)).into_response()
 }
 
 async fn me(State(site): App, visitor: Visitor) -> Response {
@@ -76,32 +81,32 @@ async fn me(State(site): App, visitor: Visitor) -> Response {
 }
 
 /// The gate has let the visitor pass; taking an [`Active`] makes the compiler agree.
-async fn vault(State(site): App, active: Active, Ask(asked): Ask) -> Response {
-    response(site.vault(active.visitor(), active.identity(), &asked)).into_response()
+async fn vault(State(site): App, active: Active, Context(context): Context) -> Response {
+    response(site.vault(active.visitor(), active.identity(), &context)).into_response()
 }
 
-async fn transfer(State(site): App, Visitor(visitor): Visitor, Ask(asked): Ask) -> Response {
-    response(site.transfer(&visitor, &asked)).into_response()
+async fn transfer(State(site): App, Visitor(visitor): Visitor, Context(context): Context) -> Response {
+    response(site.transfer(&visitor, &context)).into_response()
 }
 
-async fn face(State(site): App, Visitor(visitor): Visitor, Ask(asked): Ask, body: Body) -> Response {
-    response(site.face(&visitor, &asked, body.into_data_stream()).await).into_response()
+async fn face(State(site): App, Visitor(visitor): Visitor, Context(context): Context, body: Body) -> Response {
+    response(site.face(&visitor, &context, body.into_data_stream()).await).into_response()
 }
 
 async fn livez(State(site): App) -> Response {
     response(site.livez()).into_response()
 }
 
-async fn healthz(State(site): App) -> Response {
-    response(site.healthz().await).into_response()
+async fn healthz(State(site): App, Context(context): Context) -> Response {
+    response(site.healthz(&context).await).into_response()
 }
 
-async fn metrics(State(site): App) -> Response {
-    response(site.metrics()).into_response()
+async fn metrics(State(site): App, Context(context): Context) -> Response {
+    response(site.metrics(&context)).into_response()
 }
 
-async fn guard(State(site): App, Ask(asked): Ask, mut request: Request, next: Next) -> Response {
-    match site.admit(&asked) {
+async fn guard(State(site): App, Context(context): Context, mut request: Request, next: Next) -> Response {
+    match site.admit(&context) {
         Ok(actor) => {
             request.extensions_mut().insert(actor);
             next.run(request).await
@@ -110,18 +115,18 @@ async fn guard(State(site): App, Ask(asked): Ask, mut request: Request, next: Ne
     }
 }
 
-async fn unrouted(State(site): App, Ask(asked): Ask) -> Response {
-    response(site.unrouted(&asked)).into_response()
+async fn unrouted(State(site): App, Context(context): Context) -> Response {
+    response(site.unrouted(&context)).into_response()
 }
 
 /// Extractor: what the shared pages read of a request.
-struct Ask(Asked);
+struct Context(RequestContext);
 
-impl<S: Sync> FromRequestParts<S> for Ask {
+impl<S: Sync> FromRequestParts<S> for Context {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         let header = |name| parts.headers.get(name).map(HeaderValue::as_bytes);
-        Ok(Self(Asked::new(parts.method.as_str(), parts.uri.path(), parts.uri.query(), header)))
+        Ok(Self(RequestContext::new(parts.method.as_str(), parts.uri.path(), parts.uri.query(), header)))
     }
 }

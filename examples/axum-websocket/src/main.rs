@@ -11,7 +11,7 @@ use axum::http::header::SET_COOKIE;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
-use gate_kit::{Asked, Sessions, Start};
+use gate_kit::{RequestContext, Sessions, Start};
 use incode_tower::core::gate::{DenialKind, Visitor};
 use incode_tower::{Active, GateLayer, IncodeLayer, Requirement};
 use serde::Deserialize;
@@ -32,13 +32,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .route("/login", post(login))
         .with_state(site)
         .layer(IncodeLayer::new(incode.clone()));
-    let listener = tokio::net::TcpListener::from_std(start.listener)?;
     let watching = incode.clone();
     let stopped = async move {
         gate_kit::stopped().await;
-        watching.end_watches(); // every open socket hears of it, and says good-bye
+        watching.end_watches(); // ends each open socket, with a close frame that says why
     };
-    axum::serve(listener, app).with_graceful_shutdown(stopped).await?;
+    gate_kit::serve(start.listener, app, stopped).await?;
     // Sockets live on tasks of their own, which the server does not wait for. Each holds an `open`.
     let _ = timeout(PATIENCE * 2, closed.recv()).await;
     incode.shutdown().await;
@@ -55,24 +54,23 @@ struct Site {
 }
 
 impl Site {
-    fn is_asked_from_here(&self, headers: &HeaderMap) -> bool {
-        let header = |name| headers.get(name).map(HeaderValue::as_bytes);
-        Asked::new("GET", "/", None, header).is_from_here(&self.origin)
+    fn is_from_here(&self, headers: &HeaderMap) -> bool {
+        context(headers).is_from_here(&self.origin)
     }
 }
 
 /// The gate has let the person pass. Browsers let pages of any site open a socket here, cookies and all, so the handshake
 /// is refused unless our own page asks.
 async fn talk(State(site): State<Site>, person: Active, headers: HeaderMap, upgrade: WebSocketUpgrade) -> Response {
-    if !site.is_asked_from_here(&headers) {
+    if !site.is_from_here(&headers) {
         return (StatusCode::FORBIDDEN, "This was asked from another site.").into_response();
     }
     let visitor = person.visitor().clone();
     upgrade.max_message_size(4096).on_upgrade(move |socket| converse(socket, visitor, site.open))
 }
 
-/// Until the person hangs up, or may not stay. Both are waited for at once, so that somebody who sends nothing, or reads
-/// nothing, is hung up on as well.
+/// Until the client closes, or the visitor may not stay. Both are awaited at once, so a client that sends nothing, or reads
+/// nothing, is closed as well.
 async fn converse(mut socket: WebSocket, visitor: Visitor, _open: mpsc::Sender<()>) {
     let farewell = tokio::select! {
         () = echo(&mut socket) => return,
@@ -110,14 +108,24 @@ async fn denied(mut visitor: Visitor) -> CloseFrame {
     CloseFrame { code: close_code::AWAY, reason: "the server is going away".into() }
 }
 
-async fn page(incode_tower::Visitor(visitor): incode_tower::Visitor) -> Html<String> {
-    let standing = visitor.standing().as_str();
-    Html(PAGE.replace("STANDING", standing))
+async fn page(
+    State(site): State<Site>,
+    incode_tower::Visitor(visitor): incode_tower::Visitor,
+    headers: HeaderMap,
+) -> Response {
+    match context(&headers).public_address(&site.origin) {
+        Some(there) => Redirect::to(&there).into_response(),
+        None => Html(PAGE.replace("STANDING", visitor.standing().as_str())).into_response(),
+    }
 }
 
-/// No password: this is an example. A browser on another site's page may not log anybody in.
+fn context(headers: &HeaderMap) -> RequestContext {
+    RequestContext::new("", "/", None, |name| headers.get(name).map(HeaderValue::as_bytes))
+}
+
+/// No password: this is an example. A page of another site may not log a browser in.
 async fn login(State(site): State<Site>, headers: HeaderMap, Form(form): Form<Login>) -> Response {
-    if !site.is_asked_from_here(&headers) || !gate_kit::is_user_name(&form.user) {
+    if !site.is_from_here(&headers) || !gate_kit::is_user_name(&form.user) {
         return (StatusCode::BAD_REQUEST, "That is no user name.").into_response();
     }
     ([(SET_COOKIE, site.sessions.begin(&form.user))], Redirect::to("/")).into_response()
@@ -130,5 +138,5 @@ struct Login {
 
 const PAGE: &str = include_str!("page.html");
 
-/// How long somebody may take to hang up after we did.
+/// How long a client may take to close after we did.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -5,20 +5,20 @@ use incode_core::Actor;
 use incode_core::http::{Problem, Reply};
 
 use crate::refusal::{not_found, refuse};
-use crate::{Asked, Site};
+use crate::{RequestContext, Site};
 
 impl Site {
-    /// Who may use the admin routes: whoever has the token, as bearer or as the password of a browser's own prompt. The
-    /// user name of that prompt is the one in the audit trail, `admin` without one.
+    /// Requires the admin token, as bearer or as the password of a browser's own prompt. The user name of that prompt is
+    /// the one in the audit trail, `admin` without one.
     ///
     /// # Errors
-    /// The answer for everybody else: 401, or 404 where no token is set.
-    pub fn admit(&self, asked: &Asked) -> Result<Actor, Reply> {
-        let Some(token) = &self.admin_token else { return Err(refuse(&not_found(), asked)) };
-        let given = asked.authorization.as_deref().and_then(presented);
+    /// The answer for all other requests: 401, or 404 where no token is set.
+    pub fn admit(&self, request: &RequestContext) -> Result<Actor, Reply> {
+        let Some(token) = &self.admin_token else { return Err(refuse(&not_found(), request)) };
+        let given = request.authorization.as_deref().and_then(presented);
         match given.filter(|given| token.matches(&given.token)) {
             Some(given) => Ok(given.actor),
-            None => Err(refuse(&token_required(), asked)),
+            None => Err(refuse(&token_required(), request)),
         }
     }
 }

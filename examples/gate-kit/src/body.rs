@@ -1,46 +1,32 @@
-//! Reading bodies: never more than the route takes, never longer than a person waits.
+//! Reads bodies: never more than the route takes, never longer than a person waits.
 
-use std::future::poll_fn;
-use std::pin::pin;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_core::Stream;
-use incode_core::http::Problem;
+use incode_core::http::{BodyError, BodyLimit, Problem};
 
-use crate::Asked;
+use crate::RequestContext;
 
 /// # Errors
 /// 413 over `cap` bytes, 408 when it takes too long, 400 when it breaks off.
-pub(crate) async fn read<B, C, E>(asked: &Asked, body: B, cap: usize) -> Result<Bytes, Problem>
+pub(crate) async fn read<B, C, E>(request: &RequestContext, body: B, cap: usize) -> Result<Bytes, Problem>
 where
     B: Stream<Item = Result<C, E>>,
     C: AsRef<[u8]>,
 {
-    let too_large = || {
-        Problem::new(413, "body_too_large", "Too large", format!("Send at most {} KiB.", cap / 1024))
-            .header("connection", "close")
-    };
-    if asked.content_length.is_some_and(|length| length > cap as u64) {
-        return Err(too_large());
-    }
-    let read = async {
-        let mut body = pin!(body);
-        let mut read = BytesMut::new();
-        while let Some(chunk) = poll_fn(|cx| body.as_mut().poll_next(cx)).await {
-            let chunk = chunk.map_err(|_| {
-                Problem::new(400, "body_broken", "Broken off", "The body did not arrive whole. Send it again.")
-            })?;
-            if read.len() + chunk.as_ref().len() > cap {
-                return Err(too_large());
-            }
-            read.extend_from_slice(chunk.as_ref());
+    let is_too_long = request.content_length.is_some_and(|length| length > cap as u64);
+    let read = if is_too_long { Err(BodyError::TooLarge) } else { BodyLimit::new(cap, DEADLINE).read(body).await };
+    read.map_err(|error| match error {
+        BodyError::TooLarge => {
+            Problem::new(413, "body_too_large", "Too large", format!("Send at most {} KiB.", cap / 1024))
+                .header("connection", "close")
         }
-        Ok(read.freeze())
-    };
-    tokio::time::timeout(DEADLINE, read).await.unwrap_or_else(|_| {
-        Err(Problem::new(408, "body_too_slow", "Too slow", "The body took too long to arrive.")
-            .header("connection", "close"))
+        BodyError::TooSlow => Problem::new(408, "body_too_slow", "Too slow", "The body took too long to arrive.")
+            .header("connection", "close"),
+        BodyError::Broken => {
+            Problem::new(400, "body_broken", "Broken off", "The body did not arrive whole. Send it again.")
+        }
     })
 }
 
@@ -58,4 +44,5 @@ pub(crate) fn unsupported(taken: &'static str) -> Problem {
 
 pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
 
+/// As long as a photograph takes over a slow mobile connection.
 const DEADLINE: Duration = Duration::from_secs(30);

@@ -1,11 +1,11 @@
-//! `POST /face`: face authentication of whoever is logged in.
+//! `POST /face`: face authentication of the logged-in user.
 
 use std::convert::Infallible;
 
 use bytes::Bytes;
 use data_encoding::BASE64;
 use futures_core::Stream;
-use incode_core::flow::{FaceErrorKind, FaceOutcome};
+use incode_core::flow::{FaceErrorKind, FaceOutcome, FaceScope};
 use incode_core::gate::{Requirement, Standing, Visitor};
 use incode_core::http::{Problem, Reply};
 use incode_core::identity::Identity;
@@ -15,59 +15,59 @@ use serde::{Deserialize, Serialize};
 
 use crate::notice::{self, Notice};
 use crate::site::json;
-use crate::{Asked, Site, body, refusal};
+use crate::{RequestContext, Site, body, refusal};
 
 impl Site {
     /// `POST /face`: JSON `{"base64Image"}`, or the page's own form with a picture or a file. Programs get
     /// `{"passed":true,"standing","identity"}` or a problem, browsers go back to the page with a notice.
-    pub async fn face<B, C, E>(&self, visitor: &Visitor, asked: &Asked, body: B) -> Reply
+    pub async fn face<B, C, E>(&self, visitor: &Visitor, request: &RequestContext, body: B) -> Reply
     where
         B: Stream<Item = Result<C, E>>,
         C: AsRef<[u8]>,
     {
         let Some(subject) = visitor.subject() else {
             return match visitor.require(&Requirement::active()) {
-                Err(denial) => refusal::deny(&denial, asked),
-                Ok(()) => refusal::refuse(&refusal::not_found(), asked),
+                Err(denial) => refusal::deny(&denial, request),
+                Ok(()) => refusal::refuse(&refusal::not_found(), request),
             };
         };
-        let image = match self.image(asked, body).await {
+        let image = match self.image(request, body).await {
             Ok(image) => image,
-            Err(problem) => return refusal::refuse(&problem, asked),
+            Err(problem) => return refusal::refuse(&problem, request),
         };
-        let request = FaceAuthenticationRequest { face: Face::Base64Image(image), source: None };
-        match self.incode.authenticate(subject, &request).await {
-            Ok(outcome) => told(outcome, asked),
+        let face = FaceAuthenticationRequest { face: Face::Base64Image(image), source: None };
+        match self.incode.authenticate(FaceScope::new(subject.clone()), &face).await {
+            Ok(outcome) => told(outcome, request),
             Err(error) => {
                 if matches!(error.kind(), FaceErrorKind::Vendor | FaceErrorKind::Store) {
                     tracing::warn!(error.kind = ?error.kind(), "no outcome of a face authentication");
                 }
-                refusal::refuse(&error.problem(), asked)
+                refusal::refuse(&error.problem(), request)
             }
         }
     }
 
-    async fn image<B, C, E>(&self, asked: &Asked, body: B) -> Result<String, Problem>
+    async fn image<B, C, E>(&self, request: &RequestContext, body: B) -> Result<String, Problem>
     where
         B: Stream<Item = Result<C, E>>,
         C: AsRef<[u8]>,
     {
-        self.check_origin(asked)?;
-        let image = match asked.media_type().as_str() {
+        self.check_origin(request)?;
+        let image = match request.media_type().as_str() {
             "application/json" => {
-                let body = body::read(asked, body, BODY_CAP).await?;
+                let body = body::read(request, body, BODY_CAP).await?;
                 let image: Image = serde_json::from_slice(&body).map_err(|_| {
                     Problem::new(400, "body_malformed", "Not readable", "Send JSON such as {\"base64Image\":\"...\"}.")
                 })?;
                 image.base64_image
             }
             body::FORM => {
-                let body = body::read(asked, body, BODY_CAP).await?;
+                let body = body::read(request, body, BODY_CAP).await?;
                 body::form_value(&body, "base64Image").unwrap_or_default()
             }
             "multipart/form-data" => {
-                let body = body::read(asked, body, BODY_CAP).await?;
-                from_parts(asked, body).await?
+                let body = body::read(request, body, BODY_CAP).await?;
+                from_parts(request, body).await?
             }
             _ => return Err(body::unsupported(TAKEN)),
         };
@@ -76,10 +76,10 @@ impl Site {
 }
 
 /// The field `image` of a form with a file, or `base64Image` as text.
-async fn from_parts(asked: &Asked, body: Bytes) -> Result<String, Problem> {
+async fn from_parts(request: &RequestContext, body: Bytes) -> Result<String, Problem> {
     let malformed =
         |_| Problem::new(400, "body_malformed", "Not readable", "Send a form with the picture in the field `image`.");
-    let boundary = multer::parse_boundary(asked.content_type.as_deref().unwrap_or_default()).map_err(malformed)?;
+    let boundary = multer::parse_boundary(request.content_type.as_deref().unwrap_or_default()).map_err(malformed)?;
     let whole = futures_util::stream::once(async move { Ok::<_, Infallible>(body) });
     let mut parts = Multipart::new(whole, boundary);
     while let Some(part) = parts.next_field().await.map_err(malformed)? {
@@ -92,23 +92,23 @@ async fn from_parts(asked: &Asked, body: Bytes) -> Result<String, Problem> {
     Ok(String::new())
 }
 
-fn told(outcome: FaceOutcome, asked: &Asked) -> Reply {
+fn told(outcome: FaceOutcome, request: &RequestContext) -> Reply {
     let problem = outcome.problem();
     let notice = match outcome {
-        FaceOutcome::Passed(identity) => return passed(&identity, asked),
+        FaceOutcome::Passed(identity) => return passed(&identity, request),
         FaceOutcome::Failed(reason) => Notice::of_failure(reason.as_ref()),
         FaceOutcome::OtherIdentity => notice::FACE_OTHER,
         _ => notice::FACE_FAILED,
     };
     match problem {
-        Some(problem) if !asked.html => problem.reply(),
+        Some(problem) if !request.html => problem.reply(),
         _ => Reply::see_other(notice.url()),
     }
 }
 
-fn passed(identity: &Identity, asked: &Asked) -> Reply {
+fn passed(identity: &Identity, request: &RequestContext) -> Reply {
     let standing = Standing::from(&identity.status);
-    if !asked.html {
+    if !request.html {
         return json(200, &Passed { passed: true, standing, identity });
     }
     let notice = if standing == Standing::Active { notice::FACE_PASSED } else { notice::FACE_REVOKED };

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use incode_core::{AppliedEvent, Handler, HandlerError};
 
 /// Appends a line to a file for each applied event: the idempotency key and the kind. Called again after a failure or
-/// a crash, it may write a line twice; the key tells.
+/// a crash, it may write a line twice; the key shows that.
 pub(crate) struct Journal {
     path: PathBuf,
     /// How many attempts at each event fail on purpose, to see retries.

@@ -1,28 +1,33 @@
-//! What the examples share: settings, the stand-in vendor when no other is named, a login. And the whole site of
-//! `axum-gate` and `actix-gate`, so that they answer byte for byte the same.
+//! What the examples share: settings, the sandbox where no vendor is named, a login. And the whole site of `axum-gate` and
+//! `actix-gate`, so that both give the same answers.
 //!
-//! [`Start`] is what every example begins with. Each of the two gate apps routes requests to the methods of [`Site`] and shows how its framework carries the incode layer, gate and
-//! extractors; everything that is not about a framework is here. [`run`] reads the settings, starts the stand-in
-//! vendor when none is named, and serves until it is told to stop.
+//! - [`Start`]: what every example begins with, from the environment.
+//! - [`Site`]: one method for each route of the two gate apps. Each app shows how its framework carries the incode layer,
+//!   gate and extractors; everything that is not about a framework is here.
+//! - [`run`]: reads the settings, starts the sandbox where no vendor is named, and serves until the process is asked to end.
+//! - [`serve`]: HTTP with a deadline for the head of a request, for the examples on axum.
 
 mod admin;
-mod asked;
 mod body;
 mod face;
 mod journal;
 mod notice;
+mod ops;
 mod prepare;
 mod refusal;
+mod request_context;
 mod run;
+mod serve;
 mod session;
 mod settings;
 mod site;
 mod vendor;
 pub mod view;
 
-pub use asked::Asked;
 pub use body::form_value;
+pub use request_context::RequestContext;
 pub use run::{log_to_stderr, run, stopped};
+pub use serve::{serve, serve_with_http2};
 pub use session::{Sessions, is_user_name};
 pub use settings::{Start, WrongSetting};
 pub use site::Site;

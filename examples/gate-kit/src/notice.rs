@@ -21,7 +21,7 @@ impl Notice {
         format!("/?notice={}", self.name)
     }
 
-    /// What to tell somebody whose face did not pass.
+    /// For a person whose face did not pass.
     pub(crate) fn of_failure(reason: Option<&FailureReason>) -> Self {
         match reason {
             Some(FailureReason::HasFaceMask) => FACE_MASK,

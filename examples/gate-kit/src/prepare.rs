@@ -15,7 +15,7 @@ impl Site {
         let mut builder = std::mem::replace(&mut start.builder, incode_core::Incode::builder());
         builder = builder.subjects(start.sessions.subjects()).render(refusal::render);
         if let Some(journal) = journal(settings)? {
-            builder = builder.handler("journal", journal);
+            builder = builder.on_event("journal", journal);
         }
         Ok(Site {
             incode: builder.build().await?,
@@ -24,6 +24,7 @@ impl Site {
             admin_token: admin_token(settings)?,
             metrics,
             public_origin: start.public_origin(),
+            ops_apart: start.ops_listener.is_some(),
             can_verify: settings.text("INCODE_CLIENT_ID")?.is_some(),
         })
     }
@@ -54,5 +55,5 @@ fn admin_token(settings: &Settings) -> Result<Option<Secret>, WrongSetting> {
     }
 }
 
-/// As long as a webhook secret: it opens dead letters and erasure to whoever guesses it.
+/// As long as a webhook secret: a guessed token opens dead letters and erasure.
 const MIN_ADMIN_TOKEN: usize = 24;

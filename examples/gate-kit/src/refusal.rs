@@ -3,7 +3,7 @@
 use incode_core::gate::{Audience, Denial};
 use incode_core::http::{Problem, Reply};
 
-use crate::{Asked, view};
+use crate::{RequestContext, view};
 
 /// The application's own rendering; the layer, the gate and the extractors use it too.
 pub(crate) fn render(problem: &Problem, audience: Audience) -> Option<Reply> {
@@ -11,23 +11,23 @@ pub(crate) fn render(problem: &Problem, audience: Audience) -> Option<Reply> {
 }
 
 /// What this site refuses by itself, rendered as everything else is.
-pub(crate) fn refuse(problem: &Problem, asked: &Asked) -> Reply {
-    render(problem, audience(asked)).unwrap_or_else(|| problem.reply())
+pub(crate) fn refuse(problem: &Problem, request: &RequestContext) -> Reply {
+    render(problem, audience(request)).unwrap_or_else(|| problem.reply())
 }
 
 /// What the gate refuses.
-pub(crate) fn deny(denial: &Denial, asked: &Asked) -> Reply {
-    denial.reply(audience(asked))
+pub(crate) fn deny(denial: &Denial, request: &RequestContext) -> Reply {
+    denial.reply(audience(request))
 }
 
 /// 404, or 405 with `Allow` when the path is right.
-pub(crate) fn unrouted(asked: &Asked, routes: &[(&str, &'static str)]) -> Reply {
-    let problem = match routes.iter().find(|(path, _)| *path == asked.path) {
+pub(crate) fn unrouted(request: &RequestContext, routes: &[(&str, &'static str)]) -> Reply {
+    let problem = match routes.iter().find(|(path, _)| *path == request.path) {
         Some((_, allow)) => Problem::new(405, "method_not_allowed", "Method not allowed", format!("Use {allow}."))
             .header("allow", *allow),
         None => not_found(),
     };
-    refuse(&problem, asked)
+    refuse(&problem, request)
 }
 
 pub(crate) fn not_found() -> Problem {
@@ -38,8 +38,8 @@ pub(crate) fn cross_site() -> Problem {
     Problem::new(403, "cross_site_request", "Refused", "This was sent from another site. Use this site's own page.")
 }
 
-fn audience(asked: &Asked) -> Audience {
+fn audience(request: &RequestContext) -> Audience {
     let mut audience = Audience::default();
-    audience.html = asked.html;
+    audience.html = request.html;
     audience
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tracing_subscriber::EnvFilter;
 
 use crate::Site;
+use crate::ops::serve_ops;
 use crate::settings::{Start, WrongSetting};
 
 /// The life of an example app: settings, one line that says where to click, `serve` until [`stopped`], and an orderly
@@ -21,9 +22,12 @@ pub async fn run(app: &'static str, serve: impl AsyncFnOnce(TcpListener, Arc<Sit
         }
     };
     start.announce(app);
-    let Start { listener, sandbox, .. } = start;
+    let Start { listener, ops_listener, sandbox, .. } = start;
     let (incode, metrics) = (site.incode.clone(), site.metrics.clone());
-    // Histograms keep every sample until somebody tidies up, and nobody may ever read them.
+    let site = Arc::new(site);
+    // Health and metrics are served to the very end of a stop: its last seconds are when they are looked at.
+    let ops = ops_listener.map(|listener| tokio::spawn(serve_ops(listener, Arc::clone(&site), std::future::pending())));
+    // The recorder keeps every sample of a histogram until its upkeep runs, also when no one reads the metrics.
     let upkeep = tokio::spawn(async move {
         loop {
             tokio::time::sleep(UPKEEP).await;
@@ -31,12 +35,15 @@ pub async fn run(app: &'static str, serve: impl AsyncFnOnce(TcpListener, Arc<Sit
         }
     });
     let served = tokio::select! {
-        served = serve(listener, Arc::new(site)) => served,
+        served = serve(listener, site) => served,
         // Requests that never end must not keep the process alive.
         () = async { stopped().await; tokio::time::sleep(PATIENCE).await } => Ok(()),
     };
     upkeep.abort();
     incode.shutdown().await;
+    if let Some(ops) = ops {
+        ops.abort();
+    }
     if let Some(sandbox) = sandbox {
         sandbox.stop().await;
     }
@@ -87,6 +94,6 @@ pub fn log_to_stderr() {
 }
 
 /// How long requests under way are given after a stop.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// How often the metrics recorder is tidied up.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+/// How often the upkeep of the metrics recorder runs.
 const UPKEEP: Duration = Duration::from_secs(5);

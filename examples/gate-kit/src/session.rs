@@ -1,28 +1,40 @@
-//! The session: a signed cookie. No table behind it, so it outlives restarts and works on every replica that shares
-//! `INCODE_FLOW_SECRET`.
+//! The session: a signed cookie. It outlives restarts and works on every replica that shares `INCODE_FLOW_SECRET`.
+//!
+//! A logout also ends the session on the server: its id is remembered until it expires, so a copy of the cookie is worth
+//! nothing after that. The list is in this process. An application with several replicas keeps sessions in a store that
+//! they share.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use data_encoding::BASE64URL_NOPAD;
+use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use hmac::{Hmac, KeyInit, Mac};
 use incode_core::gate::SubjectSource;
 use incode_core::{Clock, SystemClock, Timestamp};
 use sha2::Sha256;
 
-/// Makes and reads session cookies.
+#[cfg(test)]
+mod tests;
+
+/// Makes, reads and ends sessions.
 #[derive(Clone)]
 pub struct Sessions {
-    /// Of the secret that signs, and of older ones that still read. Never empty.
+    /// Of the secret that signs, and of older ones that still verify. Never empty.
     macs: Vec<Hmac<Sha256>>,
+    /// Browsers come over https: the cookie gets `Secure` and the prefix `__Host-`.
     secure: bool,
+    /// Ids of sessions that were logged out, with their expiry in seconds. Shared by all clones: the layer reads what the
+    /// logout writes. Held for one look-up or insert, never across I/O.
+    ended: Arc<Mutex<HashMap<Box<str>, i64>>>,
 }
 
 impl Sessions {
-    /// A secret is any key material; what signs is derived from it. `secure` when browsers come over https.
+    /// A secret is any key material; the signing key is derived from it. `secure` when browsers come over https.
     pub fn new(secret: &[u8], secure: bool) -> Self {
-        Self { macs: vec![derived(secret)], secure }
+        Self { macs: vec![derived(secret)], secure, ended: Arc::default() }
     }
 
     /// Also reads what was signed with an older secret.
@@ -38,40 +50,84 @@ impl Sessions {
 
     /// A session without its cookie, for clients that keep it elsewhere.
     pub fn token(&self, user: &str) -> String {
+        let mut id = [0; 16];
+        // Without randomness two sessions may share an id, and end together. They are signed all the same.
+        let _ = getrandom::fill(&mut id);
+        let id = HEXLOWER.encode(&id);
         let expires = SystemClock.now().after(LIFETIME).as_millis() / 1000;
-        let newest = self.macs.first().map(|mac| signing(mac, expires, user).finalize().into_bytes());
+        let newest = self.macs.first().map(|mac| signing(mac, expires, &id, user).finalize().into_bytes());
         let mac = BASE64URL_NOPAD.encode(&newest.unwrap_or_default());
-        format!("{expires}.{mac}.{user}")
+        format!("{expires}.{id}.{mac}.{user}")
     }
 
-    /// The user of a session that was signed here and has not expired.
+    /// The user of a session that was signed here, has not expired and was not ended.
     pub fn user<'a>(&self, token: &'a str) -> Option<&'a str> {
         self.user_at(token, SystemClock.now())
     }
 
-    /// `Set-Cookie` that ends the session.
+    /// `Set-Cookie` that makes the browser forget the session. [`Sessions::revoke`] ends it on the server.
     pub fn end(&self) -> String {
         self.cookie("", 0)
     }
 
-    /// How the layer finds the subject: the user of a cookie that was signed here and has not expired.
-    pub fn subjects(&self) -> SubjectSource {
-        let sessions = self.clone();
-        SubjectSource::cookie(NAME, move |value| sessions.user(value).map(Cow::Borrowed))
+    /// Ends each session that a `Cookie` header carries. One that was not signed here changes nothing.
+    pub fn revoke(&self, cookies: &str) {
+        let now = SystemClock.now();
+        let pairs = cookies.split(';').filter_map(|pair| pair.trim().split_once('='));
+        for token in pairs.filter(|(name, _)| *name == self.name()).map(|(_, value)| value) {
+            if let Some(session) = self.verified(token, now) {
+                self.remember_ended(session.id, session.expires, now);
+            }
+        }
     }
 
-    fn user_at<'a>(&self, value: &'a str, now: Timestamp) -> Option<&'a str> {
-        let (expires, rest) = value.split_once('.')?;
+    /// How the layer finds the subject: the user of the session cookie.
+    pub fn subjects(&self) -> SubjectSource {
+        let sessions = self.clone();
+        SubjectSource::cookie(self.name(), move |value| sessions.user(value).map(Cow::Borrowed))
+    }
+
+    fn user_at<'a>(&self, token: &'a str, now: Timestamp) -> Option<&'a str> {
+        let session = self.verified(token, now)?;
+        (!self.ended().contains_key(session.id)).then_some(session.user)
+    }
+
+    fn verified<'a>(&self, token: &'a str, now: Timestamp) -> Option<Verified<'a>> {
+        let (expires, rest) = token.split_once('.')?;
+        let (id, rest) = rest.split_once('.')?;
         let (mac, user) = rest.split_once('.')?;
         let expires: i64 = expires.parse().ok()?;
         let mac = BASE64URL_NOPAD.decode(mac.as_bytes()).ok()?;
-        self.macs.iter().find(|key| signing(key, expires, user).verify_slice(&mac).is_ok())?;
-        (now < Timestamp::from_secs(expires)).then_some(user)
+        self.macs.iter().find(|key| signing(key, expires, id, user).verify_slice(&mac).is_ok())?;
+        (now < Timestamp::from_secs(expires)).then_some(Verified { id, user, expires })
+    }
+
+    /// What has expired needs no memory. When the list is full all the same, the ones that expire first are dropped.
+    fn remember_ended(&self, id: &str, expires: i64, now: Timestamp) {
+        let mut ended = self.ended();
+        if ended.len() >= MAX_ENDED {
+            ended.retain(|_, expires| now < Timestamp::from_secs(*expires));
+        }
+        if ended.len() >= MAX_ENDED {
+            let first = ended.iter().min_by_key(|(_, expires)| **expires).map(|(id, _)| id.clone());
+            first.and_then(|first| ended.remove(&first));
+        }
+        ended.insert(id.into(), expires);
+    }
+
+    fn ended(&self) -> MutexGuard<'_, HashMap<Box<str>, i64>> {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Browsers take `__Host-` only with `Secure`, for the whole host and from the host itself: no neighbour on a
+    /// sub-domain can set such a cookie.
+    fn name(&self) -> &'static str {
+        if self.secure { "__Host-session" } else { "session" }
     }
 
     fn cookie(&self, value: &str, max_age: u64) -> String {
-        let secure = if self.secure { "; Secure" } else { "" };
-        format!("{NAME}={value}; Path=/; Max-Age={max_age}; HttpOnly; SameSite=Lax{secure}")
+        let (name, secure) = (self.name(), if self.secure { "; Secure" } else { "" });
+        format!("{name}={value}; Path=/; Max-Age={max_age}; HttpOnly; SameSite=Lax{secure}")
     }
 }
 
@@ -81,6 +137,14 @@ impl fmt::Debug for Sessions {
     }
 }
 
+/// A session whose signature is ours and which has not expired.
+struct Verified<'a> {
+    id: &'a str,
+    user: &'a str,
+    /// Seconds since 1970.
+    expires: i64,
+}
+
 /// 1 to 64 of the characters that need no escaping in a cookie, a form or a page.
 pub fn is_user_name(text: &str) -> bool {
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'@' | b'-');
@@ -88,11 +152,12 @@ pub fn is_user_name(text: &str) -> bool {
 }
 
 fn derived(secret: &[u8]) -> Hmac<Sha256> {
-    keyed(&keyed(secret).chain_update(b"gate-kit session v1").finalize().into_bytes())
+    keyed(&keyed(secret).chain_update(b"gate-kit session v2").finalize().into_bytes())
 }
 
-fn signing(mac: &Hmac<Sha256>, expires: i64, user: &str) -> Hmac<Sha256> {
-    mac.clone().chain_update(expires.to_be_bytes()).chain_update(user)
+/// An id holds no dot (it is split off at the first one), so the three parts can't be shifted against each other.
+fn signing(mac: &Hmac<Sha256>, expires: i64, id: &str, user: &str) -> Hmac<Sha256> {
+    mac.clone().chain_update(expires.to_be_bytes()).chain_update(id).chain_update(".").chain_update(user)
 }
 
 #[expect(clippy::expect_used, reason = "HMAC takes keys of every length")]
@@ -100,10 +165,8 @@ fn keyed(key: &[u8]) -> Hmac<Sha256> {
     Hmac::new_from_slice(key).expect("a key of any length")
 }
 
-const NAME: &str = "session";
-
 /// A working day.
 const LIFETIME: Duration = Duration::from_secs(12 * 60 * 60);
 
-#[cfg(test)]
-mod tests;
+/// Sessions that were ended and have not expired: about 10 MB.
+const MAX_ENDED: usize = 100_000;

@@ -1,7 +1,9 @@
 //! From the environment to what every example begins with.
 
+mod vendor_choice;
+mod wrong_setting;
+
 use std::collections::HashMap;
-use std::error::Error;
 use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, Write};
@@ -15,14 +17,19 @@ use url::Url;
 
 use crate::session::Sessions;
 use crate::vendor;
+use vendor_choice::{VendorChoice, is_local, is_loopback, separate_stores};
+
+pub use wrong_setting::WrongSetting;
 
 /// What every example begins with: a socket, the settings of incode, and the stand-in vendor when no other is named.
 pub struct Start {
     /// Listens at `BIND`, without blocking.
     pub listener: TcpListener,
-    /// Made from the environment; lacks what is the application's own, such as who asks.
+    /// Listens at `OPS_BIND`, where that is set: for metrics and health, away from the public port.
+    pub(crate) ops_listener: Option<TcpListener>,
+    /// Made from the environment; lacks what is the application's own, such as the source of subjects.
     pub builder: Builder,
-    /// A login for whoever needs one.
+    /// A login, for an application that has none of its own.
     pub sessions: Sessions,
     /// The stand-in vendor, when it runs in this process.
     pub sandbox: Option<Sandbox>,
@@ -52,8 +59,16 @@ impl Start {
         if matches!(self.settings.text("INCODE_FLOW_SECRET"), Ok(None)) {
             tracing::warn!("INCODE_FLOW_SECRET is not set: sessions end when this process does");
         }
+        if self.sandbox.is_none()
+            && matches!(self.settings.text(LINK_BY_WEBHOOK).as_ref().map(Option::as_deref), Ok(Some("on")))
+        {
+            tracing::warn!(
+                "{LINK_BY_WEBHOOK} is on with a real vendor: an event links the user whose start link was opened, so a \
+                 person who opens a link that another user sent gives that user their identity"
+            );
+        }
         let url = &self.public_url;
-        // Nobody may be reading: a closed stdout is no reason not to serve.
+        // A closed stdout is no reason not to serve.
         let _ = match &self.sandbox {
             Some(sandbox) => {
                 writeln!(io::stdout(), "{app}: open {url} (the stand-in vendor: {})", sandbox.control_url())
@@ -69,43 +84,6 @@ impl fmt::Debug for Start {
     }
 }
 
-/// A setting that can't work: one line that names it, never its value.
-pub struct WrongSetting(String);
-
-impl WrongSetting {
-    pub(crate) fn new(setting: &str, problem: impl fmt::Display) -> Self {
-        Self(format!("{setting}: {problem}"))
-    }
-}
-
-impl From<incode_core::SettingError> for WrongSetting {
-    /// With its causes, which are as silent about values as itself.
-    fn from(error: incode_core::SettingError) -> Self {
-        let mut line = error.to_string();
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            line.push_str(&format!(": {error}"));
-            cause = error.source();
-        }
-        Self(line)
-    }
-}
-
-impl fmt::Display for WrongSetting {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// The same line: `main` shows a failure by its `Debug`.
-impl fmt::Debug for WrongSetting {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl Error for WrongSetting {}
-
 /// The environment, with what this process makes up for itself on top.
 #[derive(Default)]
 pub(crate) struct Settings {
@@ -114,27 +92,24 @@ pub(crate) struct Settings {
 
 impl Settings {
     async fn start(mut self) -> Result<Start, WrongSetting> {
+        let vendor = VendorChoice::of(std::env::vars_os());
         let bind = self.text("BIND")?.unwrap_or_else(|| "127.0.0.1:3000".to_owned());
-        let listener = TcpListener::bind(&bind)
-            .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
-            .map_err(|error| WrongSetting::new("BIND", format!("can't be listened on ({})", error.kind())))?;
+        let listener = listen("BIND", &bind)?;
+        let ops_listener = self.text("OPS_BIND")?.map(|bind| listen("OPS_BIND", &bind)).transpose()?;
         let address = listener.local_addr().map_err(|error| WrongSetting::new("BIND", error.kind()))?;
 
         let public_url = self.text("PUBLIC_URL")?.unwrap_or_else(|| vendor::reachable(address));
-        let public = Url::parse(&public_url)
-            .ok()
-            .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
-            .ok_or_else(|| WrongSetting::new("PUBLIC_URL", "is not an http(s) URL"))?;
+        let public = public_of(&public_url)?;
         self.made_up.insert("PUBLIC_URL", public_url.clone());
-        // Whether the token of the hosted page can be redeemed by a callback is not documented; where it can't, only the
-        // webhook tells who was verified.
-        if self.text("INCODE_LINK_BY_WEBHOOK")?.is_none() {
-            self.made_up.insert("INCODE_LINK_BY_WEBHOOK", "on".to_owned());
-        }
 
-        let (sandbox, throw_away) = match self.text("INCODE_HOST")? {
-            Some(_) => (None, None),
-            None => {
+        let vendor = vendor?;
+        if vendor == VendorChoice::Sandbox {
+            is_local(address.ip(), &public)?;
+        }
+        separate_stores(vendor, self.text("INCODE_STORE")?.as_deref())?;
+        let (sandbox, throw_away) = match vendor {
+            VendorChoice::Real => (None, None),
+            VendorChoice::Sandbox => {
                 let sandbox = self.start_sandbox().await?;
                 (Some(sandbox), self.throw_away_store()?)
             }
@@ -142,19 +117,23 @@ impl Settings {
         let sessions = self.sessions(public.scheme() == "https")?;
         let builder = Builder::from_settings(|name| self.value(name))?;
         if let Some(sandbox) = &sandbox {
-            // Only now: what can't be used was named above, as the setting it is.
-            vendor::deliver_to(sandbox, address, self.agreed()?.auth(address))
-                .map_err(|error| WrongSetting::new("INCODE_WEBHOOK_AUTH", error))?;
+            let secret = self.text("INCODE_WEBHOOK_SECRETS")?.unwrap_or_default();
+            vendor::deliver_to(sandbox, address, secret).map_err(|error| WrongSetting::new("INCODE_HOST", error))?;
         }
-        Ok(Start { listener, builder, sessions, sandbox, public_url, settings: self, _throw_away: throw_away })
+        Ok(Start {
+            listener,
+            ops_listener,
+            builder,
+            sessions,
+            sandbox,
+            public_url,
+            settings: self,
+            _throw_away: throw_away,
+        })
     }
 
-    /// A vendor of our own, and the settings that lead to it.
+    /// Starts a vendor of our own, and sets what leads to it.
     async fn start_sandbox(&mut self) -> Result<Sandbox, WrongSetting> {
-        if self.text("INCODE_WEBHOOK_AUTH")?.is_none() {
-            self.made_up.insert("INCODE_WEBHOOK_AUTH", "header".to_owned());
-            self.made_up.insert("INCODE_WEBHOOK_SECRETS", HEXLOWER.encode(&random()?));
-        }
         let sandbox = vendor::start()
             .await
             .map_err(|error| WrongSetting::new("INCODE_HOST", format!("is not set, and the sandbox fails: {error}")))?;
@@ -162,21 +141,16 @@ impl Settings {
         self.made_up.insert("INCODE_API_KEY", sandbox.api_key().to_owned());
         self.made_up.insert("INCODE_CLIENT_ID", sandbox.client_id().to_owned());
         self.made_up.insert("INCODE_WEB_URL", sandbox.web_url());
+        self.made_up.insert("INCODE_WEBHOOK_AUTH", "header".to_owned());
+        self.made_up.insert("INCODE_WEBHOOK_SECRETS", HEXLOWER.encode(&random()?));
         if self.text("INCODE_FLOW_SECRET")?.is_none() {
             self.made_up.insert("INCODE_FLOW_SECRET", BASE64.encode(&random()?));
         }
+        // The sandbox then shows both ways to a link. With a real vendor this is off: see `announce`.
+        if self.text(LINK_BY_WEBHOOK)?.is_none() {
+            self.made_up.insert(LINK_BY_WEBHOOK, "on".to_owned());
+        }
         Ok(sandbox)
-    }
-
-    fn agreed(&self) -> Result<vendor::Agreed, WrongSetting> {
-        let text = |name| self.text(name).map(Option::unwrap_or_default);
-        Ok(vendor::Agreed {
-            policies: text("INCODE_WEBHOOK_AUTH")?,
-            header: self.text("INCODE_WEBHOOK_HEADER")?,
-            secrets: text("INCODE_WEBHOOK_SECRETS")?,
-            client_id: text("INCODE_OAUTH_CLIENT_ID")?,
-            client_secrets: text("INCODE_OAUTH_CLIENT_SECRET")?,
-        })
     }
 
     /// People of the sandbox end with it, so by default their rows do too.
@@ -196,7 +170,7 @@ impl Settings {
         const NAME: &str = "INCODE_FLOW_SECRET";
         let Some(list) = self.text(NAME)? else { return Ok(Sessions::new(&random()?, secure)) };
         let mut sessions = None::<Sessions>;
-        for text in list.split(',') {
+        for text in list.split([',', '\n']) {
             let secret = BASE64.decode(text.trim().as_bytes()).ok().filter(|secret| secret.len() >= 32);
             let secret = secret.ok_or_else(|| WrongSetting::new(NAME, "is not padded base64 of 32 bytes or more"))?;
             sessions = Some(match sessions {
@@ -211,11 +185,35 @@ impl Settings {
         self.made_up.get(name).map(OsString::from).or_else(|| std::env::var_os(name))
     }
 
-    /// An empty value counts as unset.
+    /// The value of a variable, or of the file that `<name>_FILE` names. An empty value counts as unset.
     pub(crate) fn text(&self, name: &'static str) -> Result<Option<String>, WrongSetting> {
-        let Some(value) = self.value(name).filter(|value| !value.is_empty()) else { return Ok(None) };
-        value.into_string().map(Some).map_err(|_| WrongSetting::new(name, "is not UTF-8"))
+        if let Some(value) = self.value(name).filter(|value| !value.is_empty()) {
+            return value.into_string().map(Some).map_err(|_| WrongSetting::new(name, "is not UTF-8"));
+        }
+        let file = format!("{name}_FILE");
+        let Some(path) = std::env::var_os(&file).filter(|path| !path.is_empty()) else { return Ok(None) };
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| WrongSetting::new(&file, format!("names a file that can't be read ({})", error.kind())))?;
+        Ok(Some(text.trim_end().to_owned()).filter(|text| !text.is_empty()))
     }
+}
+
+fn listen(name: &str, address: &str) -> Result<TcpListener, WrongSetting> {
+    TcpListener::bind(address)
+        .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
+        .map_err(|error| WrongSetting::new(name, format!("can't be listened on ({})", error.kind())))
+}
+
+/// An http(s) URL. Plain http would show session cookies and callback tokens to the network, so it is for loopback alone.
+fn public_of(text: &str) -> Result<Url, WrongSetting> {
+    let url = Url::parse(text)
+        .ok()
+        .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+        .ok_or_else(|| WrongSetting::new("PUBLIC_URL", "is not an http(s) URL"))?;
+    if url.scheme() == "http" && !is_loopback(&url) {
+        return Err(WrongSetting::new("PUBLIC_URL", "is plain http to another host than loopback: use https"));
+    }
+    Ok(url)
 }
 
 fn random() -> Result<[u8; 32], WrongSetting> {
@@ -224,3 +222,6 @@ fn random() -> Result<[u8; 32], WrongSetting> {
         .map_err(|_| WrongSetting::new("INCODE_FLOW_SECRET", "no randomness on this machine"))?;
     Ok(bytes)
 }
+
+/// Off with a real vendor unless set: see [`Start::announce`].
+const LINK_BY_WEBHOOK: &str = "INCODE_LINK_BY_WEBHOOK";

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use axum::extract::Multipart;
 use data_encoding::BASE64;
 use incode_core::flow::FaceOutcome;
+use incode_core::flow::FaceScope;
 use incode_core::model::{Face, FaceAuthenticationRequest, FailureReason, IdentityStatus};
 
 use crate::refusal::Refusal;
@@ -35,12 +36,12 @@ impl FaceForm {
     }
 }
 
-/// Whether this is the face of the person who is logged in, and Incode vouches for that person now.
+/// Whether this is the face of the session's person, and that identity is ACTIVE now.
 pub(crate) async fn confirm(bank: &Arc<Bank>, session: &Session, face: Face) -> Result<Confirmed, Refusal> {
     let request = FaceAuthenticationRequest { face, source: None };
-    match bank.incode.authenticate(&session.subject, &request).await? {
+    match bank.incode.authenticate(FaceScope::new(session.subject.clone()), &request).await? {
         FaceOutcome::Passed(_) => {}
-        FaceOutcome::Failed(reason) => return Ok(Confirmed::No(Why::of(reason.as_ref()))),
+        FaceOutcome::Failed(reason) => return Ok(Confirmed::No(FaceFailure::of(reason.as_ref()))),
         FaceOutcome::OtherIdentity => return Ok(Confirmed::No(ELSE)),
         _ => return Ok(Confirmed::No(OTHER)),
     }
@@ -56,20 +57,20 @@ pub(crate) async fn confirm(bank: &Arc<Bank>, session: &Session, face: Face) -> 
 pub(crate) enum Confirmed {
     Yes,
     /// Not this face.
-    No(Why),
-    /// The right face, of somebody Incode no longer vouches for.
+    No(FaceFailure),
+    /// The right face, of a person whose identity Incode revoked.
     Revoked,
 }
 
 /// Why a face did not do. The set is fixed: nothing of a URL is ever echoed.
 #[derive(Clone, Copy)]
-pub(crate) struct Why {
+pub(crate) struct FaceFailure {
     /// Its name in `?why=`.
     pub(crate) name: &'static str,
     pub(crate) text: &'static str,
 }
 
-impl Why {
+impl FaceFailure {
     pub(crate) fn named(name: &str) -> Option<Self> {
         ALL.into_iter().find(|why| why.name == name)
     }
@@ -85,12 +86,14 @@ impl Why {
     }
 }
 
-const MASK: Why = Why { name: "mask", text: "A mask covers the face. Take it off and try again." };
-const LENSES: Why = Why { name: "lenses", text: "Glasses hide the eyes. Take them off and try again." };
-const SPOOF: Why =
-    Why { name: "spoof", text: "This looks like a picture of a picture. Use a live photo of your face." };
-const MISMATCH: Why = Why { name: "mismatch", text: "This is not the face that was verified." };
-const ELSE: Why = Why { name: "somebody_else", text: "This face belongs to somebody else's identity." };
-const OTHER: Why =
-    Why { name: "other", text: "The face could not be confirmed. Try again in good light, looking straight ahead." };
-const ALL: [Why; 6] = [MASK, LENSES, SPOOF, MISMATCH, ELSE, OTHER];
+const MASK: FaceFailure = FaceFailure { name: "mask", text: "A mask covers the face. Take it off and try again." };
+const LENSES: FaceFailure = FaceFailure { name: "lenses", text: "Glasses hide the eyes. Take them off and try again." };
+const SPOOF: FaceFailure =
+    FaceFailure { name: "spoof", text: "This looks like a picture of a picture. Use a live photo of your face." };
+const MISMATCH: FaceFailure = FaceFailure { name: "mismatch", text: "This is not the face that was verified." };
+const ELSE: FaceFailure = FaceFailure { name: "somebody_else", text: "This face belongs to somebody else's identity." };
+const OTHER: FaceFailure = FaceFailure {
+    name: "other",
+    text: "The face could not be confirmed. Try again in good light, looking straight ahead.",
+};
+const ALL: [FaceFailure; 6] = [MASK, LENSES, SPOOF, MISMATCH, ELSE, OTHER];

@@ -3,12 +3,11 @@
 //! When there is none, the transfer is not refused but kept, and its owner is sent to a page that shows it and asks for
 //! the face. Confirmed there, that very transfer is made: once, with the amount and recipient that were shown.
 //!
-//! - `desk`: sessions, transfers that wait, transfers that were made. The rules of "exactly once" are there.
+//! - `transfer_service`: sessions, transfers that wait, transfers that were made. The rules of "exactly once" are there.
 //! - `routes`: what each request does, and in which order it is checked.
 //! - `session`: the cookie, read by a middleware outside of the incode layer.
 //! - `pages`: HTML without script.
 
-mod desk;
 mod face;
 mod key;
 mod pages;
@@ -16,6 +15,7 @@ mod refusal;
 mod routes;
 mod session;
 mod transfer;
+mod transfer_service;
 
 use std::fmt;
 use std::time::Duration;
@@ -24,16 +24,16 @@ use incode_core::{Clock, Incode};
 use incode_sandbox::Sandbox;
 use incode_tower::Requirement;
 
-pub use desk::{Desk, Made, Refused, Session};
 pub use key::Key;
 pub use refusal::render;
 pub use routes::app;
 pub use transfer::Transfer;
+pub use transfer_service::{CompletedTransfer, Session, TransferError, TransferService};
 
 /// What the routes work with.
 pub struct Bank {
     incode: Incode,
-    desk: Desk,
+    transfers: TransferService,
     /// The stand-in vendor, when it runs in this process: it has faces to choose from.
     sandbox: Option<Sandbox>,
     /// Scheme, host and port of the site, as browsers send it in `Origin`.
@@ -41,9 +41,14 @@ pub struct Bank {
 }
 
 impl Bank {
-    /// A bank with nobody logged in.
+    /// A bank without sessions.
     pub fn new(incode: Incode, sandbox: Option<Sandbox>, origin: String, clock: impl Clock) -> Self {
-        Self { incode, desk: Desk::new(clock), sandbox, origin }
+        Self { incode, transfers: TransferService::new(clock), sandbox, origin }
+    }
+
+    /// Browsers come over https.
+    fn is_secure(&self) -> bool {
+        self.origin.starts_with("https:")
     }
 }
 

@@ -15,8 +15,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let origin = start.public_origin();
     let incode = start.builder.render(render).build().await?;
     let bank = Arc::new(Bank::new(incode.clone(), start.sandbox, origin, SystemClock));
-    let listener = tokio::net::TcpListener::from_std(start.listener)?;
-    axum::serve(listener, app(bank)).with_graceful_shutdown(gate_kit::stopped()).await?;
+    gate_kit::serve(start.listener, app(bank), gate_kit::stopped()).await?;
     incode.shutdown().await;
     Ok(())
 }

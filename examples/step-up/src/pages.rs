@@ -5,10 +5,10 @@ use incode_core::gate::{Standing, Visitor};
 use incode_core::http::{Problem, Reply};
 use maud::{Markup, html};
 
-use crate::face::Why;
-use crate::{Bank, Key, Made, Session, TRANSFER, Transfer};
+use crate::face::FaceFailure;
+use crate::{Bank, CompletedTransfer, Key, Session, TRANSFER, Transfer};
 
-/// `GET /` for nobody in particular.
+/// `GET /` without a session.
 pub(crate) fn welcome() -> Reply {
     let content = html! {
         (bar(None))
@@ -37,17 +37,17 @@ pub(crate) fn welcome() -> Reply {
     page(200, "Transfers", "home", &content)
 }
 
-/// `GET /` for somebody who is logged in.
+/// `GET /` with a session.
 pub(crate) fn home(bank: &Bank, visitor: &Visitor, session: &Session) -> Reply {
-    let waiting = bank.desk.all_waiting(session);
-    let made = bank.desk.all_made(&session.subject);
+    let waiting = bank.transfers.all_waiting(session);
+    let made = bank.transfers.all_made(&session.subject);
     let content = html! {
         (bar(Some(session)))
         main {
             @if visitor.standing() == Standing::Active {
                 (new_transfer(session, visitor))
             } @else {
-                (verify_first(visitor))
+                (verify_first(session, visitor))
             }
             @if !waiting.is_empty() {
                 section class="card list" {
@@ -83,7 +83,7 @@ pub(crate) fn confirmation(
     session: &Session,
     id: &Key,
     transfer: &Transfer,
-    why_not: Option<Why>,
+    why_not: Option<FaceFailure>,
 ) -> Reply {
     let confirm = format!("/confirm/{}", id.as_str());
     let content = html! {
@@ -109,7 +109,7 @@ pub(crate) fn confirmation(
 }
 
 /// `GET /transfers/{id}`.
-pub(crate) fn receipt(session: &Session, made: &Made) -> Reply {
+pub(crate) fn receipt(session: &Session, made: &CompletedTransfer) -> Reply {
     let content = html! {
         (bar(Some(session)))
         main {
@@ -128,7 +128,8 @@ pub(crate) fn receipt(session: &Session, made: &Made) -> Reply {
 /// Whatever was refused, in plain words with one next step.
 pub(crate) fn problem(problem: &Problem) -> Reply {
     let (url, label) = match (problem.verify_url(), problem.code) {
-        (Some(url), _) => (url, "Verify my identity"),
+        // By the front page, which names the account that is verified.
+        (Some(_), _) => ("/", "Verify my identity"),
         (None, "authentication_required") => ("/", "Log in"),
         (None, _) => ("/", "Back to your transfers"),
     };
@@ -179,7 +180,7 @@ fn new_transfer(session: &Session, visitor: &Visitor) -> Markup {
     }
 }
 
-fn verify_first(visitor: &Visitor) -> Markup {
+fn verify_first(session: &Session, visitor: &Visitor) -> Markup {
     let (tone, title, detail) = match visitor.standing() {
         Standing::Revoked => ("bad", "Your identity was revoked", "Incode no longer vouches for you: no transfers."),
         Standing::Unavailable => ("wait", "We can't look right now", "Your status can't be read. Reload soon."),
@@ -192,6 +193,11 @@ fn verify_first(visitor: &Visitor) -> Markup {
                 h1 { (title) }
                 p class="soft" { (detail) }
                 @if visitor.standing() != Standing::Unavailable {
+                    // Another person may have logged this browser in: the identity is linked to that account.
+                    p class="soft" {
+                        "Your identity will be linked to the account " strong { (session.subject.as_str()) }
+                        ". If it is not yours, log out first."
+                    }
                     div class="actions" { a class="button main" href="/incode/start" { "Verify my identity" } }
                 }
             }

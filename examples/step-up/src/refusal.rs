@@ -6,17 +6,17 @@ use incode_core::http::{Problem, Reply};
 use incode_core::store::StoreError;
 use incode_tower::{Denied, response};
 
-use crate::{Key, Refused, pages};
+use crate::{Key, TransferError, pages};
 
 /// The application's own rendering of what layer and gate refuse: pages for people, problem+json for programs.
 pub fn render(problem: &Problem, audience: Audience) -> Option<Reply> {
     audience.html.then(|| pages::problem(problem))
 }
 
-/// Instead of what a person wanted.
+/// The answer to a request that did not get what it wanted.
 pub(crate) enum Refusal {
     /// A page that says why, and what to do.
-    Told(Problem),
+    Problem(Problem),
     /// This transfer was made: here it is.
     Made(Key),
     /// What the gate says.
@@ -24,42 +24,52 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
-    pub(crate) fn told(status: u16, code: &'static str, title: &'static str, detail: &'static str) -> Self {
-        Self::Told(Problem::new(status, code, title, detail))
+    pub(crate) fn problem(status: u16, code: &'static str, title: &'static str, detail: &'static str) -> Self {
+        Self::Problem(Problem::new(status, code, title, detail))
     }
 
     /// A form without the session's secret: another site's page, or a page from before the login.
     pub(crate) fn foreign_form() -> Self {
-        Self::told(403, "form_refused", "Refused", "This form is not of this session. Start again from the front page.")
+        Self::problem(
+            403,
+            "form_refused",
+            "TransferError",
+            "This form is not of this session. Start again from the front page.",
+        )
     }
 
     pub(crate) fn malformed() -> Self {
-        Self::told(400, "form_malformed", "Not readable", "The form did not arrive whole. Go back and send it again.")
+        Self::problem(
+            400,
+            "form_malformed",
+            "Not readable",
+            "The form did not arrive whole. Go back and send it again.",
+        )
     }
 
     /// Of the transfer `id`.
-    pub(crate) fn of(refused: Refused, id: &Key) -> Self {
+    pub(crate) fn of(refused: TransferError, id: &Key) -> Self {
         let (status, code, title, detail) = match refused {
-            Refused::Made => return Self::Made(id.clone()),
-            Refused::Unknown => {
+            TransferError::Made => return Self::Made(id.clone()),
+            TransferError::Unknown => {
                 (404, "transfer_unknown", "No such transfer", "Nothing waits under this address, and nothing was made.")
             }
-            Refused::Expired => {
+            TransferError::Expired => {
                 (410, "transfer_expired", "Transfer expired", "It waited for more than ten minutes. Nothing was made.")
             }
-            Refused::Differs => {
+            TransferError::Differs => {
                 let detail = "This form was sent before with other details, and those stand. Start a new transfer.";
                 (409, "transfer_differs", "Sent before", detail)
             }
-            Refused::TooManyFaces => {
+            TransferError::TooManyFaces => {
                 let detail = "Too many faces were tried, so this transfer was dropped. Nothing was made.";
                 (403, "transfer_dropped", "Transfer dropped", detail)
             }
-            Refused::TooMany => {
+            TransferError::TooMany => {
                 (429, "too_many_transfers", "Too many transfers", "Confirm or cancel those that wait, then try again.")
             }
         };
-        Self::told(status, code, title, detail)
+        Self::problem(status, code, title, detail)
     }
 }
 
@@ -75,7 +85,7 @@ impl From<FaceError> for Refusal {
         if matches!(error.kind(), FaceErrorKind::Vendor | FaceErrorKind::Store) {
             tracing::warn!(error.kind = ?error.kind(), "no outcome of a face authentication");
         }
-        Self::Told(error.problem())
+        Self::Problem(error.problem())
     }
 }
 
@@ -83,14 +93,14 @@ impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
         tracing::warn!(error.kind = ?error.kind(), "identity status not read");
         let detail = "Your status can't be read right now. Nothing was made; go back and try again in a moment.";
-        Self::told(503, "identity_unavailable", "Try again soon", detail)
+        Self::problem(503, "identity_unavailable", "Try again soon", detail)
     }
 }
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         match self {
-            Self::Told(problem) => response(pages::problem(&problem)).into_response(),
+            Self::Problem(problem) => response(pages::problem(&problem)).into_response(),
             Self::Made(id) => Redirect::to(&format!("/transfers/{}", id.as_str())).into_response(),
             Self::Denied(denied) => denied.into_response(),
         }
@@ -99,6 +109,6 @@ impl IntoResponse for Refusal {
 
 /// What nothing else answers.
 pub(crate) async fn not_found() -> (StatusCode, Refusal) {
-    let refusal = Refusal::told(404, "not_found", "Not here", "There is nothing at this address.");
+    let refusal = Refusal::problem(404, "not_found", "Not here", "There is nothing at this address.");
     (StatusCode::NOT_FOUND, refusal)
 }

@@ -7,19 +7,19 @@ use axum::http::{HeaderMap, HeaderValue};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
-use gate_kit::Asked;
+use gate_kit::RequestContext;
 use incode_core::Subject;
 use incode_core::gate::DenialKind;
 use incode_tower::{GateLayer, IncodeLayer, Visitor, response};
 use serde::Deserialize;
 
-use crate::face::{Confirmed, FaceForm, Why, confirm};
+use crate::face::{Confirmed, FaceFailure, FaceForm, confirm};
 use crate::refusal::{Refusal, not_found};
-use crate::session::{Somebody, attach, cookie, key};
-use crate::{Bank, Key, Refused, Session, TRANSFER, Transfer, pages};
+use crate::session::{MaybeSession, attach, cookie, key};
+use crate::{Bank, Key, Session, TRANSFER, Transfer, TransferError, pages};
 
-/// The whole site. From outside in: the session says who asks, the incode layer how they stand, a gate on each route that
-/// moves money asks for ACTIVE, and the handlers for a face.
+/// The whole site. From outside in: the session names the subject, the incode layer finds its standing, a gate on each route
+/// that moves money requires ACTIVE, and the handlers require a face.
 pub fn app(bank: Arc<Bank>) -> Router {
     let incode = IncodeLayer::new(bank.incode.clone());
     let transfers = Router::new()
@@ -41,7 +41,15 @@ pub fn app(bank: Arc<Bank>) -> Router {
 
 type At = State<Arc<Bank>>;
 
-async fn home(State(bank): At, Visitor(visitor): Visitor, Somebody(session): Somebody) -> Response {
+async fn home(
+    State(bank): At,
+    Visitor(visitor): Visitor,
+    MaybeSession(session): MaybeSession,
+    headers: HeaderMap,
+) -> Response {
+    if let Some(there) = context("/", &headers).public_address(&bank.origin) {
+        return Redirect::to(&there).into_response();
+    }
     let page = match session {
         Some(session) => pages::home(&bank, &visitor, &session),
         None => pages::welcome(),
@@ -49,27 +57,27 @@ async fn home(State(bank): At, Visitor(visitor): Visitor, Somebody(session): Som
     response(page).into_response()
 }
 
-/// Anybody may be anybody, because this is an example; but no other site may decide who.
+/// Without a password, because this is an example. But a page of another site may not log a browser in.
 async fn login(State(bank): At, headers: HeaderMap, Form(form): Form<Login>) -> Result<Response, Refusal> {
     if !is_from_here(&headers, &bank.origin) {
-        return Err(Refusal::told(403, "cross_site_request", "Refused", "This was sent from another site."));
+        return Err(Refusal::problem(403, "cross_site_request", "TransferError", "This was sent from another site."));
     }
     let user = Some(form.user).filter(|user| gate_kit::is_user_name(user)).and_then(|user| Subject::new(user).ok());
     let detail = "A user name has 1 to 64 characters: letters, digits and . _ @ -";
-    let user = user.ok_or_else(|| Refusal::told(400, "user_invalid", "Not a user name", detail))?;
-    let begun = bank.desk.begin(user);
-    let full = || Refusal::told(503, "too_many_sessions", "Try again soon", "Too many people are logged in.");
+    let user = user.ok_or_else(|| Refusal::problem(400, "user_invalid", "Not a user name", detail))?;
+    let begun = bank.transfers.begin(user);
+    let full = || Refusal::problem(503, "too_many_sessions", "Try again soon", "Too many people are logged in.");
     let session = begun.ok_or_else(full)?;
-    // What waited in the session before it ends with it: the next person at this browser is not to meet it.
-    if let Some(before) = key(&headers) {
-        bank.desk.end(&before);
+    // The session before ends, with the transfers that wait in it: the next person at this browser must not see them.
+    if let Some(before) = key(&bank, &headers) {
+        bank.transfers.end(&before);
     }
     Ok(([(SET_COOKIE, cookie(&bank, Some(&session)).ok_or_else(full)?)], Redirect::to("/")).into_response())
 }
 
 async fn logout(State(bank): At, session: Session, Form(form): Form<Plain>) -> Result<Response, Refusal> {
     session.check(&form.form)?;
-    bank.desk.end(&session.key);
+    bank.transfers.end(&session.key);
     let mut response = Redirect::to("/").into_response();
     response.headers_mut().extend(cookie(&bank, None).map(|cookie| (SET_COOKIE, cookie)));
     Ok(response)
@@ -85,11 +93,11 @@ async fn transfer(
     session.check(&form.form)?;
     let id = Key::parse(&form.id).ok_or_else(Refusal::malformed)?;
     let transfer = Transfer::read(&form.amount, &form.recipient)
-        .map_err(|detail| Refusal::told(400, "transfer_malformed", "Not a transfer", detail))?;
-    bank.desk.hold(&session, &id, transfer).map_err(|refused| Refusal::of(refused, &id))?;
+        .map_err(|detail| Refusal::problem(400, "transfer_malformed", "Not a transfer", detail))?;
+    bank.transfers.hold(&session, &id, transfer).map_err(|refused| Refusal::of(refused, &id))?;
     match visitor.require(&TRANSFER) {
         Ok(()) => {
-            bank.desk.make(&session, &id).map_err(|refused| Refusal::of(refused, &id))?;
+            bank.transfers.make(&session, &id).map_err(|refused| Refusal::of(refused, &id))?;
             Ok(Redirect::to(&format!("/transfers/{}", id.as_str())))
         }
         Err(denial) if matches!(denial.kind(), DenialKind::FaceAuthenticationRequired { .. }) => {
@@ -108,8 +116,8 @@ async fn confirmation(
     Query(query): Query<Tried>,
 ) -> Result<Response, Refusal> {
     let id = named(&id)?;
-    let transfer = bank.desk.waiting(&session, &id).map_err(|refused| Refusal::of(refused, &id))?;
-    let why_not = query.why.as_deref().and_then(Why::named);
+    let transfer = bank.transfers.waiting(&session, &id).map_err(|refused| Refusal::of(refused, &id))?;
+    let why_not = query.why.as_deref().and_then(FaceFailure::named);
     Ok(response(pages::confirmation(&bank, &visitor, &session, &id, &transfer, why_not)).into_response())
 }
 
@@ -124,18 +132,18 @@ async fn confirmed(
     let form = FaceForm::read(parts).await?;
     session.check(&form.form)?;
     let of = |refused| Refusal::of(refused, &id);
-    bank.desk.try_face(&session, &id).map_err(of)?;
+    bank.transfers.try_face(&session, &id).map_err(of)?;
     match confirm(&bank, &session, form.face()).await? {
         Confirmed::Yes => {
-            bank.desk.make(&session, &id).map_err(of)?;
+            bank.transfers.make(&session, &id).map_err(of)?;
             Ok(Redirect::to(&format!("/transfers/{}", id.as_str())))
         }
         // Away from the POST, so that neither reload nor the back button sends a face again.
         Confirmed::No(why) => Ok(Redirect::to(&format!("/confirm/{}?why={}", id.as_str(), why.name))),
         Confirmed::Revoked => {
-            bank.desk.cancel(&session, &id);
+            bank.transfers.cancel(&session, &id);
             let detail = "Incode no longer vouches for this identity. The transfer was dropped; nothing was made.";
-            Err(Refusal::told(403, "identity_revoked", "Identity revoked", detail))
+            Err(Refusal::problem(403, "identity_revoked", "Identity revoked", detail))
         }
     }
 }
@@ -147,13 +155,13 @@ async fn cancel(
     Form(form): Form<Plain>,
 ) -> Result<Redirect, Refusal> {
     session.check(&form.form)?;
-    bank.desk.cancel(&session, &named(&id)?);
+    bank.transfers.cancel(&session, &named(&id)?);
     Ok(Redirect::to("/"))
 }
 
 async fn receipt(State(bank): At, session: Session, Path(id): Path<String>) -> Result<Response, Refusal> {
     let id = named(&id)?;
-    let made = bank.desk.made(&session.subject, &id).ok_or_else(|| Refusal::of(Refused::Unknown, &id))?;
+    let made = bank.transfers.made(&session.subject, &id).ok_or_else(|| Refusal::of(TransferError::Unknown, &id))?;
     Ok(response(pages::receipt(&session, &made)).into_response())
 }
 
@@ -189,13 +197,16 @@ impl Session {
 }
 
 fn named(id: &str) -> Result<Key, Refusal> {
-    Key::parse(id).ok_or_else(|| Refusal::told(404, "transfer_unknown", "No such transfer", "Nothing waits here."))
+    Key::parse(id).ok_or_else(|| Refusal::problem(404, "transfer_unknown", "No such transfer", "Nothing waits here."))
 }
 
 /// False when a page of another site made the browser ask.
 fn is_from_here(headers: &HeaderMap, origin: &str) -> bool {
-    let header = |name| headers.get(name).map(HeaderValue::as_bytes);
-    Asked::new("POST", "/login", None, header).is_from_here(origin)
+    context("/login", headers).is_from_here(origin)
+}
+
+fn context(path: &str, headers: &HeaderMap) -> RequestContext {
+    RequestContext::new("", path, None, |name| headers.get(name).map(HeaderValue::as_bytes))
 }
 
 /// A photograph of a few megabytes, with room to spare.

@@ -10,31 +10,34 @@ use axum::response::{Redirect, Response};
 
 use crate::{Bank, Key, Session};
 
-/// Middleware, outside of the incode layer: tells it who asks. An application's own login does the same.
+/// Middleware, outside of the incode layer: puts the session's subject into the extensions, where the layer finds it. An
+/// application's own login does the same.
 pub(crate) async fn attach(State(bank): State<Arc<Bank>>, mut request: Request, next: Next) -> Response {
-    if let Some(session) = key(request.headers()).and_then(|key| bank.desk.session(&key)) {
+    if let Some(session) = key(&bank, request.headers()).and_then(|key| bank.transfers.session(&key)) {
         request.extensions_mut().insert(session.subject.clone());
         request.extensions_mut().insert(session);
     }
     next.run(request).await
 }
 
-/// The one session cookie. Two of them are none: whoever can set a second must not choose which is read.
-pub(crate) fn key(headers: &HeaderMap) -> Option<Key> {
+/// The one session cookie. Two of them count as none: a neighbour who can set a second must not choose which is read.
+pub(crate) fn key(bank: &Bank, headers: &HeaderMap) -> Option<Key> {
+    let name = cookie_name(bank);
     let headers = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let mut keys = headers.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().strip_prefix(NAME));
+    let mut keys = headers.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().strip_prefix(name));
     let key = keys.next()?;
     keys.next().is_none().then(|| Key::parse(key))?
 }
 
-/// `Set-Cookie` of a session, or of its end. `Lax`, or people who come back from Incode's page would be nobody.
+/// `Set-Cookie` of a session, or of its end. `Lax`: with `Strict` a browser that comes back from
+/// Incode's page would send no cookie.
 pub(crate) fn cookie(bank: &Bank, session: Option<&Session>) -> Option<HeaderValue> {
-    let secure = if bank.origin.starts_with("https:") { "; Secure" } else { "" };
+    let (name, secure) = (cookie_name(bank), if bank.is_secure() { "; Secure" } else { "" });
     let (value, age) = session.map_or(("", 0), |session| (session.key.as_str(), 12 * 60 * 60));
-    HeaderValue::try_from(format!("{NAME}{value}; Path=/; Max-Age={age}; HttpOnly; SameSite=Lax{secure}")).ok()
+    HeaderValue::try_from(format!("{name}{value}; Path=/; Max-Age={age}; HttpOnly; SameSite=Lax{secure}")).ok()
 }
 
-/// Extractor: who is logged in. Anybody else is sent to the front page.
+/// Extractor: the session. A request without one is sent to the front page.
 impl<S: Sync> FromRequestParts<S> for Session {
     type Rejection = Redirect;
 
@@ -43,10 +46,10 @@ impl<S: Sync> FromRequestParts<S> for Session {
     }
 }
 
-/// Extractor: who is logged in, if anybody is.
-pub(crate) struct Somebody(pub(crate) Option<Session>);
+/// Extractor: the session, where there is one.
+pub(crate) struct MaybeSession(pub(crate) Option<Session>);
 
-impl<S: Sync> FromRequestParts<S> for Somebody {
+impl<S: Sync> FromRequestParts<S> for MaybeSession {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
@@ -54,4 +57,8 @@ impl<S: Sync> FromRequestParts<S> for Somebody {
     }
 }
 
-const NAME: &str = "session=";
+/// Browsers take `__Host-` only with `Secure`, for the whole host and from the host itself: no neighbour on a sub-domain can
+/// set such a cookie.
+fn cookie_name(bank: &Bank) -> &'static str {
+    if bank.is_secure() { "__Host-session=" } else { "session=" }
+}

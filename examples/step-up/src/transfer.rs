@@ -1,6 +1,6 @@
 use std::fmt;
 
-/// What a person asks for: so much, to somebody. Made only of text that reads as it is.
+/// What a person asks for: so much, to one recipient. Made only of text that reads as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transfer {
     cents: u64,
@@ -11,7 +11,7 @@ impl Transfer {
     /// Reads what was typed: an amount such as `250` or `250.50`, from 0.01 to 1,000,000, and a name.
     ///
     /// # Errors
-    /// What to tell the person.
+    /// The text for the person.
     pub fn read(amount: &str, recipient: &str) -> Result<Self, &'static str> {
         let cents = cents(amount.trim()).filter(|cents| (1..=MOST).contains(cents));
         let cents = cents.ok_or("The amount is a number such as 250 or 250.50, up to 1,000,000.")?;
@@ -37,7 +37,7 @@ impl Transfer {
         format!("{grouped}.{:02}", self.cents % 100)
     }
 
-    /// To whom.
+    /// The recipient.
     pub fn recipient(&self) -> &str {
         &self.recipient
     }

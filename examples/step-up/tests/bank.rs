@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
-mod town;
+mod site;
 
 use std::time::Duration;
 
@@ -10,12 +10,12 @@ use futures_util::future::join_all;
 use incode_core::Subject;
 use incode_sandbox::{Fault, Route};
 use incode_tests::{eventually, get, post};
-use town::{FORM, Town};
+use site::{FORM, Site};
 
 #[tokio::test]
 async fn a_transfer_is_shown_again_and_made_by_the_face_of_its_owner() {
-    let town = Town::build().await;
-    let alice = town.verified("alice").await;
+    let site = Site::build().await;
+    let alice = site.verified("alice").await;
     let form = alice.new_form().await;
     let sent = alice.send(&form, "1250.50", "Bob & Sons").await;
     assert_eq!((sent.status, sent.header("location").unwrap()), (303, form.confirm().as_str()));
@@ -24,7 +24,7 @@ async fn a_transfer_is_shown_again_and_made_by_the_face_of_its_owner() {
     let page = alice.get(&form.confirm()).await;
     assert!(page.status == 200 && page.text().contains("1,250.50") && page.text().contains("Bob &amp; Sons"));
     assert!(page.header("content-security-policy").unwrap().starts_with("default-src 'none'"), "no script at all");
-    let masked = alice.refused(&form, &town.sample("Mask")).await;
+    let masked = alice.refused(&form, &site.sample("Mask")).await;
     assert!(masked.contains("A mask covers the face.") && masked.contains("1,250.50"), "still what it was");
     assert_eq!(alice.made().await, 0);
 
@@ -38,8 +38,8 @@ async fn a_transfer_is_shown_again_and_made_by_the_face_of_its_owner() {
 
 #[tokio::test]
 async fn with_a_face_confirmed_lately_it_is_made_at_once_and_sent_twice_it_is_one() {
-    let town = Town::build().await;
-    let alice = town.verified("alice").await;
+    let site = Site::build().await;
+    let alice = site.verified("alice").await;
     alice.transfer_and_confirm().await;
     let form = alice.new_form().await;
     let both = join_all([alice.send(&form, "5", "Bob"), alice.send(&form, "5", "Bob")]).await;
@@ -48,7 +48,7 @@ async fn with_a_face_confirmed_lately_it_is_made_at_once_and_sent_twice_it_is_on
     }
     assert_eq!(alice.made().await, 2);
 
-    town.clock.advance(Duration::from_secs(5 * 60 + 1));
+    site.clock.advance(Duration::from_secs(5 * 60 + 1));
     let form = alice.new_form().await;
     assert_eq!(alice.send(&form, "5", "Bob").await.header("location").unwrap(), form.confirm());
     assert_eq!(alice.made().await, 2, "five minutes are over");
@@ -56,8 +56,8 @@ async fn with_a_face_confirmed_lately_it_is_made_at_once_and_sent_twice_it_is_on
 
 #[tokio::test]
 async fn a_confirmation_sent_five_times_at_once_makes_one_transfer() {
-    let town = Town::build().await;
-    let alice = town.verified("alice").await;
+    let site = Site::build().await;
+    let alice = site.verified("alice").await;
     let form = alice.waiting("5", "Bob").await;
     let face = alice.face();
     for done in join_all((0..5).map(|_| alice.confirm(&form, &face))).await {
@@ -68,8 +68,8 @@ async fn a_confirmation_sent_five_times_at_once_makes_one_transfer() {
 
 #[tokio::test]
 async fn replays_and_the_back_button_lead_to_the_receipt() {
-    let town = Town::build().await;
-    let alice = town.verified("alice").await;
+    let site = Site::build().await;
+    let alice = site.verified("alice").await;
     let form = alice.transfer_and_confirm().await;
     for again in [
         alice.confirm(&form, &alice.face()).await,
@@ -85,8 +85,8 @@ async fn replays_and_the_back_button_lead_to_the_receipt() {
 
 #[tokio::test]
 async fn what_a_page_shows_stands_although_the_form_is_sent_again_with_other_details() {
-    let town = Town::build().await;
-    let alice = town.verified("alice").await;
+    let site = Site::build().await;
+    let alice = site.verified("alice").await;
     let form = alice.waiting("5", "Bob").await;
     let other = alice.send(&form, "500", "Eve").await;
     assert!(other.text().contains("409 · transfer_differs"));
@@ -99,11 +99,11 @@ async fn what_a_page_shows_stands_although_the_form_is_sent_again_with_other_det
 
 #[tokio::test]
 async fn nobody_else_and_no_other_session_meets_what_waits() {
-    let town = Town::build().await;
-    let alice = town.verified("alice").await;
-    let bob = town.verified("bob").await;
+    let site = Site::build().await;
+    let alice = site.verified("alice").await;
+    let bob = site.verified("bob").await;
     let form = alice.waiting("5", "Eve").await;
-    let elsewhere = town.log_in("alice").await;
+    let elsewhere = site.log_in("alice").await;
     for other in [&bob, &elsewhere] {
         let theirs = form.with(&other.new_form().await);
         for answer in [
@@ -125,13 +125,13 @@ async fn nobody_else_and_no_other_session_meets_what_waits() {
 
 #[tokio::test]
 async fn the_next_person_at_a_browser_does_not_meet_what_waits() {
-    let town = Town::build().await;
-    let alice = town.verified("alice").await;
+    let site = Site::build().await;
+    let alice = site.verified("alice").await;
     let form = alice.waiting("5", "Eve").await;
     let login = post("/login").header("content-type", FORM).header("cookie", &alice.cookie).body("user=bob");
-    assert_eq!(login.send(town.address).await.status, 303);
+    assert_eq!(login.send(site.address).await.status, 303);
     assert_eq!(alice.get(&form.confirm()).await.code(), "authentication_required", "that session is over");
-    let alice = town.log_in("alice").await;
+    let alice = site.log_in("alice").await;
     assert!(!alice.get("/").await.text().contains("Waiting for your face"));
     let form = alice.waiting("5", "Eve").await;
     alice.post("/logout", &format!("form={}", form.secret)).await;
@@ -140,28 +140,28 @@ async fn the_next_person_at_a_browser_does_not_meet_what_waits() {
 
 #[tokio::test]
 async fn what_waited_too_long_is_not_made() {
-    let town = Town::build().await;
-    let alice = town.verified("alice").await;
+    let site = Site::build().await;
+    let alice = site.verified("alice").await;
     let form = alice.waiting("5", "Bob").await;
-    town.clock.advance(Duration::from_secs(10 * 60 - 1));
+    site.clock.advance(Duration::from_secs(10 * 60 - 1));
     assert_eq!(alice.get(&form.confirm()).await.status, 200);
-    town.clock.advance(Duration::from_secs(1));
+    site.clock.advance(Duration::from_secs(1));
     assert!(alice.get(&form.confirm()).await.text().contains("410 · transfer_expired"));
     assert!(alice.confirm(&form, &alice.face()).await.text().contains("410 · transfer_expired"));
-    assert!(town.sandbox.calls().iter().all(|call| !call.path.ends_with("/authenticate")), "no face was asked for");
+    assert!(site.sandbox.calls().iter().all(|call| !call.path.ends_with("/authenticate")), "no face was asked for");
     assert_eq!(alice.made().await, 0);
 }
 
 #[tokio::test]
 async fn what_waited_too_long_while_the_vendor_looked_is_not_made() {
-    let town = Town::build().await;
-    let alice = town.verified("alice").await;
+    let site = Site::build().await;
+    let alice = site.verified("alice").await;
     let form = alice.waiting("5", "Bob").await;
-    town.sandbox.add_fault(Fault::late(Duration::from_millis(500)).on(Route::Authenticate));
+    site.sandbox.add_fault(Fault::late(Duration::from_millis(500)).on(Route::Authenticate));
     let face = alice.face();
     let late = async {
-        eventually("the vendor looks", async || town.asked_for_faces() == 1).await;
-        town.clock.advance(Duration::from_secs(10 * 60));
+        eventually("the vendor looks", async || site.asked_for_faces() == 1).await;
+        site.clock.advance(Duration::from_secs(10 * 60));
     };
     let (answer, ()) = tokio::join!(alice.confirm(&form, &face), late);
     assert!(answer.text().contains("410 · transfer_expired"), "{answer:?}");
@@ -170,12 +170,12 @@ async fn what_waited_too_long_while_the_vendor_looked_is_not_made() {
 
 #[tokio::test]
 async fn somebody_elses_face_makes_nothing() {
-    let town = Town::build().await;
-    let alice = town.verified("alice").await;
-    let bob = town.verified("bob").await;
+    let site = Site::build().await;
+    let alice = site.verified("alice").await;
+    let bob = site.verified("bob").await;
     let form = alice.waiting("5", "Bob").await;
     assert!(alice.refused(&form, &bob.face()).await.contains("belongs to somebody else"));
-    assert!(alice.refused(&form, &town.sample("Stranger")).await.contains("not the face that was verified"));
+    assert!(alice.refused(&form, &site.sample("Stranger")).await.contains("not the face that was verified"));
     assert_eq!(alice.made().await, 0);
     let next = alice.new_form().await;
     assert_eq!(alice.send(&next, "6", "Bob").await.header("location").unwrap(), next.confirm(), "nor is the next");
@@ -183,25 +183,25 @@ async fn somebody_elses_face_makes_nothing() {
 
 #[tokio::test]
 async fn after_five_faces_the_transfer_is_dropped() {
-    let town = Town::build().await;
-    let alice = town.verified("alice").await;
+    let site = Site::build().await;
+    let alice = site.verified("alice").await;
     let form = alice.waiting("5", "Bob").await;
-    let stranger = town.sample("Stranger");
+    let stranger = site.sample("Stranger");
     for _ in 0..5 {
         alice.refused(&form, &stranger).await;
     }
     assert!(alice.confirm(&form, &alice.face()).await.text().contains("403 · transfer_dropped"));
     assert!(alice.confirm(&form, &alice.face()).await.text().contains("404 · transfer_unknown"));
-    assert_eq!((town.asked_for_faces(), alice.made().await), (5, 0));
+    assert_eq!((site.asked_for_faces(), alice.made().await), (5, 0));
 }
 
 #[tokio::test]
 async fn who_was_revoked_makes_nothing_with_the_right_face() {
-    let town = Town::build().await;
-    let alice = town.verified("alice").await;
+    let site = Site::build().await;
+    let alice = site.verified("alice").await;
     let form = alice.waiting("5", "Bob").await;
     let face = alice.face();
-    town.sandbox.revoke(&alice.identity()).unwrap();
+    site.sandbox.revoke(&alice.identity()).unwrap();
     let answer = alice.confirm(&form, &face).await;
     assert!(answer.text().contains("403 · identity_revoked"), "{answer:?}");
     assert_eq!(alice.made().await, 0);
@@ -212,14 +212,14 @@ async fn who_was_revoked_makes_nothing_with_the_right_face() {
 
 #[tokio::test]
 async fn what_becomes_known_while_the_vendor_looks_counts() {
-    let town = Town::build().await;
-    let alice = town.verified("alice").await;
+    let site = Site::build().await;
+    let alice = site.verified("alice").await;
     let form = alice.waiting("5", "Bob").await;
-    town.sandbox.add_fault(Fault::late(Duration::from_millis(500)).on(Route::Authenticate));
+    site.sandbox.add_fault(Fault::late(Duration::from_millis(500)).on(Route::Authenticate));
     let face = alice.face();
     let meanwhile = async {
-        eventually("the vendor looks", async || town.asked_for_faces() == 1).await;
-        assert!(town.incode.unlink(&Subject::new("alice").unwrap()).await.unwrap());
+        eventually("the vendor looks", async || site.asked_for_faces() == 1).await;
+        assert!(site.incode.unlink(&Subject::new("alice").unwrap(), None).await.unwrap());
     };
     let (answer, ()) = tokio::join!(alice.confirm(&form, &face), meanwhile);
     assert!(answer.text().contains("403 · identity_revoked"), "{answer:?}");
@@ -228,10 +228,10 @@ async fn what_becomes_known_while_the_vendor_looks_counts() {
 
 #[tokio::test]
 async fn a_vendor_that_is_down_makes_nothing_and_the_transfer_waits_on() {
-    let town = Town::build().await;
-    let alice = town.verified("alice").await;
+    let site = Site::build().await;
+    let alice = site.verified("alice").await;
     let form = alice.waiting("5", "Bob").await;
-    town.sandbox.add_fault(Fault::status(503).on(Route::Authenticate));
+    site.sandbox.add_fault(Fault::status(503).on(Route::Authenticate));
     let answer = alice.confirm(&form, &alice.face()).await;
     assert!(answer.text().contains("503 · vendor_unavailable"), "{answer:?}");
     assert_eq!(alice.made().await, 0);
@@ -241,19 +241,19 @@ async fn a_vendor_that_is_down_makes_nothing_and_the_transfer_waits_on() {
 
 #[tokio::test]
 async fn forms_of_other_sites_do_nothing() {
-    let town = Town::build().await;
-    let alice = town.verified("alice").await;
+    let site = Site::build().await;
+    let alice = site.verified("alice").await;
     let form = alice.waiting("5", "Bob").await;
     for secret in ["", "00000000000000000000000000000000"] {
-        let forged = town::Form { secret: secret.to_owned(), ..form.clone() };
+        let forged = site::Form { secret: secret.to_owned(), ..form.clone() };
         assert!(alice.confirm(&forged, &alice.face()).await.text().contains("403 · form_refused"));
         assert!(alice.send(&forged, "5", "Eve").await.text().contains("403 · form_refused"));
         assert!(alice.cancel(&forged).await.text().contains("403 · form_refused"));
         assert_eq!(alice.post("/logout", &format!("form={secret}")).await.status, 403);
     }
-    assert_eq!((town.asked_for_faces(), alice.made().await), (0, 0));
+    assert_eq!((site.asked_for_faces(), alice.made().await), (0, 0));
     let login = post("/login").header("content-type", FORM).header("sec-fetch-site", "cross-site").body("user=mallory");
-    let refused = login.send(town.address).await;
+    let refused = login.send(site.address).await;
     assert_eq!((refused.status, refused.header("set-cookie")), (403, None));
     alice.cancel(&form).await;
     assert!(alice.get(&form.confirm()).await.text().contains("404 · transfer_unknown"));
@@ -261,14 +261,14 @@ async fn forms_of_other_sites_do_nothing() {
 
 #[tokio::test]
 async fn only_verified_people_get_as_far_as_a_form() {
-    let town = Town::build().await;
-    let denied = get("/confirm/0123456789abcdef0123456789abcdef").send(town.address).await;
+    let site = Site::build().await;
+    let denied = get("/confirm/0123456789abcdef0123456789abcdef").send(site.address).await;
     assert_eq!((denied.status, denied.code().as_str()), (401, "authentication_required"));
-    let alice = town.log_in("alice").await;
+    let alice = site.log_in("alice").await;
     assert!(alice.get("/").await.text().contains("Verify your identity first"));
     let denied = alice.post("/transfer", "form=x&id=x&amount=5&recipient=Bob").await;
     assert_eq!((denied.status, denied.code().as_str()), (403, "verification_required"));
     let cookie = format!("{}; {}", alice.cookie, alice.cookie);
-    let twice = get("/").header("cookie", cookie).send(town.address).await;
+    let twice = get("/").header("cookie", cookie).send(site.address).await;
     assert!(twice.text().contains("Log in"), "two cookies are nobody");
 }

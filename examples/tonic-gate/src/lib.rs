@@ -8,7 +8,7 @@ use axum::http::HeaderMap;
 use axum::http::header::SET_COOKIE;
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
-use gate_kit::{Asked, Sessions};
+use gate_kit::{RequestContext, Sessions};
 use http::{HeaderValue, StatusCode};
 use incode_tower::core::gate::Visitor;
 use incode_tower::{GateLayer, Incode, IncodeLayer, SubjectSource};
@@ -31,7 +31,7 @@ pub struct OpenRequest {}
 /// What is in the vault.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 pub struct OpenReply {
-    /// For the person who asked.
+    /// For the caller.
     #[prost(string, tag = "1")]
     pub message: String,
 }
@@ -50,12 +50,12 @@ impl Vault for OpenVault {
     /// The gate has let the caller pass. The layer's [`Visitor`] is in the extensions of every call.
     async fn open(&self, request: Request<OpenRequest>) -> Result<tonic::Response<OpenReply>, Status> {
         let visitor = request.extensions().get::<Visitor>().ok_or_else(|| Status::internal("no incode layer"))?;
-        let name = visitor.subject().map_or("somebody", |subject| subject.as_str());
+        let name = visitor.subject().map_or("you", |subject| subject.as_str());
         Ok(tonic::Response::new(OpenReply { message: format!("the vault is open for {name}") }))
     }
 }
 
-/// Who asks: a session as a browser's cookie, or as bearer token in a call's metadata.
+/// Finds the subject: a session as a browser's cookie, or as bearer token in a call's metadata.
 pub fn subjects(sessions: &Sessions) -> SubjectSource {
     let known = sessions.clone();
     sessions.subjects().or(SubjectSource::from_fn(move |head| {
@@ -73,24 +73,34 @@ pub struct Site {
     pub origin: String,
 }
 
-async fn page(State(site): State<Site>, incode_tower::Visitor(visitor): incode_tower::Visitor) -> Html<String> {
+async fn page(
+    State(site): State<Site>,
+    incode_tower::Visitor(visitor): incode_tower::Visitor,
+    headers: HeaderMap,
+) -> Response {
+    if let Some(there) = context(&headers).public_address(&site.origin) {
+        return Redirect::to(&there).into_response();
+    }
     let standing = visitor.standing().as_str();
     let Some(user) = visitor.subject().map(|subject| subject.as_str()) else {
-        return Html(
-            "<form method=post action=/login><input name=user value=alice><button>Log in</button></form>".into(),
-        );
+        return Html("<form method=post action=/login><input name=user value=alice><button>Log in</button></form>")
+            .into_response();
     };
     let (origin, token) = (&site.origin, site.sessions.token(user));
     Html(format!(
         "<p>{user}: <b>{standing}</b>. <a href=/incode/start>Get verified</a>, and call before and after:</p>\
          <pre>cargo run -p tonic-gate --bin ask {origin} {token}</pre>"
     ))
+    .into_response()
 }
 
-/// No password: this is an example. A browser on another site's page may not log anybody in.
+fn context(headers: &HeaderMap) -> RequestContext {
+    RequestContext::new("", "/", None, |name| headers.get(name).map(HeaderValue::as_bytes))
+}
+
+/// No password: this is an example. A page of another site may not log a browser in.
 async fn login(State(site): State<Site>, headers: HeaderMap, Form(form): Form<Login>) -> Response {
-    let asked = Asked::new("POST", "/login", None, |name| headers.get(name).map(HeaderValue::as_bytes));
-    if !asked.is_from_here(&site.origin) || !gate_kit::is_user_name(&form.user) {
+    if !context(&headers).is_from_here(&site.origin) || !gate_kit::is_user_name(&form.user) {
         return (StatusCode::BAD_REQUEST, "That is no user name.").into_response();
     }
     ([(SET_COOKIE, site.sessions.begin(&form.user))], Redirect::to("/")).into_response()

@@ -12,8 +12,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     start.announce("tonic-gate");
     let site = Site { sessions: start.sessions.clone(), origin: start.public_origin() };
     let incode = start.builder.subjects(subjects(&site.sessions)).build().await?;
-    let listener = tokio::net::TcpListener::from_std(start.listener)?;
-    axum::serve(listener, app(incode.clone(), site)).with_graceful_shutdown(gate_kit::stopped()).await?;
+    gate_kit::serve_with_http2(start.listener, app(incode.clone(), site), gate_kit::stopped()).await?;
     incode.shutdown().await;
     Ok(())
 }

@@ -35,7 +35,7 @@ async fn serve() -> Served {
     let secret = "a flow secret for tests, 32 bytes or more";
     let flow = HostedFlow::new(sandbox.client_id(), &sandbox.web_url(), &origin, Secret::from(secret)).unwrap();
     let sessions = Sessions::new(secret.as_bytes(), false);
-    let (kept, store) = FailingStore::new();
+    let (kept, store) = Failing::store();
     let incode = Incode::builder()
         .client(Client::builder(&sandbox.url(), sandbox.api_key()).build().unwrap())
         .webhook_authenticity(Authenticity::fetch_back())

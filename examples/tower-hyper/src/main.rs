@@ -1,7 +1,7 @@
 //! No framework: hyper serves, a tower `ServiceBuilder` stacks, [`IncodeLayer`] goes around everything and [`GateLayer`]
 //! around one path.
 //!
-//! `gate_kit` brings what has nothing to do with that: the settings, a stand-in vendor when none is named, a login.
+//! `gate_kit` has the rest: the settings, the sandbox where no vendor is named, a login.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -9,7 +9,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
-use gate_kit::{Asked, Sessions, Start};
+use gate_kit::{RequestContext, Sessions, Start};
 use http::header::{CONTENT_TYPE, LOCATION, SET_COOKIE};
 use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::combinators::BoxBody;
@@ -49,7 +49,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
             continue;
         };
         let service = TowerToHyperService::new(app.clone());
-        let connection = http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service);
+        let mut http = http1::Builder::new();
+        // A client that sends no whole head in time is hung up on, or a few hundred of them would take all sockets.
+        http.timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(5));
+        let connection = http.serve_connection(TokioIo::new(stream), service);
         // A client that hangs up is none of the server's business.
         tokio::spawn(graceful.watch(connection));
     }
@@ -69,7 +72,10 @@ type Answer = Response<BoxBody<Bytes, Infallible>>;
 
 async fn route(site: Site, request: Request<Incoming>) -> Result<Answer, Infallible> {
     match (request.method().as_str(), request.uri().path()) {
-        ("GET" | "HEAD", "/") => Ok(home(request.extensions().get())),
+        ("GET" | "HEAD", "/") => Ok(match context(&request).public_address(&site.origin) {
+            Some(there) => see_other(&there),
+            None => home(request.extensions().get()),
+        }),
         ("POST", "/login") => Ok(login(&site, request).await),
         ("GET" | "HEAD", "/vault") => {
             let vault = GateLayer::active().layer(service_fn(vault));
@@ -79,7 +85,7 @@ async fn route(site: Site, request: Request<Incoming>) -> Result<Answer, Infalli
     }
 }
 
-/// For everybody: the layer lets all pass and says who asks.
+/// Open to all: the layer lets every request pass, and adds the visitor.
 fn home(visitor: Option<&Visitor>) -> Answer {
     let standing = visitor.map_or("no layer", |visitor| visitor.standing().as_str());
     let login = "<form method=post action=/login><input name=user value=alice><button>Log in</button></form>";
@@ -92,20 +98,30 @@ async fn vault(_: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible
     Ok(Response::new(Full::from("The vault is open.")))
 }
 
-/// No password: this is an example. A browser on another site's page may not log anybody in.
+/// No password: this is an example. A page of another site may not log a browser in.
 async fn login(site: &Site, request: Request<Incoming>) -> Answer {
-    let (head, body) = request.into_parts();
-    let header = |name| head.headers.get(name).map(HeaderValue::as_bytes);
-    let asked = Asked::new(head.method.as_str(), head.uri.path(), head.uri.query(), header);
-    let form = Limited::new(body, 4096).collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let is_from_here = context(&request).is_from_here(&site.origin);
+    let form = Limited::new(request.into_body(), 4096).collect().await.map(|body| body.to_bytes()).unwrap_or_default();
     let user = gate_kit::form_value(&form, "user").filter(|user| gate_kit::is_user_name(user));
     let cookie = user.and_then(|user| HeaderValue::try_from(site.sessions.begin(&user)).ok());
-    let Some(cookie) = cookie.filter(|_| asked.is_from_here(&site.origin)) else {
+    let Some(cookie) = cookie.filter(|_| is_from_here) else {
         return html(StatusCode::BAD_REQUEST, "That is no user name. <a href=/>Back</a>");
     };
-    let mut answer = html(StatusCode::SEE_OTHER, "");
-    answer.headers_mut().insert(LOCATION, HeaderValue::from_static("/"));
+    let mut answer = see_other("/");
     answer.headers_mut().insert(SET_COOKIE, cookie);
+    answer
+}
+
+fn context(request: &Request<Incoming>) -> RequestContext {
+    let header = |name| request.headers().get(name).map(HeaderValue::as_bytes);
+    RequestContext::new(request.method().as_str(), request.uri().path(), request.uri().query(), header)
+}
+
+fn see_other(there: &str) -> Answer {
+    let mut answer = html(StatusCode::SEE_OTHER, "");
+    if let Ok(there) = HeaderValue::try_from(there) {
+        answer.headers_mut().insert(LOCATION, there);
+    }
     answer
 }
 

@@ -1,21 +1,21 @@
 use std::sync::PoisonError;
+use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
+use crate::identity::transition::{Command, Outcome};
 use crate::identity::{Cause, Identity, PersonalData};
-use crate::inbox::Surroundings;
 use crate::store::{Audit, AuditId, EventFilter, EventId, EventRow, InboxCounts, Replay, StoreError};
 use crate::{Actor, IdentityId};
 
-use super::{Incode, Inspection, to_the_end};
-#[cfg(feature = "admin")]
+use super::{Incode, Inspection};
 use crate::Timestamp;
 
 /// Whether the parts answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Health {
-    /// The store answered.
+    /// The store answered, and takes writes.
     pub store: bool,
     /// The worker and every handler's runner are at work.
     pub worker: bool,
@@ -23,17 +23,19 @@ pub struct Health {
 
 /// Operations: what an application's own admin pages and commands call.
 impl Incode {
-    /// Whether the worker and every handler's runner are at work; asks neither store nor vendor. One that ended otherwise
-    /// than by [`Incode::shutdown`] does not come back in this process.
+    /// Whether the worker and every handler's runner are at work; asks neither store nor vendor. The worker has to have
+    /// claimed within the last seconds: a runtime that nothing drives, or a store that refuses claims, is not working. A
+    /// runner that ended otherwise than by [`Incode::shutdown`] does not come back in this process.
     pub fn is_working(&self) -> bool {
         let runners = self.0.runners.lock().unwrap_or_else(PoisonError::into_inner);
-        !runners.is_empty() && !runners.iter().any(JoinHandle::is_finished)
+        let is_running = !runners.is_empty() && !runners.iter().any(JoinHandle::is_finished);
+        is_running && self.0.inbox.since_claim() < LONGEST_WITHOUT_CLAIM
     }
 
     /// Whether store and worker are well. A worker that ended otherwise than by [`Incode::shutdown`] is a fault: events
-    /// are kept, and nobody applies them.
+    /// are kept and not applied.
     pub async fn health(&self) -> Health {
-        Health { store: self.0.store.ping().await.is_ok(), worker: self.is_working() }
+        Health { store: self.0.store.time().await.is_ok(), worker: self.is_working() }
     }
 
     /// Events by state.
@@ -41,7 +43,7 @@ impl Incode {
     /// # Errors
     /// When the store does not answer; so for all of these.
     pub async fn inbox_counts(&self) -> Result<InboxCounts, StoreError> {
-        self.0.store.counts().await
+        Ok(self.0.store.counts().await?.inbox)
     }
 
     /// Events, newest first, without tokens.
@@ -57,7 +59,7 @@ impl Incode {
     /// # Errors
     /// When the store does not answer.
     pub async fn inspect(&self, id: EventId) -> Result<Option<Inspection>, StoreError> {
-        Ok(self.0.store.inspect(id).await?.map(Inspection::from))
+        Ok(self.0.store.event(id).await?.map(Inspection::from))
     }
 
     /// Makes dead events pending again and wakes the worker. Returns how many; repeating it does no harm. Who asked for
@@ -66,7 +68,8 @@ impl Incode {
     /// # Errors
     /// When the store does not answer.
     pub async fn replay(&self, which: Replay, by: &Actor) -> Result<u64, StoreError> {
-        let count = self.0.store.replay(which, by.clone(), self.0.clock.now()).await?;
+        let now = self.0.directory.now().await?;
+        let count = self.0.store.replay(which, by.clone(), now).await?;
         tracing::info!(count, "replayed");
         self.0.inbox.notify();
         Ok(count)
@@ -80,7 +83,7 @@ impl Incode {
         self.0.store.identity(id.clone()).await
     }
 
-    /// The personal fields that are kept of an identity; see [`Builder::keep`](crate::Builder::keep). Those whose time is
+    /// The personal fields that are kept of an identity; see [`Builder::retain`](crate::Builder::retain). Those whose time is
     /// over are not among them, nor those sealed with another key than today's.
     ///
     /// # Errors
@@ -99,16 +102,11 @@ impl Incode {
     /// # Errors
     /// When the store does not answer.
     pub async fn forget(&self, id: &IdentityId, by: &Actor) -> Result<bool, StoreError> {
-        let (incode, id, by) = (self.clone(), id.clone(), by.clone());
-        to_the_end(async move {
-            let change = incode.0.store.forget(id, by, incode.0.clock.now()).await?;
-            if let Some(change) = &change {
-                incode.0.joined.changed(change, Cause::Forgotten);
-            }
-            tracing::info!(known = change.is_some(), "identity forgotten");
-            Ok(change.is_some())
-        })
-        .await
+        let command = Command::Forget { identity: id.clone(), by: by.clone() };
+        let changed = self.0.directory.change(command, Cause::Forgotten).await?;
+        let known = changed.outcome == Outcome::Forgotten(true);
+        tracing::info!(known, "identity forgotten");
+        Ok(known)
     }
 
     /// What was done by hand, newest first: at most `limit` entries, only those older than `before`.
@@ -119,8 +117,8 @@ impl Incode {
         self.0.store.audits(limit, before).await
     }
 
-    #[cfg(feature = "admin")]
-    pub(crate) fn now(&self) -> Timestamp {
+    /// The present by the clock of this [`Incode`]: the application's own where it set one.
+    pub fn now(&self) -> Timestamp {
         self.0.clock.now()
     }
 
@@ -145,9 +143,12 @@ impl Incode {
                 tracing::error!(panicked = error.is_panic(), "a runner did not end well");
             }
         }
-        self.0.joined.feed.close();
+        self.0.listeners.feed.close();
         if let Err(error) = self.0.store.close().await {
             tracing::warn!(error.kind = ?error.kind(), "store not closed");
         }
     }
 }
+
+/// How long the worker may go without a claim: ten of its sweeps, so that a busy machine is not taken for a dead worker.
+const LONGEST_WITHOUT_CLAIM: Duration = Duration::from_secs(20);

@@ -1,10 +1,10 @@
 //! Bearer mode: a client that holds an Incode token presents it, and the layer redeems it at userinfo.
 
+mod key_refusals;
 mod presented;
 mod settings;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -12,36 +12,41 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::client::{Client, Error, ErrorKind};
-use crate::gate::{CacheKey, CacheKeyRef, Context, Join, LeaderGuard, PendingVisitor, SingleFlight, Visitor};
+use crate::flow::ExpectedClaims;
+use crate::gate::{
+    CacheKey, CacheKeyRef, Context, Join, LeaderGuard, NearCache, PendingVisitor, SingleFlight, Visitor,
+};
 use crate::http::RequestHead;
-use crate::identity::{Cause, Observer};
-use crate::inbox::{Surroundings, expiry_hint};
-use crate::store::Store;
+use crate::identity::transition::Command;
+use crate::identity::{Cause, Directory, Observer};
+use crate::inbox::expiry_hint;
 use crate::{IdentityId, Token, TokenHash};
 
 use super::Resolved;
-use super::surroundings::Joined;
 
+use key_refusals::KeyRefusals;
 use presented::Presented;
 pub use settings::BearerTokens;
 
-/// What bearer tokens were found to be. How their people stand is the near cache's to know, under their identity: so a
-/// revocation learned from anywhere closes the door although the token is still taken for theirs.
+/// Caches token hash -> identity id. The standing is cached by identity, so a revocation takes effect while the token is
+/// still cached.
 pub(super) struct Bearer {
     pub(super) settings: BearerTokens,
     pub(super) client: Client,
-    pub(super) store: Arc<dyn Store>,
+    pub(super) directory: Directory,
     pub(super) observer: Arc<Observer>,
     pub(super) context: Arc<Context>,
-    pub(super) joined: Arc<Joined>,
+    pub(super) near: Arc<NearCache>,
+    claims: ExpectedClaims,
     memory: Memory,
+    /// Questions under way: each token is asked about once, however many requests bring it.
     flights: SingleFlight<TokenHash, Found>,
-    /// Questions under way at the vendor.
+    /// Questions under way at the vendor: it counts each as ours.
     asking: Semaphore,
-    /// Tokens that wait for their turn, those under way included.
+    /// Tokens that wait for their turn, those under way included: bounds the memory that a flood takes.
     places: Arc<Semaphore>,
-    /// Until then the vendor is left alone: it refused the API key, or asked for patience. Nanoseconds, as the ages.
-    paused_until: AtomicU64,
+    key_refusals: KeyRefusals,
+    /// Where questions run: on the runtime of `build`, so that a request that ends takes none along.
     runtime: Handle,
 }
 
@@ -50,9 +55,11 @@ pub(super) struct Bearer {
 enum Found {
     /// The vendor said whose it is.
     Belongs(IdentityId),
-    /// The vendor takes it for nobody's.
+    /// The vendor does not accept it.
     Refused,
-    /// Nobody said anything that could be trusted. Never remembered.
+    /// The vendor answered 403 or 429 about this token: it is not asked about again for this long.
+    NotNow(Duration),
+    /// There was no answer that could be trusted. Never remembered.
     Unknown,
 }
 
@@ -71,37 +78,39 @@ struct Remembered {
 /// What a bearer works with.
 pub(super) struct Parts {
     pub(super) client: Client,
-    pub(super) store: Arc<dyn Store>,
+    pub(super) directory: Directory,
     pub(super) observer: Arc<Observer>,
     pub(super) context: Arc<Context>,
-    pub(super) joined: Arc<Joined>,
+    pub(super) near: Arc<NearCache>,
+    pub(super) claims: ExpectedClaims,
 }
 
 impl Bearer {
     /// Must be called inside the tokio runtime that is to ask the vendor.
     pub(super) fn new(settings: BearerTokens, parts: Parts) -> Arc<Self> {
-        let Parts { client, store, observer, context, joined } = parts;
+        let Parts { client, directory, observer, context, near, claims } = parts;
         let asking = Semaphore::new(settings.at_once);
         let places = Arc::new(Semaphore::new(MOST_WAITING.max(settings.at_once)));
         Arc::new(Self {
             settings,
             client,
-            store,
+            directory,
             observer,
             context,
-            joined,
+            near,
+            claims,
             memory: Memory::default(),
             flights: SingleFlight::default(),
             asking,
             places,
-            paused_until: AtomicU64::new(0),
+            key_refusals: KeyRefusals::default(),
             runtime: Handle::current(),
         })
     }
 
-    /// Of a request in which nobody was found otherwise.
+    /// The visitor of a request in which no subject was found.
     pub(super) fn visit(self: &Arc<Self>, head: &dyn RequestHead) -> Resolved {
-        let near = &self.joined.near;
+        let near = &self.near;
         if !self.settings.takes(head) {
             return Resolved::Ready(near.nobody());
         }
@@ -113,6 +122,11 @@ impl Bearer {
         let hash = token.hash();
         match self.recall(&hash) {
             Some(found) => self.arrive(found),
+            // A token of another issuer, as far as it shows. It is refused, and not sent to the vendor.
+            None if !self.claims.are_met_by(&token) => {
+                metrics::counter!("incode_bearer_tokens_total", "outcome" => "not_sent").increment(1);
+                Resolved::Ready(near.refused())
+            }
             None => Resolved::Pending(self.find_out(token, hash)),
         }
     }
@@ -126,14 +140,14 @@ impl Bearer {
     }
 
     fn arrive(&self, found: Found) -> Resolved {
-        let near = &self.joined.near;
+        let near = &self.near;
         match found {
             Found::Belongs(id) => match near.hit(CacheKeyRef::Identity(id.as_str())) {
                 Some(visitor) => Resolved::Ready(visitor),
                 None => Resolved::Pending(near.load(CacheKey::Identity(id))),
             },
             Found::Refused => Resolved::Ready(near.refused()),
-            Found::Unknown => Resolved::Ready(near.out_of_reach()),
+            Found::NotNow(_) | Found::Unknown => Resolved::Ready(near.out_of_reach()),
         }
     }
 
@@ -156,13 +170,13 @@ impl Bearer {
         })
     }
 
-    /// A task of its own, to the end: what the vendor says is recorded although who asked may have hung up.
+    /// A task of its own, to the end: what the vendor says is recorded even if the request is gone.
     async fn redeem(self: Arc<Self>, token: Token, ticket: LeaderGuard<TokenHash, Found>) {
         let found = self.ask(&token).await;
         let outcome = match &found {
             Found::Belongs(_) => "accepted",
             Found::Refused => "refused",
-            Found::Unknown => "unavailable",
+            Found::NotNow(_) | Found::Unknown => "unavailable",
         };
         metrics::counter!("incode_bearer_tokens_total", "outcome" => outcome).increment(1);
         let hash = ticket.key;
@@ -173,29 +187,25 @@ impl Bearer {
     }
 
     async fn ask(&self, token: &Token) -> Found {
-        // A crowd that waits is bounded; whoever comes on top is told to come again.
+        // The tokens that wait are bounded; one more gets 503.
         let Ok(_place) = self.places.try_acquire() else { return Found::Unknown };
         let Ok(Ok(_turn)) = timeout(LONGEST_WAIT, self.asking.acquire()).await else { return Found::Unknown };
-        if self.context.aging.nanos() < self.paused_until.load(Ordering::Relaxed) {
-            return Found::Unknown;
-        }
-        let asked = self.client.userinfo_by(&*self.context.clock, token);
-        let (person, sent_at) = match timeout(LONGEST_ANSWER, asked).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(error)) => return self.refused(&error),
+        tokio::time::sleep(self.key_refusals.wait(self.context.aging.nanos())).await;
+        let asked = self.client.userinfo_at(&self.directory, token);
+        let asked = match timeout(LONGEST_ANSWER, asked).await {
+            Ok(Ok(asked)) => asked,
+            Ok(Err(error)) => return self.refused(token, &error),
             Err(_) => {
                 tracing::warn!(error.kind = "deadline", "bearer token not redeemed");
                 return Found::Unknown;
             }
         };
-        let seen = self.observer.observe(&person, sent_at);
+        self.key_refusals.clear();
+        let seen = self.observer.observe(&asked.person, asked.sent_at);
         let id = seen.identity_id.clone();
-        // Recorded before it counts: the newest word stands, whoever heard it, and what was revoked stays revoked.
-        match self.store.observe(seen).await {
-            Ok(change) => {
-                self.joined.changed(&change, Cause::BearerToken);
-                Found::Belongs(id)
-            }
+        // Recorded before it counts: the newest answer stands, and what was revoked stays revoked.
+        match self.directory.change(Command::Observe(seen), Cause::BearerToken).await {
+            Ok(_) => Found::Belongs(id),
             Err(error) => {
                 tracing::warn!(error.kind = ?error.kind(), "bearer token redeemed, but not recorded");
                 Found::Unknown
@@ -203,21 +213,23 @@ impl Bearer {
         }
     }
 
-    fn refused(&self, error: &Error) -> Found {
-        match error.kind() {
-            // 401 is what the vendor documents; the others, too, say that nobody has this token.
+    fn refused(&self, token: &Token, error: &Error) -> Found {
+        let found = match error.kind() {
+            // 401 is what the vendor documents; the others, too, say that it is no person's token.
             ErrorKind::Unauthorized | ErrorKind::BadRequest | ErrorKind::NotFound => return Found::Refused,
-            ErrorKind::TooManyRequests => self.pause(error.retry_after().unwrap_or(PAUSE)),
-            ErrorKind::Forbidden => self.pause(PAUSE),
-            _ => {}
-        }
+            ErrorKind::TooManyRequests => {
+                Found::NotNow(error.retry_after().unwrap_or(NOT_NOW_FOR).clamp(NOT_NOW_FOR, LONGEST_NOT_NOW))
+            }
+            ErrorKind::Forbidden => {
+                if self.key_refusals.add(token.hash(), self.context.aging.nanos()) {
+                    tracing::error!("the vendor answers 403 to every bearer token: is the API key right?");
+                }
+                Found::NotNow(NOT_NOW_FOR)
+            }
+            _ => Found::Unknown,
+        };
         tracing::warn!(error.kind = ?error.kind(), "bearer token not redeemed");
-        Found::Unknown
-    }
-
-    fn pause(&self, span: Duration) {
-        let until = self.context.aging.nanos().saturating_add(nanos(span.min(LONGEST_PAUSE)));
-        self.paused_until.fetch_max(until, Ordering::Relaxed);
+        found
     }
 
     fn remember(&self, hash: TokenHash, token: &Token, found: Found) {
@@ -225,6 +237,7 @@ impl Bearer {
         let (map, span, capacity) = match &found {
             Found::Belongs(_) => (&self.memory.good, self.believed(token), self.settings.capacity),
             Found::Refused => (&self.memory.refused, REFUSED_FOR, MOST_REFUSED),
+            Found::NotNow(span) => (&self.memory.refused, *span, MOST_REFUSED),
             Found::Unknown => return,
         };
         let map = map.pin();
@@ -241,8 +254,8 @@ impl Bearer {
         map.insert(hash, Remembered { found, until: now.saturating_add(nanos(span)) });
     }
 
-    /// Up to the token's own `exp` if it shows one: a hint, which can only shorten. By a clock that disagrees it may be
-    /// over already; the vendor took the token, so it counts for a moment all the same, or each request would ask.
+    /// Up to the token's own `exp` if it shows one: a hint, which can only shorten. By our clock it may be over already.
+    /// The vendor took the token, so it counts for a moment all the same, or each request would ask.
     fn believed(&self, token: &Token) -> Duration {
         let left = expiry_hint(token).map(|exp| exp.since(self.context.clock.now()));
         let left = left.map(|left| if left.is_zero() { OVER_BUT_TAKEN } else { left });
@@ -281,9 +294,11 @@ const MOST_REFUSED: usize = 10_000;
 /// How long a token counts that the vendor took after its end.
 const OVER_BUT_TAKEN: Duration = Duration::from_secs(5);
 
-/// When the vendor does not say how long to wait.
-const PAUSE: Duration = Duration::from_secs(5);
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// How long one token is not asked about after a 403, and at least after a 429.
+const NOT_NOW_FOR: Duration = Duration::from_secs(5);
+
+/// A vendor that names a longer wait is asked again all the same.
+const LONGEST_NOT_NOW: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests;

@@ -6,16 +6,20 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::client::Client;
-use crate::flow::{Flow, HostedFlow};
-use crate::gate::{Audience, Context, MonotonicAge, NearCache, NearSettings, Pages, SubjectSource};
+use crate::flow::{ExpectedClaims, Flow, FlowLimits, HostedFlow, LimitSettings};
+use crate::gate::{
+    Audience, Context, LoginOrder, MonotonicAge, NearCache, NearSettings, Pages, SessionSource, SubjectSource,
+};
 use crate::http::{Problem, Reply};
-use crate::identity::{Field, Observer};
+use crate::identity::transition::Rules;
+use crate::identity::{Directory, Field, Observer, Time};
 use crate::inbox::{
-    Applier, AtRest, Effects, ErasedRule, Handlers, IllegalHandler, Inbox, JobSettings, LinkRule, Runner, Watchers,
-    Worker, WorkerSettings,
+    Applier, AtRest, ErasedRule, HandlerRunner, Handlers, IllegalHandler, Inbox, JobSettings, LinkRule, Runner,
+    Watchers, Worker, WorkerSettings,
 };
 use crate::model::EventKind;
-use crate::store::{MemoryStore, Store};
+use crate::seal::check_value;
+use crate::store::{MemoryStore, OpenStore, SecretCheck, Store};
 use crate::time::SteadyClock;
 use crate::webhook::{AddressSource, Authenticity, TokenEndpoint, Webhook};
 use crate::{Clock, Secret, SystemClock};
@@ -23,10 +27,9 @@ use crate::{Clock, Secret, SystemClock};
 use super::bearer::{self, Bearer, BearerTokens};
 use super::changes::Feed;
 use super::denials::Denials;
-use super::shared_clock::SharedClock;
-use super::stores::StoreChoice;
-use super::surroundings::Joined;
-use super::{Incode, Mount, SettingError, Shared, replicas};
+use super::listeners::{FlowCorrelations, Listeners};
+use super::placement::Placement;
+use super::{ConfigError, Incode, Mount, Shared, replicas};
 
 /// Builds an [`Incode`]. Setters take what they are given; [`Builder::build`] says what does not work together.
 #[must_use]
@@ -35,7 +38,7 @@ pub struct Builder {
     authenticity: Option<Authenticity>,
     addresses: Option<AddressSource>,
     store: Option<StoreChoice>,
-    store_key: Option<Secret>,
+    store_keys: Vec<Secret>,
     keep: BTreeMap<Field, Duration>,
     subjects: SubjectSource,
     flow: Option<HostedFlow>,
@@ -53,11 +56,16 @@ pub struct Builder {
     near: NearSettings,
     worker: WorkerSettings,
     pub(super) handlers: Handlers,
-    pub(super) effects: JobSettings,
+    pub(super) jobs: JobSettings,
+    claims: ExpectedClaims,
+    trust_userinfo_alone: bool,
+    callback_wait: Duration,
     clock: Option<Arc<dyn Clock>>,
     render: Option<Arc<crate::gate::Render>>,
     pub(super) denials: Denials,
     pub(super) bearer: Option<BearerTokens>,
+    pub(super) sessions: Option<SessionSource>,
+    pub(super) limits: LimitSettings,
 }
 
 impl Builder {
@@ -67,7 +75,7 @@ impl Builder {
             authenticity: None,
             addresses: None,
             store: None,
-            store_key: None,
+            store_keys: Vec::new(),
             keep: BTreeMap::new(),
             subjects: SubjectSource::extension(),
             flow: None,
@@ -85,11 +93,16 @@ impl Builder {
             near: NearSettings::default(),
             worker: WorkerSettings::default(),
             handlers: Handlers::default(),
-            effects: JobSettings::default(),
+            jobs: JobSettings::default(),
+            claims: ExpectedClaims::default(),
+            trust_userinfo_alone: false,
+            callback_wait: CALLBACK_WAIT,
             clock: None,
             render: None,
             denials: Denials::default(),
             bearer: None,
+            sessions: None,
+            limits: LimitSettings::default(),
         }
     }
 
@@ -114,30 +127,21 @@ impl Builder {
         self
     }
 
-    /// A store of your own, or one that is open already. A store is required: this, `sqlite`, `postgres`, `redis` or `memory`.
+    /// A store of your own, or one that is open already. A store is required: this, `open_store` or `memory`.
     pub fn store(mut self, store: impl Store) -> Self {
         self.store = Some(StoreChoice::Opened(Arc::new(store)));
         self
     }
 
-    /// The embedded store in one SQLite file, made when it does not exist.
-    #[cfg(feature = "sqlite")]
-    pub fn sqlite(mut self, path: impl Into<std::path::PathBuf>) -> Self {
-        self.store = Some(StoreChoice::Sqlite(path.into()));
+    /// As [`store`](Self::store), for a store that the application goes on using itself.
+    pub fn shared_store(mut self, store: Arc<dyn Store>) -> Self {
+        self.store = Some(StoreChoice::Opened(store));
         self
     }
 
-    /// A schema in a PostgreSQL database, which any number of processes share.
-    #[cfg(feature = "postgres")]
-    pub fn postgres(mut self, options: crate::store::PostgresOptions) -> Self {
-        self.store = Some(StoreChoice::Postgres(Box::new(options)));
-        self
-    }
-
-    /// Keys on a Redis server, which any number of processes share.
-    #[cfg(feature = "redis")]
-    pub fn redis(mut self, options: crate::store::RedisOptions) -> Self {
-        self.store = Some(StoreChoice::Redis(Box::new(options)));
+    /// A store that is opened by [`Builder::build`], when everything else is known to be right: the options of an engine.
+    pub fn open_store(mut self, options: impl OpenStore) -> Self {
+        self.store = Some(StoreChoice::Options(Box::new(options)));
         self
     }
 
@@ -146,15 +150,17 @@ impl Builder {
         self.store(MemoryStore::default())
     }
 
-    /// Seals tokens and kept personal fields at rest with this key, 32 bytes or more.
+    /// Seals tokens and retained personal fields at rest with this key, 32 bytes or more. Call it again for each older key,
+    /// newest first: the first seals, each of them opens. Without it tokens are sealed with a key derived from the flow
+    /// secret, or from the API key where there is no hosted flow.
     pub fn store_key(mut self, key: Secret) -> Self {
-        self.store_key = Some(key);
+        self.store_keys.push(key);
         self
     }
 
     /// Keeps a personal field of everybody the vendor is asked about, sealed, for so long after it was last asked for;
     /// [`Incode::personal`] reads it. Call it once for each field: none is kept unless named. Needs a `store_key`.
-    pub fn keep(mut self, field: Field, retention: Duration) -> Self {
+    pub fn retain(mut self, field: Field, retention: Duration) -> Self {
         self.keep.insert(field, retention);
         self
     }
@@ -186,6 +192,28 @@ impl Builder {
     /// knows a secret of ours ([`Trust::Authenticated`](crate::webhook::Trust::Authenticated)) ever link.
     pub fn link_by_webhook(mut self) -> Self {
         self.link_by_webhook = true;
+        self
+    }
+
+    /// Links a subject on its callback alone, without waiting for the vendor to say that the check passed. Off unless set.
+    ///
+    /// **A person who failed the check, or never made it, is then linked to the identity whose name they typed.** For
+    /// applications without webhooks, whose vendor guarantees that only a passed check returns a token.
+    pub fn trust_userinfo_alone(mut self) -> Self {
+        self.trust_userinfo_alone = true;
+        self
+    }
+
+    /// Takes callback and bearer tokens only if they carry this claim (RFC 7519), for instance the audience or the client
+    /// id that the vendor puts there. Call it again for more. A token that shows no claims is refused.
+    pub fn expect_claim(mut self, name: &str, value: &str) -> Self {
+        self.claims.expect(name, value);
+        self
+    }
+
+    /// How long a callback waits for the event of its check before the browser is sent back. 3 s unless set.
+    pub fn callback_wait(mut self, longest: Duration) -> Self {
+        self.callback_wait = longest;
         self
     }
 
@@ -307,25 +335,31 @@ impl Builder {
     /// clone into it.
     ///
     /// # Errors
-    /// [`SettingError`] for what is missing or does not work.
-    pub async fn build(self) -> Result<Incode, SettingError> {
-        let client = self.client.ok_or(SettingError::new("client", "no API client is set"))?;
+    /// [`ConfigError`] for what is missing or does not work.
+    pub async fn build(self) -> Result<Incode, ConfigError> {
+        let client = self.client.ok_or(ConfigError::missing("client", "no API client is set"))?;
         if client.call_timeout() > LONGEST_CALL {
-            return Err(SettingError::new(
-                "client",
-                "a call may take over 90 s, and then its event is somebody else's",
-            ));
+            return Err(ConfigError::new("client", "a call may take over 90 s, and then its event is somebody else's"));
         }
         let authenticity = self
             .authenticity
-            .ok_or(SettingError::new("webhook_authenticity", "not set; without it anybody could post events"))?;
-        let choice = self.store.ok_or(SettingError::new("store", "no store is set"))?;
-        if self.store_key.as_ref().is_some_and(|key| key.expose().len() < 32) {
-            return Err(SettingError::new("store_key", "shorter than 32 bytes"));
+            .ok_or(ConfigError::missing("webhook_authenticity", "not set; without it anybody could post events"))?;
+        let choice = self.store.ok_or(ConfigError::missing("store", "no store is set"))?;
+        if self.store_keys.iter().any(|key| key.expose().len() < 32) {
+            return Err(ConfigError::insecure("store_key", "shorter than 32 bytes"));
         }
-        let observer = Arc::new(observer(self.store_key.as_ref(), self.keep)?);
-        let (pages, challenge) = self.denials.check(self.bearer.is_some())?;
-        self.handlers.check().map_err(|IllegalHandler(problem)| SettingError::new("handler", problem))?;
+        let observer = Arc::new(observer(&self.store_keys, self.keep)?);
+        let flow_secrets = self.flow.as_ref().map(|flow| flow.secrets.clone()).unwrap_or_default();
+        let keys = at_rest_keys(&self.store_keys, &flow_secrets, &client);
+        let at_rest = AtRest::new(&keys);
+        if self.bearer.as_ref().is_some_and(|tokens| !tokens.is_legal()) {
+            return Err(ConfigError::new(
+                "bearer_tokens",
+                "name at least one path; each begins with / and has no query",
+            ));
+        }
+        let (pages, challenge, brand) = self.denials.check(self.bearer.is_some())?;
+        self.handlers.check().map_err(|IllegalHandler(problem)| ConfigError::new("handler", problem))?;
         let mut webhook_paths = self.webhook_paths;
         if webhook_paths.is_empty() {
             webhook_paths.push(("/incode/webhook".into(), None));
@@ -346,84 +380,83 @@ impl Builder {
         }
         mounts.push((self.token_path, Mount::Token));
         let tokens = self.addresses.iter().cloned().fold(TokenEndpoint::new(), TokenEndpoint::with_address_source);
-        let flow = self.flow.map(|hosted| Flow::new(hosted, &self.callback_path, self.shared_identities));
+        let flow = self.flow.map(|hosted| Flow::new(hosted, &self.callback_path, self.callback_wait));
         if flow.is_some() {
             mounts.push((self.start_path.clone(), Mount::Start));
             mounts.push((self.callback_path.clone(), Mount::Callback));
         }
         check_paths(&mounts)?;
+        let base = flow.as_ref().map(|flow| flow.base().to_owned()).unwrap_or_default();
 
         let store = choice.open().await?;
+        check_secrets(&*store, &keys, &flow_secrets).await?;
         let (stop, stopped) = watch::channel(false);
-        let clock = match self.clock {
-            Some(clock) => clock,
-            None => clock_of(&store, &stopped).await,
+        let system: Arc<dyn Clock> = Arc::new(SystemClock);
+        let clock = self.clock.clone().unwrap_or_else(|| Arc::clone(&system));
+        let time = match self.clock {
+            Some(clock) => Time::Clock(Arc::new(SteadyClock::new(clock))),
+            None => Time::StoreOr(Arc::new(SteadyClock::new(system))),
         };
         let context = Arc::new(Context {
             clock: Arc::clone(&clock),
             observer: Arc::clone(&observer),
-            pages: Pages { start: flow.is_some().then(|| self.start_path.into()), ..pages },
+            pages: Pages { base: base.clone(), start: flow.is_some().then(|| self.start_path.into()), ..pages },
+            sessions: self.sessions,
             render: self.render,
+            brand,
             challenge,
             aging: MonotonicAge::new(&clock),
+            login_order: LoginOrder::new(self.subjects.reads_extension()),
             near: Default::default(),
         });
         let near = NearCache::new(Arc::clone(&store), Arc::clone(&context), self.near);
-        let key = self.store_key.as_ref();
-        let inbox = Inbox::new(Arc::clone(&store), Arc::clone(&clock), key, self.accept_deadline);
-        let schedule: Arc<dyn Clock> = Arc::new(SteadyClock::new(Arc::clone(&clock)));
-        let joined = Arc::new(Joined {
-            near: Arc::clone(&near),
-            flow: flow.clone(),
-            link_by_webhook: self.link_by_webhook,
-            feed: Feed::new(),
-        });
+        let inbox = Inbox::new(Arc::clone(&store), Arc::clone(&clock), at_rest.clone(), self.accept_deadline);
+        let handlers = Arc::new(self.handlers);
+        let listeners =
+            Arc::new(Listeners { near: Arc::clone(&near), feed: Feed::new(), handlers: Arc::clone(&handlers) });
+        let mut rules = Rules::default();
+        rules.shared_identities = self.shared_identities;
+        rules.trust_userinfo_alone = self.trust_userinfo_alone;
+        rules.handlers = handlers.names();
+        let directory = Directory::new(Arc::clone(&store), Arc::new(rules), time, Arc::clone(&listeners) as _);
         if let Some(feed) = store.feed() {
-            joined.near.bypass(true);
-            tokio::spawn(replicas::follow(feed, Arc::clone(&joined), stopped.clone()));
+            near.bypass(true);
+            tokio::spawn(replicas::follow(feed, Arc::clone(&listeners), stopped.clone()));
         }
         let bearer = self.bearer.map(|tokens| {
             let parts = bearer::Parts {
                 client: client.clone(),
-                store: Arc::clone(&store),
+                directory: directory.clone(),
                 observer: Arc::clone(&observer),
                 context: Arc::clone(&context),
-                joined: Arc::clone(&joined),
+                near: Arc::clone(&near),
+                claims: self.claims.clone(),
             };
             Bearer::new(tokens, parts)
         });
-        let handlers = Arc::new(self.handlers);
-        let applier = Applier {
+        let applier = Arc::new(Applier {
             client: client.clone(),
-            store: Arc::clone(&store),
-            clock: Arc::clone(&clock),
-            schedule: Arc::clone(&schedule),
+            directory: directory.clone(),
             observer: Arc::clone(&observer),
-            surroundings: Arc::clone(&joined) as _,
+            correlations: Arc::new(FlowCorrelations { flow: flow.clone(), may_link: self.link_by_webhook }),
             link_rule: self.link_rule,
-            shared_identities: self.shared_identities,
-            at_rest: AtRest::new(key),
-            handlers: Arc::clone(&handlers),
+            at_rest,
             watchers: Watchers::default(),
-        };
-        let applier = Arc::new(applier);
-        let worker = Runner {
-            work: Worker::new(Arc::clone(&inbox), Arc::clone(&applier), self.worker),
-            clock: Arc::clone(&schedule),
-            settings: self.worker.runner,
-            stop: stopped.clone(),
-        };
-        let effects = Effects::runners(&handlers, &store, &schedule, self.effects, &stopped);
+        });
+        let worker = Worker::new(Arc::clone(&inbox), Arc::clone(&applier), Arc::clone(&clock), self.worker);
+        let worker = Runner { work: Arc::new(worker), settings: self.worker.runner, stop: stopped.clone() };
+        let jobs = HandlerRunner::runners(&handlers, &directory, self.jobs, &stopped);
         let mut runners = vec![tokio::spawn(worker.run())];
-        runners.extend(effects.into_iter().map(|runner| tokio::spawn(runner.run())));
+        runners.extend(jobs.into_iter().map(|runner| tokio::spawn(runner.run())));
         Ok(Incode(Arc::new(Shared {
+            placement: Placement::new(mounts.iter().map(|(path, _)| &**path), &base),
             mounts,
             webhook,
             tokens,
             addresses: self.addresses,
             client,
             store,
-            clock,
+            clock: Arc::clone(&clock),
             observer,
             inbox,
             applier,
@@ -433,12 +466,32 @@ impl Builder {
             bearer,
             flow,
             face_image_cap: self.face_image_cap,
-            shared_identities: self.shared_identities,
-            joined,
+            claims: self.claims,
+            limits: Arc::new(FlowLimits::new(self.limits, Arc::clone(&clock))),
+            directory,
+            listeners,
             handlers,
             stop,
             runners: Mutex::new(runners),
         })))
+    }
+}
+
+/// A store that was chosen.
+pub(super) enum StoreChoice {
+    Opened(Arc<dyn Store>),
+    Options(Box<dyn OpenStore>),
+}
+
+impl StoreChoice {
+    async fn open(self) -> Result<Arc<dyn Store>, ConfigError> {
+        match self {
+            Self::Opened(store) => Ok(store),
+            Self::Options(options) => options
+                .open()
+                .await
+                .map_err(|error| ConfigError::store("INCODE_STORE", "the store can't be opened").with_source(error)),
+        }
     }
 }
 
@@ -452,34 +505,55 @@ pub(super) fn found_by(authenticity: Authenticity, addresses: Option<&AddressSou
     addresses.cloned().into_iter().fold(authenticity, Authenticity::with_address_source)
 }
 
-fn observer(key: Option<&Secret>, keep: BTreeMap<Field, Duration>) -> Result<Observer, SettingError> {
+/// The keys that seal tokens at rest, newest first: the store keys, else the flow secrets, else the API key. There is
+/// always one, so tokens are always sealed.
+fn at_rest_keys(store_keys: &[Secret], flow_secrets: &[Secret], client: &Client) -> Vec<Secret> {
+    let keys = [store_keys, flow_secrets].concat();
+    if keys.is_empty() { vec![client.api_key()] } else { keys }
+}
+
+/// Compares this process's secrets with those of the processes before it on the same store. A different store key is an
+/// error in the log, not at start: replicas are restarted one after the other while a key is rotated.
+async fn check_secrets(store: &dyn Store, keys: &[Secret], flow_secrets: &[Secret]) -> Result<(), ConfigError> {
+    for (name, secrets) in [("store key", keys), ("flow secret", flow_secrets)] {
+        let mut is_known = secrets.is_empty();
+        for secret in secrets.iter().rev() {
+            let checked = store.check_secret(name, check_value(secret)).await;
+            let checked = checked.map_err(|error| ConfigError::store("store", "does not answer").with_source(error))?;
+            is_known |= checked != SecretCheck::Other;
+        }
+        if !is_known {
+            tracing::error!(
+                secret = name,
+                "this process has another secret than the processes before it on the same store: add the old one to \
+                 the list, or what they sealed can't be opened"
+            );
+            metrics::counter!("incode_secret_mismatches_total", "secret" => name).increment(1);
+        }
+    }
+    Ok(())
+}
+
+fn observer(keys: &[Secret], keep: BTreeMap<Field, Duration>) -> Result<Observer, ConfigError> {
     if keep.is_empty() {
         return Ok(Observer::new());
     }
     if keep.values().any(|retention| retention.as_millis() == 0) {
-        return Err(SettingError::new("keep", "a field can't be kept for no time at all"));
+        return Err(ConfigError::new("retain", "a field can't be kept for no time at all"));
     }
-    let key = key.ok_or(SettingError::new("keep", "keeping personal fields needs a store key"))?;
-    Ok(Observer::keeping(key, keep))
+    if keys.is_empty() {
+        return Err(ConfigError::missing("retain", "retaining personal fields needs a store key"));
+    }
+    Ok(Observer::retaining(keys, keep))
 }
 
-/// The store's own clock if it has one, followed from now on; the machine's otherwise.
-async fn clock_of(store: &Arc<dyn Store>, stopped: &watch::Receiver<bool>) -> Arc<dyn Clock> {
-    let clock = Arc::new(SharedClock::new(Arc::new(SystemClock)));
-    if !clock.look(|| store.time()).await {
-        return Arc::new(SystemClock);
-    }
-    tokio::spawn(Arc::clone(&clock).follow(Arc::downgrade(store), stopped.clone()));
-    clock
-}
-
-fn check_paths(mounts: &[(Box<str>, Mount)]) -> Result<(), SettingError> {
+fn check_paths(mounts: &[(Box<str>, Mount)]) -> Result<(), ConfigError> {
     for (at, (path, _)) in mounts.iter().enumerate() {
         if !path.starts_with('/') || path.contains(['?', '#']) {
-            return Err(SettingError::new("webhook_path", "a mounted path must start with / and hold no query"));
+            return Err(ConfigError::new("webhook_path", "a mounted path must start with / and hold no query"));
         }
         if mounts.iter().take(at).any(|(other, _)| other == path) {
-            return Err(SettingError::new("webhook_path", "a path is mounted twice"));
+            return Err(ConfigError::new("webhook_path", "a path is mounted twice"));
         }
     }
     Ok(())
@@ -490,3 +564,6 @@ const DEFAULT_FACE_IMAGE_CAP: usize = 8 * 1024 * 1024;
 
 /// With room for a link rule and the store within the lease of an event.
 const LONGEST_CALL: Duration = Duration::from_secs(90);
+
+/// A person waits this long for the event of the check: in the normal case it comes within a second.
+const CALLBACK_WAIT: Duration = Duration::from_secs(3);

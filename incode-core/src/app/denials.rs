@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 
 use crate::gate::Pages;
-use crate::http::is_local_path;
+use crate::http::{Brand, is_local_path};
 
-use super::{Builder, SettingError};
+use super::{Builder, ConfigError};
 
 /// As given; looked at when the application is built.
 #[derive(Default)]
@@ -14,6 +14,7 @@ pub(super) struct Denials {
     login: Option<String>,
     step_up: Option<String>,
     challenge: Option<String>,
+    brand: Option<Brand>,
 }
 
 impl Builder {
@@ -50,26 +51,45 @@ impl Builder {
         self.denials.challenge = Some(challenge.to_owned());
         self
     }
+
+    /// Shows the application's name, logo and stylesheet on the built-in pages: the denials and failed flows that browsers
+    /// are shown. For pages of your own use [`render`](Self::render).
+    pub fn brand(mut self, brand: Brand) -> Self {
+        self.denials.brand = Some(brand);
+        self
+    }
 }
 
+/// What is left of the settings once they are known to work.
+pub(super) type Checked = (Pages, Cow<'static, str>, Option<Brand>);
+
 impl Denials {
-    pub(super) fn check(self, takes_tokens: bool) -> Result<(Pages, Cow<'static, str>), SettingError> {
+    pub(super) fn check(self, takes_tokens: bool) -> Result<Checked, ConfigError> {
         let is_page = |path: &Option<String>| {
             path.as_ref().is_none_or(|path| is_local_path(path) && path.is_ascii() && !path.contains(['?', '#', ' ']))
         };
         if !is_page(&self.login) {
-            return Err(SettingError::new("login_at", NO_PAGE));
+            return Err(ConfigError::new("login_at", NO_PAGE));
         }
         if !is_page(&self.step_up) {
-            return Err(SettingError::new("step_up_at", NO_PAGE));
+            return Err(ConfigError::new("step_up_at", NO_PAGE));
         }
         let challenge = self.challenge.map_or(Cow::Borrowed(if takes_tokens { "Bearer" } else { "Login" }), Cow::Owned);
         let is_legal = challenge.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
         if !is_legal || challenge.trim().is_empty() {
-            return Err(SettingError::new("challenge", "not a header value"));
+            return Err(ConfigError::new("challenge", "not a header value"));
         }
-        let pages = Pages { start: None, login: self.login, step_up: self.step_up, redirects: self.redirects };
-        Ok((pages, challenge))
+        let pages = Pages {
+            base: String::new(),
+            start: None,
+            login: self.login,
+            step_up: self.step_up,
+            redirects: self.redirects,
+        };
+        if self.brand.as_ref().is_some_and(|brand| !brand.is_legal()) {
+            return Err(ConfigError::new("brand", "logo and stylesheet must be paths on this host"));
+        }
+        Ok((pages, challenge, self.brand))
     }
 }
 

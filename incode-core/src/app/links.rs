@@ -1,50 +1,39 @@
 use std::error::Error;
 use std::fmt;
 
-use crate::identity::{Cause, Link, LinkProof, LinkedIdentity, Observation};
-use crate::inbox::Surroundings;
-use crate::store::{Linked, NewLink, StoreError};
-use crate::{IdentityId, Subject};
+use crate::identity::transition::{Command, Outcome, Refusal};
+use crate::identity::{Cause, Link, LinkProof, LinkedIdentity};
+use crate::store::StoreError;
+use crate::{Actor, IdentityId, Subject};
 
-use super::{Incode, to_the_end};
+use super::Incode;
 
 /// Links, made and undone by the application itself.
 impl Incode {
     /// Links a subject to an identity that is known already, because the application says so. What the gate asks for is
     /// still asked for: an identity that is not ACTIVE opens nothing.
     ///
-    /// Linking the same two again does nothing. Nobody is moved: unlink first.
+    /// Linking the same two again does nothing. No link is moved: unlink first. With `by` the audit trail says who asked.
     ///
     /// # Errors
     /// [`LinkErrorKind::UnknownIdentity`], [`LinkErrorKind::SubjectTaken`], [`LinkErrorKind::IdentityTaken`] unless
     /// identities may be shared, or [`LinkErrorKind::Store`].
-    pub async fn link(&self, subject: &Subject, identity: &IdentityId) -> Result<(), LinkError> {
-        let (incode, subject, identity) = (self.clone(), subject.clone(), identity.clone());
-        to_the_end(async move {
-            let shared = &*incode.0;
-            let known = shared.store.identity(identity).await?.ok_or(LinkErrorKind::UnknownIdentity)?;
-            let link = Link {
-                subject,
-                identity_id: known.identity_id.clone(),
-                proof: LinkProof::Application,
-                linked_at: shared.clock.now(),
-            };
-            let new = NewLink { link, seen: Observation::again(&known), spend: None, shared: shared.shared_identities };
-            let refusal = match shared.store.link(new).await? {
-                Linked::Done(change) => {
-                    shared.joined.changed(&change, Cause::Linked);
-                    metrics::counter!("incode_links_total", "proof" => LinkProof::Application.as_str()).increment(1);
-                    return Ok(());
-                }
-                // Without a correlation id: it was forgotten in between.
-                Linked::AlreadySpent => LinkErrorKind::UnknownIdentity,
-                Linked::IdentityTaken => LinkErrorKind::IdentityTaken,
-                Linked::SubjectTaken => LinkErrorKind::SubjectTaken,
-            };
-            metrics::counter!("incode_links_refused_total", "proof" => LinkProof::Application.as_str()).increment(1);
-            Err(refusal.into())
-        })
-        .await
+    pub async fn link(&self, subject: &Subject, identity: &IdentityId, by: Option<&Actor>) -> Result<(), LinkError> {
+        let directory = &self.0.directory;
+        let now = directory.now().await?;
+        let link = Link::new(subject.clone(), identity.clone(), LinkProof::Application, now);
+        let changed = directory.change(Command::Link { link, by: by.cloned() }, Cause::Linked).await?;
+        let refusal = match changed.outcome {
+            Outcome::Refused(Refusal::SubjectTaken) => LinkErrorKind::SubjectTaken,
+            Outcome::Refused(Refusal::IdentityTaken) => LinkErrorKind::IdentityTaken,
+            Outcome::Refused(_) => LinkErrorKind::UnknownIdentity,
+            _ => {
+                metrics::counter!("incode_links_total", "proof" => LinkProof::Application.as_str()).increment(1);
+                return Ok(());
+            }
+        };
+        metrics::counter!("incode_links_refused_total", "proof" => LinkProof::Application.as_str()).increment(1);
+        Err(refusal.into())
     }
 
     /// The identity a subject is linked to, past every cache.
@@ -52,23 +41,26 @@ impl Incode {
     /// # Errors
     /// When the store does not answer.
     pub async fn linked(&self, subject: &Subject) -> Result<Option<LinkedIdentity>, StoreError> {
-        self.0.store.linked(subject.clone()).await
+        Ok(self.0.store.subject(subject.clone()).await?.linked)
     }
 
-    /// Removes the link of a subject; the identity stays. Returns the link's end: false when there was none.
+    /// The subjects linked to an identity, past every cache.
     ///
     /// # Errors
     /// When the store does not answer.
-    pub async fn unlink(&self, subject: &Subject) -> Result<bool, StoreError> {
-        let (incode, subject) = (self.clone(), subject.clone());
-        to_the_end(async move {
-            let change = incode.0.store.unlink(subject).await?;
-            if let Some(change) = &change {
-                incode.0.joined.changed(change, Cause::Unlinked);
-            }
-            Ok(change.is_some())
-        })
-        .await
+    pub async fn subjects(&self, identity: &IdentityId) -> Result<Vec<Subject>, StoreError> {
+        self.0.store.subjects(identity.clone()).await
+    }
+
+    /// Removes the link of a subject, a pending link and its face confirmations; the identity stays. False when there was
+    /// no link. With `by` the audit trail says who asked.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn unlink(&self, subject: &Subject, by: Option<&Actor>) -> Result<bool, StoreError> {
+        let command = Command::Unlink { subject: subject.clone(), by: by.cloned() };
+        let changed = self.0.directory.change(command, Cause::Unlinked).await?;
+        Ok(changed.outcome == Outcome::Unlinked(true))
     }
 }
 

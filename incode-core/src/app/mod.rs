@@ -4,18 +4,17 @@ mod admin;
 mod bearer;
 mod builder;
 mod changes;
+mod confirmations;
 mod denials;
-mod exchange;
 mod handlers;
 mod inspection;
 mod links;
+mod listeners;
+mod placement;
 mod reconcile;
 mod replicas;
-mod setting;
+mod route_request;
 mod settings;
-mod shared_clock;
-mod stores;
-mod surroundings;
 
 use std::fmt;
 use std::future::Future;
@@ -25,27 +24,28 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::client::Client;
-use crate::flow::{FaceError, FaceOutcome, Flow};
+use crate::flow::{ExpectedClaims, FaceError, FaceOutcome, FaceScope, Flow, FlowLimits};
 use crate::gate::{Audience, CacheKey, CacheKeyRef, Context, NearCache, PendingVisitor, SubjectSource, Visitor};
 use crate::http::{Problem, Reply, RequestHead};
-use crate::identity::{Cause, Observer};
-use crate::inbox::{Applier, Handlers, Inbox, Surroundings};
+use crate::identity::{Directory, Observer};
+use crate::inbox::{Applier, Handlers, Inbox};
 use crate::model::FaceAuthenticationRequest;
 use crate::store::Store;
 use crate::webhook::{AddressSource, Authenticity, TokenEndpoint, Webhook};
-use crate::{Clock, Subject, flow};
+use crate::{Clock, ConfigError, Subject, flow};
 
-use surroundings::Joined;
+use listeners::Listeners;
+use placement::Placement;
 
 pub use admin::Health;
 pub use bearer::BearerTokens;
 pub use builder::Builder;
 pub use changes::{ChangeEvent, ChangeNotice, Changes};
-pub use exchange::RouteRequest;
 pub use inspection::{Inspection, TokenState};
 pub use links::{LinkError, LinkErrorKind};
 pub use reconcile::{Diff, Reconciled};
-pub use setting::SettingError;
+pub use route_request::RouteRequest;
+pub use settings::{Engine, StoreUrl};
 
 /// Client, store, worker, near cache and flow behind one `Arc`: cloning is cheap, and every clone is the same.
 ///
@@ -55,6 +55,8 @@ pub use setting::SettingError;
 pub struct Incode(Arc<Shared>);
 
 struct Shared {
+    /// Whether the layer sees its routes.
+    placement: Placement,
     mounts: Vec<(Box<str>, Mount)>,
     /// Shares its policy with those that are mounted.
     webhook: Webhook,
@@ -75,8 +77,13 @@ struct Shared {
     flow: Option<Arc<Flow>>,
     /// Longest face image sent, in characters of base64.
     face_image_cap: usize,
-    shared_identities: bool,
-    joined: Arc<Joined>,
+    /// What callback tokens have to say of themselves.
+    claims: ExpectedClaims,
+    /// Counts what makes a call to the vendor: one count for all clones.
+    limits: Arc<FlowLimits>,
+    /// Writes and publishes; the only way to change what is known of people.
+    directory: Directory,
+    listeners: Arc<Listeners>,
     handlers: Arc<Handlers>,
     /// Dropped or set to true: the runners drain and end.
     stop: watch::Sender<bool>,
@@ -109,28 +116,43 @@ impl Incode {
         Builder::new()
     }
 
-    /// Reads the environment variables of the README's table.
-    ///
-    /// # Errors
-    /// [`SettingError`] names the variable, never its value.
-    pub fn builder_from_env() -> Result<Builder, SettingError> {
-        Builder::from_settings(std::env::var_os)
-    }
-
     /// Answers a request to a mounted route (webhook, start, callback, token); `None` when the path is the application's.
     ///
     /// Looks at the head only. [`RouteRequest::answer`] reads the body, if one is to be read at all.
     #[inline]
     pub fn open(&self, head: &dyn RequestHead) -> Option<RouteRequest> {
         let path = head.path();
-        let (_, mount) = self.0.mounts.iter().find(|(mounted, _)| **mounted == *path)?;
+        let mount = self.mount_at(path).or_else(|| self.mount_at(self.0.placement.below_base(path)?))?;
         self.open_at(mount, head)
+    }
+
+    #[inline]
+    fn mount_at(&self, path: &str) -> Option<&Mount> {
+        self.0.mounts.iter().find(|(mounted, _)| **mounted == *path).map(|(_, mount)| mount)
+    }
+
+    /// The paths that [`open`](Self::open) answers, for an adapter's own routes. Made once, before the server starts: the
+    /// token endpoint is among them although [`open`](Self::open) answers it only while the policy of authenticity has an
+    /// OAuth part.
+    pub fn mounts(&self) -> impl Iterator<Item = &str> {
+        self.0.mounts.iter().map(|(path, _)| &**path)
+    }
+
+    /// Whether a layer outside of this one has resolved the visitor already, as the request extensions show: then the outer
+    /// one counts, and the request is passed on as it is. Logged once.
+    #[inline]
+    pub fn is_inner(&self, attached: Option<&Visitor>) -> bool {
+        if attached.is_some() {
+            self.0.placement.is_inner();
+        }
+        attached.is_some()
     }
 
     fn open_at(&self, mount: &Mount, head: &dyn RequestHead) -> Option<RouteRequest> {
         if matches!(mount, Mount::Token) && !self.0.webhook.authenticity().has_clients() {
             return None;
         }
+        self.0.placement.route_reached(head);
         Some(RouteRequest::open(self.clone(), mount, head))
     }
 
@@ -145,6 +167,7 @@ impl Incode {
     /// Who asks, and how they stand. Without I/O when the near cache knows them.
     #[inline]
     pub fn visit(&self, head: &dyn RequestHead) -> Resolved {
+        self.0.placement.visitor_came(head);
         let Some(subject) = self.0.subjects.find(head) else {
             return self.visit_of_nobody(head);
         };
@@ -172,35 +195,34 @@ impl Incode {
     /// Face authentication of a subject through the vendor's authenticate call (spec: "Face Authentication").
     ///
     /// A pass counts only when userinfo of the answer's token names the identity the subject is linked to, and the
-    /// verification it refers to is not known as somebody else's. The image is checked before anything is sent, neither
-    /// kept nor logged, and overwritten in memory as far as it is ours.
+    /// verification it refers to is not known as another identity's. It is recorded for the session and the action of
+    /// `scope`, and counts there alone. The image is checked before anything is sent, neither kept nor logged, and
+    /// overwritten in memory as far as it is ours.
     ///
     /// # Errors
     /// [`FaceError`] when there was no outcome; [`FaceError::problem`] says it to the person.
     pub async fn authenticate(
         &self,
-        subject: &Subject,
+        scope: FaceScope,
         request: &FaceAuthenticationRequest,
     ) -> Result<FaceOutcome, FaceError> {
-        let (incode, subject, request) = (self.clone(), subject.clone(), flow::Wiped(request.clone()));
+        let (incode, request) = (self.clone(), flow::Wiped(request.clone()));
         to_the_end(async move {
             let shared = &*incode.0;
             let parts = flow::FaceParts {
                 client: &shared.client,
-                store: &*shared.store,
-                clock: &shared.clock,
+                directory: &shared.directory,
                 observer: &shared.observer,
+                limits: &shared.limits,
                 image_cap: shared.face_image_cap,
             };
-            let authenticated = flow::authenticate(parts, &subject, &request.0).await;
-            let told = authenticated.as_ref().map_or("none", |(outcome, _)| outcome.as_str());
-            metrics::counter!("incode_face_outcomes_total", "outcome" => told).increment(1);
-            let (outcome, change) =
-                authenticated.map_err(|error| error.verify_at(shared.context.pages.start.as_deref()))?;
-            if let Some(change) = change {
-                shared.joined.changed(&change, Cause::Face);
-            }
-            Ok(outcome)
+            let authenticated = flow::authenticate(parts, scope, &request.0).await;
+            let outcome = authenticated.as_ref().map_or("none", FaceOutcome::as_str);
+            metrics::counter!("incode_face_outcomes_total", "outcome" => outcome).increment(1);
+            authenticated.map_err(|error| {
+                let pages = &shared.context.pages;
+                error.verify_at(pages.start.as_deref().map(|path| pages.public(path)).as_deref())
+            })
         })
         .await
     }
@@ -215,7 +237,7 @@ impl Incode {
     /// `forget`; and what other processes change, when the store they share tells of it. Without the promise that a
     /// [`Handler`](crate::Handler) has.
     pub fn changes(&self) -> Changes {
-        self.0.joined.feed.subscribe()
+        self.0.listeners.feed.subscribe()
     }
 
     /// The client of the vendor's API, for calls of your own.
@@ -249,6 +271,3 @@ impl fmt::Debug for Incode {
         f.debug_struct("Incode").field("mounts", &mounts).finish_non_exhaustive()
     }
 }
-
-#[cfg(test)]
-mod tests;

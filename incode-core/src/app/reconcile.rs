@@ -1,11 +1,11 @@
 use std::time::Duration;
 
-use crate::identity::{Cause, Identity};
-use crate::inbox::{End, RecheckError, Surroundings};
+use crate::identity::Identity;
+use crate::inbox::{End, RecheckError};
 use crate::store::{EventFilter, EventId, EventState, Reason, Replay, StoreError};
 use crate::{Actor, ObjectId, Token};
 
-use super::{Incode, to_the_end};
+use super::Incode;
 
 /// What [`Incode::reconcile`] came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -73,20 +73,16 @@ impl Incode {
     /// # Errors
     /// [`RecheckError`] when there was no answer that belongs together; nothing was recorded then.
     pub async fn recheck(&self, verification: &ObjectId, token: &Token) -> Result<Diff, RecheckError> {
-        let (incode, verification, token) = (self.clone(), verification.clone(), token.clone());
-        to_the_end(async move {
-            let (before, after, change) = incode.0.applier.recheck(&verification, &token).await?;
-            incode.0.joined.changed(&change, Cause::Recheck);
-            Ok(Diff { before, after })
-        })
-        .await
+        let (applier, verification, token) = (self.0.applier.clone(), verification.clone(), token.clone());
+        let (before, after) = applier.recheck(&verification, &token).await?;
+        Ok(Diff { before, after })
     }
 
     async fn reconcile_lot(&self, events: &[EventId], by: &Actor, report: &mut Reconciled) -> Result<(), StoreError> {
         let watchers = &self.0.applier.watchers;
         let mut waiting = Vec::new();
         for event in events {
-            let detail = self.0.store.inspect(*event).await?;
+            let detail = self.0.store.event(*event).await?;
             if detail.is_some_and(|detail| detail.has_token) {
                 // Watched before it is replayed: the worker may be faster than we are.
                 waiting.push((*event, watchers.watch(*event)));

@@ -1,48 +1,47 @@
-//! What a process hears of the others on the same store.
+//! Follows the notices of the other processes on the same store.
 
 use std::future::poll_fn;
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use crate::identity::Cause;
-use crate::inbox::Surroundings;
+use crate::identity::{Cause, ChangeListener};
 use crate::store::{StoreFeed, StoreNotice};
 
-use super::surroundings::Joined;
+use super::listeners::Listeners;
 
-/// Passes the news on until the feed ends or the process stops. The near cache is bypassed from the start, and after
-/// the end: nothing kept is believed while no news arrives.
-pub(super) async fn follow(mut feed: StoreFeed, joined: Arc<Joined>, mut stop: watch::Receiver<bool>) {
+/// Passes notices on until the feed ends or the process stops. The near cache is bypassed from the start, and after the
+/// end: no cached standing is served while notices don't arrive.
+pub(super) async fn follow(mut feed: StoreFeed, listeners: Arc<Listeners>, mut stop: watch::Receiver<bool>) {
     let up = metrics::gauge!("incode_store_feed_up");
     up.set(0.0);
     loop {
-        let news = tokio::select! {
-            news = poll_fn(|cx| feed.as_mut().poll_next(cx)) => news,
+        let notice = tokio::select! {
+            notice = poll_fn(|cx| feed.as_mut().poll_next(cx)) => notice,
             _ = stop.wait_for(|stop| *stop) => return,
         };
-        match news {
-            Some(StoreNotice::Changed(change)) => joined.changed(&change, Cause::Elsewhere),
+        match notice {
+            Some(StoreNotice::Changed(change)) => listeners.changed(&change, Cause::Elsewhere),
             Some(StoreNotice::Gap) => {
                 metrics::counter!("incode_store_feed_gaps_total").increment(1);
-                joined.changed_somehow();
+                listeners.changed_unknown();
             }
             Some(StoreNotice::Up) => {
-                // Forget first: between the two steps nothing old may be believed.
-                joined.changed_somehow();
-                joined.near.bypass(false);
+                // First forget, then serve from the cache again: nothing old is served in between.
+                listeners.changed_unknown();
+                listeners.near.bypass(false);
                 up.set(1.0);
                 tracing::info!("store feed up");
             }
             Some(StoreNotice::Down) | None => {
-                joined.near.bypass(true);
-                if news.is_none() {
+                listeners.near.bypass(true);
+                if notice.is_none() {
                     up.set(0.0);
                     return;
                 }
                 metrics::counter!("incode_store_feed_losses_total").increment(1);
                 up.set(0.0);
-                tracing::warn!("store feed down: every visit asks the store");
+                tracing::warn!("store feed down: every request asks the store");
             }
         }
     }

@@ -3,19 +3,22 @@
 use std::time::{Duration, SystemTime};
 
 use reqwest::Response;
-use reqwest::header::{CONTENT_ENCODING, RETRY_AFTER};
+use reqwest::header::{CONTENT_ENCODING, DATE, RETRY_AFTER};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout_at};
 
 use super::Error;
 use super::retry::retry_after;
+use crate::Timestamp;
 use crate::model::{ErrorBody, riding_error_body};
 
 /// The answer to a request that the vendor says it has carried out.
 pub(super) struct Answer {
     status: u16,
     bytes: Vec<u8>,
+    /// `Date` of the answer (RFC 9110, section 6.6.1): the vendor's clock.
+    date: Option<Timestamp>,
 }
 
 impl Answer {
@@ -23,13 +26,14 @@ impl Answer {
     pub(super) async fn read(response: Response, max_bytes: usize, deadline: Instant) -> Result<Self, Error> {
         let status = response.status();
         let encoded = is_encoded(&response);
+        let date = date_of(&response);
         if status.is_success() {
             let status = status.as_u16();
             if encoded {
                 return Err(Error::malformed(status, "the vendor's answer is encoded, which was not asked for"));
             }
             let bytes = read_body(response, max_bytes, deadline).await.map_err(|error| error.at(status))?;
-            return Ok(Self { status, bytes });
+            return Ok(Self { status, bytes, date });
         }
         let status = status.as_u16();
         let wait = if matches!(status, 429 | 503) { asked_wait(&response) } else { None };
@@ -39,6 +43,11 @@ impl Answer {
             false => read_body(response, max_bytes.min(MAX_ERROR_BYTES), deadline).await.ok(),
         };
         Err(Error::refused(status, wait, body.and_then(|bytes| error_body(&bytes))))
+    }
+
+    /// The vendor's clock, where it says it.
+    pub(super) fn date(&self) -> Option<Timestamp> {
+        self.date
     }
 
     /// As a value in which an `error` is a field like any other.
@@ -112,6 +121,11 @@ fn object(bytes: &[u8]) -> Option<&[u8]> {
 
 fn is_encoded(response: &Response) -> bool {
     response.headers().get_all(CONTENT_ENCODING).iter().any(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"))
+}
+
+fn date_of(response: &Response) -> Option<Timestamp> {
+    let date = response.headers().get(DATE)?.to_str().ok()?;
+    httpdate::parse_http_date(date).ok().map(Timestamp::from)
 }
 
 fn asked_wait(response: &Response) -> Option<Duration> {

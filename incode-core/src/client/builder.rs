@@ -11,7 +11,7 @@ use url::Host;
 
 use super::retry::RetryPolicy;
 use super::{Client, Shared, common_headers};
-use crate::{Secret, Token};
+use crate::{ConfigError, Secret, Token};
 
 /// Settings of a [`Client`]. Complete and safe as [`Client::builder`] makes it.
 ///
@@ -98,8 +98,8 @@ impl ClientBuilder {
     /// Checks everything and makes the client. Connects to nothing yet.
     ///
     /// # Errors
-    /// [`InvalidSetting`] names the first wrong setting.
-    pub fn build(self) -> Result<Client, InvalidSetting> {
+    /// [`ConfigError`] names the first wrong setting: `base url`, `api key`, `hardware id`, `root certificate`.
+    pub fn build(self) -> Result<Client, ConfigError> {
         let (base_url, loopback) = checked_base_url(&self.base_url)?;
         let api_key = header_value("api key", &self.api_key)?;
         let hardware_id = header_value("hardware id", &self.hardware_id)?;
@@ -116,7 +116,7 @@ impl ClientBuilder {
         if loopback {
             http = http.no_proxy();
         }
-        let http = http.build().map_err(|_| InvalidSetting::new("http client", "could not be made"))?;
+        let http = http.build().map_err(|_| ConfigError::new("http client", "could not be made"))?;
 
         let shared = Shared {
             http,
@@ -145,35 +145,9 @@ impl fmt::Debug for ClientBuilder {
     }
 }
 
-/// A setting that can't be used. Says which and why, never what it held.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct InvalidSetting {
-    setting: &'static str,
-    problem: &'static str,
-}
-
-impl InvalidSetting {
-    fn new(setting: &'static str, problem: &'static str) -> Self {
-        Self { setting, problem }
-    }
-
-    /// Which setting: `base url`, `api key`, `hardware id`, `root certificate`.
-    pub fn setting(&self) -> &'static str {
-        self.setting
-    }
-}
-
-impl fmt::Display for InvalidSetting {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.setting, self.problem)
-    }
-}
-
-impl std::error::Error for InvalidSetting {}
-
 /// The URL, and whether it stays on this machine.
-fn checked_base_url(text: &str) -> Result<(Url, bool), InvalidSetting> {
-    let refuse = |problem| Err(InvalidSetting::new("base url", problem));
+fn checked_base_url(text: &str) -> Result<(Url, bool), ConfigError> {
+    let refuse = |problem| Err(ConfigError::new("base url", problem));
     let Ok(url) = Url::parse(text) else { return refuse("is not an absolute URL") };
     let loopback = match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
@@ -184,7 +158,7 @@ fn checked_base_url(text: &str) -> Result<(Url, bool), InvalidSetting> {
     match url.scheme() {
         "https" => {}
         "http" if loopback => {}
-        "http" => return refuse("must be https (plain http is for loopback only)"),
+        "http" => return Err(ConfigError::insecure("base url", "must be https (plain http is for loopback only)")),
         _ => return refuse("must be https"),
     }
     if !url.username().is_empty() || url.password().is_some() {
@@ -197,41 +171,41 @@ fn checked_base_url(text: &str) -> Result<(Url, bool), InvalidSetting> {
 }
 
 /// The characters of a [`Token`] are those that any header can carry as they are.
-fn header_value(setting: &'static str, secret: &Secret) -> Result<HeaderValue, InvalidSetting> {
+fn header_value(setting: &'static str, secret: &Secret) -> Result<HeaderValue, ConfigError> {
     let legal = std::str::from_utf8(secret.expose()).ok().and_then(|text| Token::new(text).ok());
     let Some(mut value) = legal.and_then(|token| HeaderValue::from_str(token.expose()).ok()) else {
-        return Err(InvalidSetting::new(setting, "is empty, too long, or no legal header value"));
+        return Err(ConfigError::new(setting, "is empty, too long, or no legal header value"));
     };
     value.set_sensitive(true);
     Ok(value)
 }
 
 /// Ring is named here, and not as the process's default, which is the application's to choose.
-fn tls(extra_roots: &[Vec<u8>]) -> Result<rustls::ClientConfig, InvalidSetting> {
+fn tls(extra_roots: &[Vec<u8>]) -> Result<rustls::ClientConfig, ConfigError> {
     let mut roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     for root in extra_roots {
         for certificate in certificates(root)? {
-            roots.add(certificate).map_err(|_| InvalidSetting::new("root certificate", "is no certificate"))?;
+            roots.add(certificate).map_err(|_| ConfigError::new("root certificate", "is no certificate"))?;
         }
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|_| InvalidSetting::new("tls", "has no protocol version"))?
+        .map_err(|_| ConfigError::new("tls", "has no protocol version"))?
         .with_root_certificates(roots)
         .with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
 }
 
-fn certificates(bytes: &[u8]) -> Result<Vec<CertificateDer<'_>>, InvalidSetting> {
+fn certificates(bytes: &[u8]) -> Result<Vec<CertificateDer<'_>>, ConfigError> {
     // DER starts with a SEQUENCE; any text before the first armour line is legal PEM.
     if bytes.first() == Some(&DER_SEQUENCE) {
         return Ok(vec![CertificateDer::from(bytes)]);
     }
     match CertificateDer::pem_slice_iter(bytes).collect::<Result<Vec<_>, _>>() {
         Ok(certificates) if !certificates.is_empty() => Ok(certificates),
-        _ => Err(InvalidSetting::new("root certificate", "is neither DER nor PEM")),
+        _ => Err(ConfigError::new("root certificate", "is neither DER nor PEM")),
     }
 }
 

@@ -5,7 +5,7 @@
 //!
 //! ```
 //! use incode_core::{Secret, client::Client};
-//! # fn main() -> Result<(), incode_core::client::InvalidSetting> {
+//! # fn main() -> Result<(), incode_core::ConfigError> {
 //! let client = Client::builder("https://incode.example", Secret::from("the-key")).build()?;
 //! assert!(Client::builder("http://incode.example", Secret::from("the-key")).build().is_err());
 //! # Ok(())
@@ -30,12 +30,13 @@ use reqwest::{Method, Request, Url};
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep, timeout_at};
 
-pub use builder::{ClientBuilder, InvalidSetting};
+pub use builder::ClientBuilder;
 pub use error::{Error, ErrorKind};
 
 use self::answer::Answer;
 use crate::model::{Authentication, FaceAuthentication, FaceAuthenticationRequest, UserInfo, Verification};
-use crate::{Clock, ObjectId, Secret, Timestamp, Token};
+use crate::time::TimeSource;
+use crate::{ObjectId, Secret, Timestamp, Token};
 
 /// The vendor's API at one host with one key. Cheap to clone: everything is behind one `Arc`, connections included.
 ///
@@ -56,15 +57,17 @@ impl Client {
     /// # Errors
     /// [`Error`]; a transport error or a 5xx only after the retries were spent.
     pub async fn userinfo(&self, token: &Token) -> Result<UserInfo, Error> {
-        self.fetch("userinfo", self.url("userinfo"), token, || {}).await
+        self.fetch("userinfo", self.url("userinfo"), token).await
     }
 
-    /// [`userinfo`](Self::userinfo), with the instant before the request was sent that was answered. Before those in vain it
-    /// would be too early: a word of somebody else who asked in between would seem to be the newer one.
-    pub(crate) async fn userinfo_by(&self, clock: &dyn Clock, token: &Token) -> Result<(UserInfo, Timestamp), Error> {
-        let mut sent_at = clock.now();
-        let person = self.fetch("userinfo", self.url("userinfo"), token, || sent_at = clock.now()).await?;
-        Ok((person, sent_at))
+    /// [`userinfo`](Self::userinfo), with the times of the exchange. `sent_at` is asked for again before each attempt:
+    /// that of a failed attempt would be too early, and an older answer of another caller would seem to be the newer.
+    pub(crate) async fn userinfo_at(&self, time: &dyn TimeSource, token: &Token) -> Result<TimedUserInfo, Error> {
+        let mut sent_at = None;
+        let (person, vendor_now) =
+            self.fetch_at("userinfo", self.url("userinfo"), token, Some((time, &mut sent_at))).await?;
+        let sent_at = sent_at.ok_or_else(|| Error::unsendable("the store gave no time"))?;
+        Ok(TimedUserInfo { person, sent_at, vendor_now: vendor_now.unwrap_or(sent_at) })
     }
 
     /// A verification (spec: "Get Verification Data").
@@ -72,7 +75,7 @@ impl Client {
     /// # Errors
     /// [`Error`]; a transport error or a 5xx only after the retries were spent.
     pub async fn verification(&self, id: &ObjectId, token: &Token) -> Result<Verification, Error> {
-        self.fetch("verification", self.url(&format!("verification/{}", path_segment(id))), token, || {}).await
+        self.fetch("verification", self.url(&format!("verification/{}", path_segment(id))), token).await
     }
 
     /// An authentication (spec: "Get Authentication Data").
@@ -80,7 +83,7 @@ impl Client {
     /// # Errors
     /// [`Error`]; a transport error or a 5xx only after the retries were spent.
     pub async fn authentication(&self, id: &ObjectId, token: &Token) -> Result<Authentication, Error> {
-        self.fetch("authentication", self.url(&format!("authentication/{}", path_segment(id))), token, || {}).await
+        self.fetch("authentication", self.url(&format!("authentication/{}", path_segment(id))), token).await
     }
 
     /// Has a face authenticated (spec: "Face Authentication"). Sent once, whatever happens: whether a lost answer was a
@@ -103,28 +106,44 @@ impl Client {
         self.attempt("authenticate", post, Instant::now() + self.shared.attempt_timeout).await?.decode()
     }
 
+    /// The API key, to derive a key from where the application gave none to seal with.
+    pub(crate) fn api_key(&self) -> Secret {
+        let key = self.shared.headers.get(API_KEY).map(HeaderValue::as_bytes);
+        Secret::new(key.unwrap_or_default())
+    }
+
     /// How long a GET may take with its retries.
     pub(crate) fn call_timeout(&self) -> Duration {
         self.shared.call_timeout
     }
 
-    /// `sending` is called before each attempt.
-    async fn fetch<T: DeserializeOwned>(
+    async fn fetch<T: DeserializeOwned>(&self, call: &'static str, url: Url, token: &Token) -> Result<T, Error> {
+        self.fetch_at(call, url, token, None).await.map(|(value, _)| value)
+    }
+
+    /// A GET with its retries. Before each attempt the time is asked for and kept, where a source is given. The second
+    /// value is the `Date` of the answer.
+    async fn fetch_at<T: DeserializeOwned>(
         &self,
         call: &'static str,
         url: Url,
         token: &Token,
-        mut sending: impl FnMut() + Send,
-    ) -> Result<T, Error> {
+        mut time: Option<(&dyn TimeSource, &mut Option<Timestamp>)>,
+    ) -> Result<(T, Option<Timestamp>), Error> {
         let hardware_id = header_of(token)?;
         let give_up = Instant::now() + self.shared.call_timeout;
         let mut retries = 0;
         loop {
             let get = self.request(Method::GET, url.clone(), hardware_id.clone());
+            if let Some((source, sent_at)) = &mut time {
+                **sent_at = source.ask().await;
+                if sent_at.is_none() {
+                    return Err(Error::unsendable("the store gave no time"));
+                }
+            }
             let deadline = give_up.min(Instant::now() + self.shared.attempt_timeout);
-            sending();
             let error = match self.attempt(call, get, deadline).await {
-                Ok(answer) => return answer.decode_without_error(),
+                Ok(answer) => return answer.decode_without_error().map(|value| (value, answer.date())),
                 Err(error) => error,
             };
             match self.shared.retry.wait(retries, &error) {
@@ -162,6 +181,16 @@ impl Client {
         url.set_path(&format!("{}/omni/incode-id/{path}", url.path().trim_end_matches('/')));
         url
     }
+}
+
+/// userinfo with the times of the exchange.
+pub(crate) struct TimedUserInfo {
+    /// What the vendor said.
+    pub(crate) person: UserInfo,
+    /// The instant before the request was sent that was answered: the answer is at least as new.
+    pub(crate) sent_at: Timestamp,
+    /// The vendor's own clock, by the `Date` of the answer; ours where it sends none.
+    pub(crate) vendor_now: Timestamp,
 }
 
 impl fmt::Debug for Client {

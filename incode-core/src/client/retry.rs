@@ -1,6 +1,7 @@
 use std::time::{Duration, SystemTime};
 
 use super::{Error, ErrorKind};
+use crate::time::jitter;
 
 /// When a GET is worth repeating at once. Longer waits are the caller's business, who knows what hangs on them.
 #[derive(Clone, Copy, Debug)]
@@ -26,7 +27,8 @@ impl RetryPolicy {
         // A vendor that names a time isn't asked again before it.
         match error.retry_after() {
             Some(asked) if asked > wait => None,
-            _ => Some(jittered(wait)),
+            // A half to one and a half, so that callers that failed together do not come back together.
+            _ => Some(wait.mul_f64(0.5 + jitter())),
         }
     }
 }
@@ -40,12 +42,6 @@ pub(super) fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
         httpdate::parse_http_date(value).ok()?.duration_since(now).unwrap_or_default()
     };
     Some(wait.min(LONGEST))
-}
-
-/// A half to one and a half of `wait`, so that callers who failed together don't come back together.
-fn jittered(wait: Duration) -> Duration {
-    let random = getrandom::u32().unwrap_or(u32::MAX / 2);
-    (wait / 2).saturating_add(wait.mul_f64(f64::from(random) / f64::from(u32::MAX)).min(wait))
 }
 
 /// A vendor that says "tomorrow" is asked again within the hour all the same.

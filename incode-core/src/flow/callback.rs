@@ -1,14 +1,16 @@
-use std::sync::Arc;
 use std::time::Duration;
 
-use crate::client::{Client, ErrorKind};
+use crate::client::{Client, ErrorKind, TimedUserInfo};
 use crate::http::{Problem, Reply, RequestHead, return_to};
-use crate::identity::{Change, Link, LinkProof, Observation, Observer};
-use crate::store::{Linked, NewLink, Store, StoreError};
-use crate::{Clock, Subject, Token};
+use crate::identity::transition::{Command, Outcome, Refusal, Return, UsedToken};
+use crate::identity::{Cause, Directory, FlowWindow, LinkProof, Observer, SubjectState};
+use crate::inbox::token_times;
+use crate::store::StoreError;
+use crate::{Clock, Subject, Timestamp, Token};
 
+use super::claim::ExpectedClaims;
 use super::correlation::Correlation;
-use super::{Flow, query, start};
+use super::{Flow, FlowLimits, query, start};
 
 /// A return from the hosted page that passed every check that needs no I/O.
 #[derive(Debug)]
@@ -21,19 +23,20 @@ pub(crate) struct Callback {
 pub(crate) struct Parts<'a> {
     pub(crate) flow: &'a Flow,
     pub(crate) client: &'a Client,
-    pub(crate) store: &'a dyn Store,
-    pub(crate) clock: &'a Arc<dyn Clock>,
+    pub(crate) directory: &'a Directory,
     pub(crate) observer: &'a Observer,
+    pub(crate) limits: &'a FlowLimits,
 }
 
 impl Callback {
     /// `GET callback?token=..&correlation_id=..`: the parameters are there, the id is ours, in time, and belongs to the
-    /// subject who asks.
+    /// subject that asks; the token was issued for this flow and this application, as far as it shows.
     ///
     /// # Errors
-    /// What to tell the person instead.
+    /// The problem to show instead.
     pub(crate) fn open(
         flow: &Flow,
+        claims: &ExpectedClaims,
         head: &dyn RequestHead,
         subject: Option<&Subject>,
         clock: &dyn Clock,
@@ -57,78 +60,157 @@ impl Callback {
             let detail = "This verification took too long. Start again.";
             return Err(Problem::new(410, "flow_expired", "Verification expired", detail));
         }
+        let is_older =
+            token_times(&token).issued_at.is_some_and(|at| at < correlation.began_at.before(ISSUE_TOLERANCE));
+        if is_older || !claims.are_met_by(&token) {
+            tracing::warn!(is_older, "a callback token is not of this flow or not for this application");
+            let detail = "The token of this verification was not issued for it. Start again.";
+            return Err(Problem::new(403, "flow_token_foreign", "Verification not confirmed", detail));
+        }
         Ok(Self { correlation, token })
     }
 
-    /// Redeems the token at the vendor, links, and sends the person back to where they came from. The caller makes the
-    /// change known, which there may be also where nothing was linked.
-    pub(crate) async fn redeem(self, parts: Parts<'_>) -> (Result<Reply, Problem>, Option<Change>) {
-        let (userinfo, sent_at) = match parts.client.userinfo_by(&**parts.clock, &self.token).await {
-            Ok(answer) => answer,
+    /// Redeems the token at the vendor, links or makes a pending link, and waits a moment for the vendor's event. Then
+    /// the person is sent back to where they came from.
+    pub(crate) async fn redeem(self, parts: Parts<'_>) -> Result<Reply, Problem> {
+        let directory = parts.directory;
+        let state = directory.store().subject(self.correlation.subject.clone()).await;
+        let state = state.map_err(|error| not_stored(&error))?;
+        if self.is_linked(&state) {
+            return Ok(self.way_back());
+        }
+        if self.is_pending(&state, directory.now().await.map_err(|error| not_stored(&error))?) {
+            let outcome = wait_for_check(directory, &self.correlation.subject, parts.flow.callback_wait).await;
+            return self.answer(outcome);
+        }
+        parts.limits.count_callback(self.correlation.nonce.nonce, &self.correlation.subject)?;
+        let asked = match parts.client.userinfo_at(directory, &self.token).await {
+            Ok(asked) => asked,
             Err(error) => {
                 tracing::info!(error.kind = ?error.kind(), "callback token not redeemed");
-                return (Err(not_redeemed(error.kind())), None);
+                return Err(not_redeemed(&error));
             }
         };
-        let seen = parts.observer.observe(&userinfo, sent_at);
-        let link = Link {
-            subject: self.correlation.subject,
-            identity_id: seen.identity_id.clone(),
-            proof: LinkProof::Flow,
-            linked_at: sent_at,
+        let command = Command::Return(self.returned(&asked, &parts));
+        let outcome = match directory.change(command, Cause::Flow).await {
+            Ok(changed) => changed.outcome,
+            Err(error) => return Err(not_stored(&error)),
         };
-        let shared = parts.flow.shared_identities;
-        let new = NewLink { link, seen: seen.clone(), spend: Some(self.correlation.spend), shared };
-        let linked = parts.store.link(new).await;
-        if matches!(linked, Ok(Linked::IdentityTaken | Linked::SubjectTaken)) {
-            metrics::counter!("incode_links_refused_total", "proof" => LinkProof::Flow.as_str()).increment(1);
-            tracing::warn!("callback not linked: subject or identity is somebody else's already");
-        }
-        let refused = match linked {
-            Ok(Linked::Done(change)) => {
+        let outcome = match outcome {
+            Outcome::Pending => wait_for_check(directory, &self.correlation.subject, parts.flow.callback_wait).await,
+            outcome => outcome,
+        };
+        self.answer(outcome)
+    }
+
+    fn answer(&self, outcome: Outcome) -> Result<Reply, Problem> {
+        match outcome {
+            Outcome::Linked => {
                 metrics::counter!("incode_links_total", "proof" => LinkProof::Flow.as_str()).increment(1);
-                let back = return_to::location(&self.correlation.return_to);
-                return (Ok(Reply::see_other(back)), Some(change));
             }
-            Ok(Linked::AlreadySpent) => {
-                let detail = "This verification link was used before. Start again if you are not verified yet.";
-                Problem::new(409, "flow_used", "Verification already used", detail)
+            Outcome::Refused(refusal) => {
+                metrics::counter!("incode_links_refused_total", "proof" => LinkProof::Flow.as_str()).increment(1);
+                tracing::warn!(?refusal, "callback not linked");
+                return Err(refused(refusal));
             }
-            Ok(Linked::IdentityTaken) => {
-                let detail = "This identity belongs to another account. Use that account, or ask support.";
-                Problem::new(409, "identity_taken", "Identity in use", detail)
-            }
-            Ok(Linked::SubjectTaken) => {
-                let detail = "This account belongs to another identity. Verify as that person, or ask support.";
-                Problem::new(409, "subject_taken", "Account belongs to another identity", detail)
-            }
-            Err(error) => {
-                tracing::warn!(error.kind = ?error.kind(), "callback not linked");
-                let detail = "Verification can't be saved right now. Reload this page in a moment.";
-                let problem = Problem::new(503, "flow_unavailable", "Try again soon", detail).retry_after(RETRY_AFTER);
-                return (Err(problem), None);
-            }
-        };
-        let heard = hear(parts.store, seen).await.unwrap_or_else(|error| {
-            tracing::warn!(error.kind = ?error.kind(), "callback not recorded");
-            None
-        });
-        (Err(refused), heard)
+            // The gate says what is missing, and a page reloads itself.
+            _ => {}
+        }
+        Ok(self.way_back())
+    }
+
+    fn way_back(&self) -> Reply {
+        Reply::see_other(return_to::location(&self.correlation.return_to))
+    }
+
+    /// A reload or a second press after this flow linked the subject: the vendor is not asked again.
+    fn is_linked(&self, state: &SubjectState) -> bool {
+        state.linked.as_ref().is_some_and(|linked| linked.link.linked_at >= self.correlation.began_at)
+    }
+
+    /// The same while the check of this flow is not known yet.
+    fn is_pending(&self, state: &SubjectState, now: Timestamp) -> bool {
+        let is_own = |began_at| began_at == self.correlation.began_at;
+        state.pending.as_ref().is_some_and(|pending| is_own(pending.window.began_at) && now < pending.expires_at)
+    }
+
+    fn returned(&self, asked: &TimedUserInfo, parts: &Parts<'_>) -> Return {
+        let correlation = &self.correlation;
+        let vendor_now = asked.vendor_now;
+        // The vendor's clock is read at the return; the time that went by since the start is ours.
+        let took = asked.sent_at.since(correlation.began_at);
+        Return {
+            subject: correlation.subject.clone(),
+            seen: parts.observer.observe(&asked.person, asked.sent_at),
+            window: FlowWindow {
+                began_at: correlation.began_at,
+                vendor_began_at: vendor_now.before(took),
+                vendor_returned_at: vendor_now,
+            },
+            nonce: correlation.nonce,
+            token: UsedToken { hash: self.token.hash(), expires_at: used_until(&self.token, asked.sent_at) },
+            pending_until: asked.sent_at.after(PENDING_FOR),
+        }
     }
 }
 
-/// What the vendor said is its word although nothing is linked: a revocation must not wait for that. Of those who are known,
-/// that is; nobody becomes known by it, nor known again who was forgotten.
-async fn hear(store: &dyn Store, seen: Observation) -> Result<Option<Change>, StoreError> {
-    match store.identity(seen.identity_id.clone()).await? {
-        Some(_) => store.observe(seen).await.map(Some),
-        None => Ok(None),
+/// Waits for the event of the check, so that in the normal case the browser lands where it wanted to go.
+async fn wait_for_check(directory: &Directory, subject: &Subject, longest: Duration) -> Outcome {
+    let give_up = tokio::time::Instant::now() + longest;
+    while tokio::time::Instant::now() < give_up {
+        tokio::time::sleep(CHECK_EVERY.min(longest)).await;
+        // A store that does not answer now answers the gate's question later.
+        let Ok(state) = directory.store().subject(subject.clone()).await else { break };
+        if state.linked.is_some() {
+            return Outcome::Linked;
+        }
+        if state.pending.is_none() {
+            return Outcome::Refused(Refusal::CheckFailed);
+        }
+    }
+    Outcome::Pending
+}
+
+/// How long a token is remembered as used: until its own `exp` where it shows one, at least for an hour.
+fn used_until(token: &Token, now: Timestamp) -> Timestamp {
+    let longest = now.after(TOKEN_REMEMBERED);
+    token_times(token).expires_at.map_or(longest, |at| at.after(PENDING_FOR).max(now.after(PENDING_FOR)).min(longest))
+}
+
+fn refused(refusal: Refusal) -> Problem {
+    match refusal {
+        Refusal::CheckFailed => {
+            let detail = "The verification did not end with a pass. You can start again.";
+            Problem::new(403, "verification_not_passed", "Verification not passed", detail)
+        }
+        Refusal::TokenUsed => {
+            let detail = "The token of this verification was used for another account. Start again.";
+            Problem::new(409, "flow_token_used", "Verification already used", detail)
+        }
+        Refusal::IdentityTaken => {
+            let detail = "This identity belongs to another account. Use that account, or ask support.";
+            Problem::new(409, "identity_taken", "Identity in use", detail)
+        }
+        Refusal::SubjectTaken => {
+            let detail = "This account belongs to another identity. Verify as that person, or ask support.";
+            Problem::new(409, "subject_taken", "Account belongs to another identity", detail)
+        }
+        _ => {
+            let detail = "This verification link was used before. Start again if you are not verified yet.";
+            Problem::new(409, "flow_used", "Verification already used", detail)
+        }
     }
 }
 
-/// A dead token is final for this URL; anything else may pass, and the correlation id is not spent, so a reload works.
-fn not_redeemed(kind: ErrorKind) -> Problem {
-    if kind == ErrorKind::Unauthorized {
+fn not_stored(error: &StoreError) -> Problem {
+    tracing::warn!(error.kind = ?error.kind(), error.cause = %error.cause(), "callback not linked");
+    let detail = "Verification can't be saved right now. Reload this page in a moment.";
+    Problem::new(503, "flow_unavailable", "Try again soon", detail).retry_after(RETRY_AFTER)
+}
+
+/// A dead token is final for this URL; anything else may pass, and the correlation id is not used, so a reload works.
+fn not_redeemed(error: &crate::client::Error) -> Problem {
+    if error.kind() == ErrorKind::Unauthorized {
         let detail = "The verification could not be confirmed this way. If you finished it, it may still arrive by \
                       itself within minutes; otherwise start again.";
         return Problem::new(403, "flow_token_dead", "Verification not confirmed", detail);
@@ -139,3 +221,12 @@ fn not_redeemed(kind: ErrorKind) -> Problem {
 
 /// When a vendor or a store that did not answer is worth another try.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
+/// How much earlier than the flow a token may seem to be issued: the clocks of vendor and application differ.
+const ISSUE_TOLERANCE: Duration = Duration::from_secs(60);
+/// How often the store is asked while a callback waits for its event.
+const CHECK_EVERY: Duration = Duration::from_millis(150);
+/// How long a pending link waits for the event of its check: longer than the vendor delivers, which ends after half an
+/// hour.
+const PENDING_FOR: Duration = Duration::from_secs(60 * 60);
+/// How long a token without a readable `exp` is remembered as used.
+const TOKEN_REMEMBERED: Duration = Duration::from_secs(24 * 60 * 60);

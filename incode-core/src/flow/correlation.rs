@@ -2,14 +2,14 @@ use std::time::Duration;
 
 use data_encoding::BASE64URL_NOPAD;
 
+use crate::identity::transition::UsedNonce;
 use crate::seal::Sealer;
-use crate::store::UsedNonce;
 use crate::{Secret, Subject, Timestamp};
 
 /// Makes and opens correlation ids.
 ///
 /// An id carries subject, expiry and way back, sealed: the vendor, the browser's history and a proxy's log see random
-/// characters, every replica can open them, and nothing is stored until one is spent.
+/// characters, every replica can open them, and nothing is stored until one is used.
 #[derive(Debug)]
 pub(crate) struct Correlations {
     /// Newest first: that one seals, each of them opens.
@@ -22,7 +22,10 @@ pub(crate) struct Correlations {
 pub(crate) struct Correlation {
     pub(crate) subject: Subject,
     pub(crate) return_to: String,
-    pub(crate) spend: UsedNonce,
+    /// When the subject left for the vendor's page.
+    pub(crate) began_at: Timestamp,
+    /// What is marked as used by the return.
+    pub(crate) nonce: UsedNonce,
 }
 
 /// Not made here, made with another key, or edited on the way.
@@ -36,13 +39,16 @@ impl Correlations {
 
     /// `None` only when the system has no randomness to give.
     pub(crate) fn make(&self, subject: &Subject, return_to: &str, now: Timestamp) -> Option<String> {
-        let expires_at = now.after(self.lifetime).as_millis().to_be_bytes();
+        let (began_at, expires_at) =
+            (now.as_millis().to_be_bytes(), now.after(self.lifetime).as_millis().to_be_bytes());
         // A subject has no control characters, so the first NUL ends it.
-        let plain = [expires_at.as_slice(), subject.as_str().as_bytes(), b"\0", return_to.as_bytes()].concat();
+        let plain =
+            [began_at.as_slice(), expires_at.as_slice(), subject.as_str().as_bytes(), b"\0", return_to.as_bytes()]
+                .concat();
         self.sealers.first()?.seal(&plain, b"").map(|sealed| BASE64URL_NOPAD.encode(&sealed))
     }
 
-    /// What the id says; the caller compares subject and expiry, and spends it.
+    /// What the id says; the caller compares subject and expiry, and marks it as used.
     pub(crate) fn open(&self, id: &[u8]) -> Result<Correlation, UnknownCorrelation> {
         if id.len() > MAX_LEN {
             return Err(UnknownCorrelation);
@@ -56,16 +62,21 @@ impl Correlations {
 
 impl Correlation {
     pub(crate) fn is_expired(&self, now: Timestamp) -> bool {
-        now >= self.spend.expires_at
+        now >= self.nonce.expires_at
     }
 }
 
 fn read(nonce: [u8; 24], plain: &[u8]) -> Option<Correlation> {
-    let (expires_at, rest) = plain.split_first_chunk::<8>()?;
+    let (began_at, rest) = plain.split_first_chunk::<8>()?;
+    let (expires_at, rest) = rest.split_first_chunk::<8>()?;
     let (subject, return_to) = std::str::from_utf8(rest).ok()?.split_once('\0')?;
-    let expires_at = Timestamp::from_millis(i64::from_be_bytes(*expires_at));
-    let spend = UsedNonce { nonce, expires_at };
-    Some(Correlation { subject: Subject::new(subject).ok()?, return_to: return_to.to_owned(), spend })
+    let time = |bytes: &[u8; 8]| Timestamp::from_millis(i64::from_be_bytes(*bytes));
+    Some(Correlation {
+        subject: Subject::new(subject).ok()?,
+        return_to: return_to.to_owned(),
+        began_at: time(began_at),
+        nonce: UsedNonce { nonce, expires_at: time(expires_at) },
+    })
 }
 
 /// Longest id looked at: the longest subject and way back, with room to spare.

@@ -1,16 +1,19 @@
 use std::error::Error;
 use std::fmt;
-use std::sync::Arc;
+use std::time::Duration;
 
+use crate::Subject;
 use crate::client::{self, Client};
 use crate::http::Problem;
-use crate::identity::belonging;
-use crate::identity::{Change, FaceOrigin, Identity, Observer};
+use crate::identity::transition::{Command, Outcome};
+use crate::identity::{
+    ActionHash, Cause, Confirmation, Directory, FaceOrigin, Identity, Observer, SessionHash, belonging,
+};
 use crate::model::{FaceAuthenticationRequest, FailureReason};
-use crate::store::{Store, StoreError};
-use crate::{Clock, Subject};
+use crate::store::StoreError;
 
-use super::{image, messages};
+use super::limits::FaceLimit;
+use super::{FlowLimits, image, messages};
 
 /// What a face authentication of a subject came to, when the vendor answered.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,6 +50,8 @@ impl FaceOutcome {
 /// A face authentication that came to no outcome.
 pub struct FaceError {
     kind: FaceErrorKind,
+    /// When it is worth another try, where that is known.
+    retry_after: Option<Duration>,
     /// Where a person without an identity gets one.
     verify_at: Option<String>,
     source: Option<Box<dyn Error + Send + Sync>>,
@@ -66,6 +71,11 @@ pub enum FaceErrorKind {
     ImageMalformed,
     /// The image is longer than [`Builder::face_image_cap`](crate::Builder::face_image_cap).
     ImageTooLarge,
+    /// The subject asked too often, or the vendor limits the application's calls.
+    TooManyRequests,
+    /// The same image was sent before, see [`Builder::same_face_image_after`](crate::Builder::same_face_image_after). It
+    /// was not sent again.
+    ImageRepeated,
     /// The vendor refused the request, for instance an image it can't read.
     Refused,
     /// The store did not answer.
@@ -75,44 +85,94 @@ pub enum FaceErrorKind {
 /// What a face authentication works with.
 pub(crate) struct FaceParts<'a> {
     pub(crate) client: &'a Client,
-    pub(crate) store: &'a dyn Store,
-    pub(crate) clock: &'a Arc<dyn Clock>,
+    pub(crate) directory: &'a Directory,
     pub(crate) observer: &'a Observer,
+    pub(crate) limits: &'a FlowLimits,
     /// Longest image sent, in characters of base64.
     pub(crate) image_cap: usize,
 }
 
+/// Where a face authentication counts, once it passed.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct FaceScope {
+    subject: Subject,
+    session: SessionHash,
+    action: Option<ActionHash>,
+}
+
+impl FaceScope {
+    /// For this subject, in every session: where the application names no sessions.
+    pub fn new(subject: Subject) -> Self {
+        Self { subject, session: SessionHash::NONE, action: None }
+    }
+
+    /// In this session alone.
+    pub fn in_session(mut self, session: SessionHash) -> Self {
+        self.session = session;
+        self
+    }
+
+    /// For this action alone, once.
+    pub fn for_action(mut self, action: ActionHash) -> Self {
+        self.action = Some(action);
+        self
+    }
+}
+
 /// Authenticates, then redeems the token of the answer: only userinfo says whose face passed, and whether that
-/// identity is still ACTIVE. The caller makes the change known.
+/// identity is still ACTIVE. A pass is recorded for the subject, its session and the action.
 pub(crate) async fn authenticate(
     parts: FaceParts<'_>,
-    subject: &Subject,
+    scope: FaceScope,
     request: &FaceAuthenticationRequest,
-) -> Result<(FaceOutcome, Option<Change>), FaceError> {
+) -> Result<FaceOutcome, FaceError> {
     image::check(&request.face, parts.image_cap)?;
-    let linked = parts.store.linked(subject.clone()).await?.ok_or(FaceErrorKind::NotLinked)?;
+    let linked = parts.directory.store().subject(scope.subject.clone()).await?.linked;
+    let linked = linked.ok_or(FaceErrorKind::NotLinked)?.identity;
+    let limits = parts.limits;
+    let image = limits.count_face(&scope.subject, &request.face)?;
+    let outcome = ask(parts, scope, linked, request).await;
+    outcome.inspect_err(|_| limits.allow_again(&image))
+}
+
+async fn ask(
+    parts: FaceParts<'_>,
+    scope: FaceScope,
+    linked: Identity,
+    request: &FaceAuthenticationRequest,
+) -> Result<FaceOutcome, FaceError> {
+    let directory = parts.directory;
     let answer = parts.client.authenticate(None, request).await?;
     if !answer.passed() {
-        return Ok((FaceOutcome::Failed(answer.failure_reason), None));
+        return Ok(FaceOutcome::Failed(answer.failure_reason));
     }
     let token = answer.token.ok_or(FaceErrorKind::Vendor)?;
-    let passed_at = parts.clock.now();
-    let (person, sent_at) = parts.client.userinfo_by(&**parts.clock, &token).await?;
-    let mut seen = parts.observer.observe(&person, sent_at);
+    // The application made the call itself: its own time is the time of the pass.
+    let passed_at = directory.now().await?;
+    let asked = parts.client.userinfo_at(directory, &token).await?;
+    let mut seen = parts.observer.observe(&asked.person, asked.sent_at);
     let enrolled_as = match &answer.verification_id {
-        Some(verification) => parts.store.verified_as(verification.clone()).await?,
+        Some(verification) => directory.store().verified_as(verification.clone()).await?,
         None => None,
     };
     let is_theirs = belonging::check_owner(enrolled_as.as_ref(), &seen.identity_id).is_ok();
-    if seen.identity_id != linked.identity.identity_id || !is_theirs {
-        tracing::warn!("a face passed as somebody else's: nothing was recorded");
-        return Ok((FaceOutcome::OtherIdentity, None));
+    if seen.identity_id != linked.identity_id || !is_theirs {
+        tracing::warn!("a face passed as another identity: nothing was recorded");
+        return Ok(FaceOutcome::OtherIdentity);
     }
     seen.face_authenticated_at = Some(passed_at);
     seen.face_origin = FaceOrigin::new(answer.verification_id, answer.source);
-    let known = Identity::merge(Some(linked.identity), &seen);
-    let change = parts.store.observe(seen).await?;
-    Ok((FaceOutcome::Passed(known), Some(change)))
+    let known = Identity::merge(Some(linked), &seen);
+    let FaceScope { subject, session, action } = scope;
+    let identity_id = seen.identity_id.clone();
+    let confirmation = Confirmation { subject, identity_id, session, action, passed_at };
+    let changed = directory.change(Command::Confirm { confirmation, seen }, Cause::Face).await?;
+    match changed.outcome {
+        Outcome::Confirmed => Ok(FaceOutcome::Passed(known)),
+        // Unlinked, or linked otherwise, while the vendor was asked.
+        _ => Err(FaceErrorKind::NotLinked.into()),
+    }
 }
 
 impl FaceError {
@@ -123,7 +183,7 @@ impl FaceError {
 
     /// What to tell the person: a status, a stable code, and what to do now.
     pub fn problem(&self) -> Problem {
-        messages::no_outcome(self.kind, self.verify_at.as_deref())
+        messages::no_outcome(self.kind, self.retry_after, self.verify_at.as_deref())
     }
 
     /// Names where a person without an identity gets one.
@@ -135,13 +195,22 @@ impl FaceError {
 
 impl From<FaceErrorKind> for FaceError {
     fn from(kind: FaceErrorKind) -> Self {
-        Self { kind, verify_at: None, source: None }
+        Self { kind, retry_after: None, verify_at: None, source: None }
+    }
+}
+
+impl From<FaceLimit> for FaceError {
+    fn from(limit: FaceLimit) -> Self {
+        match limit {
+            FaceLimit::TooMany(wait) => Self { retry_after: Some(wait), ..FaceErrorKind::TooManyRequests.into() },
+            FaceLimit::SameImage => FaceErrorKind::ImageRepeated.into(),
+        }
     }
 }
 
 impl From<StoreError> for FaceError {
     fn from(error: StoreError) -> Self {
-        Self { kind: FaceErrorKind::Store, verify_at: None, source: Some(Box::new(error)) }
+        Self { source: Some(Box::new(error)), ..FaceErrorKind::Store.into() }
     }
 }
 
@@ -149,9 +218,11 @@ impl From<client::Error> for FaceError {
     fn from(error: client::Error) -> Self {
         let kind = match error.kind() {
             client::ErrorKind::BadRequest => FaceErrorKind::Refused,
+            client::ErrorKind::TooManyRequests => FaceErrorKind::TooManyRequests,
             _ => FaceErrorKind::Vendor,
         };
-        Self { kind, verify_at: None, source: Some(Box::new(error)) }
+        let retry_after = error.retry_after().map(|wait| wait.min(LONGEST_RETRY_AFTER));
+        Self { retry_after, source: Some(Box::new(error)), ..kind.into() }
     }
 }
 
@@ -163,6 +234,8 @@ impl fmt::Display for FaceError {
             FaceErrorKind::ImageMissing => "the image is empty",
             FaceErrorKind::ImageMalformed => "the image is not in padded base64",
             FaceErrorKind::ImageTooLarge => "the image is too large",
+            FaceErrorKind::TooManyRequests => "too many face authentications",
+            FaceErrorKind::ImageRepeated => "the same image was sent before",
             FaceErrorKind::Refused => "the vendor refused the request",
             FaceErrorKind::Store => "the store did not answer",
         })
@@ -180,3 +253,6 @@ impl Error for FaceError {
         self.source.as_deref().map(|source| source as _)
     }
 }
+
+/// A vendor that names a longer wait is asked again all the same: the person would not come back.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60);

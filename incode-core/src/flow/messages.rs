@@ -6,6 +6,7 @@ use crate::http::Problem;
 use crate::model::FailureReason;
 
 use super::FaceErrorKind;
+use super::limits::too_many_requests;
 
 /// The vendor did not pass the face.
 pub(super) fn failed(reason: Option<&FailureReason>) -> Problem {
@@ -42,7 +43,7 @@ pub(super) fn other_identity() -> Problem {
 }
 
 /// There was no outcome.
-pub(super) fn no_outcome(kind: FaceErrorKind, verify_at: Option<&str>) -> Problem {
+pub(super) fn no_outcome(kind: FaceErrorKind, retry_after: Option<Duration>, verify_at: Option<&str>) -> Problem {
     match kind {
         FaceErrorKind::NotLinked => {
             let detail = "There is no verified face to compare with yet.";
@@ -61,6 +62,11 @@ pub(super) fn no_outcome(kind: FaceErrorKind, verify_at: Option<&str>) -> Proble
         }
         FaceErrorKind::ImageTooLarge => {
             Problem::new(413, "image_too_large", "Picture too large", "Use a smaller picture of your face.")
+        }
+        FaceErrorKind::TooManyRequests => too_many_requests(retry_after.unwrap_or(RETRY_AFTER)),
+        FaceErrorKind::ImageRepeated => {
+            let detail = "This picture was sent before. Take a new picture of your face.";
+            Problem::new(409, "image_repeated", "Take a new picture", detail)
         }
         FaceErrorKind::Refused => {
             let detail = "This picture could not be read. Use a clear JPEG or PNG of your face.";

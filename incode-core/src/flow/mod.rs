@@ -2,9 +2,11 @@
 //! is redeemed at the vendor by this server. What stands in the URL proves nothing.
 
 mod callback;
+mod claim;
 mod correlation;
 mod face;
 mod image;
+mod limits;
 mod messages;
 mod query;
 mod start;
@@ -15,14 +17,16 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::Secret;
+use crate::{ConfigError, Secret};
 
-pub use face::{FaceError, FaceErrorKind, FaceOutcome};
+pub use face::{FaceError, FaceErrorKind, FaceOutcome, FaceScope};
 
 pub(crate) use callback::{Callback, Parts};
+pub(crate) use claim::ExpectedClaims;
 pub(crate) use correlation::Correlations;
 pub(crate) use face::{FaceParts, authenticate};
 pub(crate) use image::Wiped;
+pub(crate) use limits::{FlowLimits, LimitSettings};
 pub(crate) use start::{login_first, start};
 
 /// What the hosted web flow needs to know. Given by the application, or read from the environment.
@@ -36,10 +40,6 @@ pub struct HostedFlow {
     pub(crate) lifetime: Duration,
 }
 
-/// A setting of the hosted flow that can't work. Names the setting, never its value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct InvalidFlow(pub(crate) &'static str);
-
 impl HostedFlow {
     /// Shortest secret taken, in bytes.
     pub const MIN_SECRET_LEN: usize = 32;
@@ -48,19 +48,18 @@ impl HostedFlow {
     /// bytes that every replica shares.
     ///
     /// # Errors
-    /// [`InvalidFlow`] for URLs that are not http(s), an empty client id or a short secret.
-    pub fn new(client_id: &str, web_url: &str, public_url: &str, secret: Secret) -> Result<Self, InvalidFlow> {
-        let http = |text: &str| Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    /// [`ConfigError`] for URLs that are not http(s), an empty client id or a short secret.
+    pub fn new(client_id: &str, web_url: &str, public_url: &str, secret: Secret) -> Result<Self, ConfigError> {
         if client_id.is_empty() {
-            return Err(InvalidFlow("the client id is empty"));
+            return Err(ConfigError::missing("client_id", "is empty"));
         }
         if secret.expose().len() < Self::MIN_SECRET_LEN {
-            return Err(InvalidFlow("the flow secret is shorter than 32 bytes"));
+            return Err(ConfigError::insecure("flow_secret", "is shorter than 32 bytes"));
         }
         Ok(Self {
             client_id: client_id.to_owned(),
-            web_url: http(web_url).ok_or(InvalidFlow("the web URL is not an http(s) URL"))?,
-            public_url: http(public_url).ok_or(InvalidFlow("the public URL is not an http(s) URL"))?,
+            web_url: http_url("web_url", web_url)?,
+            public_url: http_url("public_url", public_url)?,
             secrets: vec![secret],
             lifetime: Duration::from_secs(30 * 60),
         })
@@ -70,10 +69,10 @@ impl HostedFlow {
     /// the old one here until the lifetime of a flow has gone by on every replica.
     ///
     /// # Errors
-    /// [`InvalidFlow`] for a short secret.
-    pub fn older_secret(mut self, secret: Secret) -> Result<Self, InvalidFlow> {
+    /// [`ConfigError`] for a short secret.
+    pub fn older_secret(mut self, secret: Secret) -> Result<Self, ConfigError> {
         if secret.expose().len() < Self::MIN_SECRET_LEN {
-            return Err(InvalidFlow("a flow secret is shorter than 32 bytes"));
+            return Err(ConfigError::insecure("flow_secret", "an older secret is shorter than 32 bytes"));
         }
         self.secrets.push(secret);
         Ok(self)
@@ -93,14 +92,6 @@ impl fmt::Debug for HostedFlow {
     }
 }
 
-impl fmt::Display for InvalidFlow {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0)
-    }
-}
-
-impl std::error::Error for InvalidFlow {}
-
 /// The flow with its routes: what start and callback work from.
 #[derive(Debug)]
 pub(crate) struct Flow {
@@ -108,18 +99,28 @@ pub(crate) struct Flow {
     pub(crate) correlations: Correlations,
     /// Absolute URL of the callback route.
     pub(crate) callback_url: Url,
-    /// False: an identity serves one subject only.
-    pub(crate) shared_identities: bool,
+    /// How long a callback waits for the event of its check.
+    pub(crate) callback_wait: Duration,
 }
 
 impl Flow {
-    pub(crate) fn new(hosted: HostedFlow, callback_path: &str, shared_identities: bool) -> Arc<Self> {
+    /// The path of the public URL, without a slash at its end.
+    pub(crate) fn base(&self) -> &str {
+        self.hosted.public_url.path().trim_end_matches('/')
+    }
+
+    pub(crate) fn new(hosted: HostedFlow, callback_path: &str, callback_wait: Duration) -> Arc<Self> {
         let correlations = Correlations::new(&hosted.secrets, hosted.lifetime);
         let mut callback_url = hosted.public_url.clone();
         let base = callback_url.path().trim_end_matches('/').to_owned();
         callback_url.set_path(&format!("{base}{callback_path}"));
-        Arc::new(Self { hosted, correlations, callback_url, shared_identities })
+        Arc::new(Self { hosted, correlations, callback_url, callback_wait })
     }
+}
+
+fn http_url(setting: &'static str, text: &str) -> Result<Url, ConfigError> {
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    url.ok_or(ConfigError::new(setting, "is not an http(s) URL"))
 }
 
 #[cfg(test)]

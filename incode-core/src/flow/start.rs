@@ -9,9 +9,10 @@ use super::{Flow, query};
 /// 401 `authentication_required` without a subject, 400 `return_to_refused` for a way back that is no local path.
 pub(crate) fn start(flow: &Flow, head: &dyn RequestHead, subject: &Subject, now: Timestamp) -> Result<Reply, Problem> {
     let return_to = query::one(head, "return_to");
+    let home = [flow.base(), "/"].concat();
     let back = match &return_to {
-        Some(target) if return_to::is_local(target) => target,
-        None if !query::has(head, "return_to") => "/",
+        Some(target) if return_to::is_local(target) => &**target,
+        None if !query::has(head, "return_to") => home.as_str(),
         _ => {
             let detail = "return_to must be one path on this site, such as /vault.";
             return Err(Problem::new(400, "return_to_refused", "Way back refused", detail));

@@ -2,6 +2,7 @@ use crate::http::{Reply, RequestHead};
 use crate::identity::Identity;
 
 use super::check::{attached, check};
+use super::order;
 use super::{DenialKind, Requirement, Visitor};
 
 /// A visitor whose identity is ACTIVE. Only [`active`] and its kin make one, so a function that takes it can't be called
@@ -26,7 +27,9 @@ pub fn active(visitor: Option<&Visitor>, head: &dyn RequestHead) -> Result<Activ
 /// # Errors
 /// The reply to send when nothing is known: while the store does not answer, "not verified" would be a guess.
 pub fn maybe_active(visitor: Option<&Visitor>, head: &dyn RequestHead) -> Result<Option<Active>, Reply> {
-    match attached(visitor, head)?.require(&Requirement::active()) {
+    let attached = attached(visitor, head)?;
+    order::is_wrong(attached, head);
+    match attached.require(&Requirement::active()) {
         Ok(()) => active(visitor, head).map(Some),
         Err(denial) if denial.kind() == DenialKind::IdentityUnavailable => Err(denial.returning_to(head).into_reply()),
         Err(_) => Ok(None),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::identity::{FaceOrigin, Identity, LinkProof};
+use crate::identity::{Confirmation, FaceOrigin, Identity, LinkProof, SessionHash};
 use crate::model::{AttestationStatus, IdentityStatus};
 use crate::{IdentityId, ObjectId, Subject, Timestamp};
 
@@ -28,7 +28,16 @@ pub(crate) struct CachedStanding<T: ?Sized = [u8]> {
     standing: Standing,
     proof: Option<LinkProof>,
     attested: Attested,
+    /// Few people confirm anything: `None` for all the others.
+    confirmed: Option<Box<[Confirmed]>>,
     text: T,
+}
+
+/// The newest face authentication through the application in one session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Confirmed {
+    session: SessionHash,
+    passed_at: i64,
 }
 
 /// Whom a [`CachedStanding`] is about.
@@ -94,11 +103,16 @@ impl CachedStanding {
         Draft::of(whose).finish(Standing::NotLinked, loaded, context)
     }
 
-    /// What the store said.
+    /// The subject came back from the hosted flow, and the check is not known yet.
+    pub(crate) fn pending(whose: &CacheKey, loaded: Loaded, context: Arc<Context>) -> Arc<Self> {
+        Draft::of(whose).finish(Standing::VerificationPending, loaded, context)
+    }
+
+    /// What the store said. `confirmations` of another identity don't count.
     pub(crate) fn linked(
         whose: &CacheKey,
         identity: &Identity,
-        proof: Option<LinkProof>,
+        (proof, confirmations): (Option<LinkProof>, &[Confirmation]),
         facts: Option<&PolicyFields>,
         loaded: Loaded,
         context: Arc<Context>,
@@ -106,6 +120,7 @@ impl CachedStanding {
         let mut draft = Draft::of(whose);
         draft.describe(identity, facts);
         draft.proof = proof;
+        draft.confirmed = newest_by_session(confirmations, &identity.identity_id);
         draft.finish(Standing::from(&identity.status), loaded, context)
     }
 
@@ -127,8 +142,19 @@ impl CachedStanding {
         instant(self.verified_at)
     }
 
+    /// A verification with status VERIFIED was seen, at whatever time.
+    pub(crate) fn has_verification(&self) -> bool {
+        !self.bytes(Piece::Verification).is_empty()
+    }
+
     pub(crate) fn face_authenticated_at(&self) -> Option<Timestamp> {
         instant(self.face_authenticated_at)
+    }
+
+    /// When the newest face authentication passed through the application in this session.
+    pub(crate) fn confirmed_at(&self, session: SessionHash) -> Option<Timestamp> {
+        let found = self.confirmed.as_deref()?.iter().find(|confirmed| confirmed.session == session)?;
+        Some(Timestamp::from_millis(found.passed_at))
     }
 
     /// The attestation's overall verdict is OK, by machine or by hand.
@@ -168,6 +194,12 @@ impl CachedStanding {
         }
     }
 
+    /// The text of the identity it was loaded with.
+    pub(crate) fn identity_id(&self) -> Option<&str> {
+        let piece = if self.who == Principal::Identity { Piece::CacheKeyRef } else { Piece::Identity };
+        Some(self.piece(piece)).filter(|_| self.has_identity())
+    }
+
     pub(crate) fn subject(&self) -> Option<Subject> {
         match self.whose()? {
             CacheKey::Subject(subject) => Some(subject),
@@ -186,15 +218,16 @@ impl CachedStanding {
             Standing::Active => IdentityStatus::Active,
             Standing::Revoked => IdentityStatus::Revoked,
             Standing::Other => IdentityStatus::from(self.piece(Piece::Status)),
-            Standing::NoSubject | Standing::NotLinked | Standing::Unavailable => return None,
+            Standing::NoSubject | Standing::NotLinked | Standing::VerificationPending | Standing::Unavailable => {
+                return None;
+            }
         };
         let object = |piece| ObjectId::new(self.piece(piece)).ok();
         let text = |piece| Some(self.piece(piece)).filter(|text| !text.is_empty());
         let id = if self.who == Principal::Identity { Piece::CacheKeyRef } else { Piece::Identity };
+        let identity_id = IdentityId::new(self.piece(id)).ok()?;
+        let checked_at = Timestamp::from_millis(self.checked_at);
         Some(Identity {
-            identity_id: IdentityId::new(self.piece(id)).ok()?,
-            status,
-            checked_at: Timestamp::from_millis(self.checked_at),
             verification_id: object(Piece::Verification),
             verified_at: instant(self.verified_at),
             face_authenticated_at: instant(self.face_authenticated_at),
@@ -207,6 +240,7 @@ impl CachedStanding {
                 Attested::ByHand => Some(AttestationStatus::ManualOk),
                 Attested::No => text(Piece::Attestation).map(AttestationStatus::from),
             },
+            ..Identity::new(identity_id, status, checked_at)
         })
     }
 
@@ -215,7 +249,7 @@ impl CachedStanding {
         let rest = |known: &Self| {
             (known.standing, known.proof, known.attested, known.verified_at, known.face_authenticated_at, known.ends)
         };
-        rest(self) == rest(other) && self.text == other.text
+        rest(self) == rest(other) && self.confirmed == other.confirmed && self.text == other.text
     }
 
     /// Whether it says something else than `other`, and is not older.
@@ -271,6 +305,7 @@ struct Draft {
     who: Principal,
     proof: Option<LinkProof>,
     attested: Attested,
+    confirmed: Option<Box<[Confirmed]>>,
     ends: [u16; PIECES],
     text: String,
     checked_at: i64,
@@ -290,8 +325,9 @@ impl Draft {
         let (proof, attested) = (None, Attested::No);
         let [checked_at, verified_at, face_authenticated_at] = [NEVER; 3];
         let text = String::with_capacity(LONGEST_USUAL);
+        let (confirmed, ends) = (None, [0; PIECES]);
         let mut draft =
-            Self { who, proof, attested, ends: [0; PIECES], text, checked_at, verified_at, face_authenticated_at };
+            Self { who, proof, attested, confirmed, ends, text, checked_at, verified_at, face_authenticated_at };
         draft.add([key, "", "", "", "", "", "", "", ""]);
         draft
     }
@@ -351,7 +387,7 @@ impl Draft {
     }
 
     fn sized<const N: usize>(self, standing: Standing, loaded: Loaded, context: Arc<Context>) -> Arc<CachedStanding> {
-        let Self { who, proof, attested, ends, checked_at, verified_at, face_authenticated_at, .. } = self;
+        let Self { who, proof, attested, confirmed, ends, checked_at, verified_at, face_authenticated_at, .. } = self;
         let mut text = [0; N];
         for (to, from) in text.iter_mut().zip(self.text.bytes()) {
             *to = from;
@@ -367,6 +403,7 @@ impl Draft {
             standing,
             proof,
             attested,
+            confirmed,
             text,
         })
     }
@@ -387,6 +424,18 @@ enum Piece {
     Attestation,
     BirthDate,
     Country,
+}
+
+fn newest_by_session(confirmations: &[Confirmation], identity: &IdentityId) -> Option<Box<[Confirmed]>> {
+    let mut newest: Vec<Confirmed> = Vec::new();
+    for confirmation in confirmations.iter().filter(|confirmation| confirmation.identity_id == *identity) {
+        let (session, passed_at) = (confirmation.session, confirmation.passed_at.as_millis());
+        match newest.iter_mut().find(|known| known.session == session) {
+            Some(known) => known.passed_at = known.passed_at.max(passed_at),
+            None => newest.push(Confirmed { session, passed_at }),
+        }
+    }
+    (!newest.is_empty()).then(|| newest.into_boxed_slice())
 }
 
 fn instant(millis: i64) -> Option<Timestamp> {

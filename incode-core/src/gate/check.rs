@@ -1,6 +1,7 @@
 use crate::http::{Field, Problem, Reply, RequestHead};
 
 use super::context::reply_of;
+use super::order;
 use super::requirement::Unmet;
 use super::{Audience, Requirement, Visitor};
 
@@ -48,12 +49,15 @@ impl GatePolicy {
 #[inline]
 pub fn check(visitor: Option<&Visitor>, requirement: &Requirement, head: &dyn RequestHead) -> Result<(), Reply> {
     let visitor = attached(visitor, head)?;
-    requirement.check(visitor).map_err(|unmet| denied(visitor, unmet, head))
+    requirement.check(visitor, Some(head)).map_err(|unmet| denied(visitor, unmet, head))
 }
 
 /// Apart, and with all that a denial needs: who passes goes by.
 #[cold]
 fn denied(visitor: &Visitor, unmet: Unmet, head: &dyn RequestHead) -> Reply {
+    if order::is_wrong(visitor, head) {
+        return order::reply(visitor, head);
+    }
     visitor.denial(unmet).returning_to(head).into_reply()
 }
 
@@ -63,7 +67,9 @@ fn denied(visitor: &Visitor, unmet: Unmet, head: &dyn RequestHead) -> Reply {
 /// # Errors
 /// The reply to send when the layer is missing.
 pub fn visitor(visitor: Option<&Visitor>, head: &dyn RequestHead) -> Result<Visitor, Reply> {
-    Ok(attached(visitor, head)?.asked_by(head))
+    let visitor = attached(visitor, head)?;
+    order::is_wrong(visitor, head);
+    Ok(visitor.asked_by(head))
 }
 
 /// Whether a browser asks if a request of another site would be taken: `OPTIONS` with `Origin` and
@@ -89,9 +95,11 @@ pub(super) fn attached<'a>(visitor: Option<&'a Visitor>, head: &dyn RequestHead)
 #[cold]
 fn layer_missing(head: &dyn RequestHead) -> Reply {
     tracing::error!(
-        "a gate or extractor ran without the incode layer outside it: add IncodeLayer (tower) or IncodeMiddleware (actix-web) around the routes"
+        "a gate or extractor ran without the incode layer outside it: add IncodeLayer (tower) or IncodeMiddleware \
+         (actix-web) around the routes; where it is there, it is inside the gate: add it after the gate, with `layer` or \
+         `wrap`"
     );
     let problem = Problem::new(500, "layer_missing", "Server error", "The server is not set up to answer this.");
     // Without the layer nothing is known of the application's own rendering.
-    reply_of(&problem, Audience::of(head))
+    reply_of(&problem, Audience::of(head), None)
 }

@@ -1,6 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::http::RequestHead;
 use crate::identity::{Field, LinkProof};
 
 use super::requirement::Unmet;
@@ -29,7 +30,7 @@ type CustomRule = dyn Fn(&Visitor) -> bool + Send + Sync;
 
 impl Clause {
     /// Of somebody who is ACTIVE.
-    pub(super) fn check(&self, visitor: &Visitor) -> Result<(), Unmet> {
+    pub(super) fn check(&self, visitor: &Visitor, head: Option<&dyn RequestHead>) -> Result<(), Unmet> {
         let met = |met, kind| if met { Ok(()) } else { Err(Unmet { kind, requirement: None }) };
         match self {
             Self::Linked(proof) => met(visitor.link_proof() == Some(*proof), DenialKind::LinkInsufficient),
@@ -46,12 +47,17 @@ impl Clause {
             }
             Self::Rule { name, rule } => {
                 let unmet = Unmet { kind: DenialKind::RequirementNotMet, requirement: Some(name) };
-                if rule(visitor) { Ok(()) } else { Err(unmet) }
+                let is_met = match head {
+                    // The rule may ask for a face itself, and then needs to know the session.
+                    Some(head) if visitor.names_sessions() => rule(&visitor.asked_by(head)),
+                    _ => rule(visitor),
+                };
+                if is_met { Ok(()) } else { Err(unmet) }
             }
-            Self::Part(part) => part.check_active(visitor),
+            Self::Part(part) => part.check_active(visitor, head),
             Self::Either(one, other) => {
-                let Err(first) = one.check_active(visitor) else { return Ok(()) };
-                let Err(second) = other.check_active(visitor) else { return Ok(()) };
+                let Err(first) = one.check_active(visitor, head) else { return Ok(()) };
+                let Err(second) = other.check_active(visitor, head) else { return Ok(()) };
                 Err(if effort(second.kind) < effort(first.kind) { second } else { first })
             }
         }
@@ -86,6 +92,7 @@ fn effort(kind: DenialKind) -> u8 {
         // Of a standing, which both alternatives share.
         DenialKind::AuthenticationRequired
         | DenialKind::TokenRefused
+        | DenialKind::VerificationPending
         | DenialKind::IdentityRevoked
         | DenialKind::IdentityNotActive
         | DenialKind::IdentityUnavailable => 9,

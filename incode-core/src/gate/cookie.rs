@@ -1,6 +1,7 @@
 /// The value of the cookie `name` in one `Cookie` header: no map, no allocation, and each byte looked at about once.
 ///
-/// `Err` when the name occurs twice: whoever can set a second cookie must not choose which one is read.
+/// `Err` when the name occurs twice with different values: a program that can set a second cookie must not choose which one
+/// is read. The same value twice is one: browsers send it so when a cookie was set for two paths.
 pub(super) fn find<'a>(header: &'a [u8], name: &[u8]) -> Result<Option<&'a [u8]>, Ambiguous> {
     let mut found = None;
     let mut rest = Some(header);
@@ -14,7 +15,8 @@ pub(super) fn find<'a>(header: &'a [u8], name: &[u8]) -> Result<Option<&'a [u8]>
         }
         let Some(value) = pair.strip_prefix(name) else { continue };
         let Some(value) = value.strip_prefix(b"=") else { continue };
-        if found.replace(value.trim_ascii_end()).is_some() {
+        let value = value.trim_ascii_end();
+        if found.replace(value).is_some_and(|before| before != value) {
             return Err(Ambiguous);
         }
     }
@@ -44,7 +46,7 @@ fn zero_bytes(word: u64) -> u64 {
 const LOW_BITS: u64 = u64::from_ne_bytes([1; 8]);
 const SEMICOLONS: u64 = u64::from_ne_bytes([b';'; 8]);
 
-/// The same cookie came twice.
+/// The same cookie came twice, with two values.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Ambiguous;
 

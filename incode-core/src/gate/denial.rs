@@ -32,6 +32,8 @@ pub enum DenialKind {
     TokenRefused,
     /// Not linked, or never verified.
     VerificationRequired,
+    /// Back from the hosted flow, and the vendor has not said yet that the check passed.
+    VerificationPending,
     /// The vendor's last word was REVOKED.
     IdentityRevoked,
     /// The vendor's last word was neither ACTIVE nor REVOKED.
@@ -83,7 +85,7 @@ impl Denial {
     /// Fits the reply to the request: who reads it, and the page to come back to when it was asked for with GET or HEAD.
     #[must_use]
     pub fn returning_to(mut self, head: &dyn RequestHead) -> Self {
-        self.asked = Some(Arc::new(RequestContext::of(head)));
+        self.asked = Some(Arc::new(RequestContext::of(head, None)));
         self
     }
 
@@ -144,13 +146,15 @@ impl Denial {
     }
 
     fn returning(&self, path: &str) -> String {
+        let pages = &self.context.pages;
+        let path = pages.public(path);
         match self.asked.as_deref().and_then(RequestContext::return_to) {
             Some(target) => {
-                let mut url = [path, "?return_to="].concat();
-                url.extend(utf8_percent_encode(target, QUERY_VALUE));
+                let mut url = [&path, "?return_to="].concat();
+                url.extend(utf8_percent_encode(&pages.public(target), QUERY_VALUE));
                 url
             }
-            None => path.to_owned(),
+            None => path.into_owned(),
         }
     }
 }
@@ -162,6 +166,7 @@ impl DenialKind {
             Self::AuthenticationRequired => "authentication_required",
             Self::TokenRefused => "invalid_token",
             Self::VerificationRequired => "verification_required",
+            Self::VerificationPending => "verification_pending",
             Self::IdentityRevoked => "identity_revoked",
             Self::IdentityNotActive => "identity_not_active",
             Self::VerificationExpired => "verification_expired",
@@ -181,6 +186,9 @@ impl DenialKind {
             Self::AuthenticationRequired => (401, "Log in first", "This needs a logged-in user."),
             Self::TokenRefused => (401, "Token not accepted", "The token is not valid, or no longer."),
             Self::VerificationRequired => (403, "Verify your identity", "This needs a verified identity."),
+            Self::VerificationPending => {
+                (403, "Verification pending", "Your verification is being confirmed. This takes a moment.")
+            }
             Self::IdentityRevoked => (403, "Identity revoked", "The verified identity was revoked."),
             Self::IdentityNotActive => (403, "Identity not active", "The identity is known, but not active."),
             Self::VerificationExpired => (403, "Verify again", "The last verification is too long ago."),
@@ -208,16 +216,17 @@ impl DenialKind {
                 format!("Bearer error=\"insufficient_user_authentication\", max_age={}", max_age.as_secs()),
             ),
             Self::TokenRefused => problem.header("www-authenticate", "Bearer error=\"invalid_token\""),
-            Self::IdentityUnavailable => problem.retry_after(RETRY_AFTER),
+            Self::IdentityUnavailable => problem.reloading_after(RETRY_AFTER),
+            Self::VerificationPending => problem.reloading_after(PENDING_RETRY_AFTER),
             _ => problem,
         }
     }
 
+    /// A revoked person is not sent to be verified: the vendor revoked them, and another check does not change that.
     fn is_helped_by_verifying(self) -> bool {
         matches!(
             self,
             Self::VerificationRequired
-                | Self::IdentityRevoked
                 | Self::IdentityNotActive
                 | Self::VerificationExpired
                 | Self::AttestationInsufficient
@@ -244,3 +253,6 @@ const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remov
 
 /// When an unreadable store is worth another try.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// When a pending verification is worth another look: the event of a check usually comes within a few seconds.
+const PENDING_RETRY_AFTER: Duration = Duration::from_secs(3);

@@ -96,7 +96,8 @@
 //! in.
 //!
 //! A gate or extractor without the layer around it answers 500 `layer_missing` and logs what to add; so does one *outside*
-//! the layer. Whatever visitor was in the request before, the layer replaces it.
+//! the layer. A login layer *inside* of ours leaves its [`Subject`](crate::Subject) too late: then a gate answers 500
+//! `layer_order` and logs what to move. Of two layers around one route the outer counts, and that is logged too.
 //!
 //! **CORS** goes outside of the layer. It answers preflights, which carry no credentials, by itself, and marks denials so that
 //! scripts can read them. Where it has to be inside of a gate, the gate can let genuine preflights by; [`is_preflight`] says
@@ -199,16 +200,19 @@ mod denial;
 mod guarded;
 mod monotonic_age;
 mod near;
+mod order;
 mod policy_fields;
 mod request_context;
 mod requirement;
 mod satisfies;
+mod session;
 mod single_flight;
 mod standing;
 mod subject;
 mod time_zone;
 mod visitor;
 mod watch;
+mod withheld;
 
 pub use active::{Active, active, maybe_active};
 pub use check::{GRANTED_CACHE_CONTROL, GatePolicy, check, is_preflight, visitor};
@@ -217,6 +221,7 @@ pub use denial::{Denial, DenialKind};
 pub use guarded::Guarded;
 pub use requirement::Requirement;
 pub use satisfies::{Policy, Satisfies, satisfies};
+pub use session::SessionSource;
 pub use standing::Standing;
 pub use subject::SubjectSource;
 pub use time_zone::TimeZone;
@@ -227,6 +232,7 @@ pub(crate) use context::{Context, Pages};
 pub(crate) use monotonic_age::MonotonicAge;
 pub use near::PendingVisitor;
 pub(crate) use near::{NearCache, NearSettings};
+pub(crate) use order::LoginOrder;
 pub(crate) use single_flight::{Join, LeaderGuard, SingleFlight};
 
 #[cfg(test)]

@@ -11,7 +11,9 @@ use std::time::Duration;
 use siphasher::sip::SipHasher13;
 use tokio::runtime::Handle;
 
+use crate::IdentityId;
 use crate::identity::{Change, Identity};
+use crate::model::IdentityStatus;
 use crate::store::{Store, StoreError};
 
 use super::cached_standing::{CacheKey, CacheKeyRef, CachedStanding, Loaded};
@@ -19,6 +21,7 @@ use super::context::Context;
 use super::policy_fields::PolicyFields;
 use super::single_flight::{Join, LeaderGuard, SingleFlight};
 use super::watch::{LOOK_AGAIN, SHORTEST_LOOK, Watched};
+use super::withheld::Withheld;
 use super::{Standing, Visitor};
 
 pub(crate) struct NearCache {
@@ -39,6 +42,8 @@ pub(crate) struct NearCache {
     /// handler that blocks its thread would hold up everybody who waits for the same person.
     runtime: Handle,
     watched: Watched,
+    /// Identities that are answered for by another status than the stored one.
+    withheld: Withheld,
     nobody: Arc<CachedStanding>,
     refused: Arc<CachedStanding>,
     out_of_reach: Arc<CachedStanding>,
@@ -85,6 +90,7 @@ impl NearCache {
             bypassed: AtomicBool::new(false),
             runtime: Handle::current(),
             watched: Watched::new(),
+            withheld: Withheld::default(),
             nobody,
             refused,
             out_of_reach,
@@ -154,6 +160,7 @@ impl NearCache {
 
     /// Forgets what a change made stale.
     pub(crate) fn invalidate(&self, change: &Change) {
+        self.withheld.remove(&change.identity_id);
         let mut stale: Vec<_> = change.subjects.iter().cloned().map(CacheKey::Subject).collect();
         stale.push(CacheKey::Identity(change.identity_id.clone()));
         self.single_flight.forget(&stale, || {
@@ -239,17 +246,36 @@ impl NearCache {
     }
 
     async fn read(&self, whose: &CacheKey, loaded: Loaded) -> Result<Arc<CachedStanding>, StoreError> {
-        let (identity, proof) = match whose {
-            CacheKey::Subject(subject) => match self.store.linked(subject.clone()).await? {
-                Some(linked) => (Some(linked.identity), Some(linked.link.proof)),
-                None => (None, None),
-            },
-            CacheKey::Identity(id) => (self.store.identity(id.clone()).await?, None),
-        };
         let context = Arc::clone(&self.context);
-        let Some(identity) = identity else { return Ok(CachedStanding::stranger(whose, loaded, context)) };
+        let (identity, proof, confirmations) = match whose {
+            CacheKey::Subject(subject) => {
+                let state = self.store.subject(subject.clone()).await?;
+                let is_pending = state.pending.is_some_and(|pending| context.clock.now() < pending.expires_at);
+                match state.linked {
+                    None if is_pending => return Ok(CachedStanding::pending(whose, loaded, context)),
+                    None => return Ok(CachedStanding::stranger(whose, loaded, context)),
+                    Some(linked) => (Some(linked.identity), Some(linked.link.proof), state.confirmations),
+                }
+            }
+            CacheKey::Identity(id) => (self.store.identity(id.clone()).await?, None, Vec::new()),
+        };
+        let Some(mut identity) = identity else { return Ok(CachedStanding::stranger(whose, loaded, context)) };
+        if let Some(status) = self.withheld.status_of(&identity.identity_id) {
+            identity.status = status;
+        }
         let facts = self.facts(&identity).await?;
-        Ok(CachedStanding::linked(whose, &identity, proof, facts.as_ref(), loaded, context))
+        Ok(CachedStanding::linked(whose, &identity, (proof, &confirmations), facts.as_ref(), loaded, context))
+    }
+
+    /// The vendor said of an identity that it is not ACTIVE, and the store did not take it. Until a change of the identity
+    /// is written this process answers by that status.
+    pub(crate) fn withhold(&self, identity: &IdentityId, status: &IdentityStatus) {
+        self.withheld.add(identity, status);
+        self.single_flight.forget_all(|| {
+            let is_of = |known: &CachedStanding| known.identity_id() == Some(identity.as_str());
+            self.known.pin().retain(|_, known| !is_of(known));
+        });
+        self.watched.ring_all();
     }
 
     /// The fields that requirements read, when the application keeps any.

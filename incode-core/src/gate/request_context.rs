@@ -1,20 +1,23 @@
+use crate::SessionHash;
 use crate::http::{RequestHead, return_to};
 
-use super::Audience;
+use super::{Audience, SessionSource};
 
 /// What a denial has to know of the request it answers. Put together only where somebody may be denied: a request that
 /// passes a gate never pays for it.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct RequestContext {
     pub(super) audience: Audience,
     /// GET or HEAD: following a redirect asks for the same thing again. Any other method would lose what was sent.
     pub(super) is_safe: bool,
+    /// In which session, where the application names sessions.
+    pub(super) session: Option<SessionHash>,
     /// Where it was asked for. Nobody has looked yet whether people can be sent there: few denials name it.
     target: Option<String>,
 }
 
 impl RequestContext {
-    pub(super) fn of(head: &dyn RequestHead) -> Self {
+    pub(super) fn of(head: &dyn RequestHead, sessions: Option<&SessionSource>) -> Self {
         let is_safe = matches!(head.method(), "GET" | "HEAD");
         let (path, query) = head.sent_to();
         // A visitor may live as long as a socket: what is too long to come back to is not kept.
@@ -23,7 +26,8 @@ impl RequestContext {
             Some(query) => [path, "?", query].concat(),
             None => path.to_owned(),
         });
-        Self { audience: Audience::of(head), is_safe, target }
+        let session = sessions.and_then(|source| source.find(head));
+        Self { audience: Audience::of(head), is_safe, session, target }
     }
 
     /// The way back, when start and the application's pages would take it: they would refuse any other, and leave the

@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::Timestamp;
+use crate::http::RequestHead;
 use crate::identity::LinkProof;
 
 use super::clause::Clause;
@@ -27,7 +28,10 @@ use super::{DenialKind, Standing, TimeZone, Visitor};
 #[must_use]
 pub struct Requirement {
     verified: Option<Age>,
+    /// A face that was confirmed here: through the application, in this session.
     face: Option<Duration>,
+    /// A face that the vendor saw anywhere.
+    face_seen: Option<Duration>,
     attested: bool,
     name: Option<&'static str>,
     /// What few requirements ask for. A plain one has none, and is cloned and decided without following a pointer.
@@ -51,7 +55,7 @@ pub(crate) struct Unmet {
 impl Requirement {
     /// The vendor's last word on the identity is ACTIVE.
     pub const fn active() -> Self {
-        Self { verified: None, face: None, attested: false, name: None, clauses: None }
+        Self { verified: None, face: None, face_seen: None, attested: false, name: None, clauses: None }
     }
 
     /// And a verification with status VERIFIED was seen.
@@ -71,12 +75,26 @@ impl Requirement {
         self
     }
 
-    /// And a face authentication passed at most this long ago: step-up. Of two ages the shorter counts.
+    /// And a face authentication passed **through this application, in this session**, at most this long ago: step-up.
+    /// Of two ages the shorter counts.
+    ///
+    /// [`Incode::authenticate`](crate::Incode::authenticate) makes one. Sessions are told apart where the application
+    /// names them ([`Builder::sessions`](crate::Builder::sessions)); elsewhere a face counts in every session of the
+    /// subject. Faces that the vendor saw elsewhere, at a kiosk for instance, don't count:
+    /// [`face_seen_by_vendor_within`](Self::face_seen_by_vendor_within) is about those. For one action, a transfer say,
+    /// use a confirmation up in the handler: [`Incode::use_confirmation`](crate::Incode::use_confirmation).
     pub const fn face_authenticated_within(mut self, age: Duration) -> Self {
-        self.face = Some(match self.face {
-            Some(known) => shorter(known, age),
-            None => age,
-        });
+        self.face = Some(shorter_of(self.face, age));
+        self
+    }
+
+    /// And the vendor authenticated the face of this identity **anywhere** at most this long ago: through this
+    /// application, at a kiosk, in another application. Of two ages the shorter counts.
+    ///
+    /// Weaker than [`face_authenticated_within`](Self::face_authenticated_within): it does not show that the person is
+    /// in front of this session. It is met in bearer mode, where there is no session.
+    pub const fn face_seen_by_vendor_within(mut self, age: Duration) -> Self {
+        self.face_seen = Some(shorter_of(self.face_seen, age));
         self
     }
 
@@ -147,10 +165,10 @@ impl Requirement {
 
     /// The decision. Standing first: nothing else counts for somebody who is not ACTIVE.
     #[inline]
-    pub(crate) fn check(&self, visitor: &Visitor) -> Result<(), Unmet> {
+    pub(crate) fn check(&self, visitor: &Visitor, head: Option<&dyn RequestHead>) -> Result<(), Unmet> {
         match active(visitor) {
             Ok(()) if self.asks_for_no_more() => Ok(()),
-            Ok(()) => self.check_active(visitor),
+            Ok(()) => self.check_active(visitor, head),
             Err(kind) => Err(Unmet { kind, requirement: self.name }),
         }
     }
@@ -158,37 +176,61 @@ impl Requirement {
     /// Than ACTIVE, as most gates do.
     #[inline]
     fn asks_for_no_more(&self) -> bool {
-        let Self { verified, face, attested, name: _, clauses } = self;
-        verified.is_none() && face.is_none() && !attested && clauses.is_none()
+        let Self { verified, face, face_seen, attested, name: _, clauses } = self;
+        verified.is_none() && face.is_none() && face_seen.is_none() && !attested && clauses.is_none()
     }
 
     /// A face that is missing is told last: nobody is asked for it at a door that stays shut all the same. The clock is
     /// asked only where a time counts: most gates have none, and asking costs as much as the rest of the decision.
-    pub(super) fn check_active(&self, visitor: &Visitor) -> Result<(), Unmet> {
+    pub(super) fn check_active(&self, visitor: &Visitor, head: Option<&dyn RequestHead>) -> Result<(), Unmet> {
         let (unmet, known) = (|kind| Unmet { kind, requirement: self.name }, visitor.known());
         match (self.verified, known.verified_at()) {
-            (None, _) | (Some(Age::Any), Some(_)) => {}
-            (Some(_), None) => return Err(unmet(DenialKind::VerificationRequired)),
+            (None, _) => {}
+            (Some(_), _) if !known.has_verification() => return Err(unmet(DenialKind::VerificationRequired)),
+            (Some(Age::Any), _) => {}
             (Some(Age::Within(age)), Some(at)) if is_fresh(at, age, visitor.now()) => {}
-            (Some(Age::Within(_)), Some(_)) => return Err(unmet(DenialKind::VerificationExpired)),
+            // Too long ago, or at a time that is unknown: that is no freshness.
+            (Some(Age::Within(_)), _) => return Err(unmet(DenialKind::VerificationExpired)),
         }
         if self.attested && !known.is_attested() {
             return Err(unmet(DenialKind::AttestationInsufficient));
         }
-        let face = match (self.face, known.face_authenticated_at()) {
-            (None, _) => Ok(()),
-            (Some(age), Some(at)) if is_fresh(at, age, visitor.now()) => Ok(()),
-            (Some(age), _) => Err(unmet(DenialKind::FaceAuthenticationRequired { max_age: age })),
-        };
+        let face = self.check_face(visitor, head);
         match &self.clauses {
             None => face,
-            Some(clauses) => self.check_clauses(clauses, face, visitor),
+            Some(clauses) => self.check_clauses(clauses, face, visitor, head),
         }
     }
 
-    fn check_clauses(&self, clauses: &[Clause], mut face: Result<(), Unmet>, visitor: &Visitor) -> Result<(), Unmet> {
+    /// The session is looked up only here: most requirements ask for no face.
+    #[inline]
+    fn check_face(&self, visitor: &Visitor, head: Option<&dyn RequestHead>) -> Result<(), Unmet> {
+        let known = visitor.known();
+        let is_met = |age: Option<Duration>, at: &dyn Fn() -> Option<Timestamp>| {
+            age.is_none_or(|age| at().is_some_and(|at| is_fresh(at, age, visitor.now())))
+        };
+        let confirmed_here = || known.confirmed_at(visitor.session_in(head)?);
+        let lacking = match (self.face, self.face_seen) {
+            (None, None) => return Ok(()),
+            // A face that is confirmed here is seen by the vendor too: one that is young enough for both.
+            (Some(age), seen) if !is_met(Some(age), &confirmed_here) => Some(shorter_of(seen, age)),
+            (_, seen) if !is_met(seen, &|| known.face_authenticated_at()) => seen,
+            _ => None,
+        };
+        lacking.map_or(Ok(()), |max_age| {
+            Err(Unmet { kind: DenialKind::FaceAuthenticationRequired { max_age }, requirement: self.name })
+        })
+    }
+
+    fn check_clauses(
+        &self,
+        clauses: &[Clause],
+        mut face: Result<(), Unmet>,
+        visitor: &Visitor,
+        head: Option<&dyn RequestHead>,
+    ) -> Result<(), Unmet> {
         for clause in clauses {
-            let Err(unmet) = clause.check(visitor) else { continue };
+            let Err(unmet) = clause.check(visitor, head) else { continue };
             let unmet = Unmet { requirement: unmet.requirement.or(self.name), ..unmet };
             match (unmet.kind, face) {
                 // One face that is fresh enough for the strictest is fresh enough for all.
@@ -222,9 +264,17 @@ fn active(visitor: &Visitor) -> Result<(), DenialKind> {
         Standing::NoSubject if visitor.known().has_refused_token() => Err(DenialKind::TokenRefused),
         Standing::NoSubject => Err(DenialKind::AuthenticationRequired),
         Standing::NotLinked => Err(DenialKind::VerificationRequired),
+        Standing::VerificationPending => Err(DenialKind::VerificationPending),
         Standing::Revoked => Err(DenialKind::IdentityRevoked),
         Standing::Other => Err(DenialKind::IdentityNotActive),
         Standing::Unavailable => Err(DenialKind::IdentityUnavailable),
+    }
+}
+
+const fn shorter_of(known: Option<Duration>, age: Duration) -> Duration {
+    match known {
+        Some(known) => shorter(known, age),
+        None => age,
     }
 }
 

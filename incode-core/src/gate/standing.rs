@@ -10,6 +10,8 @@ pub enum Standing {
     NoSubject,
     /// The subject is linked to no identity: never verified, as far as we know.
     NotLinked,
+    /// The subject came back from the hosted flow, and the vendor has not said yet that the check passed.
+    VerificationPending,
     /// The vendor's last word was ACTIVE.
     Active,
     /// The vendor's last word was REVOKED.
@@ -26,6 +28,7 @@ impl Standing {
         match self {
             Self::NoSubject => "no_subject",
             Self::NotLinked => "not_linked",
+            Self::VerificationPending => "verification_pending",
             Self::Active => "active",
             Self::Revoked => "revoked",
             Self::Other => "other",

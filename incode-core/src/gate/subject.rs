@@ -1,6 +1,6 @@
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 use crate::http::{Field, RequestHead};
 
@@ -77,7 +77,16 @@ impl SubjectSource {
         Self(Source::FirstOf(Arc::new([self, other])))
     }
 
-    /// The subject's text, unchecked. Anything ambiguous (a header or cookie that came twice) is nobody.
+    /// Whether another layer has to leave the subject in the request extensions before ours.
+    pub(crate) fn reads_extension(&self) -> bool {
+        match &self.0 {
+            Source::Extension => true,
+            Source::FirstOf(sources) => sources.iter().any(Self::reads_extension),
+            Source::TrustedHeader(_) | Source::Cookie(..) | Source::Function(_) => false,
+        }
+    }
+
+    /// The subject's text, unchecked. What is ambiguous (a header that came twice, a cookie with two values) is no subject.
     #[inline]
     pub(crate) fn find<'a>(&self, head: &'a dyn RequestHead) -> Option<Cow<'a, str>> {
         match &self.0 {
@@ -112,15 +121,35 @@ fn first_of<'a>(sources: &[SubjectSource], head: &'a dyn RequestHead) -> Option<
 }
 
 #[inline]
-fn cookie_value<'a>(head: &'a dyn RequestHead, name: &str) -> Option<&'a str> {
+pub(super) fn cookie_value<'a>(head: &'a dyn RequestHead, name: &str) -> Option<&'a str> {
     let mut found = Ok(None);
-    // HTTP/2 may split cookies over several headers, so each is read; the name may still occur only once in all.
+    // HTTP/2 may split cookies over several headers, so each is read; the name may still have only one value in all.
     head.header_values("cookie", &mut |header| {
         found = match (std::mem::replace(&mut found, Ok(None)), cookie::find(header, name.as_bytes())) {
             (Ok(None), this) => this,
             (Ok(found), Ok(None)) => Ok(found),
+            (Ok(Some(one)), Ok(Some(other))) if one == other => Ok(Some(one)),
             (Ok(Some(_)), Ok(Some(_))) | (Err(_), _) | (_, Err(_)) => Err(cookie::Ambiguous),
         };
     });
-    std::str::from_utf8(found.ok()??).ok()
+    match found {
+        Ok(value) => std::str::from_utf8(value?).ok(),
+        Err(cookie::Ambiguous) => {
+            warn_of_twins(name);
+            None
+        }
+    }
+}
+
+/// Once in the life of the process: every request of that browser has both.
+#[cold]
+fn warn_of_twins(name: &str) {
+    static WARN: Once = Once::new();
+    WARN.call_once(|| {
+        tracing::warn!(
+            cookie = name,
+            "a request has two cookies of this name with different values and counts as not logged in: one is stale, for \
+             instance set for another Path or Domain"
+        );
+    });
 }

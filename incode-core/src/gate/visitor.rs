@@ -6,12 +6,12 @@ use futures_core::Stream;
 
 use crate::http::RequestHead;
 use crate::identity::{Field, Identity, LinkProof};
-use crate::{Subject, Timestamp};
+use crate::{SessionHash, Subject, Timestamp};
 
 use super::cached_standing::CachedStanding;
 use super::request_context::RequestContext;
 use super::requirement::Unmet;
-use super::{Denial, Guarded, Requirement, Standing};
+use super::{Denial, DenialKind, Guarded, Requirement, Standing};
 
 /// The request extension: the subject with its standing. What handlers and extractors receive.
 ///
@@ -72,7 +72,13 @@ impl Visitor {
     /// # Errors
     /// The [`Denial`] to answer with; both adapters turn it into a response.
     pub fn require(&self, requirement: &Requirement) -> Result<(), Denial> {
-        requirement.check(self).map_err(|unmet| self.denial(unmet))
+        requirement.check(self, None).map_err(|unmet| self.denial(unmet))
+    }
+
+    /// The session of the request. [`SessionHash::NONE`] where the application names no sessions
+    /// ([`Builder::sessions`](crate::Builder::sessions)); `None` where it does and this request has none.
+    pub fn session(&self) -> Option<SessionHash> {
+        self.session_in(None)
     }
 
     /// Waits until something else is known of this person than this visitor shows, and gives what is: revoked, unlinked,
@@ -98,7 +104,12 @@ impl Visitor {
     /// # }
     /// ```
     pub fn changed(&self) -> impl Future<Output = Option<Self>> + Send + use<> {
-        super::watch::changed(Arc::clone(&self.known))
+        let (known, asked) = (Arc::clone(&self.known), self.asked.clone());
+        async move {
+            let now = super::watch::changed(known).await?;
+            // The same request, in the same session.
+            Some(Self { asked, ..now })
+        }
     }
 
     /// Lets a stream go on for as long as the visitor meets the requirement, and ends it then; also when watching ends.
@@ -113,7 +124,26 @@ impl Visitor {
 
     /// With what a denial has to know of the request, for where that is out of reach later.
     pub(super) fn asked_by(&self, head: &dyn RequestHead) -> Self {
-        Self { asked: Some(Arc::new(RequestContext::of(head))), ..self.clone() }
+        let sessions = self.known.context().sessions.as_ref();
+        Self { asked: Some(Arc::new(RequestContext::of(head, sessions))), ..self.clone() }
+    }
+
+    /// As [`session`](Self::session): by the head where it is at hand, else by what was seen of it.
+    pub(super) fn session_in(&self, head: Option<&dyn RequestHead>) -> Option<SessionHash> {
+        match (&self.known.context().sessions, head) {
+            (None, _) => Some(SessionHash::NONE),
+            (Some(source), Some(head)) => source.find(head),
+            (Some(_), None) => self.asked.as_deref()?.session,
+        }
+    }
+
+    pub(super) fn names_sessions(&self) -> bool {
+        self.known.context().sessions.is_some()
+    }
+
+    /// A denial of this visitor for a reason that no requirement found.
+    pub(crate) fn denied(&self, kind: DenialKind) -> Denial {
+        self.denial(Unmet { kind, requirement: None })
     }
 
     pub(super) fn denial(&self, unmet: Unmet) -> Denial {

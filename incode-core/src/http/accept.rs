@@ -1,12 +1,12 @@
-/// What somebody may want to read.
+/// The media types that an answer can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Html,
     Json,
 }
 
-/// A media range of an `Accept` header that names HTML or JSON, with its weight in thousandths. Wildcards name nothing:
-/// whoever takes anything prefers nothing. A weight that is none makes the range none.
+/// A media range of an `Accept` header that names HTML or JSON, with its weight in thousandths. A wildcard names
+/// neither: it shows no preference. A range with an invalid weight is ignored.
 pub(super) fn read(range: &[u8]) -> Option<(Kind, u16)> {
     let mut parts = range.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
     let media_type = parts.next()?;
@@ -23,7 +23,7 @@ pub(super) fn read(range: &[u8]) -> Option<(Kind, u16)> {
 }
 
 /// `0`, `1`, or either with up to three digits behind a point, as RFC 9110 writes weights.
-fn thousandths(weight: &[u8]) -> Option<u16> {
+pub(super) fn thousandths(weight: &[u8]) -> Option<u16> {
     let text = std::str::from_utf8(weight).ok()?;
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     if !matches!(whole, "0" | "1") || fraction.len() > 3 || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {

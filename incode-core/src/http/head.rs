@@ -1,6 +1,6 @@
 use std::any::Any;
 
-use crate::{Actor, Subject};
+use crate::{Actor, SessionHash, Subject};
 
 use super::accept;
 
@@ -26,15 +26,26 @@ pub trait RequestHead {
     /// The [`Subject`] that the application's own authentication put into the request extensions.
     fn subject(&self) -> Option<&Subject>;
 
-    /// The [`Actor`] that the application's own guard put into the request extensions: who is named in the audit trail.
+    /// The [`Actor`] that the application's own guard put into the request extensions: the name in the audit trail.
     fn actor(&self) -> Option<&Actor> {
+        None
+    }
+
+    /// The [`SessionHash`] that the application's own authentication put into the request extensions.
+    fn session(&self) -> Option<&SessionHash> {
         None
     }
 
     /// The adapter's own extension map, for resolvers that know the framework; see each adapter's `extension`.
     fn extensions(&self) -> &dyn Any;
 
-    /// The address of the peer, when the server told the adapter.
+    /// Host and port of the request's target, where the client sent them there: `:authority` of HTTP/2 (RFC 9113, section
+    /// 8.3.1). HTTP/2 has no `Host` header as a rule.
+    fn authority(&self) -> Option<&str> {
+        None
+    }
+
+    /// The address of the peer, when the adapter knows it.
     fn peer(&self) -> Option<std::net::IpAddr> {
         None
     }
@@ -70,14 +81,14 @@ impl dyn RequestHead + '_ {
     }
 }
 
-/// One header, told apart from its absence and from a header that came twice.
+/// One header: absent, given once, or given more than once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Field<'a> {
     /// The request has no such header.
     Missing,
     /// The one value.
     One(&'a [u8]),
-    /// Two values or more: a sender and a proxy may each read another one, so nobody should read any.
+    /// Two values or more: a proxy and this process could each read another one, so neither is used.
     Many,
 }
 

@@ -5,7 +5,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use super::Reply;
 
-/// Why a request was not served, ready to be told: RFC 9457 `application/problem+json` with a stable `code`.
+/// Why a request was not served, as an answer: RFC 9457 `application/problem+json` with a stable `code`.
 ///
 /// Holds only what the other side may see. One type serves rejected deliveries, denied visitors and failed flows, so
 /// an application that wants other bodies replaces the rendering in one place.
@@ -26,13 +26,15 @@ pub struct Problem {
     more: Option<Box<More>>,
 }
 
-/// What only denials tell.
+/// Members that only denials have.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct More {
     verify_url: Option<Cow<'static, str>>,
     login_url: Option<Cow<'static, str>>,
     step_up_url: Option<Cow<'static, str>>,
     requirement: Option<&'static str>,
+    /// A page may ask again by itself after `Retry-After`.
+    reloads: bool,
 }
 
 impl Problem {
@@ -81,6 +83,19 @@ impl Problem {
     pub fn of_requirement(mut self, name: &'static str) -> Self {
         self.more.get_or_insert_default().requirement = Some(name);
         self
+    }
+
+    /// As [`retry_after`](Self::retry_after), for what passes by itself: a page that shows it asks again then.
+    #[must_use]
+    pub(crate) fn reloading_after(mut self, wait: Duration) -> Self {
+        self.more.get_or_insert_default().reloads = true;
+        self.retry_after(wait)
+    }
+
+    /// In whole seconds, when a page is to ask again by itself.
+    pub(super) fn reloads_after(&self) -> Option<&str> {
+        self.more.as_ref().filter(|more| more.reloads)?;
+        self.headers.iter().find(|(name, _)| *name == "retry-after").map(|(_, seconds)| &**seconds)
     }
 
     /// Where a person gets verified, when that would help.
@@ -137,9 +152,12 @@ impl Problem {
         body
     }
 
-    /// Adds what must not be left off, unless the reply says something of its own: that no cache keeps it, and the
-    /// headers of the problem.
+    /// Completes a reply that the application rendered.
+    ///
+    /// - No cache may keep it. A `Cache-Control` of the application stays only if it says `no-store` too.
+    /// - The headers of the problem are added where the reply has none of that name.
     pub(crate) fn protect(&self, mut reply: Reply) -> Reply {
+        reply.headers.retain(|(name, value)| !loosens_no_store(name, value));
         let own = reply.headers.len();
         let no_store = ("cache-control", Cow::Borrowed("no-store"));
         for (name, value) in std::iter::once(&no_store).chain(&self.headers) {
@@ -185,6 +203,18 @@ impl Problem {
             _ => "2",
         }
     }
+}
+
+/// True for a header that would let a cache keep the reply: a `Cache-Control` without `no-store` or with
+/// `must-understand`, which cancels it (RFC 9111, section 5.2.2.3), and the headers that a CDN reads instead of
+/// `Cache-Control` (RFC 9213).
+fn loosens_no_store(name: &str, value: &str) -> bool {
+    if !name.eq_ignore_ascii_case("cache-control") {
+        let name = name.to_ascii_lowercase();
+        return name.ends_with("-cache-control") || name == "surrogate-control";
+    }
+    let says = |wanted: &str| value.split(',').any(|directive| directive.trim().eq_ignore_ascii_case(wanted));
+    !says("no-store") || says("must-understand")
 }
 
 /// gRPC percent-encodes what is not printable ASCII, and the percent sign.

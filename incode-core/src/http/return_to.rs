@@ -6,11 +6,11 @@ use url::Url;
 /// Longest way back, in bytes: it travels inside the correlation id, and URLs should stay short.
 pub(crate) const MAX_LEN: usize = 512;
 
-/// True for a path on this very host: what a person may be sent back to.
+/// True for a path on this host: what a person may be sent back to.
 ///
 /// Browsers read `//evil`, `/\evil` and `/<tab>/evil` as another host, and something on the way may decode once more, or
-/// twice: so a target is refused when it, or what it decodes to, could leave. An application's own login or step-up page checks
-/// its `return_to` with this before it sends anybody there.
+/// twice: so a target is refused when it, or what it decodes to, could lead to another host. An application's own login or step-up page checks
+/// its `return_to` with this before it redirects there.
 ///
 /// ```
 /// use incode_core::http::is_local_path;
@@ -24,7 +24,7 @@ pub fn is_local(target: &str) -> bool {
     is_plain(target) || is_local_however_read(target)
 }
 
-/// A path with nothing in it that anybody reads in two ways. Most are, and what follows costs fifty times as much.
+/// A path that every parser reads in one way. Most paths are, and the full check costs fifty times as much.
 fn is_plain(target: &str) -> bool {
     let means_itself = |byte: u8| byte.is_ascii_alphanumeric() || b"-_~?&=".contains(&byte);
     // What may come behind a slash is no slash and no full stop; behind anything else it may be both.
@@ -67,7 +67,7 @@ fn stays(target: &str) -> bool {
 /// A second opinion from a parser that reads URLs as browsers do.
 fn resolves_here(target: &str) -> bool {
     let Ok(here) = Url::parse("https://here.invalid/") else { return false };
-    // `/.//evil` stays, and becomes `//evil` for whoever tidies paths up.
+    // `/.//evil` is local, but becomes `//evil` where a proxy normalises paths.
     here.join(target).is_ok_and(|url| url.origin() == here.origin() && !url.path().starts_with("//"))
 }
 

@@ -1,11 +1,11 @@
-//! Do the pieces of one event belong together? Each came from the vendor, but which ones were asked for was a
-//! stranger's choice: a forged event can pair the id of one person with the token of another.
+//! Do the pieces of one event belong together? Each came from the vendor. Which ones were asked for was the sender's
+//! choice: a forged event can pair the id of one person with the token of another.
 
 use std::ops::RangeInclusive;
 
 use jiff::tz::TimeZone;
 
-use crate::model::{Authentication, RawDate, UserInfo, Verification, calendar_date};
+use crate::model::{Authentication, Name, RawDate, UserInfo, Verification, calendar_date};
 use crate::{IdentityId, ObjectId};
 
 /// The pieces belong to different people or objects.
@@ -15,14 +15,16 @@ pub(crate) struct BindingMismatch;
 /// How well a verification goes with a person, when nothing speaks against it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fit {
-    /// It repeats something of the person that only few share, and repeats it rightly.
+    /// It repeats the e-mail address, the phone number, or birth date and name of the person.
     Agrees,
-    /// It repeats nothing that could be compared: it may be anybody's.
+    /// It repeats nothing that tells people apart: it may be any person's.
     Silent,
 }
 
-/// The verification is the one the event named, and what it repeats of the person agrees with userinfo. Names are not
-/// compared: two people may share one, and one person may be written in two ways.
+/// The verification is the one the event named, and what it repeats of the person agrees with userinfo.
+///
+/// Thousands share a birth date, so it shows something only together with the name. A name that differs is no
+/// contradiction: one person may be written in two ways.
 pub(crate) fn check_verification(
     id: &ObjectId,
     verification: &Verification,
@@ -30,13 +32,13 @@ pub(crate) fn check_verification(
 ) -> Result<Fit, BindingMismatch> {
     require(verification.id == *id)?;
     let data = verification.data.as_ref();
-    let compared = [
-        agree(data.and_then(|data| data.email.as_deref()), person.email.as_deref(), email),
-        same_phone(data.and_then(|data| data.phone.as_deref()), person.phone.as_deref()),
-        same_day(data.and_then(|data| data.date_of_birth.as_ref()), person.date_of_birth.as_ref()),
-    ];
-    require(!compared.contains(&Some(false)))?;
-    Ok(if compared.contains(&Some(true)) { Fit::Agrees } else { Fit::Silent })
+    let address = agree(data.and_then(|data| data.email.as_deref()), person.email.as_deref(), email);
+    let phone = same_phone(data.and_then(|data| data.phone.as_deref()), person.phone.as_deref());
+    let day = same_day(data.and_then(|data| data.date_of_birth.as_ref()), person.date_of_birth.as_ref());
+    let name = same_name(data.and_then(|data| data.name.as_ref()), person.name.as_ref());
+    require(![address, phone, day].contains(&Some(false)))?;
+    let agrees = address == Some(true) || phone == Some(true) || (day == Some(true) && name);
+    Ok(if agrees { Fit::Agrees } else { Fit::Silent })
 }
 
 /// The authentication is the one the event named.
@@ -80,6 +82,24 @@ fn same_day(one: Option<&RawDate>, other: Option<&RawDate>) -> Option<bool> {
         }
         _ => None,
     }
+}
+
+/// The same name, whether it comes whole or in parts. Case and blanks don't count, accents do.
+fn same_name(one: Option<&Name>, other: Option<&Name>) -> bool {
+    let (Some(one), Some(other)) = (one.and_then(whole_name), other.and_then(whole_name)) else { return false };
+    one == other
+}
+
+fn whole_name(name: &Name) -> Option<String> {
+    let is_there = |part: &&str| !part.trim().is_empty();
+    let whole = match name.full_name.as_deref().filter(is_there) {
+        Some(full) => full.to_owned(),
+        None => {
+            let parts = (name.first_name.as_deref().filter(is_there)?, name.last_name.as_deref().filter(is_there)?);
+            [parts.0, " ", parts.1].concat()
+        }
+    };
+    Some(whole.to_lowercase().split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
 fn email(text: &str) -> String {

@@ -3,6 +3,7 @@
 pub(crate) mod belonging;
 mod check;
 mod confirmation;
+mod directory;
 mod field;
 mod link;
 mod merge;
@@ -16,8 +17,10 @@ use serde::Serialize;
 use crate::model::{AttestationStatus, IdentityStatus};
 use crate::{IdentityId, ObjectId, Subject, Timestamp};
 
+pub use crate::session::SessionHash;
 pub use check::{Check, Checks, FlowWindow, SubjectHash};
-pub use confirmation::{ActionHash, Confirmation, SessionHash};
+pub use confirmation::{ActionHash, Confirmation};
+pub(crate) use directory::{ChangeListener, Directory, Time};
 pub use field::{Field, RetainedField};
 pub use link::{Link, LinkProof, LinkedIdentity, PendingLink, SubjectState};
 pub(crate) use observer::Observer;

@@ -11,10 +11,11 @@ use super::{Field, Observation, PersonalData, RetainedField};
 
 /// Turns what the vendor says into an [`Observation`]. The one place that decides what becomes of personal data: it is
 /// left behind, but for the fields that are kept, and those are sealed here.
-pub(crate) struct Observer(Option<Keeping>);
+pub(crate) struct Observer(Option<Retaining>);
 
-struct Keeping {
-    sealer: Sealer,
+struct Retaining {
+    /// Newest first: that one seals, each of them opens. Never empty.
+    sealers: Vec<Sealer>,
     retention: BTreeMap<Field, Duration>,
 }
 
@@ -25,8 +26,9 @@ impl Observer {
     }
 
     /// Keeps these fields, each for so long after it was asked for.
-    pub(crate) fn keeping(key: &Secret, retention: BTreeMap<Field, Duration>) -> Self {
-        Self(Some(Keeping { sealer: Sealer::new(key, "personal field at rest"), retention }))
+    pub(crate) fn retaining(keys: &[Secret], retention: BTreeMap<Field, Duration>) -> Self {
+        let sealers = keys.iter().map(|key| Sealer::new(key, "personal field at rest")).collect();
+        Self(Some(Retaining { sealers, retention }))
     }
 
     /// Whether the application opted in to this field.
@@ -58,11 +60,12 @@ impl Observer {
     }
 }
 
-impl Keeping {
+impl Retaining {
     /// Without randomness nothing can be sealed: then the field is left behind, and the standing counts all the same.
     fn seal(&self, field: Field, retention: Duration, person: &UserInfo, sent_at: Timestamp) -> Option<RetainedField> {
         let text = field.of(person)?;
-        let sealed = self.sealer.seal(text.as_bytes(), &context(&person.identity_id, field));
+        let sealed =
+            self.sealers.first().and_then(|sealer| sealer.seal(text.as_bytes(), &context(&person.identity_id, field)));
         if sealed.is_none() {
             tracing::warn!(field = field.as_str(), "a field was not kept: the system has no randomness to give");
         }
@@ -70,7 +73,8 @@ impl Keeping {
     }
 
     fn open(&self, id: &IdentityId, kept: &RetainedField) -> Option<(Field, Zeroizing<String>)> {
-        let (_, plain) = self.sealer.open(&kept.sealed, &context(id, kept.field)).ok()?;
+        let context = context(id, kept.field);
+        let (_, plain) = self.sealers.iter().find_map(|sealer| sealer.open(&kept.sealed, &context).ok())?;
         Some((kept.field, Zeroizing::new(String::from_utf8(plain).ok()?)))
     }
 }

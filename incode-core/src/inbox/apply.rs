@@ -1,42 +1,41 @@
-//! One event, from claim to settlement: ask the vendor, check that the pieces belong together, on_finished.
+//! One event, from claim to settlement: ask the vendor, check that the pieces belong together, decide.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::client::{self, Client, ErrorKind};
 use crate::identity::belonging::BindingMismatch;
-use crate::identity::{Observation, Observer};
-use crate::store::{ClaimedEvent, NewLink, Reason, Settlement, Store, StoreError};
-use crate::{Clock, Token};
+use crate::identity::transition::{ApplyEvent, Command};
+use crate::identity::{Directory, Observer};
+use crate::store::dedupe::object_key;
+use crate::store::{ClaimedEvent, Reason, Settlement, StoreError};
+use crate::{Timestamp, Token};
 
+use super::at_rest::Unreadable;
+use super::linking::CorrelationReader;
 use super::rule::ErasedRule;
-use super::schedule::{gives_up_at, jitter, wait_after};
-use super::{AtRest, Handlers, Surroundings, Watchers};
+use super::schedule::{gives_up_at, wait_after};
+use super::{AtRest, Watchers};
 
 pub(crate) struct Applier {
     pub(crate) client: Client,
-    pub(crate) store: Arc<dyn Store>,
-    pub(crate) clock: Arc<dyn Clock>,
-    /// What leases and retries go by.
-    pub(crate) schedule: Arc<dyn Clock>,
+    pub(crate) directory: Directory,
     pub(crate) observer: Arc<Observer>,
-    pub(crate) surroundings: Arc<dyn Surroundings>,
+    /// Reads correlation ids that events repeat.
+    pub(crate) correlations: Arc<dyn CorrelationReader>,
     pub(crate) link_rule: Option<Box<dyn ErasedRule>>,
-    /// Whether an identity may serve several subjects.
-    pub(crate) shared_identities: bool,
     pub(crate) at_rest: AtRest,
-    pub(crate) handlers: Arc<Handlers>,
     pub(crate) watchers: Watchers,
 }
 
-/// What is to become of an event, and of the worker.
+/// What is to become of an event, and what it says of the vendor.
 #[derive(Debug)]
 pub(crate) struct Verdict {
     pub(super) settlement: Settlement,
     pub(super) signal: VendorSignal,
 }
 
-/// What an event told of the vendor.
+/// What the calls for one event say about the vendor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum VendorSignal {
     /// It answers, and takes the API key.
@@ -45,96 +44,97 @@ pub(super) enum VendorSignal {
     KeyRefused,
     /// It can't be reached, is too slow, or answers 5xx.
     Down,
-    /// It was not asked, or what it said tells nothing of other events.
+    /// No call was made, or the error is specific to this event.
     Unknown,
 }
 
 /// Why an event could not be applied.
+#[derive(Debug)]
 pub(super) enum ApplyError {
     Vendor(client::Error),
-    /// The same, while the vendor answered another question about the event.
+    /// The same, while the vendor answered another call for the event.
     PartiallyAnswered(client::Error),
     Mismatch,
-    /// Nothing speaks against it, and nothing for it.
+    /// The sender is unknown, and nothing in the vendor's answers shows that object and token belong together.
     Unproven,
-    /// The application's link rule gave no answer.
+    /// The application's link rule failed.
     Rule,
     Store(StoreError),
-    /// The token was wiped, is unreadable, or outlived its `exp`.
-    NoToken,
+    Token(Unreadable),
 }
 
 impl Applier {
     pub(super) async fn judge(&self, event: &ClaimedEvent) -> Verdict {
+        let now = match self.directory.now().await {
+            Ok(now) => now,
+            Err(error) => return self.settle_error(event, None, ApplyError::Store(error), event.received_at),
+        };
         if event.already_done {
-            return Verdict::unknown(self.nothing_to_apply());
+            return Verdict::unknown(Settlement::Done { apply: None, at: now });
         }
-        let token = self.at_rest.open(&event.token);
-        match self.ask(event, token.as_ref()).await {
-            Ok(Some((seen, link))) => {
+        let row = object_key(&event.kind, Some(&event.object_id), event.authenticated);
+        let token = match self.at_rest.open(&event.token, &row) {
+            Ok(token) => token,
+            Err(unreadable) => return self.settle_error(event, None, ApplyError::Token(unreadable), now),
+        };
+        match self.ask(event, &token).await {
+            Ok(Some(apply)) => {
                 if self.watchers.is_watched(event.lease.event) {
-                    let before = self.store.identity(seen.identity_id.clone()).await.ok().flatten();
-                    self.watchers.saw(event.lease.event, before);
+                    let before = self.directory.store().identity(apply.seen.identity_id.clone()).await;
+                    self.watchers.saw(event.lease.event, before.ok().flatten());
                 }
-                let (handlers, at) = (self.handlers.names(), self.clock.now());
-                Verdict::answered(Settlement::Done { seen: Some(seen), link, handlers, at })
+                let at = apply.seen.sent_at.max(now);
+                let request = self.directory.request(Command::ApplyEvent(apply), at);
+                Verdict::answered(Settlement::Done { apply: Some(Box::new(request)), at })
             }
-            Ok(None) => Verdict::answered(self.nothing_to_apply()),
-            Err(obstacle) => self.settle_error(event, token.as_ref(), obstacle),
+            Ok(None) => Verdict::answered(Settlement::Done { apply: None, at: now }),
+            Err(error) => self.settle_error(event, Some(&token), error, now),
         }
     }
 
-    fn nothing_to_apply(&self) -> Settlement {
-        Settlement::Done { seen: None, link: None, handlers: Vec::new(), at: self.clock.now() }
-    }
-
-    /// What the vendor says, with the link it proves; `None` when the event is about nobody.
-    async fn ask(
-        &self,
-        event: &ClaimedEvent,
-        token: Option<&Token>,
-    ) -> Result<Option<(Observation, Option<Box<NewLink>>)>, ApplyError> {
-        let token = token.ok_or(ApplyError::NoToken)?;
-        if event.attempts > 1 && self.clock.now() > gives_up_at(token, event.received_at) {
-            return Err(ApplyError::NoToken);
-        }
-        let Some(looked) = self.fetch(&event.kind, &event.object_id, token).await? else { return Ok(None) };
-        if !event.authenticated && !looked.proven {
+    /// `None`: the object is about no identity.
+    async fn ask(&self, event: &ClaimedEvent, token: &Token) -> Result<Option<ApplyEvent>, ApplyError> {
+        let Some(fetched) = self.fetch(event, token).await? else { return Ok(None) };
+        if !event.authenticated && !fetched.proven {
             return Err(ApplyError::Unproven);
         }
-        let link = self.link(event, &looked).await?;
-        Ok(Some((looked.seen, link)))
+        let link = self.link(event, &fetched).await?;
+        Ok(Some(ApplyEvent {
+            event: event.lease.event,
+            kind: event.kind.clone(),
+            object_id: event.object_id.clone(),
+            seen: fetched.seen,
+            check: fetched.check,
+            link,
+        }))
     }
 
-    fn settle_error(&self, event: &ClaimedEvent, token: Option<&Token>, obstacle: ApplyError) -> Verdict {
-        let now = self.clock.now();
+    fn settle_error(&self, event: &ClaimedEvent, token: Option<&Token>, error: ApplyError, now: Timestamp) -> Verdict {
         let settled = |reason, wipe_token| Settlement::Dead { reason, wipe_token, at: now };
         let dead = |reason, wipe_token| Verdict::answered(settled(reason, wipe_token));
-        match obstacle {
-            // By our clock alone: should it be wrong, a replay can still use the token.
-            ApplyError::NoToken => Verdict::unknown(settled(Reason::TokenDead, false)),
+        match error {
+            ApplyError::Token(Unreadable::Wiped) => Verdict::unknown(settled(Reason::TokenDead, false)),
+            ApplyError::Token(Unreadable::Sealed) => Verdict::unknown(self.wait_for_key(event, now)),
             ApplyError::Mismatch => dead(Reason::BindingMismatch, true),
             ApplyError::Unproven => dead(Reason::Unproven, true),
-            ApplyError::Rule => self.again(event, token, Some(Reason::LinkRuleFailed), None),
+            ApplyError::Rule => self.again(event, token, Reason::LinkRuleFailed, None, now),
             ApplyError::Store(error) => {
                 tracing::warn!(event.id = event.lease.event.0, error.kind = ?error.kind(), "store not asked");
-                self.again(event, token, None, None)
+                let due_at = now.after(wait_after(event.attempts, crate::time::jitter()));
+                Verdict::unknown(Settlement::Release { due_at, reason: None })
             }
             ApplyError::PartiallyAnswered(error) => {
-                let verdict = self.settle_error(event, token, ApplyError::Vendor(error));
-                // Anybody may send an id that the vendor stumbles over: it is not down for that.
-                if verdict.signal == VendorSignal::Down {
-                    Verdict { signal: VendorSignal::Unknown, ..verdict }
-                } else {
-                    verdict
-                }
+                let verdict = self.settle_error(event, token, ApplyError::Vendor(error), now);
+                // Anyone may send an id at which the vendor fails: that alone does not mean that the vendor is down.
+                let is_down = verdict.signal == VendorSignal::Down;
+                if is_down { Verdict { signal: VendorSignal::Unknown, ..verdict } } else { verdict }
             }
             ApplyError::Vendor(error) => match error.kind() {
                 ErrorKind::Unauthorized => dead(Reason::TokenDead, true),
                 ErrorKind::Forbidden => Verdict {
                     settlement: Settlement::Release {
                         // Back in its old place: at the end of the queue it would be taken for a newcomer.
-                        due_at: event.received_at.min(self.schedule.now()),
+                        due_at: event.received_at.min(now),
                         reason: Some(Reason::KeyRefused),
                     },
                     signal: VendorSignal::KeyRefused,
@@ -143,48 +143,65 @@ impl Applier {
                 ErrorKind::BadRequest | ErrorKind::MethodNotAllowed | ErrorKind::NotAcceptable => {
                     dead(Reason::Refused, false)
                 }
-                ErrorKind::TooManyRequests => self.again(event, token, Some(Reason::RateLimited), error.retry_after()),
-                ErrorKind::Transport | ErrorKind::TimedOut | ErrorKind::Server => {
-                    let wait = error.retry_after();
-                    Verdict {
-                        signal: VendorSignal::Down,
-                        ..self.again(event, token, Some(Reason::VendorUnavailable), wait)
-                    }
-                }
-                // An error page of something in between may pass; a vendor that changed its schema will not, and then
-                // the attempts run out.
-                _ => self.again(event, token, Some(Reason::Malformed), error.retry_after()),
+                ErrorKind::TooManyRequests => self.again(event, token, Reason::RateLimited, error.retry_after(), now),
+                ErrorKind::Transport | ErrorKind::TimedOut | ErrorKind::Server => Verdict {
+                    signal: VendorSignal::Down,
+                    ..self.again(event, token, Reason::VendorUnavailable, error.retry_after(), now)
+                },
+                // An error page of a proxy may pass. A vendor that changed its schema will not, and then the attempts
+                // run out.
+                _ => self.again(event, token, Reason::Malformed, error.retry_after(), now),
             },
         }
     }
 
-    /// An event that is refused as if for the API key, while the key is good for others: tried again while its token lives,
-    /// as for any other trouble, and dead then.
-    pub(super) fn refuse_alone(&self, event: &ClaimedEvent) -> Settlement {
-        let token = self.at_rest.open(&event.token);
-        self.again(event, token.as_ref(), Some(Reason::Refused), None).settlement
+    /// An event that is refused with 403 while the key is good for others: tried again while its token lives, and dead
+    /// then.
+    pub(super) async fn refuse_alone(&self, event: &ClaimedEvent) -> Settlement {
+        let row = object_key(&event.kind, Some(&event.object_id), event.authenticated);
+        let token = self.at_rest.open(&event.token, &row).ok();
+        let now = self.directory.now().await.unwrap_or(event.received_at);
+        self.again(event, token.as_ref(), Reason::Refused, None, now).settlement
     }
 
+    /// A token that this process can't open stays pending: another replica may have the key, and an operator can add it.
+    fn wait_for_key(&self, event: &ClaimedEvent, now: Timestamp) -> Settlement {
+        tracing::error!(
+            event.id = event.lease.event.0,
+            "a stored token does not open: its store key is not among this process's keys"
+        );
+        metrics::counter!("incode_tokens_sealed_total").increment(1);
+        if now > event.received_at.after(LONGEST_WITHOUT_KEY) {
+            return Settlement::Dead { reason: Reason::TokenSealed, wipe_token: false, at: now };
+        }
+        Settlement::Retry { due_at: now.after(KEY_WAIT), reason: Reason::TokenSealed }
+    }
+
+    /// Tries again while the token may live. The vendor decides whether it does: our clock only decides about waiting, so
+    /// an event is given up on by the clock alone after a few attempts.
     fn again(
         &self,
         event: &ClaimedEvent,
         token: Option<&Token>,
-        reason: Option<Reason>,
+        reason: Reason,
         at_least: Option<Duration>,
+        now: Timestamp,
     ) -> Verdict {
-        let now = self.clock.now();
-        let wait = wait_after(event.attempts, jitter()).max(at_least.unwrap_or_default());
-        let due_at = self.schedule.now().after(wait);
-        let Some(reason) = reason else {
-            return Verdict::unknown(Settlement::Release { due_at, reason: None });
+        let wait = wait_after(event.attempts, crate::time::jitter());
+        let ends = token.map(|token| gives_up_at(token, event.received_at));
+        let asked_for = now.after(wait.max(at_least.unwrap_or_default()));
+        // A Retry-After beyond the token's life must not end the event: the last moment of the token is tried instead.
+        let due_at = match ends {
+            Some(ends) if asked_for > ends && now.after(wait) < ends.before(LAST_TRY) => ends.before(LAST_TRY),
+            _ => asked_for,
         };
-        let over = token.is_none_or(|token| now.after(wait) > gives_up_at(token, event.received_at));
-        Verdict::unknown(if over {
+        let is_over = ends.is_none_or(|ends| due_at > ends) && event.attempts >= FEWEST_ATTEMPTS;
+        Verdict::unknown(if is_over {
             let lasting = matches!(reason, Reason::Malformed | Reason::LinkRuleFailed | Reason::Refused);
             let reason = if lasting { reason } else { Reason::Exhausted };
             Settlement::Dead { reason, wipe_token: false, at: now }
         } else {
-            Settlement::Retry { due_at, reason }
+            Settlement::Retry { due_at: due_at.min(now.after(LONGEST_WAIT)), reason }
         })
     }
 }
@@ -210,3 +227,14 @@ impl From<StoreError> for ApplyError {
         Self::Store(error)
     }
 }
+
+/// How long a token is waited for whose key is missing: a day, in which an operator sees the ERROR.
+const LONGEST_WITHOUT_KEY: Duration = Duration::from_secs(24 * 60 * 60);
+/// How often it is tried meanwhile.
+const KEY_WAIT: Duration = Duration::from_secs(15);
+/// How long before the end of a token it is tried a last time.
+const LAST_TRY: Duration = Duration::from_secs(20);
+/// How many attempts are made however late it seems to be: our clock may have been set ahead.
+const FEWEST_ATTEMPTS: u32 = 4;
+/// No `Retry-After` is taken for longer: with a wrong one an event would wait for years.
+const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);

@@ -1,72 +1,104 @@
 //! What the vendor says of an object, and whether its pieces belong together.
 
 use crate::client::{self, ErrorKind};
-use crate::identity::Observation;
 use crate::identity::belonging::{self, Fit};
-use crate::model::{EventKind, UserInfo};
-use crate::{ObjectId, Token};
+use crate::identity::{Check, Observation};
+use crate::model::{Authentication, EventKind, UserInfo, Verification, VerificationStatus};
+use crate::store::ClaimedEvent;
+use crate::{ObjectId, Timestamp, Token};
 
 use super::Applier;
 use super::apply::ApplyError;
 
-/// Answers of the vendor between which there is no contradiction.
+/// Answers of the vendor that do not contradict each other.
 pub(super) struct Fetched {
     pub(super) person: UserInfo,
     pub(super) seen: Observation,
-    /// The answers themselves show that object and token are one person's. False: nothing in them does, so whoever
-    /// paired the two is to be believed, or not.
+    /// How the verification or authentication ended.
+    pub(super) check: Check,
+    /// The answers themselves show that object and token are one person's. False: only the sender's word says so.
     ///
-    /// A stranger who has a token of his own and the id of somebody else's verification could otherwise claim it: all
-    /// he needs is a verification that repeats nothing of the person, and a vendor that answers without comparing.
+    /// A stranger who has a token of their own and the id of another person's verification could otherwise claim it:
+    /// all they need is a verification that repeats nothing of the person, and a vendor that answers without comparing.
     pub(super) proven: bool,
 }
 
 impl Applier {
-    /// Asks the vendor, and checks that the pieces belong together. `None` when the object is about nobody.
-    pub(super) async fn fetch(
-        &self,
-        kind: &EventKind,
-        id: &ObjectId,
-        token: &Token,
-    ) -> Result<Option<Fetched>, ApplyError> {
-        // With the row's instant, which is that before the request was sent: what the vendor says is at least as new.
-        let person = self.client.userinfo_by(&*self.clock, token);
-        match kind {
-            EventKind::Verification => {
-                let (person, verification) = tokio::join!(person, self.client.verification(id, token));
-                let (person, sent_at) = person.map_err(|error| of_one(error, &verification))?;
-                let verification = verification.map_err(ApplyError::PartiallyAnswered)?;
-                let fit = belonging::check_verification(id, &verification, &person)?;
-                let known = self.store.verified_as(id.clone()).await?;
-                belonging::check_owner(known.as_ref(), &person.identity_id)?;
-                let seen = self.observer.observe(&person, sent_at).with_verification(&verification);
-                Ok(Some(Fetched { person, seen, proven: fit == Fit::Agrees || known.is_some() }))
-            }
-            EventKind::Authentication => {
-                let (person, authentication) = tokio::join!(person, self.client.authentication(id, token));
-                let authentication = authentication.map_err(|error| of_one(error, &person))?;
-                belonging::check_authentication(id, &authentication)?;
-                let (person, sent_at) = match person {
-                    // A face that was recognised as nobody's: the event is genuine, and there is nothing to apply.
-                    Err(error) if error.kind() == ErrorKind::NotFound && !authentication.passed() => return Ok(None),
-                    person => person.map_err(ApplyError::PartiallyAnswered)?,
-                };
-                if let Some(enrolled_by) = &authentication.verification_id {
-                    let known = self.store.verified_as(enrolled_by.clone()).await?;
-                    belonging::check_owner(known.as_ref(), &person.identity_id)?;
-                }
-                let seen = self.observer.observe(&person, sent_at).with_authentication(&authentication);
-                // An authentication repeats nothing of a person, and may come before the verification it refers to, or
-                // refer to an old one: more than the absence of a contradiction can't be asked of it.
-                Ok(Some(Fetched { person, seen, proven: true }))
-            }
+    /// Asks the vendor, and checks that the pieces belong together. `None` when the object is about no identity.
+    pub(super) async fn fetch(&self, event: &ClaimedEvent, token: &Token) -> Result<Option<Fetched>, ApplyError> {
+        match event.kind {
+            EventKind::Verification => self.fetch_verification(event, token).await.map(Some),
+            EventKind::Authentication => self.fetch_authentication(event, token).await,
             // Never pending: accepted as ignored.
             EventKind::Other(_) => Err(ApplyError::Mismatch),
         }
     }
+
+    async fn fetch_verification(&self, event: &ClaimedEvent, token: &Token) -> Result<Fetched, ApplyError> {
+        let id = &event.object_id;
+        let (asked, verification) =
+            tokio::join!(self.client.userinfo_at(&self.directory, token), self.client.verification(id, token));
+        let asked = asked.map_err(|error| of_one(error, &verification))?;
+        let verification = verification.map_err(ApplyError::PartiallyAnswered)?;
+        let fit = belonging::check_verification(id, &verification, &asked.person)?;
+        let known = self.directory.store().verified_as(id.clone()).await?;
+        belonging::check_owner(known.as_ref(), &asked.person.identity_id)?;
+        let check = self.check_of_verification(event, &verification);
+        let seen = self.observer.observe(&asked.person, asked.sent_at).with_verification(&verification);
+        let proven = fit == Fit::Agrees || known.is_some();
+        Ok(Fetched { person: asked.person, seen: seen.with_check(&check), check, proven })
+    }
+
+    async fn fetch_authentication(&self, event: &ClaimedEvent, token: &Token) -> Result<Option<Fetched>, ApplyError> {
+        let id = &event.object_id;
+        let (asked, authentication) =
+            tokio::join!(self.client.userinfo_at(&self.directory, token), self.client.authentication(id, token));
+        let authentication = authentication.map_err(|error| of_one(error, &asked))?;
+        belonging::check_authentication(id, &authentication)?;
+        let asked = match asked {
+            // A face that was recognised as no one's: the event is genuine, and there is nothing to apply.
+            Err(error) if error.kind() == ErrorKind::NotFound && !authentication.passed() => return Ok(None),
+            asked => asked.map_err(ApplyError::PartiallyAnswered)?,
+        };
+        if let Some(enrolled_by) = &authentication.verification_id {
+            self.check_enrolment(enrolled_by, &asked.person).await?;
+        }
+        let seen = self.observer.observe(&asked.person, asked.sent_at);
+        let check = self.check_of_authentication(event, &authentication);
+        // An authentication repeats nothing of the person. Where the sender is unknown, object and token may have been
+        // put together: then it refreshes the status, which the token alone decides, and nothing else.
+        let seen =
+            if event.authenticated { seen.with_authentication(&authentication).with_check(&check) } else { seen };
+        let check = Check { passed: check.passed && event.authenticated, ..check };
+        Ok(Some(Fetched { person: asked.person, seen, check, proven: true }))
+    }
+
+    async fn check_enrolment(&self, verification: &ObjectId, person: &UserInfo) -> Result<(), ApplyError> {
+        let known = self.directory.store().verified_as(verification.clone()).await?;
+        Ok(belonging::check_owner(known.as_ref(), &person.identity_id)?)
+    }
+
+    fn check_of_verification(&self, event: &ClaimedEvent, verification: &Verification) -> Check {
+        let passed = verification.status == VerificationStatus::Verified;
+        self.check(event, passed, verification.created_at)
+    }
+
+    fn check_of_authentication(&self, event: &ClaimedEvent, authentication: &Authentication) -> Check {
+        self.check(event, authentication.passed(), authentication.created_at)
+    }
+
+    fn check(&self, event: &ClaimedEvent, passed: bool, made_at: Option<Timestamp>) -> Check {
+        Check {
+            passed,
+            made_at,
+            received_at: event.received_at,
+            authenticated: event.authenticated,
+            subject: self.named_subject(event),
+        }
+    }
 }
 
-/// What one of two questions came to. Where the other was answered the vendor is there.
+/// What one of two calls came to. Where the other was answered the vendor is there.
 fn of_one<T>(error: client::Error, other: &Result<T, client::Error>) -> ApplyError {
     let is_answered = match other {
         Ok(_) => true,

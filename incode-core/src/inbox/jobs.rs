@@ -1,25 +1,26 @@
 use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::time::timeout;
 
-use crate::identity::Change;
-use crate::model::EventKind;
-use crate::store::{Claim, ClaimedJob, JobClaim, JobFailure, JobSettlement, Settled, Store, StoreFuture};
-use crate::{Clock, ObjectId, Timestamp};
+use crate::Timestamp;
+use crate::identity::Directory;
+use crate::identity::transition::JobCause;
+use crate::store::{Claim, ClaimedJob, JobClaim, JobFailure, JobSettlement, StoreError, StoreFuture};
+use crate::time::jitter;
 
+use super::Handlers;
+use super::handler::Call;
 use super::handlers::Registered;
 use super::runner::{Runner, RunnerSettings, Work};
-use super::schedule::{handler_waits, jitter, next_wait};
-use super::{AppliedEvent, Handlers};
+use super::schedule::{handler_waits, next_wait};
 
-/// Calls one handler with what is owed to it. Each has a runner of its own: one that is slow or broken delays nobody
-/// else's calls, and rows of a handler that is no longer registered are left alone.
-pub(crate) struct Effects {
-    store: Arc<dyn Store>,
-    clock: Arc<dyn Clock>,
+/// Calls one handler with its jobs. Each has a runner of its own: one that is slow or broken delays no other handler's
+/// calls, and jobs of a handler that is no longer registered are left alone.
+pub(crate) struct HandlerRunner {
+    directory: Directory,
     registered: Arc<Registered>,
     settings: Arc<JobSettings>,
 }
@@ -42,48 +43,35 @@ impl Default for JobSettings {
     }
 }
 
-impl Effects {
+impl HandlerRunner {
     /// A runner for each handler; `stop` ends them.
     pub(crate) fn runners(
         handlers: &Handlers,
-        store: &Arc<dyn Store>,
-        clock: &Arc<dyn Clock>,
+        directory: &Directory,
         settings: JobSettings,
         stop: &tokio::sync::watch::Receiver<bool>,
     ) -> Vec<Runner<Self>> {
         let settings = Arc::new(settings);
         let lease = settings.deadline.saturating_add(LEASE_MARGIN);
         let runner = |registered: &Arc<Registered>| Runner {
-            work: Self {
-                store: Arc::clone(store),
-                clock: Arc::clone(clock),
+            work: Arc::new(Self {
+                directory: directory.clone(),
                 registered: Arc::clone(registered),
                 settings: Arc::clone(&settings),
-            },
-            clock: Arc::clone(clock),
-            settings: RunnerSettings { lease, sweep: Duration::from_secs(5) },
+            }),
+            settings: RunnerSettings { lease, sweep: SWEEP },
             stop: stop.clone(),
         };
         handlers.each().map(runner).collect()
     }
-
-    fn applied(&self, effect: ClaimedJob) -> AppliedEvent {
-        AppliedEvent {
-            event_id: effect.event,
-            idempotency_key: self.registered.idempotency_key(&effect.kind, &effect.object_id),
-            kind: effect.kind,
-            object_id: effect.object_id,
-            identity: effect.identity,
-            subjects: effect.subjects,
-            attempt: effect.attempts,
-        }
-    }
 }
 
-impl Work for Effects {
+impl Work for HandlerRunner {
     type Item = ClaimedJob;
     type Verdict = Result<(), JobFailure>;
     type Settlement = JobSettlement;
+    type Settled = ();
+    type Object = JobCause;
 
     fn wakeup(&self) -> &Notify {
         &self.registered.wakeup
@@ -93,50 +81,52 @@ impl Work for Effects {
         (Duration::ZERO, self.settings.concurrency)
     }
 
-    fn claim(&self, claim: Claim) -> StoreFuture<'_, Vec<ClaimedJob>> {
+    async fn now(&self) -> Result<Timestamp, StoreError> {
+        self.directory.now().await
+    }
+
+    fn claim(&self, claim: Claim) -> StoreFuture<'_, (Vec<ClaimedJob>, Option<Timestamp>)> {
         let Claim { now, lease_until, limit, newest_first: _ } = claim;
-        self.store.effects().claim_jobs(JobClaim {
-            handler: Arc::clone(&self.registered.name),
-            now,
-            lease_until,
-            limit,
-        })
-    }
-
-    fn next_due(&self) -> StoreFuture<'_, Option<Timestamp>> {
-        self.store.effects().next_job_due(Arc::clone(&self.registered.name))
-    }
-
-    fn object(effect: &ClaimedJob) -> (EventKind, ObjectId) {
-        (effect.kind.clone(), effect.object_id.clone())
-    }
-
-    fn run_item(&self, effect: ClaimedJob) -> Pin<Box<dyn Future<Output = Result<(), JobFailure>> + Send>> {
-        let (registered, settings) = (Arc::clone(&self.registered), Arc::clone(&self.settings));
-        let id = effect.lease.effect.0;
-        let applied = self.applied(effect);
+        let claim = JobClaim { handler: Arc::clone(&self.registered.name), now, lease_until, limit };
         Box::pin(async move {
-            match tokio::time::timeout(settings.deadline, registered.handler.call(applied)).await {
-                Ok(Ok(())) => Ok(()),
-                Ok(Err(error)) => {
-                    if settings.log_errors {
-                        tracing::warn!(effect.id = id, effect.handler = &*registered.name, %error, "handler failed");
-                    }
-                    Err(JobFailure::Failed)
-                }
-                Err(_) => Err(JobFailure::TimedOut),
-            }
+            let claimed = self.directory.store().claim_jobs(claim).await?;
+            Ok((claimed.jobs, claimed.next_due))
         })
     }
 
-    fn on_finished(&mut self, effect: &ClaimedJob, verdict: Option<Result<(), JobFailure>>) -> JobSettlement {
-        let now = self.clock.now();
+    /// A call has a deadline, and its lease is longer.
+    fn renew(&self, _: Vec<ClaimedJob>, _: Timestamp) -> StoreFuture<'_, ()> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn object(job: &ClaimedJob) -> JobCause {
+        job.cause.clone()
+    }
+
+    async fn run(&self, job: ClaimedJob) -> Result<(), JobFailure> {
+        let id = job.lease.job.0;
+        let name = &*self.registered.name;
+        let call = Call::of(&self.registered, job);
+        match timeout(self.settings.deadline, self.registered.handler.call(call)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => {
+                if self.settings.log_errors {
+                    tracing::warn!(job.id = id, job.handler = name, %error, "handler failed");
+                }
+                Err(JobFailure::Failed)
+            }
+            Err(_) => Err(JobFailure::TimedOut),
+        }
+    }
+
+    async fn on_finished(&self, job: &ClaimedJob, verdict: Option<Result<(), JobFailure>>) -> JobSettlement {
+        let now = self.directory.now().await.unwrap_or(job.caused_at);
         let failure = match verdict {
             Some(Ok(())) => return JobSettlement::Done { at: now },
             Some(Err(failure)) => failure,
             None => JobFailure::Panicked,
         };
-        match next_wait(&self.settings.waits, effect.attempts, jitter()) {
+        match next_wait(&self.settings.waits, job.attempts, jitter()) {
             Some(wait) => JobSettlement::Retry { due_at: now.after(wait), failure },
             None => JobSettlement::Dead { failure, at: now },
         }
@@ -146,11 +136,12 @@ impl Work for Effects {
         JobSettlement::Release { due_at }
     }
 
-    fn settle(&self, effect: &ClaimedJob, settlement: JobSettlement) -> StoreFuture<'_, Settled> {
-        self.store.effects().settle_job(effect.lease, settlement)
+    async fn settle(&self, job: &ClaimedJob, settlement: JobSettlement) -> Result<Option<()>, StoreError> {
+        let written = self.directory.store().settle_job(job.lease, settlement).await?;
+        Ok(written.then_some(()))
     }
 
-    fn settled(&self, effect: &ClaimedJob, settlement: &JobSettlement, _: Option<Change>) {
+    fn settled(&self, job: &ClaimedJob, settlement: &JobSettlement, (): ()) {
         let (outcome, failure) = match settlement {
             JobSettlement::Done { .. } => ("done", ""),
             JobSettlement::Retry { failure, .. } => ("retry", failure.as_str()),
@@ -160,25 +151,29 @@ impl Work for Effects {
         let name = self.registered.name.to_string();
         metrics::counter!("incode_handler_calls_total", "handler" => name, "outcome" => outcome).increment(1);
         tracing::info!(
-            effect.id = effect.lease.effect.0,
-            effect.handler = &*self.registered.name,
-            effect.attempts = effect.attempts,
-            event.id = effect.event.0,
+            job.id = job.lease.job.0,
+            job.handler = &*self.registered.name,
+            job.attempts = job.attempts,
+            job.cause = job.cause.as_str(),
             outcome,
             failure,
             "handler called"
         );
     }
 
-    fn number(effect: &ClaimedJob) -> i64 {
-        effect.lease.effect.0
+    fn number(job: &ClaimedJob) -> i64 {
+        job.lease.job.0
     }
 
-    async fn maintain(&mut self) {}
+    fn maintain(&self) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
 }
 
-/// What a lease lasts beyond the deadline of the call: time to write what became of it, the store's stumbles included.
+/// What a lease lasts beyond the deadline of the call: time to write what became of it, the store's failures included.
 const LEASE_MARGIN: Duration = Duration::from_secs(60);
+/// How often jobs are looked for without a notice.
+const SWEEP: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests;

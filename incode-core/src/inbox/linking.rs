@@ -1,98 +1,98 @@
-//! Whom an event links: the subject of a repeated correlation id, or whom the application's own rule names.
+//! Whom an event links: the subject of a repeated correlation id, or the one the application's own rule names.
 
 use std::time::Duration;
 
-use crate::Subject;
-use crate::identity::{Link, LinkProof, Observation};
-use crate::store::{ClaimedEvent, NewLink, UsedNonce};
+use crate::identity::LinkProof;
+use crate::identity::transition::{EventLink, Outcome, UsedNonce};
+use crate::store::ClaimedEvent;
+use crate::{Subject, Timestamp};
 
 use super::Applier;
 use super::apply::ApplyError;
 use super::fetch::Fetched;
 use super::rule::VerifiedPerson;
 
+/// Reads correlation ids that events repeat: the inbox does not know the flow that makes them.
+pub(crate) trait CorrelationReader: Send + Sync + 'static {
+    /// The subject of a correlation id that was made here and had not expired when the event was accepted.
+    fn read(&self, correlation_id: &str, received_at: Timestamp) -> Option<NamedSubject>;
+}
+
+/// A subject that a correlation id names.
+#[derive(Clone, Debug)]
+pub(crate) struct NamedSubject {
+    pub(crate) subject: Subject,
+    /// What to mark as used, so that the id links once.
+    pub(crate) nonce: UsedNonce,
+    /// Whether the application lets a repeated correlation id link without a callback.
+    pub(crate) may_link: bool,
+}
+
 impl Applier {
-    /// The link that an event makes beside what it says of the identity, if it makes one.
-    pub(super) async fn link(
-        &self,
-        event: &ClaimedEvent,
-        looked: &Fetched,
-    ) -> Result<Option<Box<NewLink>>, ApplyError> {
-        match self.by_correlation(event, &looked.seen).await? {
+    /// May this event link, and whom? The one place that decides it.
+    ///
+    /// - Only a check that passed links.
+    /// - A correlation id counts of an authenticated event alone: anyone may write one into an event they make up.
+    /// - It links where the application switched that on ([`Builder::link_by_webhook`](crate::Builder::link_by_webhook)).
+    /// - The application's rule is asked where no correlation id links.
+    pub(super) async fn link(&self, event: &ClaimedEvent, fetched: &Fetched) -> Result<Option<EventLink>, ApplyError> {
+        if !fetched.check.passed {
+            return Ok(None);
+        }
+        match self.by_correlation(event, fetched).await? {
             Some(link) => Ok(Some(link)),
-            None => self.by_rule(event, looked).await,
+            None => self.by_rule(event, fetched).await,
         }
     }
 
-    /// The link that a repeated correlation id proves. Ids that are not ours, or too old, prove nothing and harm
-    /// nothing; one whose subject is somebody else already means that the event was put together.
-    async fn by_correlation(
-        &self,
-        event: &ClaimedEvent,
-        seen: &Observation,
-    ) -> Result<Option<Box<NewLink>>, ApplyError> {
-        let id = event.correlation_id.as_deref().filter(|_| event.authenticated);
-        let proven = id.and_then(|id| self.surroundings.subject_of(id, event.received_at));
-        let Some(proven) = proven else { return Ok(None) };
-        let linked = self.store.linked(proven.subject.clone()).await?;
-        if linked.is_some_and(|linked| linked.identity.identity_id != seen.identity_id) {
+    /// The subject that the correlation id of an authenticated event names.
+    pub(super) fn named_subject(&self, event: &ClaimedEvent) -> Option<Subject> {
+        self.named(event).map(|named| named.subject)
+    }
+
+    fn named(&self, event: &ClaimedEvent) -> Option<NamedSubject> {
+        let id = event.correlation_id.as_deref().filter(|_| event.authenticated)?;
+        self.correlations.read(id, event.received_at)
+    }
+
+    /// Ids that are not ours, or too old, prove nothing and harm nothing. One whose subject is linked to another identity
+    /// means that the event was put together.
+    async fn by_correlation(&self, event: &ClaimedEvent, fetched: &Fetched) -> Result<Option<EventLink>, ApplyError> {
+        let Some(named) = self.named(event).filter(|named| named.may_link) else { return Ok(None) };
+        let linked = self.directory.store().subject(named.subject.clone()).await?.linked;
+        if linked.is_some_and(|linked| linked.identity.identity_id != fetched.seen.identity_id) {
             return Err(ApplyError::Mismatch);
         }
-        Ok(Some(self.new_link(proven.subject, seen, LinkProof::Webhook, Some(proven.spend))))
+        Ok(Some(EventLink { subject: named.subject, proof: LinkProof::Webhook, nonce: Some(named.nonce) }))
     }
 
-    /// The link that the application's rule makes. It never moves anybody: a subject that is somebody else already
-    /// stays so, and what the event says of the identity counts all the same, for the event is as good as any other.
-    async fn by_rule(&self, event: &ClaimedEvent, looked: &Fetched) -> Result<Option<Box<NewLink>>, ApplyError> {
+    /// A rule moves no subject: one that is linked to another identity stays so, and the event is applied all the same.
+    async fn by_rule(&self, event: &ClaimedEvent, fetched: &Fetched) -> Result<Option<EventLink>, ApplyError> {
         let Some(rule) = &self.link_rule else { return Ok(None) };
-        let recognised = VerifiedPerson { person: looked.person.clone(), seen: looked.seen.clone() };
-        let subject = match tokio::time::timeout(RULE_DEADLINE, rule.call(recognised)).await {
-            Ok(Ok(Some(subject))) => subject,
-            Ok(Ok(None)) => return Ok(None),
-            Ok(Err(_)) | Err(_) => {
-                tracing::warn!(event.id = event.lease.event.0, "the link rule gave no answer: asked again later");
-                return Err(ApplyError::Rule);
+        let person = VerifiedPerson { person: fetched.person.clone(), seen: fetched.seen.clone() };
+        match tokio::time::timeout(RULE_DEADLINE, rule.call(person)).await {
+            Ok(Ok(subject)) => {
+                Ok(subject.map(|subject| EventLink { subject, proof: LinkProof::Application, nonce: None }))
             }
-        };
-        match self.store.linked(subject.clone()).await? {
-            None => Ok(Some(self.new_link(subject, &looked.seen, LinkProof::Application, None))),
-            Some(linked) if linked.identity.identity_id == looked.seen.identity_id => Ok(None),
-            Some(_) => {
-                refused(event, LinkProof::Application);
-                Ok(None)
+            Ok(Err(_)) | Err(_) => {
+                tracing::warn!(event.id = event.lease.event.0, "the link rule failed: the event is tried again later");
+                Err(ApplyError::Rule)
             }
         }
     }
-
-    fn new_link(
-        &self,
-        subject: Subject,
-        seen: &Observation,
-        proof: LinkProof,
-        spend: Option<UsedNonce>,
-    ) -> Box<NewLink> {
-        let link = Link { subject, identity_id: seen.identity_id.clone(), proof, linked_at: seen.sent_at };
-        Box::new(NewLink { link, seen: seen.clone(), spend, shared: self.shared_identities })
-    }
 }
 
-/// Tells what became of the link of an event that was applied. A store leaves out what it refuses, and names the
-/// subjects of the identity as they are now.
-pub(super) fn settled(event: &ClaimedEvent, link: &NewLink, subjects: &[Subject]) {
-    let proof = link.link.proof;
-    if subjects.contains(&link.link.subject) {
+/// Counts what became of the link of an event that was applied.
+pub(super) fn settled(event: &ClaimedEvent, proof: LinkProof, outcome: &Outcome) {
+    if *outcome == Outcome::Linked {
         metrics::counter!("incode_links_total", "proof" => proof.as_str()).increment(1);
-    } else {
-        refused(event, proof);
+        return;
     }
-}
-
-fn refused(event: &ClaimedEvent, proof: LinkProof) {
     metrics::counter!("incode_links_refused_total", "proof" => proof.as_str()).increment(1);
     tracing::warn!(
         event.id = event.lease.event.0,
         proof = proof.as_str(),
-        "not linked: subject or identity is somebody else's already"
+        "not linked: subject or identity is linked otherwise already"
     );
 }
 

@@ -13,30 +13,31 @@ mod reconcile;
 mod rule;
 mod runner;
 mod schedule;
-mod surroundings;
 mod worker;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use crate::store::dedupe::object_key;
 use crate::store::{Accepted, EventState, NewEvent, Reason, Store, StoreError, StoreErrorKind};
 use crate::webhook::{Event, Trust};
-use crate::{Clock, Secret, TokenHash};
+use crate::{Clock, TokenHash};
 
 pub(crate) use apply::Applier;
 pub(crate) use at_rest::AtRest;
-pub use handler::{AppliedEvent, Handler, HandlerError};
+pub use handler::{AppliedEvent, Handler, HandlerError, RevokedSubject, VerifiedSubject};
 pub(crate) use handlers::{Handlers, IllegalHandler};
-pub(crate) use jobs::{Effects, JobSettings};
+pub(crate) use jobs::{HandlerRunner, JobSettings};
+pub(crate) use linking::{CorrelationReader, NamedSubject};
 pub(crate) use reconcile::{End, Watchers};
 pub use reconcile::{RecheckError, RecheckErrorKind};
 pub(crate) use rule::ErasedRule;
 pub use rule::{LinkRule, LinkRuleError, VerifiedPerson};
 pub(crate) use runner::Runner;
-pub(crate) use schedule::expiry_hint;
-pub(crate) use surroundings::{ProvenSubject, Surroundings};
+pub(crate) use schedule::{claims, expiry_hint, token_times};
 pub(crate) use worker::{Worker, WorkerSettings};
 
 /// The durable table of accepted events, with the wakeup that wakes its worker.
@@ -47,17 +48,19 @@ pub(crate) struct Inbox {
     /// Rung after each acceptance. A ring that is lost costs one sweep, not the event.
     wakeup: Notify,
     accept_deadline: Duration,
+    /// When the worker last claimed, in milliseconds of elapsed time: its sign of life.
+    claimed_at: AtomicU64,
 }
 
 impl Inbox {
     pub(crate) fn new(
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
-        store_key: Option<&Secret>,
+        at_rest: AtRest,
         accept_deadline: Duration,
     ) -> Arc<Self> {
-        let at_rest = AtRest::new(store_key);
-        Arc::new(Self { store, clock, at_rest, wakeup: Notify::new(), accept_deadline })
+        let claimed_at = AtomicU64::new(millis(clock.elapsed()));
+        Arc::new(Self { store, clock, at_rest, wakeup: Notify::new(), accept_deadline, claimed_at })
     }
 
     /// Keeps an authenticated event. Returns only once it is durable, or can't be in time: then the sender must be told
@@ -83,6 +86,17 @@ impl Inbox {
         Ok(accepted)
     }
 
+    /// The worker claimed, with or without result.
+    fn claimed(&self) {
+        self.claimed_at.store(millis(self.clock.elapsed()), Ordering::Relaxed);
+    }
+
+    /// How long ago the worker last claimed: a runtime that nothing drives, a worker that died, or a store that refuses
+    /// claims show here.
+    pub(crate) fn since_claim(&self) -> Duration {
+        Duration::from_millis(millis(self.clock.elapsed()).saturating_sub(self.claimed_at.load(Ordering::Relaxed)))
+    }
+
     pub(crate) fn notify(&self) {
         self.wakeup.notify_one();
     }
@@ -93,11 +107,18 @@ impl Inbox {
             (Some(_), true) => (EventState::Dead, Some(Reason::BindingMismatch)),
             (None, _) => (EventState::Ignored, Some(Reason::UnknownKind)),
         };
+        let authenticated = trust == Trust::Authenticated;
+        let received_at = self.clock.now();
         let token_hash = event.token.as_ref().map_or(TokenHash([0; 32]), |token| token.hash());
         let token = match (&event.token, state) {
-            (Some(token), EventState::Pending) => self.at_rest.seal(token)?,
+            (Some(token), EventState::Pending) => {
+                let row = object_key(&event.kind, event.object_id.as_ref(), authenticated);
+                self.at_rest.seal(token, &row)?
+            }
             _ => Vec::new(),
         };
+        let implausible = !authenticated
+            && event.token.as_ref().is_none_or(|token| !schedule::is_plausible(token, event.vendor_time, received_at));
         Ok(NewEvent {
             kind: event.kind,
             object_id: event.object_id,
@@ -105,12 +126,17 @@ impl Inbox {
             token_hash,
             correlation_id: event.correlation_id,
             vendor_time: event.vendor_time,
-            received_at: self.clock.now(),
-            authenticated: trust == Trust::Authenticated,
+            received_at,
+            authenticated,
+            implausible,
             state,
             reason,
         })
     }
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -5,14 +5,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 
 use crate::client::ErrorKind;
-use crate::identity::{Change, Identity, Observation};
+use crate::identity::transition::Command;
+use crate::identity::{Cause, Identity, Observation};
 use crate::model::EventKind;
-use crate::store::{EventId, Settlement};
-use crate::{ObjectId, Token};
+use crate::store::{ClaimedEvent, EventId, Lease, Settlement};
+use crate::{ObjectId, Timestamp, Token};
 
 use super::Applier;
 use super::apply::ApplyError;
-use super::fetch::Fetched;
 
 /// Events whose end somebody waits for. They go through the worker like all others; it only tells how they ended.
 #[derive(Default)]
@@ -65,9 +65,12 @@ impl Watchers {
         let Some(Watcher { before, tell }) = self.lock().remove(&event) else { return };
         // Nobody waits any longer: nothing is lost, the event is settled.
         let _ = tell.send(match settlement {
-            Settlement::Done { seen, .. } => {
-                let seen = seen.clone().filter(|_| is_written);
-                End::Done { before, seen: seen.map(Box::new) }
+            Settlement::Done { apply, .. } => {
+                let seen = apply.as_ref().filter(|_| is_written).and_then(|request| match &request.command {
+                    Command::ApplyEvent(event) => Some(Box::new(event.seen.clone())),
+                    _ => None,
+                });
+                End::Done { before, seen }
             }
             _ => End::Dead,
         });
@@ -136,30 +139,50 @@ impl fmt::Debug for RecheckError {
 impl std::error::Error for RecheckError {}
 
 impl Applier {
-    /// Asks about a verification with a fresh token, and records the answer. What was known before, what is known now,
-    /// and the change to make known.
+    /// Asks about a verification with a fresh token, and records the answer. What was known before, and what is known
+    /// now.
     pub(crate) async fn recheck(
         &self,
         id: &ObjectId,
         token: &Token,
-    ) -> Result<(Option<Identity>, Identity, Change), RecheckError> {
-        let looked = self.fetch(&EventKind::Verification, id, token).await.map_err(refused)?;
-        let Fetched { seen, proven, .. } = looked.ok_or(RecheckErrorKind::NotFound)?;
-        if !proven {
+    ) -> Result<(Option<Identity>, Identity), RecheckError> {
+        let store = |_| RecheckError(RecheckErrorKind::Store);
+        let now = self.directory.now().await.map_err(store)?;
+        let event = rechecked(id, now);
+        let fetched = self.fetch(&event, token).await.map_err(refused)?.ok_or(RecheckErrorKind::NotFound)?;
+        if !fetched.proven {
             return Err(RecheckErrorKind::Unproven.into());
         }
-        let before = self.store.identity(seen.identity_id.clone()).await.map_err(|_| RecheckErrorKind::Store)?;
+        let seen = fetched.seen;
+        let before = self.directory.store().identity(seen.identity_id.clone()).await.map_err(store)?;
         let after = Identity::merge(before.clone(), &seen);
-        let change = self.store.observe(seen).await.map_err(|_| RecheckErrorKind::Store)?;
-        Ok((before, after, change))
+        self.directory.change(Command::Observe(seen), Cause::Recheck).await.map_err(store)?;
+        Ok((before, after))
     }
 }
 
-fn refused(obstacle: ApplyError) -> RecheckError {
-    RecheckError(match obstacle {
+/// A verification that the application itself names, as the event that would have brought it. The application is no
+/// authenticated sender: object and token must show that they belong together.
+fn rechecked(id: &ObjectId, now: Timestamp) -> ClaimedEvent {
+    ClaimedEvent {
+        lease: Lease { event: EventId(0), number: 0 },
+        kind: EventKind::Verification,
+        object_id: id.clone(),
+        token: Vec::new(),
+        correlation_id: None,
+        vendor_time: None,
+        received_at: now,
+        authenticated: false,
+        attempts: 1,
+        already_done: false,
+    }
+}
+
+fn refused(error: ApplyError) -> RecheckError {
+    RecheckError(match error {
         ApplyError::Mismatch => RecheckErrorKind::BindingMismatch,
         ApplyError::Unproven => RecheckErrorKind::Unproven,
-        ApplyError::NoToken => RecheckErrorKind::TokenDead,
+        ApplyError::Token(_) => RecheckErrorKind::TokenDead,
         ApplyError::Rule | ApplyError::Store(_) => RecheckErrorKind::Store,
         ApplyError::Vendor(error) | ApplyError::PartiallyAnswered(error) => match error.kind() {
             ErrorKind::Unauthorized => RecheckErrorKind::TokenDead,

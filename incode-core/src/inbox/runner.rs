@@ -1,22 +1,17 @@
 //! The loop behind the worker and behind every handler: claim under a lease, run at most so many at a time, settle,
-//! and give back what is left at the end.
+//! renew the leases of what takes longer, and give back what is left at the end.
 
 use std::collections::{HashMap, HashSet};
 use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use tokio::sync::{Notify, watch};
 use tokio::task::{Id, JoinError, JoinSet};
 
-use crate::identity::Change;
-use crate::model::EventKind;
-use crate::store::{Claim, Settled, StoreError, StoreFuture};
-use crate::{Clock, ObjectId, Timestamp};
-
-use super::schedule::jitter;
+use crate::Timestamp;
+use crate::store::{Claim, StoreError, StoreFuture};
+use crate::time::jitter;
 
 /// One kind of rows that are claimed, worked on and settled.
 pub(crate) trait Work: Send + Sync + 'static {
@@ -25,49 +20,63 @@ pub(crate) trait Work: Send + Sync + 'static {
     /// What working on it came to.
     type Verdict: Send + 'static;
     /// What is written of it.
-    type Settlement: Clone + Send + Sync;
+    type Settlement: Clone + Send + Sync + 'static;
+    /// What the store answers when it is written.
+    type Settled: Send + 'static;
+    /// What a row is about: one row of an object is worked on at a time.
+    type Object: Eq + std::hash::Hash + Send;
 
-    /// Rung when there is something new. A ring that is lost costs one sweep, not the row.
+    /// Notified when there is something new. A notice that is lost costs one sweep, not the row.
     fn wakeup(&self) -> &Notify;
 
     /// How long nothing shall be claimed, and how many rows may be under way when something is.
     fn capacity(&self) -> (Duration, u32);
 
-    /// Claims what is due.
-    fn claim(&self, claim: Claim) -> StoreFuture<'_, Vec<Self::Item>>;
+    /// The present, by which leases and waits are compared.
+    fn now(&self) -> impl Future<Output = Result<Timestamp, StoreError>> + Send;
 
-    /// When the next row is due.
-    fn next_due(&self) -> StoreFuture<'_, Option<Timestamp>>;
+    /// Claims what is due. The second value is when the next row is due.
+    fn claim(&self, claim: Claim) -> StoreFuture<'_, (Vec<Self::Item>, Option<Timestamp>)>;
 
-    /// What the row is about: one row of an object is worked on at a time.
-    fn object(item: &Self::Item) -> (EventKind, ObjectId);
+    /// Extends the leases of these rows.
+    fn renew(&self, items: Vec<Self::Item>, lease_until: Timestamp) -> StoreFuture<'_, ()>;
 
-    /// Works on a row, on a task of its own.
-    fn run_item(&self, item: Self::Item) -> Pin<Box<dyn Future<Output = Self::Verdict> + Send>>;
+    /// What the row is about.
+    fn object(item: &Self::Item) -> Self::Object;
+
+    /// Works on a row.
+    fn run(&self, item: Self::Item) -> impl Future<Output = Self::Verdict> + Send;
 
     /// What to write; no verdict means that the work panicked.
-    fn on_finished(&mut self, item: &Self::Item, verdict: Option<Self::Verdict>) -> Self::Settlement;
+    fn on_finished(
+        &self,
+        item: &Self::Item,
+        verdict: Option<Self::Verdict>,
+    ) -> impl Future<Output = Self::Settlement> + Send;
 
     /// What to write of a row that is given back.
     fn release(due_at: Timestamp) -> Self::Settlement;
 
-    /// Writes it.
-    fn settle(&self, item: &Self::Item, settlement: Self::Settlement) -> StoreFuture<'_, Settled>;
+    /// Writes it. `Ok(None)` when another holder has the lease.
+    fn settle(
+        &self,
+        item: &Self::Item,
+        settlement: Self::Settlement,
+    ) -> impl Future<Output = Result<Option<Self::Settled>, StoreError>> + Send;
 
-    /// It was written, with the change it made if it made one.
-    fn settled(&self, item: &Self::Item, settlement: &Self::Settlement, change: Option<Change>);
+    /// It was written.
+    fn settled(&self, item: &Self::Item, settlement: &Self::Settlement, settled: Self::Settled);
 
     /// The row's number, for the log.
     fn number(item: &Self::Item) -> i64;
 
     /// Upkeep: called often, does what is due.
-    fn maintain(&mut self) -> impl Future<Output = ()> + Send;
+    fn maintain(&self) -> impl Future<Output = ()> + Send;
 }
 
 pub(crate) struct Runner<W> {
-    pub(crate) work: W,
-    /// One that is never set back: leases and waits go by it.
-    pub(crate) clock: Arc<dyn Clock>,
+    /// Shared with the tasks of the rows under way.
+    pub(crate) work: Arc<W>,
     pub(crate) settings: RunnerSettings,
     /// Turns true once, when the runner shall finish what it has and stop.
     pub(crate) stop: watch::Receiver<bool>,
@@ -75,26 +84,26 @@ pub(crate) struct Runner<W> {
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RunnerSettings {
-    /// How long a claim holds. Longer than the work may take, so that it ends only when the process that made it is
-    /// gone.
+    /// How long a claim holds unless it is renewed. The rows of a process that died are taken up by another when it ends.
     pub(crate) lease: Duration,
-    /// How often rows are looked for that nobody rang the wakeup for.
+    /// How often rows are looked for without a notice.
     pub(crate) sweep: Duration,
 }
 
-type Finished<W> = Result<(Id, <W as Work>::Verdict), JoinError>;
-
 /// The rows under way, with what is needed to settle one whose task died.
 struct UnderWay<W: Work> {
-    tasks: JoinSet<W::Verdict>,
+    tasks: JoinSet<()>,
     items: HashMap<Id, W::Item>,
-    /// How often was claimed: now and then it is the turn of the newest.
+    /// How often was claimed: each fourth claim takes the newest.
     claims: u32,
+    /// When the leases are renewed next.
+    renew_at: tokio::time::Instant,
 }
 
 impl<W: Work> Runner<W> {
     pub(crate) async fn run(mut self) {
-        let mut under_way = UnderWay { tasks: JoinSet::new(), items: HashMap::new(), claims: 0 };
+        let renew_at = tokio::time::Instant::now() + self.settings.lease / 3;
+        let mut under_way = UnderWay { tasks: JoinSet::new(), items: HashMap::new(), claims: 0, renew_at };
         while !*self.stop.borrow_and_update() {
             self.work.maintain().await;
             let (pause, most) = self.work.capacity();
@@ -102,12 +111,13 @@ impl<W: Work> Runner<W> {
             let wait = self.claim(room, &mut under_way).await.max(pause);
             tokio::select! {
                 () = self.work.wakeup().notified(), if room > 0 => {}
-                Some(first) = under_way.tasks.join_next_with_id(), if !under_way.tasks.is_empty() => {
-                    self.finish(first, &mut under_way).await;
+                Some(ended) = under_way.tasks.join_next_with_id(), if !under_way.tasks.is_empty() => {
+                    self.ended(ended, &mut under_way);
                 }
                 () = tokio::time::sleep(wait) => {}
-                // An error means that every handle was dropped: the same as being told.
-                told = self.stop.changed() => if told.is_err() { break },
+                () = tokio::time::sleep_until(under_way.renew_at) => self.renew(&mut under_way).await,
+                // An error means that every handle was dropped: the same as being stopped.
+                stopped = self.stop.changed() => if stopped.is_err() { break },
             }
         }
         self.drain(under_way).await;
@@ -118,73 +128,102 @@ impl<W: Work> Runner<W> {
         if room == 0 {
             return self.settings.sweep;
         }
-        let now = self.clock.now();
         under_way.claims = under_way.claims.wrapping_add(1);
         let newest_first = under_way.claims.is_multiple_of(NEWEST_EVERY);
-        let claim = Claim { now, lease_until: now.after(self.settings.lease), limit: room, newest_first };
-        let claimed = match self.work.claim(claim).await {
+        let claimed = async {
+            let now = self.work.now().await?;
+            let claim = Claim { now, lease_until: now.after(self.settings.lease), limit: room, newest_first };
+            self.work.claim(claim).await.map(|(items, next_due)| (now, items, next_due))
+        };
+        let (now, items, next_due) = match claimed.await {
             Ok(claimed) => claimed,
             Err(error) => {
-                tracing::warn!(error.kind = ?error.kind(), "claim failed");
+                tracing::warn!(error.kind = ?error.kind(), error.cause = %error.cause(), "claim failed");
                 return self.settings.sweep;
             }
         };
         let mut busy: HashSet<_> = under_way.items.values().map(W::object).collect();
         // One row of an object at a time: a flood of forged events costs one request, not the whole worker.
-        let (free, others): (Vec<_>, Vec<_>) = claimed.into_iter().partition(|item| busy.insert(W::object(item)));
+        let (free, others): (Vec<_>, Vec<_>) = items.into_iter().partition(|item| busy.insert(W::object(item)));
         for item in free {
-            let handle = under_way.tasks.spawn(self.work.run_item(item.clone()));
-            under_way.items.insert(handle.id(), item);
+            self.start(item, under_way);
         }
-        let later = || W::release(now.after(NEXT_OF_OBJECT.mul_f64(0.5 + jitter())));
-        self.settle_all(others.into_iter().map(|item| (item, later())).collect()).await;
-        let due = self.work.next_due().await.ok().flatten();
-        due.map_or(self.settings.sweep, |due| due.since(self.clock.now()).clamp(MIN_WAIT, self.settings.sweep))
+        for item in others {
+            let later = W::release(now.after(NEXT_OF_OBJECT.mul_f64(0.5 + jitter())));
+            self.settle(item, later, under_way);
+        }
+        next_due.map_or(self.settings.sweep, |due| due.since(now).clamp(MIN_WAIT, self.settings.sweep))
     }
 
-    /// Settles the rows that were worked on by now, or whose work panicked.
-    async fn finish(&mut self, first: Finished<W>, under_way: &mut UnderWay<W>) {
-        let mut settlements = Vec::new();
-        let mut next = Some(first);
-        while let Some(finished) = next {
-            let (id, verdict) = match finished {
-                Ok((id, verdict)) => (id, Some(verdict)),
-                Err(error) => (error.id(), None),
-            };
-            if let Some(item) = under_way.items.remove(&id) {
-                let settlement = self.work.on_finished(&item, verdict);
-                settlements.push((item, settlement));
+    fn start(&self, item: W::Item, under_way: &mut UnderWay<W>) {
+        let (work, of_task) = (Arc::clone(&self.work), item.clone());
+        let mut stop = self.stop.clone();
+        let handle = under_way.tasks.spawn(async move {
+            let verdict = work.run(of_task.clone()).await;
+            let settlement = work.on_finished(&of_task, Some(verdict)).await;
+            settle_until_written(&*work, &of_task, settlement, &mut stop).await;
+        });
+        under_way.items.insert(handle.id(), item);
+    }
+
+    /// Settles on a task of its own, so that a store that does not answer holds up no other row.
+    fn settle(&self, item: W::Item, settlement: W::Settlement, under_way: &mut UnderWay<W>) {
+        let (work, of_task) = (Arc::clone(&self.work), item.clone());
+        let mut stop = self.stop.clone();
+        let handle = under_way.tasks.spawn(async move {
+            settle_until_written(&*work, &of_task, settlement, &mut stop).await;
+        });
+        under_way.items.insert(handle.id(), item);
+    }
+
+    fn ended(&self, ended: Result<(Id, ()), JoinError>, under_way: &mut UnderWay<W>) {
+        match ended {
+            Ok((id, ())) => drop(under_way.items.remove(&id)),
+            Err(error) => {
+                let Some(item) = under_way.items.remove(&error.id()).filter(|_| error.is_panic()) else { return };
+                let (work, of_task) = (Arc::clone(&self.work), item.clone());
+                let mut stop = self.stop.clone();
+                let handle = under_way.tasks.spawn(async move {
+                    let settlement = work.on_finished(&of_task, None).await;
+                    settle_until_written(&*work, &of_task, settlement, &mut stop).await;
+                });
+                under_way.items.insert(handle.id(), item);
             }
-            next = under_way.tasks.try_join_next_with_id();
         }
-        self.settle_all(settlements).await;
     }
 
-    /// All at once, so that a store that commits in groups does so with these.
-    async fn settle_all(&self, settlements: Vec<(W::Item, W::Settlement)>) {
-        join_all(settlements.iter().map(|(item, settlement)| self.settle(item, settlement.clone()))).await;
-    }
-
-    async fn settle(&self, item: &W::Item, settlement: W::Settlement) {
-        match retry_store(|| self.work.settle(item, settlement.clone())).await {
-            Ok(Settled::Written(change)) => self.work.settled(item, &settlement, change),
-            Ok(Settled::LeaseLost) => tracing::warn!(row.id = W::number(item), "lease lost"),
-            // The lease ends by itself, and the row is taken up again.
-            Err(error) => tracing::warn!(row.id = W::number(item), error.kind = ?error.kind(), "not settled"),
+    /// The sign of life of this process: as long as it comes, no other takes its rows.
+    async fn renew(&self, under_way: &mut UnderWay<W>) {
+        under_way.renew_at = tokio::time::Instant::now() + self.settings.lease / 3;
+        let items: Vec<_> = under_way.items.values().cloned().collect();
+        if items.is_empty() {
+            return;
+        }
+        let renewed = async {
+            let now = self.work.now().await?;
+            self.work.renew(items, now.after(self.settings.lease)).await
+        };
+        if let Err(error) = renewed.await {
+            tracing::warn!(error.kind = ?error.kind(), "leases not renewed");
         }
     }
 
     /// Lets what is under way finish within the drain time, and gives the leases of the rest back.
-    async fn drain(mut self, mut under_way: UnderWay<W>) {
+    async fn drain(self, mut under_way: UnderWay<W>) {
         let all = async {
-            while let Some(first) = under_way.tasks.join_next_with_id().await {
-                self.finish(first, &mut under_way).await;
+            while let Some(ended) = under_way.tasks.join_next_with_id().await {
+                self.ended(ended, &mut under_way);
             }
         };
         let _ = tokio::time::timeout(DRAIN, all).await;
         under_way.tasks.abort_all();
-        let now = self.clock.now();
-        self.settle_all(under_way.items.into_values().map(|item| (item, W::release(now))).collect()).await;
+        let left: Vec<_> = under_way.items.into_values().collect();
+        if left.is_empty() {
+            return;
+        }
+        let Ok(now) = self.work.now().await else { return };
+        let give_back = left.iter().map(|item| self.work.settle(item, W::release(now)));
+        futures_util::future::join_all(give_back).await;
     }
 }
 
@@ -194,23 +233,58 @@ impl<W: Work> UnderWay<W> {
     }
 }
 
-/// A store that stumbles gets a second and a third call before the lease is left to end.
-async fn retry_store<F: Future<Output = Result<Settled, StoreError>>>(
-    mut call: impl FnMut() -> F,
-) -> Result<Settled, StoreError> {
-    for wait in [Duration::from_millis(50), Duration::from_millis(500)] {
-        match call().await {
-            Ok(settled) => return Ok(settled),
-            Err(_) => tokio::time::sleep(wait).await,
+/// Tries until the store has it, or another holder has the lease. A store that restarts for a few seconds must not leave
+/// a revocation unwritten until the lease ends.
+async fn settle_until_written<W: Work>(
+    work: &W,
+    item: &W::Item,
+    settlement: W::Settlement,
+    stop: &mut watch::Receiver<bool>,
+) {
+    let mut wait = SETTLE_WAIT;
+    loop {
+        match work.settle(item, settlement.clone()).await {
+            Ok(Some(settled)) => return work.settled(item, &settlement, settled),
+            Ok(None) => {
+                tracing::warn!(row.id = W::number(item), "lease lost");
+                return;
+            }
+            Err(error) => tracing::warn!(
+                row.id = W::number(item),
+                error.kind = ?error.kind(),
+                error.cause = %error.cause(),
+                "not settled, trying again"
+            ),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(wait.mul_f64(0.5 + 0.5 * jitter())) => wait = (wait * 2).min(LONGEST_SETTLE_WAIT),
+            // At shutdown one more try, and the lease ends by itself.
+            () = stopped(stop) => {
+                let last = work.settle(item, settlement.clone()).await;
+                if let Ok(Some(settled)) = last {
+                    work.settled(item, &settlement, settled);
+                }
+                return;
+            }
         }
     }
-    call().await
+}
+
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // An error means that every handle was dropped: the same as being stopped.
+    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 /// How long, about, a row waits for another of the same object.
 const NEXT_OF_OBJECT: Duration = Duration::from_millis(200);
-/// A backlog is worked off from its old end, but for each fourth claim: who comes now would otherwise wait for all of it,
-/// while a token ages.
+/// A backlog is worked off from its old end, but for each fourth claim: an event that comes now would otherwise wait for
+/// all of it, while its token ages.
 const NEWEST_EVERY: u32 = 4;
+/// No busy loop when a row is due this very millisecond.
 const MIN_WAIT: Duration = Duration::from_millis(5);
+/// How long a shutdown waits for what is under way.
 const DRAIN: Duration = Duration::from_secs(10);
+/// First and longest wait between two tries to settle: a revocation is written within half a second of the store's
+/// return.
+const SETTLE_WAIT: Duration = Duration::from_millis(50);
+const LONGEST_SETTLE_WAIT: Duration = Duration::from_millis(500);

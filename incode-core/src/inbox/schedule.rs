@@ -41,26 +41,50 @@ pub(super) fn gives_up_at(token: &Token, received_at: Timestamp) -> Timestamp {
     }
 }
 
-/// `exp` of a token that looks like a JWT. A hint and no more: nobody but the vendor can verify it, so the worst that
-/// an invented one does is to end the attempts for the event it came with.
-pub(crate) fn expiry_hint(token: &Token) -> Option<Timestamp> {
-    #[derive(Deserialize)]
-    struct Claims {
-        exp: i64,
-    }
-    let claims = token.expose().split('.').nth(1)?;
-    let claims = BASE64URL_NOPAD.decode(claims.trim_end_matches('=').as_bytes()).ok()?;
-    let claims: Claims = serde_json::from_slice(&claims).ok()?;
-    (claims.exp > 0).then(|| Timestamp::from_secs(claims.exp))
+/// Whether a token that anyone could have sent looks like one of the vendor's: a JWT that was issued lately, has not
+/// expired, and came with an event of now. A forger can make one, at the price of making one for each event.
+pub(super) fn is_plausible(token: &Token, vendor_time: Option<Timestamp>, now: Timestamp) -> bool {
+    let near = |at: Timestamp| at > now.before(PATIENCE) && at < now.after(SKEW);
+    let times = token_times(token);
+    times.expires_at.is_some_and(|at| at > now.before(SKEW)) && vendor_time.is_none_or(near)
 }
 
-/// A random number in 0..1. Without randomness nothing is jittered, which is harmless.
-pub(super) fn jitter() -> f64 {
-    let mut bytes = [0; 4];
-    match getrandom::fill(&mut bytes) {
-        Ok(()) => f64::from(u32::from_ne_bytes(bytes)) / f64::from(u32::MAX),
-        Err(_) => 0.0,
+/// `exp` of a token that looks like a JWT; see [`token_times`].
+pub(crate) fn expiry_hint(token: &Token) -> Option<Timestamp> {
+    token_times(token).expires_at
+}
+
+/// When a token says that it was issued and expires.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct TokenTimes {
+    /// `iat`.
+    pub(crate) issued_at: Option<Timestamp>,
+    /// `exp`.
+    pub(crate) expires_at: Option<Timestamp>,
+}
+
+/// `iat` and `exp` of a token that looks like a JWT. A hint: only the vendor can verify the token. An invented `exp` ends
+/// the attempts for its own event, an invented `iat` spoils its own flow.
+pub(crate) fn token_times(token: &Token) -> TokenTimes {
+    #[derive(Deserialize, Default)]
+    #[serde(default)]
+    struct Claims {
+        iat: Option<serde_json::Value>,
+        exp: Option<serde_json::Value>,
     }
+    let claims: Claims = claims(token).unwrap_or_default();
+    let time = |value: Option<serde_json::Value>| {
+        let seconds = value?.as_i64().filter(|seconds| *seconds > 0)?;
+        Some(Timestamp::from_secs(seconds))
+    };
+    TokenTimes { issued_at: time(claims.iat), expires_at: time(claims.exp) }
+}
+
+/// The payload of a token that looks like a JWT.
+pub(crate) fn claims<T: serde::de::DeserializeOwned>(token: &Token) -> Option<T> {
+    let payload = token.expose().split('.').nth(1)?;
+    let payload = BASE64URL_NOPAD.decode(payload.trim_end_matches('=').as_bytes()).ok()?;
+    serde_json::from_slice(&payload).ok()
 }
 
 const WAITS: [Duration; 6] = [

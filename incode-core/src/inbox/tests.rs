@@ -7,7 +7,7 @@ use data_encoding::BASE64URL_NOPAD;
 
 use super::Watchers;
 use super::apply::VendorSignal;
-use super::at_rest::AtRest;
+use super::at_rest::{AtRest, Unreadable};
 use super::circuit_breaker::CircuitBreaker;
 use super::schedule::{expiry_hint, gives_up_at, handler_waits, next_wait, wait_after};
 use crate::store::EventId;
@@ -56,18 +56,22 @@ fn the_expiry_of_a_token_is_a_hint_and_nonsense_is_none() {
 }
 
 #[test]
-fn a_token_at_rest_opens_with_its_key_only() {
+fn a_token_at_rest_opens_in_its_row_with_its_keys_only() {
     let token = Token::new("secret-token").unwrap();
-    let plain = AtRest::new(None);
-    let key = AtRest::new(Some(&Secret::from("0123456789abcdef0123456789abcdef")));
-    let other = AtRest::new(Some(&Secret::from("another secret of thirty-two bytes")));
-    let sealed = key.seal(&token).unwrap();
+    let (one, other) =
+        (Secret::from("0123456789abcdef0123456789abcdef"), Secret::from("another secret of 32 bytes or more"));
+    let (key, row) = (AtRest::new(std::slice::from_ref(&one)), [1; 16]);
+    let sealed = key.seal(&token, &row).unwrap();
     assert!(!sealed.windows(6).any(|bytes| bytes == b"secret"));
-    assert_eq!(key.open(&sealed).unwrap().expose(), "secret-token");
-    assert!(other.open(&sealed).is_none() && plain.open(&sealed).is_none());
-    let unsealed = plain.seal(&token).unwrap();
-    assert_eq!(key.open(&unsealed).unwrap().expose(), "secret-token", "rows from before the key stay readable");
-    assert!(plain.open(b"").is_none(), "wiped");
+    assert_eq!(key.open(&sealed, &row).unwrap().expose(), "secret-token");
+    assert_eq!(key.open(&sealed, &[2; 16]).unwrap_err(), Unreadable::Sealed, "moved to another row");
+    let without = AtRest::new(std::slice::from_ref(&other));
+    assert_eq!(without.open(&sealed, &row).unwrap_err(), Unreadable::Sealed);
+    let rotated = AtRest::new(&[other, one]);
+    assert_eq!(rotated.open(&sealed, &row).unwrap().expose(), "secret-token", "an older key still opens");
+    assert_eq!(without.open(&rotated.seal(&token, &row).unwrap(), &row).unwrap().expose(), "secret-token");
+    assert_eq!(key.open(b"", &row).unwrap_err(), Unreadable::Wiped);
+    assert_eq!(key.open(b"secret-token", &row).unwrap_err(), Unreadable::Sealed, "a plain row is not taken");
 }
 
 #[test]

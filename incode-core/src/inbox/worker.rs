@@ -1,19 +1,22 @@
-use std::future::Future;
-use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use crate::identity::{Cause, Change};
+use crate::identity::Change;
+use crate::identity::transition::{Command, Outcome};
 use crate::model::EventKind;
-use crate::store::{Claim, ClaimedEvent, EventState, JobState, Prune, Settled, Settlement, StoreFuture};
-use crate::{ObjectId, Timestamp};
+use crate::store::{
+    Claim, ClaimedEvent, EventState, JobState, Prune, Reason, Settled, Settlement, StoreError, StoreFuture,
+};
+use crate::time::jitter;
+use crate::{Clock, ObjectId, Timestamp};
 
 use super::apply::{VendorSignal, Verdict};
 use super::circuit_breaker::CircuitBreaker;
 use super::runner::{RunnerSettings, Work};
-use super::schedule::{jitter, wait_after};
+use super::schedule::wait_after;
 use super::{Applier, Inbox, linking};
 
 /// Takes pending events, asks the vendor, applies the answer; one per process and store.
@@ -21,16 +24,17 @@ pub(crate) struct Worker {
     inbox: Arc<Inbox>,
     applier: Arc<Applier>,
     settings: WorkerSettings,
-    breaker: CircuitBreaker,
-    /// When rows are to be removed next, in elapsed time.
-    prune_at: Duration,
+    clock: Arc<dyn Clock>,
+    /// Held for map operations, never across an await: the tasks of all events report to it.
+    breaker: Mutex<CircuitBreaker>,
+    /// When rows are to be removed next, in milliseconds of elapsed time.
+    prune_at: AtomicU64,
 }
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct WorkerSettings {
     /// Events asked about at the same time.
     pub(crate) concurrency: u32,
-    /// The lease is longer than the client needs with all its retries.
     pub(crate) runner: RunnerSettings,
     /// How long settled rows are kept: far beyond the vendor's own retries, which end after half an hour.
     pub(crate) retention: Duration,
@@ -42,7 +46,8 @@ impl Default for WorkerSettings {
     fn default() -> Self {
         Self {
             concurrency: 16,
-            runner: RunnerSettings { lease: Duration::from_secs(120), sweep: Duration::from_secs(5) },
+            // Renewed every three seconds: the events of a process that died are taken up within fifteen.
+            runner: RunnerSettings { lease: Duration::from_secs(10), sweep: Duration::from_secs(2) },
             retention: Duration::from_secs(30 * 24 * 60 * 60),
             token_retention: Duration::from_secs(60 * 60),
         }
@@ -50,22 +55,29 @@ impl Default for WorkerSettings {
 }
 
 impl Worker {
-    pub(crate) fn new(inbox: Arc<Inbox>, applier: Arc<Applier>, settings: WorkerSettings) -> Self {
-        Self { inbox, applier, settings, breaker: CircuitBreaker::default(), prune_at: Duration::ZERO }
+    pub(crate) fn new(
+        inbox: Arc<Inbox>,
+        applier: Arc<Applier>,
+        clock: Arc<dyn Clock>,
+        settings: WorkerSettings,
+    ) -> Self {
+        let (breaker, prune_at) = (Mutex::default(), AtomicU64::new(0));
+        Self { inbox, applier, settings, clock, breaker, prune_at }
     }
 
-    /// Removes what is past keeping, and says when to fetch again.
+    /// Removes what is past keeping, and says when to look again.
     async fn prune(&self, now: Timestamp) -> Duration {
         let prune = Prune {
             now,
             settled_before: now.before(self.settings.retention),
             tokens_before: now.before(self.settings.token_retention),
+            confirmed_before: now.before(CONFIRMATION_RETENTION),
         };
         let mut again = PRUNE_EVERY;
-        match self.applier.store.prune(prune).await {
+        match self.applier.directory.store().prune(prune).await {
             Ok(0) => {}
             Ok(_) => again = self.settings.runner.sweep,
-            Err(error) => tracing::warn!(error.kind = ?error.kind(), "prune failed"),
+            Err(error) => tracing::warn!(error.kind = ?error.kind(), error.cause = %error.cause(), "prune failed"),
         }
         self.measure(now).await;
         again
@@ -73,23 +85,35 @@ impl Worker {
 
     async fn measure(&self, now: Timestamp) {
         let age = |oldest: Option<Timestamp>| oldest.map_or(Duration::ZERO, |oldest| now.since(oldest)).as_secs_f64();
-        if let Ok(counts) = self.applier.store.counts().await {
-            let states = [counts.pending, counts.done, counts.dead, counts.ignored];
-            for (state, count) in EventState::ALL.into_iter().zip(states) {
-                metrics::gauge!("incode_inbox_events", "state" => state.as_str()).set(count as f64);
-            }
-            metrics::gauge!("incode_inbox_oldest_seconds").set(age(counts.oldest_pending));
+        let Ok(counts) = self.applier.directory.store().counts().await else { return };
+        let inbox = counts.inbox;
+        let states = [inbox.pending, inbox.done, inbox.dead, inbox.ignored];
+        for (state, count) in EventState::ALL.into_iter().zip(states) {
+            metrics::gauge!("incode_inbox_events", "state" => state.as_str()).set(count as f64);
         }
-        if let Ok(counts) = self.applier.store.effects().job_counts().await {
-            for (state, count) in [(JobState::Pending, counts.pending), (JobState::Dead, counts.dead)] {
-                metrics::gauge!("incode_handler_jobs", "state" => state.as_str()).set(count as f64);
-            }
-            metrics::gauge!("incode_handler_oldest_seconds").set(age(counts.oldest_pending));
+        metrics::gauge!("incode_inbox_oldest_seconds").set(age(inbox.oldest_pending));
+        for (state, count) in [(JobState::Pending, counts.jobs.pending), (JobState::Dead, counts.jobs.dead)] {
+            metrics::gauge!("incode_handler_jobs", "state" => state.as_str()).set(count as f64);
         }
+        metrics::gauge!("incode_handler_oldest_seconds").set(age(counts.jobs.oldest_pending));
     }
 
-    fn elapsed(&self) -> Duration {
-        self.applier.clock.elapsed()
+    fn breaker(&self) -> MutexGuard<'_, CircuitBreaker> {
+        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn elapsed_millis(&self) -> u64 {
+        u64::try_from(self.clock.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// What to write of an event at which the program panicked.
+    async fn after_panic(&self, event: &ClaimedEvent) -> Settlement {
+        tracing::error!(event.id = event.lease.event.0, "applying an event panicked");
+        let now = self.applier.directory.now().await.unwrap_or(event.received_at);
+        if event.attempts >= MOST_PANICS {
+            return Settlement::Dead { reason: Reason::Other, wipe_token: false, at: now };
+        }
+        Settlement::Retry { due_at: now.after(wait_after(event.attempts, jitter())), reason: Reason::Other }
     }
 }
 
@@ -97,52 +121,56 @@ impl Work for Worker {
     type Item = ClaimedEvent;
     type Verdict = Verdict;
     type Settlement = Settlement;
+    type Settled = Option<(Outcome, Option<Change>)>;
+    type Object = (EventKind, ObjectId);
 
     fn wakeup(&self) -> &Notify {
         &self.inbox.wakeup
     }
 
     fn capacity(&self) -> (Duration, u32) {
-        let now = self.elapsed();
-        (self.breaker.left(now), self.breaker.room(now, self.settings.concurrency))
+        let now = self.clock.elapsed();
+        let breaker = self.breaker();
+        (breaker.left(now), breaker.room(now, self.settings.concurrency))
     }
 
-    fn claim(&self, claim: Claim) -> StoreFuture<'_, Vec<ClaimedEvent>> {
-        self.applier.store.claim(claim)
+    async fn now(&self) -> Result<Timestamp, StoreError> {
+        self.applier.directory.now().await
     }
 
-    fn next_due(&self) -> StoreFuture<'_, Option<Timestamp>> {
-        self.applier.store.next_due()
+    fn claim(&self, claim: Claim) -> StoreFuture<'_, (Vec<ClaimedEvent>, Option<Timestamp>)> {
+        Box::pin(async move {
+            let claimed = self.applier.directory.store().claim(claim).await?;
+            self.inbox.claimed();
+            Ok((claimed.events, claimed.next_due))
+        })
+    }
+
+    fn renew(&self, events: Vec<ClaimedEvent>, lease_until: Timestamp) -> StoreFuture<'_, ()> {
+        let leases = events.into_iter().map(|event| event.lease).collect();
+        self.applier.directory.store().renew(leases, lease_until)
     }
 
     fn object(event: &ClaimedEvent) -> (EventKind, ObjectId) {
         (event.kind.clone(), event.object_id.clone())
     }
 
-    fn run_item(&self, event: ClaimedEvent) -> Pin<Box<dyn Future<Output = Verdict> + Send>> {
-        let applier = Arc::clone(&self.applier);
-        Box::pin(async move { applier.judge(&event).await })
+    async fn run(&self, event: ClaimedEvent) -> Verdict {
+        self.applier.judge(&event).await
     }
 
-    fn on_finished(&mut self, event: &ClaimedEvent, verdict: Option<Verdict>) -> Settlement {
-        let Some(verdict) = verdict else {
-            tracing::error!(event.id = event.lease.event.0, "applying an event panicked");
-            if event.attempts >= MOST_PANICS {
-                let at = self.applier.clock.now();
-                return Settlement::Dead { reason: crate::store::Reason::Other, wipe_token: false, at };
-            }
-            let due_at = self.applier.schedule.now().after(wait_after(event.attempts, jitter()));
-            return Settlement::Retry { due_at, reason: crate::store::Reason::Other };
-        };
+    async fn on_finished(&self, event: &ClaimedEvent, verdict: Option<Verdict>) -> Settlement {
+        let Some(verdict) = verdict else { return self.after_panic(event).await };
         let id = event.lease.event;
-        if verdict.signal == VendorSignal::KeyRefused && self.breaker.is_its_own_trouble(id) {
-            let settlement = self.applier.refuse_alone(event);
+        let is_its_own_trouble = verdict.signal == VendorSignal::KeyRefused && self.breaker().is_its_own_trouble(id);
+        if is_its_own_trouble {
+            let settlement = self.applier.refuse_alone(event).await;
             if matches!(settlement, Settlement::Dead { .. }) {
-                self.breaker.forget(id);
+                self.breaker().forget(id);
             }
             return settlement;
         }
-        self.breaker.record(self.applier.clock.elapsed(), id, verdict.signal);
+        self.breaker().record(self.clock.elapsed(), id, verdict.signal);
         verdict.settlement
     }
 
@@ -150,21 +178,26 @@ impl Work for Worker {
         Settlement::Release { due_at, reason: None }
     }
 
-    fn settle(&self, event: &ClaimedEvent, settlement: Settlement) -> StoreFuture<'_, Settled> {
-        self.applier.store.settle(event.lease, settlement)
+    async fn settle(
+        &self,
+        event: &ClaimedEvent,
+        settlement: Settlement,
+    ) -> Result<Option<Option<(Outcome, Option<Change>)>>, StoreError> {
+        Ok(match self.applier.directory.settle(event.lease, settlement).await? {
+            Settled::Written(applied) => Some(applied),
+            Settled::LeaseLost => None,
+        })
     }
 
-    fn settled(&self, event: &ClaimedEvent, settlement: &Settlement, change: Option<Change>) {
-        if let Some(change) = &change {
-            self.applier.surroundings.changed(change, Cause::Event);
-            if let Settlement::Done { link: Some(link), .. } = settlement {
-                linking::settled(event, link, &change.subjects);
-            }
+    fn settled(&self, event: &ClaimedEvent, settlement: &Settlement, applied: Option<(Outcome, Option<Change>)>) {
+        if let (Settlement::Done { apply: Some(request), .. }, Some((outcome, _))) = (settlement, &applied)
+            && let Command::ApplyEvent(apply) = &request.command
+            && let Some(link) = &apply.link
+        {
+            linking::settled(event, link.proof, outcome);
         }
-        if matches!(settlement, Settlement::Done { seen: Some(_), .. }) {
-            self.applier.handlers.notify();
-        }
-        self.applier.watchers.settled(event.lease.event, settlement, change.is_some());
+        let is_applied = applied.is_some_and(|(outcome, _)| outcome != Outcome::Dropped);
+        self.applier.watchers.settled(event.lease.event, settlement, is_applied);
         let (outcome, reason) = describe(settlement);
         metrics::counter!("incode_events_settled_total", "outcome" => outcome, "reason" => reason).increment(1);
         metrics::histogram!("incode_event_attempts").record(f64::from(event.attempts));
@@ -182,10 +215,19 @@ impl Work for Worker {
         event.lease.event.0
     }
 
-    async fn maintain(&mut self) {
-        if self.elapsed() >= self.prune_at {
-            self.prune_at = self.elapsed() + self.prune(self.applier.clock.now()).await;
+    async fn maintain(&self) {
+        if !self.capacity().0.is_zero() {
+            // Paused because of the vendor: alive all the same, and deliveries are kept.
+            self.inbox.claimed();
         }
+        if self.elapsed_millis() < self.prune_at.load(Ordering::Relaxed) {
+            return;
+        }
+        // A store that gives no time is asked again at the next sweep.
+        let Ok(now) = self.applier.directory.now().await else { return };
+        let again = self.prune(now).await;
+        let again = u64::try_from(again.as_millis()).unwrap_or(u64::MAX);
+        self.prune_at.store(self.elapsed_millis().saturating_add(again), Ordering::Relaxed);
     }
 }
 
@@ -198,6 +240,9 @@ fn describe(settlement: &Settlement) -> (&'static str, &'static str) {
     }
 }
 
-/// An event that brings the program down this often is left to people.
+/// An event at which the program panics this often is left to people.
 const MOST_PANICS: u32 = 10;
+/// How often old rows are removed when there are none.
 const PRUNE_EVERY: Duration = Duration::from_secs(60);
+/// How long face confirmations are kept: longer than any sensible requirement of a recent face.
+const CONFIRMATION_RETENTION: Duration = Duration::from_secs(30 * 24 * 60 * 60);

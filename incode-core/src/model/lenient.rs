@@ -64,9 +64,18 @@ pub(super) fn token<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option
 /// A required identity id. The error never repeats the value.
 pub(super) fn identity_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<IdentityId, D::Error> {
     match Value::deserialize(deserializer)? {
+        Value::String(id) if is_placeholder(&id) => Err(D::Error::custom("identity id is a placeholder")),
         Value::String(id) => IdentityId::new(id).map_err(D::Error::custom),
         _ => Err(D::Error::custom("identity id is no string")),
     }
+}
+
+/// What a program writes where it has no id: every person without one would be the same identity.
+fn is_placeholder(id: &str) -> bool {
+    const NO_IDS: [&str; 8] = ["undefined", "null", "none", "nil", "nan", "true", "false", "[object object]"];
+    let id = id.trim();
+    let is_zero = id.bytes().all(|byte| matches!(byte, b'0' | b'-' | b'.'));
+    is_zero || NO_IDS.iter().any(|no_id| no_id.eq_ignore_ascii_case(id))
 }
 
 /// A required object id. The error never repeats the value.

@@ -66,14 +66,21 @@ impl Admission {
 impl EventKeys {
     /// The keys of an event.
     pub fn of(event: &NewEvent) -> Self {
-        let mut digest = object_digest(&event.kind, event.object_id.as_ref());
-        // An event that anyone could have sent never stands for one of the vendor's.
-        digest.update([u8::from(event.authenticated)]);
+        let digest = delivery_digest(&event.kind, event.object_id.as_ref(), event.authenticated);
         let object = truncated(digest.clone());
-        digest.update(event.token_hash.0);
-        let delivery = truncated(digest);
+        let delivery = truncated(digest.chain_update(event.token_hash.0));
         Self { object, delivery, done: if event.authenticated { object } else { delivery } }
     }
+}
+
+/// The object key of an event: [`EventKeys::object`].
+pub fn object_key(kind: &EventKind, object_id: Option<&ObjectId>, authenticated: bool) -> Key {
+    truncated(delivery_digest(kind, object_id, authenticated))
+}
+
+/// An event that anyone could have sent never stands for one of the vendor's.
+fn delivery_digest(kind: &EventKind, object_id: Option<&ObjectId>, authenticated: bool) -> Sha256 {
+    object_digest(kind, object_id).chain_update([u8::from(authenticated)])
 }
 
 /// The key of an object that was applied to an identity: its handlers are called once, however many events named it.

@@ -34,9 +34,29 @@ impl StoreError {
         Self { kind, source: Some(source.into()) }
     }
 
+    /// The whole chain of causes in one line, for a log. It holds no secret and no stored value.
+    pub fn cause(&self) -> impl fmt::Display + '_ {
+        Chain(self)
+    }
+
     /// What kind of failure it was.
     pub fn kind(&self) -> StoreErrorKind {
         self.kind
+    }
+}
+
+/// An error with its sources.
+struct Chain<'a>(&'a StoreError);
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self.0, f)?;
+        let mut source = self.0.source();
+        while let Some(error) = source {
+            write!(f, ": {error}")?;
+            source = error.source();
+        }
+        Ok(())
     }
 }
 

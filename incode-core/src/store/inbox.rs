@@ -89,7 +89,7 @@ pub enum Reason {
     RateLimited,
     /// The vendor refused the API key (403).
     KeyRefused,
-    /// The vendor no longer takes the token (401), or it outlived its `exp`.
+    /// The vendor no longer takes the token (401), or it was wiped.
     TokenDead,
     /// The vendor knows no such object (404).
     NotFound,
@@ -101,6 +101,8 @@ pub enum Reason {
     BindingMismatch,
     /// Anybody may have sent the event, and nothing in the vendor's answers shows that its pieces belong together.
     Unproven,
+    /// The token was sealed with a key that this process does not have.
+    TokenSealed,
     /// The application's own link rule failed, or took too long.
     LinkRuleFailed,
     /// Every attempt that made sense was made.
@@ -112,7 +114,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::VendorUnavailable,
         Self::RateLimited,
         Self::KeyRefused,
@@ -122,6 +124,7 @@ impl Reason {
         Self::Malformed,
         Self::BindingMismatch,
         Self::Unproven,
+        Self::TokenSealed,
         Self::LinkRuleFailed,
         Self::Exhausted,
         Self::UnknownKind,
@@ -140,6 +143,7 @@ impl Reason {
             Self::Malformed => "malformed",
             Self::BindingMismatch => "binding_mismatch",
             Self::Unproven => "unproven",
+            Self::TokenSealed => "token_sealed",
             Self::LinkRuleFailed => "link_rule_failed",
             Self::Exhausted => "exhausted",
             Self::UnknownKind => "unknown_kind",

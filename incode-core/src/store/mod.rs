@@ -28,11 +28,11 @@ mod identities;
 mod inbox;
 mod jobs;
 mod life_cycle;
-#[cfg(not(feature = "scaffold"))]
 mod memory;
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 pub use audit::{AUDITS_KEPT, Audit, AuditAction, AuditId, AuditStore, ERASURES_KEPT};
 pub use error::{StoreError, StoreErrorKind};
@@ -47,7 +47,6 @@ pub use jobs::{
     JobState, JobStore, ReplayJobs,
 };
 pub use life_cycle::{Counts, LifeCycle, Prune, SecretCheck};
-#[cfg(not(feature = "scaffold"))]
 pub use memory::MemoryStore;
 
 /// What every store method returns: boxed, so that the store can be erased behind `Arc<dyn Store>`.
@@ -57,3 +56,13 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 pub trait Store: InboxStore + IdentityStore + JobStore + AuditStore + LifeCycle + 'static {}
 
 impl<S: InboxStore + IdentityStore + JobStore + AuditStore + LifeCycle + 'static> Store for S {}
+
+/// The options of an engine, from which [`Builder::build`](crate::Builder::build) opens the store when everything else is
+/// known to be right.
+pub trait OpenStore: Send + 'static {
+    /// Opens the store, and makes it where there is none.
+    fn open(self: Box<Self>) -> OpenFuture;
+}
+
+/// What [`OpenStore::open`] returns.
+pub type OpenFuture = Pin<Box<dyn Future<Output = Result<Arc<dyn Store>, StoreError>> + Send>>;

@@ -2,19 +2,22 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use futures_core::Stream;
+
 use super::{Authenticity, Check, Event, Rejection, RejectionKind, Trust, parse};
 use crate::Timestamp;
-use crate::http::{Field, RequestHead};
+use crate::http::{BodyLimit, Field, RequestHead};
 use crate::model::EventKind;
 
 #[cfg(test)]
 mod tests;
 
-/// A webhook route: who may deliver, how much, how slowly, and which kind.
+/// A webhook route: the policy of authenticity, the longest body, the read deadline, and the kind of events.
 ///
-/// Clones share the policy of authenticity: replaced in one of them, it is replaced in all.
+/// Clones share the policy: [`Webhook::replace_authenticity`] on one of them replaces it in all.
 #[derive(Clone, Debug)]
 pub struct Webhook {
+    /// Shared by all clones, so that a rotation reaches every worker. Locked to take or replace the inner `Arc` alone.
     authenticity: Arc<RwLock<Arc<Authenticity>>>,
     body_cap: usize,
     read_deadline: Duration,
@@ -56,8 +59,7 @@ impl Webhook {
         self
     }
 
-    /// Puts another policy in the place of this one, for all clones: deliveries under way are judged by the policy they
-    /// began with, the next ones by the new.
+    /// Replaces the policy, for all clones. A delivery under way is judged by the policy that it began with.
     pub fn replace_authenticity(&self, authenticity: Authenticity) {
         *self.authenticity.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(authenticity);
     }
@@ -72,8 +74,8 @@ impl Webhook {
         self.body_cap
     }
 
-    /// How long a body may take to arrive, from the head on. The adapter keeps the time, and rejects with
-    /// [`RejectionKind::TooSlow`].
+    /// How long a body may take to arrive, from the head on. The code that reads the body keeps the time, as
+    /// [`Delivery::read`] does, and rejects with [`RejectionKind::TooSlow`].
     pub fn read_deadline(&self) -> Duration {
         self.read_deadline
     }
@@ -107,7 +109,7 @@ pub struct Delivery {
     /// What `Content-Length` said, within the cap; zero without it.
     announced: usize,
     body_cap: usize,
-    /// So that a caller who goes on after the rejection does not get a cut body parsed.
+    /// A caller that goes on after the rejection must not get a cut body parsed.
     overflowed: bool,
     kind: Option<EventKind>,
 }
@@ -132,7 +134,7 @@ impl Delivery {
         Ok(())
     }
 
-    /// Judges the whole: first who sent it, then what it is.
+    /// Judges the whole: first the sender, then the content.
     ///
     /// # Errors
     /// [`RejectionKind::Unauthentic`], then [`RejectionKind::Malformed`], then [`RejectionKind::WrongKind`].
@@ -155,6 +157,40 @@ impl Delivery {
         }
         self.check.update(last);
         judge(self.check, last, self.kind.as_ref())
+    }
+
+    /// Reads `body` to its end and judges it: [`push`](Self::push) of each chunk, then [`finish`](Self::finish).
+    ///
+    /// A body that comes as one chunk, as most do, is judged where it lies. `deadline` is
+    /// [`Webhook::read_deadline`].
+    ///
+    /// # Errors
+    /// Those of both, [`RejectionKind::TooSlow`] at the deadline, and [`RejectionKind::Malformed`] when the body breaks
+    /// off.
+    pub async fn read<B, C, E>(mut self, deadline: Duration, body: B) -> Result<(Event, Trust), Rejection>
+    where
+        B: Stream<Item = Result<C, E>>,
+        C: AsRef<[u8]>,
+    {
+        // The first chunk is held back while it may be the whole body: then it need not be copied.
+        let mut whole: Option<C> = None;
+        let limit = BodyLimit::new(self.body_cap, deadline);
+        limit
+            .each(body, |chunk: C| {
+                if let Some(first) = whole.take() {
+                    self.push(first.as_ref())?;
+                }
+                if self.is_whole(chunk.as_ref()) {
+                    whole = Some(chunk);
+                    return Ok(());
+                }
+                self.push(chunk.as_ref())
+            })
+            .await?;
+        match whole {
+            Some(whole) => self.finish_with(whole.as_ref()),
+            None => self.finish(),
+        }
     }
 
     /// Whether a chunk is the first and as long as the head said that the body is.

@@ -1,7 +1,13 @@
-//! The life of a delivery up to the inbox: cap, authenticate, parse. No I/O happens here: an adapter hands over the
-//! head and the chunks of the body as they come, and gets an event or a rejection.
+//! From the head of a delivery to an event: limit, authenticate, parse. No I/O happens here: the caller hands over the head
+//! and the chunks of the body as they come, and gets an event or a rejection. [`Delivery::read`] does that for a stream.
 //!
-//! Each part stands alone: [`Authenticity`] checks bytes of any payload, [`parse`] reads an event from a queue.
+//! | step | type |
+//! |---|---|
+//! | method, `Content-Length`, headers of the policy | [`Webhook::begin`] |
+//! | chunks, up to the cap | [`Delivery::push`] |
+//! | signature, then the JSON | [`Delivery::finish`] |
+//!
+//! Each part can be used alone: [`Authenticity`] checks bytes of any payload, [`parse`] reads an event from a queue.
 //!
 //! ```
 //! # use incode_core::http::RequestHead;
@@ -26,7 +32,7 @@
 mod authenticity;
 mod delivery;
 #[cfg(test)]
-mod fake_head;
+pub(crate) mod fake_head;
 mod oauth;
 mod parse;
 mod rejection;

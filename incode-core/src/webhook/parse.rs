@@ -7,18 +7,32 @@ use crate::model::{EventKind, WebhookEvent};
 use crate::secret::is_visible_ascii;
 use crate::{ObjectId, Timestamp, Token};
 
+mod unread;
+
 #[cfg(test)]
 mod tests;
 
 /// Reads the body of a delivery: UTF-8, exactly one JSON object, nothing after it.
 ///
-/// The kinds of the spec need a legal token and id. Other kinds are kept by name and may lack both: they are going to
-/// be stored as ignored. How keys and types are read is said at [`WebhookEvent`].
+/// - The kinds of the spec need a legal token and id.
+/// - Other kinds are kept by name and may lack both: they are stored as ignored.
+/// - A field that is not read may hold what JSON allows and Rust has no value for: a lone surrogate (`"\ud800"`), a
+///   number that overflows (`1e400`).
+///
+/// How keys and types are read is documented at [`WebhookEvent`].
 ///
 /// # Errors
 /// [`ParseError`], which never repeats anything of the body.
 pub fn parse(body: &[u8]) -> Result<Event, ParseError> {
     let text = std::str::from_utf8(body).map_err(|_| ParseError(ParseErrorKind::NotUtf8))?;
+    parse_text(text).or_else(|error| {
+        // Most bodies never get here. A second refusal is reported as the first: it was made of the body as sent.
+        let replaced = unread::replaced(text).ok_or(error)?;
+        parse_text(&replaced).map_err(|_| error)
+    })
+}
+
+fn parse_text(text: &str) -> Result<Event, ParseError> {
     let wire: WebhookEvent<'_> = serde_json::from_str(text).map_err(|error| {
         // The error itself quotes the body, so its category is all that is kept.
         ParseError(match error.classify() {
@@ -81,9 +95,10 @@ pub struct ParseError(ParseErrorKind);
 pub enum ParseErrorKind {
     /// Not UTF-8.
     NotUtf8,
-    /// Not JSON: a syntax error, trailing bytes, nested too deep, a number out of range.
+    /// Not JSON: a syntax error, trailing bytes, nested too deep; or a field that is read holds a lone surrogate or a
+    /// number out of range.
     NotJson,
-    /// JSON, but no event: no object, a key given twice, a field missing or of a wrong type.
+    /// JSON, but no event: no object, a key given twice (also in another case), a field missing or of a wrong type.
     NotAnEvent,
     /// An event whose token, id or name has an illegal length or character.
     IllegalValue,

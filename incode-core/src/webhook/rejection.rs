@@ -1,11 +1,11 @@
 use std::fmt;
 
-use crate::http::Problem;
+use crate::http::{BodyError, Problem};
 
 #[cfg(test)]
 mod tests;
 
-/// A delivery was not accepted. [`Rejection::problem`] is what the sender is told; the `Display` text is for the log.
+/// A delivery was not accepted. [`Rejection::problem`] is the answer to the sender; the `Display` text is for the log.
 ///
 /// Neither repeats anything of the delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +47,7 @@ impl RejectionKind {
 }
 
 impl Rejection {
-    /// For what only an adapter can see: [`RejectionKind::TooSlow`] at the read deadline, [`RejectionKind::Malformed`]
+    /// For code that reads the body itself: [`RejectionKind::TooSlow`] at the read deadline, [`RejectionKind::Malformed`]
     /// when the body breaks off.
     pub fn new(kind: RejectionKind) -> Self {
         Self { kind, detail: "" }
@@ -63,7 +63,7 @@ impl Rejection {
         self.kind.as_str()
     }
 
-    /// What the sender is told: the same bytes for every cause of one kind, so that nobody can probe the policy.
+    /// The answer to the sender: the same bytes for every cause of one kind, so that a client can't probe the policy.
     pub fn problem(&self) -> Problem {
         match self.kind {
             RejectionKind::MethodNotAllowed => {
@@ -76,7 +76,7 @@ impl Rejection {
                 "Delivery not authentic",
                 "The delivery does not prove where it comes from.",
             )
-            // RFC 9110 wants a challenge. This one tells nothing of the policy.
+            // RFC 9110 requires a challenge. This one shows nothing of the policy.
             .header("www-authenticate", "Webhook"),
             RejectionKind::TooLarge => {
                 Problem::new(413, "delivery_too_large", "Delivery too large", "The body is longer than is accepted.")
@@ -102,6 +102,16 @@ impl Rejection {
 
     pub(super) fn unauthentic(detail: &'static str) -> Self {
         Self::because(RejectionKind::Unauthentic, detail)
+    }
+}
+
+impl From<BodyError> for Rejection {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::TooLarge => Self::because(RejectionKind::TooLarge, "the body grew over the cap"),
+            BodyError::TooSlow => Self::new(RejectionKind::TooSlow),
+            BodyError::Broken => Self::because(RejectionKind::Malformed, "the body broke off"),
+        }
     }
 }
 

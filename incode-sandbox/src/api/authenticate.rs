@@ -12,8 +12,15 @@ use serde_json::{Value, json};
 use crate::deliveries::EventKind;
 use crate::errors::ApiError;
 use crate::person::merge;
-use crate::vendor::Vendor;
+use crate::vendor::{EventOrigin, Vendor};
 
+/// The JSON answer of the call. It also stores the authentication, and sends its event where a target is set.
+///
+/// A pass carries a token and the verification that enrolled the face. A fail carries a `failureReason` and no token; the
+/// HTTP status is 200 for both.
+///
+/// # Errors
+/// 400 for a body that is no such JSON, 413 for a body over 10 MiB.
 pub(crate) async fn authenticate(vendor: &Arc<Vendor>, request: Request) -> Result<Value, ApiError> {
     let body = read(request.into_body()).await?;
     let body: Value = serde_json::from_slice(&body).map_err(|_| bad("The body is not JSON"))?;
@@ -27,29 +34,30 @@ pub(crate) async fn authenticate(vendor: &Arc<Vendor>, request: Request) -> Resu
         Some(_) => return Err(bad("source must be a string")),
     };
     let (found, correlation_id) = {
-        let now = vendor.now();
+        let context = vendor.issue_context();
         let mut world = vendor.world();
-        (world.authenticate(&image, source, now, vendor.lifetime()), world.id())
+        (world.authenticate(&image, source, &context), world.id())
     };
     let mut answer = json!({ "correlationId": correlation_id, "authenticationId": found.id, "status": "FAIL" });
     if let Some(source) = source {
         merge(&mut answer, &json!({ "source": source }));
     }
-    match found.pass {
+    match &found.pass {
         Some((token, verification)) => {
             merge(&mut answer, &json!({ "status": "PASS", "token": token, "verificationId": verification }));
         }
         None => merge(&mut answer, &json!({ "failureReason": found.failure_reason.unwrap_or("otherError") })),
     }
-    if vendor.settings.automatic_events && vendor.outlet().url(EventKind::Authentication).is_some() {
-        // It was made a moment ago, so it is there.
-        let _ = vendor.send_event(EventKind::Authentication, &found.id, None);
+    if vendor.settings.automatic_events && vendor.target().url(EventKind::Authentication).is_some() {
+        let token = found.pass.as_ref().map(|(token, _)| token.as_str());
+        // The authentication was made above, so it is found.
+        let _ = vendor.send_event_of(EventKind::Authentication, &found.id, EventOrigin { correlation_id: None, token });
     }
     Ok(answer)
 }
 
-/// The body, up to the vendor's 10 MiB. A longer one is read on a while and thrown away: most clients hear an answer
-/// only once they have sent everything.
+/// The body, up to the vendor's 10 MiB. Of a longer one up to 40 MiB are read and dropped, because most clients read
+/// the answer only after they have sent everything.
 async fn read(mut body: Body) -> Result<Bytes, ApiError> {
     let mut kept = Vec::new();
     let mut length = 0_usize;
@@ -69,8 +77,10 @@ async fn read(mut body: Body) -> Result<Bytes, ApiError> {
     Ok(kept.into())
 }
 
+/// The refusal of a body.
 const fn bad(message: &'static str) -> ApiError {
     ApiError::new(StatusCode::BAD_REQUEST, message)
 }
 
+// The vendor's documented limit, 10 MiB.
 const LARGEST_BODY: usize = 10 * 1024 * 1024;

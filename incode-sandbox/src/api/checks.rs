@@ -1,10 +1,13 @@
-//! What every call must carry (spec: API Headers), as strictly as it is written.
+//! The headers that every call needs (spec: API Headers), as strict as the text.
 
 use axum::http::{HeaderMap, StatusCode, header};
 
 use crate::errors::ApiError;
 
-/// `api-version`, `x-api-key`, `Accept`, `Content-Type`, in this order.
+/// Checks `api-version`, `x-api-key`, `Accept`, `Content-Type`, in this order.
+///
+/// # Errors
+/// 400, 403, 406 or 400, of the first header that is wrong. A header sent twice is wrong.
 pub(crate) fn headers(headers: &HeaderMap, api_key: &str) -> Result<(), ApiError> {
     if single(headers, "api-version") != Some("1.0") {
         return Err(ApiError::new(StatusCode::BAD_REQUEST, "Header api-version must be 1.0"));
@@ -13,7 +16,7 @@ pub(crate) fn headers(headers: &HeaderMap, api_key: &str) -> Result<(), ApiError
         return Err(ApiError::new(StatusCode::FORBIDDEN, "Invalid or missing api key"));
     }
     if !accepts_json(headers) {
-        return Err(ApiError::new(StatusCode::NOT_ACCEPTABLE, "Only application/json is spoken here"));
+        return Err(ApiError::new(StatusCode::NOT_ACCEPTABLE, "Only application/json is served"));
     }
     if !is_json(single(headers, header::CONTENT_TYPE.as_str())) {
         return Err(ApiError::new(StatusCode::BAD_REQUEST, "Content-Type must be application/json"));
@@ -21,7 +24,7 @@ pub(crate) fn headers(headers: &HeaderMap, api_key: &str) -> Result<(), ApiError
     Ok(())
 }
 
-/// The token in `X-Incode-Hardware-Id`. Whether it is alive is the call's own question.
+/// The token in `X-Incode-Hardware-Id`. The call itself checks that it is alive.
 pub(crate) fn token(headers: &HeaderMap) -> Result<&str, ApiError> {
     single(headers, "x-incode-hardware-id").filter(|token| !token.is_empty()).ok_or(BAD_TOKEN)
 }
@@ -33,12 +36,13 @@ fn single<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     if values.next().is_some() { None } else { value.to_str().ok() }
 }
 
+/// Whether a `Content-Type` is JSON; parameters such as `charset` do not count.
 fn is_json(kind: Option<&str>) -> bool {
     kind.and_then(|kind| kind.split(';').next())
         .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
 }
 
-/// Whether `Accept` leaves room for JSON; the most specific range decides, and `q=0` excludes.
+/// Whether `Accept` allows JSON. The most specific range decides; `q=0` excludes.
 fn accepts_json(headers: &HeaderMap) -> bool {
     let mut best: Option<(u8, bool)> = None;
     let mut any = false;
@@ -63,4 +67,5 @@ fn accepts_json(headers: &HeaderMap) -> bool {
     if any { best.is_some_and(|(_, wanted)| wanted) } else { true }
 }
 
+/// The refusal of a token that is missing, unknown or expired. The document has one status for all three.
 pub(crate) const BAD_TOKEN: ApiError = ApiError::new(StatusCode::UNAUTHORIZED, "Invalid or missing access token");

@@ -1,10 +1,12 @@
-//! The four vendor calls (spec: Access Data ... Via API): recorded, faulted, checked, answered.
+//! The four vendor calls (spec: Access Data ... Via API). Each is recorded, then meets faults and rate limits, then the
+//! checks, then its answer.
 
 mod authenticate;
 mod checks;
-mod play;
+mod inject;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -13,28 +15,40 @@ use axum::response::{IntoResponse, Response};
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
+use crate::behaviour::OthersObjects;
 use crate::errors::ApiError;
-use crate::faults::Route;
+use crate::faults::{Fault, FaultScope, Route};
 use crate::vendor::Vendor;
-use crate::world::{Object, World};
+use crate::world::{StoredObject, World};
 
-/// Answers whatever no page claims; under `/omni/`, a path that is no vendor call is the vendor's 404.
+/// Answers every path that no page has. Under `/omni/`, a path that is no vendor call is the vendor's 404.
 pub(crate) async fn call(State(vendor): State<Arc<Vendor>>, request: Request) -> Response {
     let path = request.uri().path().to_owned();
     if !path.starts_with("/omni/") {
-        // A stray request of a browser should neither use up a fault nor be listed.
+        // A browser asks for icons by itself. Such a request neither uses up a fault nor is recorded.
         return NOT_FOUND.response(&path, vendor.now());
     }
-    let target = Target::of(&path);
-    let fault = vendor.faults().take(target.as_ref().map(Target::route));
-    let name = fault.as_ref().map(|fault| fault.effect.name());
+    let endpoint = Endpoint::of(&path);
+    let route = endpoint.as_ref().map(Endpoint::route);
+    let token = checks::token(request.headers()).ok().map(str::to_owned);
+    let fault = take_fault(&vendor, route, token.as_deref());
+    // A call that meets a fault never reaches the limiter.
+    let over_limit = if fault.is_none() { vendor.admit(route, token.as_deref()).err() } else { None };
+    let name = fault.as_ref().map(|fault| fault.effect.name()).or_else(|| over_limit.map(|_| "rate_limit"));
     let number = vendor.calls().begin(vendor.now(), request.method().as_str(), &path, name);
+    let latency = vendor.behaviour().latency_ms;
+    if latency > 0 {
+        tokio::time::sleep(Duration::from_millis(latency)).await;
+    }
     let usual = async {
-        let answer = usual(&vendor, target, request).await;
+        let answer = match over_limit {
+            Some(over_limit) => Err(ApiError::too_many_requests(over_limit.retry_after)),
+            None => answer(&vendor, endpoint, request).await,
+        };
         answer.unwrap_or_else(|error| error.response(&path, vendor.now()))
     };
     let response = match fault {
-        Some(fault) => play::play(fault, usual, &path, vendor.now()).await,
+        Some(fault) => inject::inject(&vendor, fault, usual, &path).await,
         None => usual.await,
     };
     if response.extensions().get::<crate::server::Reset>().is_none() {
@@ -43,15 +57,27 @@ pub(crate) async fn call(State(vendor): State<Arc<Vendor>>, request: Request) ->
     response
 }
 
-/// What a path asks for.
-enum Target {
+/// The fault that this call meets, if any. It reads the token's person first, as a fault may be for one person only.
+fn take_fault(vendor: &Vendor, route: Option<Route>, token: Option<&str>) -> Option<Fault> {
+    let now = vendor.now();
+    let owner = token.and_then(|token| vendor.world().owner(token, now).ok().flatten());
+    vendor.faults().take(&FaultScope { route, token, identity_id: owner.as_deref() })
+}
+
+/// The call that a path names.
+enum Endpoint {
+    /// `GET userinfo`.
     Userinfo,
+    /// `GET verification/{id}`, with the id.
     Verification(String),
+    /// `GET authentication/{id}`, with the id.
     Authentication(String),
+    /// `POST authenticate`.
     Authenticate,
 }
 
-impl Target {
+impl Endpoint {
+    /// The endpoint of a path. Ids are percent-decoded; an empty id and a further slash are no endpoint.
     fn of(path: &str) -> Option<Self> {
         let rest = path.strip_prefix("/omni/incode-id/")?;
         let id = |id: &str| {
@@ -67,6 +93,7 @@ impl Target {
         }
     }
 
+    /// The route of faults and rate limits.
     fn route(&self) -> Route {
         match self {
             Self::Userinfo => Route::Userinfo,
@@ -77,10 +104,14 @@ impl Target {
     }
 }
 
-async fn usual(vendor: &Arc<Vendor>, target: Option<Target>, request: Request) -> Result<Response, ApiError> {
-    let target = target.ok_or(NOT_FOUND)?;
-    let (method, allow) = match target {
-        Target::Authenticate => (Method::POST, "POST"),
+/// The answer of a call that met no fault and no limit: checks first, then the body.
+///
+/// # Errors
+/// The vendor's refusal, in the order of the crate's documentation.
+async fn answer(vendor: &Arc<Vendor>, endpoint: Option<Endpoint>, request: Request) -> Result<Response, ApiError> {
+    let endpoint = endpoint.ok_or(NOT_FOUND)?;
+    let (method, allow) = match endpoint {
+        Endpoint::Authenticate => (Method::POST, "POST"),
         _ => (Method::GET, "GET"),
     };
     if request.method() != method {
@@ -88,23 +119,23 @@ async fn usual(vendor: &Arc<Vendor>, target: Option<Target>, request: Request) -
     }
     checks::headers(request.headers(), &vendor.settings.api_key)?;
     let token = checks::token(request.headers())?.to_owned();
-    let body = match target {
-        Target::Authenticate => authenticate::authenticate(vendor, request).await?,
-        Target::Userinfo => userinfo(vendor, &token)?,
-        Target::Verification(id) => object(vendor, &token, &id, |world, id| world.verifications.get(id))?,
-        Target::Authentication(id) => object(vendor, &token, &id, |world, id| world.authentications.get(id))?,
+    let body = match endpoint {
+        Endpoint::Authenticate => authenticate::authenticate(vendor, request).await?,
+        Endpoint::Userinfo => userinfo(vendor, &token)?,
+        Endpoint::Verification(id) => object(vendor, &token, &id, |world, id| world.verifications.get(id))?,
+        Endpoint::Authentication(id) => object(vendor, &token, &id, |world, id| world.authentications.get(id))?,
     };
     Ok(([(header::CONTENT_TYPE, "application/json")], Body::from(body.to_string())).into_response())
 }
 
+/// `GET userinfo` (spec: Get User Info). A token of no person, or of a person who was never added, gets 404.
 fn userinfo(vendor: &Vendor, token: &str) -> Result<Value, ApiError> {
-    let now = vendor.now();
+    let (now, behaviour) = (vendor.now(), vendor.behaviour());
     let world = vendor.world();
     let owner = world.owner(token, now).map_err(|_| checks::BAD_TOKEN)?.ok_or(NOT_FOUND)?;
-    let row = world.row(&owner).map_err(|_| NOT_FOUND)?;
-    let mut userinfo = row.userinfo.clone();
+    let (mut userinfo, verbatim) = world.userinfo(&owner, &behaviour.identity_id).map_err(|_| NOT_FOUND)?;
     if vendor.settings.clean_names
-        && !row.verbatim
+        && !verbatim
         && let Some(fields) = userinfo.as_object_mut()
         && let Some(country) = fields.remove("country ")
     {
@@ -113,17 +144,24 @@ fn userinfo(vendor: &Vendor, token: &str) -> Result<Value, ApiError> {
     Ok(userinfo)
 }
 
+/// `GET verification/{id}` and `GET authentication/{id}` (spec: Get Verification Data, Get Authentication Data).
 fn object(
     vendor: &Vendor,
     token: &str,
     id: &str,
-    find: impl for<'a> FnOnce(&'a World, &str) -> Option<&'a Object>,
+    find: impl for<'a> FnOnce(&'a World, &str) -> Option<&'a StoredObject>,
 ) -> Result<Value, ApiError> {
-    let now = vendor.now();
+    let (now, others) = (vendor.now(), vendor.behaviour().others_objects);
     let world = vendor.world();
     let owner = world.owner(token, now).map_err(|_| checks::BAD_TOKEN)?;
-    let found = find(&world, id).filter(|object| object.owner.is_none() || object.owner == owner);
-    found.map(|object| object.body.clone()).ok_or(NOT_FOUND)
+    let object = find(&world, id).ok_or(NOT_FOUND)?;
+    let own = object.owner.is_none() || object.owner == owner;
+    match others {
+        OthersObjects::NotFound if !own => Err(NOT_FOUND),
+        OthersObjects::Forbidden if !own => Err(OTHERS),
+        _ => Ok(object.body.clone()),
+    }
 }
 
 const NOT_FOUND: ApiError = ApiError::new(StatusCode::NOT_FOUND, "The requested resource doesn't exist");
+const OTHERS: ApiError = ApiError::new(StatusCode::FORBIDDEN, "The requested resource belongs to another user");

@@ -1,4 +1,4 @@
-//! The control page, its forms, and the JSON API beside it. Everything a test or a visitor may want of the vendor.
+//! The control page, its forms, and the JSON API beside it. They have no password; `origin` refuses other sites.
 
 mod json;
 mod view;
@@ -8,85 +8,101 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{Form, Path, Query, State};
 use axum::http::{StatusCode, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
 
-use crate::NewPerson;
 use crate::deliveries::EventKind;
 use crate::errors::NotFound;
 use crate::faces::Face;
 use crate::vendor::Vendor;
 use crate::world::Outcome;
+use crate::{NewPerson, origin};
 
-pub(crate) fn routes() -> Router<Arc<Vendor>> {
+/// The page, its forms, its pictures and the JSON API, all behind the check of `Host` and `Origin`.
+pub(crate) fn routes(vendor: &Arc<Vendor>) -> Router<Arc<Vendor>> {
     Router::new()
         .nest("/control/api", json::routes())
         .route("/control", get(show))
         .route("/control/people", post(add))
         .route("/control/people/{id}/{action}", post(act))
         .route("/control/deliveries/{number}/resend", post(resend))
+        .route("/control/deliveries/{number}/release", post(release))
         .route("/control/faces/{name}", get(face))
+        .layer(from_fn_with_state(vendor.clone(), origin::require_known_host))
 }
 
 #[derive(Deserialize)]
-struct Look {
+struct PageQuery {
     /// Present on a page that reloads itself.
     live: Option<String>,
 }
 
-async fn show(State(vendor): State<Arc<Vendor>>, Query(look): Query<Look>) -> Response {
-    view::control(&vendor, look.live.is_some())
+/// `GET /control`.
+async fn show(State(vendor): State<Arc<Vendor>>, Query(query): Query<PageQuery>) -> Response {
+    view::control(&vendor, query.live.is_some())
 }
 
+/// The form "Add, verified".
 #[derive(Deserialize)]
-struct Add {
+struct AddForm {
     name: String,
     email: String,
 }
 
-async fn add(State(vendor): State<Arc<Vendor>>, Form(add): Form<Add>) -> Response {
-    let mut new = NewPerson::named(add.name);
-    if !add.email.trim().is_empty() {
-        new = new.email(add.email.trim());
+/// `POST /control/people`: adds an enrolled person.
+async fn add(State(vendor): State<Arc<Vendor>>, Form(form): Form<AddForm>) -> Response {
+    let mut new = NewPerson::named(form.name);
+    if !form.email.trim().is_empty() {
+        new = new.email(form.email.trim());
     }
-    let now = vendor.now();
+    let context = vendor.issue_context();
     let mut world = vendor.world();
     let person = world.add(new);
-    // Enrolled at once: on the page, a person without a face to show would be of no use.
-    answer(world.verify(&person.identity_id, Outcome::Pass, now, vendor.lifetime()).map(drop))
+    // Enrolled at once, because the page's user needs a face that passes.
+    answer(world.verify(&person.identity_id, Outcome::Pass, &context).map(drop))
 }
 
+/// `POST /control/people/{id}/{action}`: one of revoke, activate, verify, fail, send.
 async fn act(State(vendor): State<Arc<Vendor>>, Path((id, action)): Path<(String, String)>) -> Response {
-    let now = vendor.now();
+    let context = vendor.issue_context();
     let done = match action.as_str() {
         "revoke" => vendor.world().set_status(&id, "REVOKED").map(drop),
         "activate" => vendor.world().set_status(&id, "ACTIVE").map(drop),
         "verify" | "fail" => {
             let outcome = if action == "fail" { Outcome::Fail } else { Outcome::Pass };
-            let verified = vendor.world().verify(&id, outcome, now, vendor.lifetime());
-            let sent = |id: String| vendor.send_event(EventKind::Verification, &id, None);
+            let verified = vendor.world().verify(&id, outcome, &context);
+            let sent = |id: String| vendor.send_event(EventKind::Verification, &id);
             verified.and_then(|verified| sent(verified.verification_id)).map(drop)
         }
         "send" => {
-            let verification = vendor.world().row(&id).map(|row| row.enrolled_by.clone());
-            verification.and_then(|id| vendor.send_event(EventKind::Verification, &id.ok_or(NotFound)?, None)).map(drop)
+            let verification = vendor.world().record(&id).map(|record| record.enrolled_by.clone());
+            verification.and_then(|id| vendor.send_event(EventKind::Verification, &id.ok_or(NotFound)?)).map(drop)
         }
         _ => Err(NotFound),
     };
     answer(done)
 }
 
+/// The forms "Resend" and "Fresh token".
 #[derive(Deserialize)]
-struct Resend {
+struct ResendForm {
+    /// Present for a fresh token.
     fresh: Option<String>,
 }
 
-async fn resend(State(vendor): State<Arc<Vendor>>, Path(number): Path<u64>, Form(form): Form<Resend>) -> Response {
+/// `POST /control/deliveries/{number}/resend`.
+async fn resend(State(vendor): State<Arc<Vendor>>, Path(number): Path<u64>, Form(form): Form<ResendForm>) -> Response {
     answer(vendor.resend(number, form.fresh.is_some()).map(drop))
 }
 
-/// A face as a file, to be given to an application's camera stand-in: `{identityId}.svg`, `mask.svg` ...
+/// `POST /control/deliveries/{number}/release`: lets a held delivery go.
+async fn release(State(vendor): State<Arc<Vendor>>, Path(number): Path<u64>) -> Response {
+    answer(vendor.release_delivery(number))
+}
+
+/// A face as a file to upload in an application under test: `{identityId}.svg`, `mask.svg` ...
 async fn face(State(vendor): State<Arc<Vendor>>, Path(name): Path<String>) -> Response {
     let Some(name) = name.strip_suffix(".svg") else { return StatusCode::NOT_FOUND.into_response() };
     let faces = vendor.world().faces();
@@ -98,6 +114,7 @@ async fn face(State(vendor): State<Arc<Vendor>>, Path(name): Path<String>) -> Re
     }
 }
 
+/// The name of a face's file, without its ending.
 fn file_name(face: &Face) -> String {
     match &face.identity_id {
         Some(id) => id.clone(),
@@ -105,6 +122,7 @@ fn file_name(face: &Face) -> String {
     }
 }
 
+/// Back to the page, or a page that says that nothing was found.
 fn answer(done: Result<(), NotFound>) -> Response {
     match done {
         Ok(()) => Redirect::to("/control").into_response(),

@@ -15,48 +15,48 @@ use crate::page::{mark, page};
 use crate::vendor::Vendor;
 use crate::{Person, faces};
 
+/// The page. `live` makes it reload itself every three seconds.
 pub(super) fn control(vendor: &Arc<Vendor>, live: bool) -> Response {
-    let people: Vec<Person> = vendor.world().people().map(|row| row.snapshot()).collect();
+    let people: Vec<Person> = vendor.world().people().map(|record| record.snapshot()).collect();
     let samples: Vec<Face> = vendor.world().faces().into_iter().filter(|f| f.kind != FaceKind::Enrolled).collect();
-    let deliveries = vendor.ledger().latest(ROWS);
+    let deliveries = vendor.deliveries().latest(ROWS);
     let calls = vendor.calls().latest(ROWS);
-    let outlet = vendor.outlet();
-    let target = outlet.url(EventKind::Verification).or(outlet.url(EventKind::Authentication)).map(url::Url::as_str);
+    let webhook = vendor.target();
+    let target = webhook.url(EventKind::Verification).or(webhook.url(EventKind::Authentication)).map(url::Url::as_str);
     let content = html! {
-        main {
-            div class="top" {
-                (mark())
-                div class="grow" {
-                    h1 { "Incode sandbox" }
-                    p class="soft small" {
-                        @match target {
-                            Some(url) => { "Webhooks go to " code { (url) } }
-                            None => { "No webhook target is set." }
-                        }
+        div class="top" {
+            (mark())
+            div class="grow" {
+                h1 { "Incode sandbox" }
+                p class="soft small" {
+                    @match target {
+                        Some(url) => { "Webhooks go to " code { (url) } }
+                        None => { "No webhook target is set." }
                     }
                 }
-                @if live { a class="button" href="/control" { "Stop reloading" } }
-                @else { a class="button" href="/control?live" { "Reload by itself" } a class="button" href="/control" { "Reload" } }
             }
-            (people_card(&people))
-            (deliveries_card(&deliveries))
-            (calls_card(&calls))
-            section class="card" {
-                header { h2 { "Faces that don't pass" } span class="soft small" { "Open one to save the picture" } }
-                div class="faces" {
-                    @for face in &samples {
-                        a href={ "/control/faces/" (file_name(face)) ".svg" } {
-                            img class="face" alt="" src={ "data:image/svg+xml;base64," (face.base64_image) };
-                            (face.label)
-                        }
+            @if live { a class="button" href="/control" { "Stop reloading" } }
+            @else { a class="button" href="/control?live" { "Reload by itself" } a class="button" href="/control" { "Reload" } }
+        }
+        (people_card(&people))
+        (deliveries_card(&deliveries))
+        (calls_card(&calls))
+        section class="card" {
+            header { h2 { "Faces that don't pass" } span class="soft small" { "Open one to save the picture" } }
+            div class="faces" {
+                @for face in &samples {
+                    a href={ "/control/faces/" (file_name(face)) ".svg" } {
+                        img class="face" alt="" src={ "data:image/svg+xml;base64," (face.base64_image) };
+                        (face.label)
                     }
                 }
             }
         }
     };
-    page(StatusCode::OK, "Incode sandbox", "", live, &content)
+    page(StatusCode::OK, "Incode sandbox", "wide", live, &content)
 }
 
+/// 404: the person or delivery of a form does not exist.
 pub(super) fn missing() -> Response {
     let content = html! {
         div class="card" {
@@ -69,12 +69,13 @@ pub(super) fn missing() -> Response {
     page(StatusCode::NOT_FOUND, "Nothing there", "flow", false, &content)
 }
 
+/// The people, and the form that adds one.
 fn people_card(people: &[Person]) -> Markup {
     html! {
         section class="card" {
             header { h2 { "People" } span class="soft small" { (people.len()) " known to the vendor" } }
             @if people.is_empty() {
-                p class="empty" { "Nobody yet. People come through the hosted flow, or are added here." }
+                p class="empty" { "No people yet. They come through the hosted flow, or are added here." }
             }
             @for person in people { (person_row(person)) }
             form class="add" method="post" action="/control/people" {
@@ -86,14 +87,15 @@ fn people_card(people: &[Person]) -> Markup {
     }
 }
 
+/// One person: face, name, status, actions.
 fn person_row(person: &Person) -> Markup {
     let id = utf8_percent_encode(&person.identity_id, NON_ALPHANUMERIC).to_string();
     let face = data_encoding::BASE64.encode(faces::portrait(&person.identity_id).as_bytes());
     let revoked = person.status == "REVOKED";
     html! {
         div class="row" {
-            a href={ "/control/faces/" (id) ".svg" } title="The picture that authenticates this person" {
-                img class="face" alt="" src={ "data:image/svg+xml;base64," (face) };
+            a href={ "/control/faces/" (id) ".svg" } {
+                img class="face" alt={ "The picture that authenticates " (person.name) } src={ "data:image/svg+xml;base64," (face) };
             }
             div class="grow" {
                 strong { (person.name) } " "
@@ -113,20 +115,22 @@ fn person_row(person: &Person) -> Markup {
     }
 }
 
+/// A button that posts to an action of the person.
 fn action(id: &str, name: &str, label: &str, class: &str) -> Markup {
     html! {
         form method="post" action={ "/control/people/" (id) "/" (name) } { button class=(class) { (label) } }
     }
 }
 
+/// The latest deliveries.
 fn deliveries_card(deliveries: &[Delivery]) -> Markup {
     html! {
         section class="card" {
             header { h2 { "Deliveries" } span class="soft small" { "The vendor tries six times in 32 minutes" } }
             @if deliveries.is_empty() { p class="empty" { "No webhook was sent yet." } }
             @else {
-                div class="scroll" { table {
-                    thead { tr { th { "#" } th { "Event" } th { "Object" } th { "Answers" } th { "Next try" } th {} } }
+                div class="scroll" tabindex="0" role="group" aria-label="Table of deliveries" { table {
+                    thead { tr { th { "#" } th { "Event" } th { "Object" } th { "Answers" } th { "Next try" } th { "Again" } } }
                     tbody { @for delivery in deliveries { (delivery_row(delivery)) } }
                 } }
             }
@@ -134,6 +138,7 @@ fn deliveries_card(deliveries: &[Delivery]) -> Markup {
     }
 }
 
+/// One delivery, with a badge for each try.
 fn delivery_row(delivery: &Delivery) -> Markup {
     let form = |fresh: bool, label: &str| {
         html! {
@@ -154,6 +159,7 @@ fn delivery_row(delivery: &Delivery) -> Markup {
             td {
                 @match delivery.state {
                     DeliveryState::NoTarget => { span class="badge" { "no target set" } }
+                    DeliveryState::Held => { span class="badge wait" { "held" } (release(delivery.number)) }
                     _ if delivery.attempts.is_empty() => { span class="badge wait" { "on its way" } }
                     _ => { @for attempt in &delivery.attempts { (answer(attempt)) } }
                 }
@@ -170,6 +176,14 @@ fn delivery_row(delivery: &Delivery) -> Markup {
     }
 }
 
+/// The button of a held delivery.
+fn release(number: u64) -> Markup {
+    html! {
+        form class="inline" method="post" action={ "/control/deliveries/" (number) "/release" } { button { "Release" } }
+    }
+}
+
+/// One try: its status, or the reason why there was none.
 fn answer(attempt: &Attempt) -> Markup {
     let text = match (attempt.status, attempt.failure) {
         (Some(status), _) => status.to_string(),
@@ -180,13 +194,14 @@ fn answer(attempt: &Attempt) -> Markup {
     html! { span class=(class) title=(clock(attempt.at)) { (text) } }
 }
 
+/// The latest calls of the API.
 fn calls_card(calls: &[Call]) -> Markup {
     html! {
         section class="card" {
             header { h2 { "API calls" } span class="soft small" { "The latest " (ROWS) ", newest first" } }
             @if calls.is_empty() { p class="empty" { "The API was not called yet." } }
             @else {
-                div class="scroll" { table {
+                div class="scroll" tabindex="0" role="group" aria-label="Table of API calls" { table {
                     thead { tr { th { "When (UTC)" } th { "Call" } th { "Fault" } th { "Answer" } } }
                     tbody {
                         @for call in calls {
@@ -204,6 +219,7 @@ fn calls_card(calls: &[Call]) -> Markup {
     }
 }
 
+/// The status of a call; "none" while it runs and after a reset.
 fn call_answer(call: &Call) -> Markup {
     html! {
         @match call.status {
@@ -213,6 +229,7 @@ fn call_answer(call: &Call) -> Markup {
     }
 }
 
+/// The colour of a status. An unknown status looks like one that waits.
 fn status_class(status: &str) -> &'static str {
     match status {
         "ACTIVE" => "badge good",
@@ -221,9 +238,11 @@ fn status_class(status: &str) -> &'static str {
     }
 }
 
+/// The time of day in UTC.
 fn clock(millis: i64) -> String {
     jiff::Timestamp::from_millisecond(millis)
         .map_or_else(|_| millis.to_string(), |time| time.strftime("%H:%M:%S").to_string())
 }
 
+// As many as a reader looks through; the JSON API has all.
 const ROWS: usize = 50;

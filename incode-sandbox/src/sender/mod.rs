@@ -1,4 +1,12 @@
 //! The webhook sender: one task for each delivery, from the first try to the last.
+//!
+//! The schedule is the one of the vendor's present webhooks, times the time scale:
+//!
+//! | try | 1 | 2 | 3 | 4 | 5 | 6 |
+//! |---|---|---|---|---|---|---|
+//! | seconds after the one before | 0 | 30 | 75 | 187.5 | 468.75 | 1171.9 |
+//!
+//! 204 and a 200 with `application/json` end it. Any other answer, a timeout and a broken connection are tried again.
 
 mod signer;
 #[cfg(test)]
@@ -13,27 +21,33 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap};
 
 pub(crate) use signer::Signer;
 
+use crate::behaviour::RetryToken;
 use crate::deliveries::{Attempt, DeliveryState, EventKind};
 use crate::errors::{StartError, StartErrorKind};
 use crate::settings::Webhook;
 use crate::vendor::Vendor;
 
-/// Where events go, checked: what [`Webhook`] says, ready to send.
-pub(crate) struct Outlet {
+/// [`Webhook`], checked and decoded.
+pub(crate) struct WebhookTarget {
     verification_url: Option<url::Url>,
     authentication_url: Option<url::Url>,
     pub(crate) signer: Signer,
 }
 
-impl Outlet {
+impl WebhookTarget {
+    /// Checks the URLs, the header and the secret.
+    ///
+    /// # Errors
+    /// Names the kind of what can't be used.
     pub(crate) fn new(webhook: &Webhook) -> Result<Self, StartError> {
         Ok(Self {
-            verification_url: webhook.verification_url.as_deref().map(target).transpose()?,
-            authentication_url: webhook.authentication_url.as_deref().map(target).transpose()?,
+            verification_url: webhook.verification_url.as_deref().map(parse_url).transpose()?,
+            authentication_url: webhook.authentication_url.as_deref().map(parse_url).transpose()?,
             signer: Signer::new(&webhook.auth)?,
         })
     }
 
+    /// The URL of a kind of event, where one is set.
     pub(crate) fn url(&self, kind: EventKind) -> Option<&url::Url> {
         match kind {
             EventKind::Verification => self.verification_url.as_ref(),
@@ -42,9 +56,10 @@ impl Outlet {
     }
 }
 
+/// The HTTP client of all deliveries. It follows no redirect and uses no proxy: a redirect is an answer like any other.
 pub(crate) fn client() -> Result<reqwest::Client, StartError> {
     let failed = |error: Box<dyn std::error::Error + Send + Sync>| StartError::with(StartErrorKind::Client, error);
-    // The provider is named here, so that the client asks for no process-wide default.
+    // The provider is named here, so that the client needs no process-wide default.
     let roots: rustls::RootCertStore = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
     let tls = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
@@ -59,13 +74,17 @@ pub(crate) fn client() -> Result<reqwest::Client, StartError> {
         .map_err(|error| failed(error.into()))
 }
 
-/// Tries until accepted, or until the schedule ends. The body is the same each time.
-pub(crate) async fn deliver(vendor: Arc<Vendor>, number: u64, kind: EventKind, body: Bytes) {
+/// Tries until accepted, or until the schedule ends. Each try has the same body, unless retries get a fresh token.
+pub(crate) async fn deliver(vendor: Arc<Vendor>, number: u64, kind: EventKind, mut body: Bytes) {
+    vendor.released(number).await;
     let message_id = format!("msg_{}", vendor.world().id());
     for tried in 0..=RETRY_SECONDS.len() {
-        // Looked up for each try, so that a target set meanwhile counts.
-        let outlet = vendor.outlet();
-        let Some(url) = outlet.url(kind) else {
+        if tried > 0 && vendor.behaviour().retry_token == RetryToken::Fresh {
+            body = with_fresh_token(&vendor, number).unwrap_or(body);
+        }
+        // Read again for each try, so that a target set in between counts.
+        let target = vendor.target();
+        let Some(url) = target.url(kind) else {
             vendor.update_delivery(number, |delivery| {
                 delivery.state = DeliveryState::NoTarget;
                 delivery.next_at = None;
@@ -73,8 +92,8 @@ pub(crate) async fn deliver(vendor: Arc<Vendor>, number: u64, kind: EventKind, b
             return;
         };
         let outcome = {
-            let _turn = vendor.turns.acquire().await;
-            attempt(&vendor, &outlet, url, &message_id, &body).await
+            let _slot = vendor.send_slots.acquire().await;
+            attempt(&vendor, &target, url, &message_id, &body).await
         };
         let now = vendor.now();
         let wait = RETRY_SECONDS.get(tried).map(|seconds| scaled(*seconds, vendor.settings.time_scale));
@@ -103,37 +122,49 @@ pub(crate) async fn deliver(vendor: Arc<Vendor>, number: u64, kind: EventKind, b
     }
 }
 
-/// The status answered, and whether the vendor takes it for an acknowledgement; or why there was none.
+/// The delivery's body with a fresh token, also in the log; none where its object is unknown.
+fn with_fresh_token(vendor: &Vendor, number: u64) -> Option<Bytes> {
+    let (delivery, body) = {
+        let deliveries = vendor.deliveries();
+        (deliveries.get(number)?, deliveries.body(number)?)
+    };
+    let body = vendor.with_fresh_token(&delivery, &body)?;
+    vendor.deliveries().set_body(number, body.clone());
+    Some(body)
+}
+
+/// The status answered, and whether it acknowledges; or why there was no answer.
 async fn attempt(
     vendor: &Vendor,
-    outlet: &Outlet,
+    target: &WebhookTarget,
     url: &url::Url,
     message_id: &str,
     body: &Bytes,
 ) -> Result<(u16, bool), &'static str> {
     let sending = async {
         let now = vendor.now().div_euclid(1000);
-        let headers = outlet.signer.headers(&vendor.http, message_id, now, body).await.ok_or("oauth")?;
+        let headers = target.signer.headers(&vendor.http, message_id, now, body).await.ok_or("oauth")?;
         let request = vendor.http.post(url.clone()).header(CONTENT_TYPE, "application/json").headers(headers);
         let response = request.body(body.clone()).send().await.map_err(|error| failure(&error))?;
         let (status, accepted) = (response.status(), acknowledges(response.status(), response.headers()));
         if status == StatusCode::UNAUTHORIZED {
-            outlet.signer.forget_access_token();
+            target.signer.forget_access_token();
         }
-        // Read on, so that the connection can be used again; an answer cut short is still an answer.
+        // Read to the end, so that the connection can be used again. An answer cut short is still an answer.
         let _ = response.bytes().await;
         Ok((status.as_u16(), accepted))
     };
     tokio::time::timeout(vendor.settings.delivery_timeout, sending).await.unwrap_or(Err("timeout"))
 }
 
-/// 204, or 200 with `application/json`: all the vendor's products take for an acknowledgement.
+/// 204, or 200 with `application/json`. The vendor's products retry on any other answer.
 fn acknowledges(status: StatusCode, headers: &HeaderMap) -> bool {
     let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let json = kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"));
     status == StatusCode::NO_CONTENT || (status == StatusCode::OK && json)
 }
 
+/// The name of a failure in the log of deliveries.
 fn failure(error: &reqwest::Error) -> &'static str {
     if error.is_timeout() {
         "timeout"
@@ -144,13 +175,15 @@ fn failure(error: &reqwest::Error) -> &'static str {
     }
 }
 
-fn target(url: &str) -> Result<url::Url, StartError> {
+/// An absolute http or https URL.
+fn parse_url(url: &str) -> Result<url::Url, StartError> {
     match url::Url::parse(url) {
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
         _ => Err(StartError::new(StartErrorKind::WebhookUrl)),
     }
 }
 
+/// A wait of the schedule under the time scale. A wait that can't be represented is as long as possible.
 fn scaled(seconds: f64, scale: f64) -> Duration {
     Duration::try_from_secs_f64(seconds * scale).unwrap_or(Duration::MAX)
 }

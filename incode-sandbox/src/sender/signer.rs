@@ -1,4 +1,4 @@
-//! How a delivery proves where it comes from.
+//! How a delivery authenticates its sender.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -14,14 +14,28 @@ use crate::vendor::locked;
 
 /// [`WebhookAuth`], checked and decoded.
 pub(crate) enum Signer {
+    /// Nothing is sent.
     None,
+    /// A fixed value in a header.
     Header { name: HeaderName, value: HeaderValue },
+    /// Lower-case hex of HMAC-SHA256 over the body.
     Hmac { header: HeaderName, key: Vec<u8> },
+    /// The three headers of Standard Webhooks; `key` is the decoded secret.
     StandardWebhooks { key: Vec<u8> },
-    ClientCredentials { token_url: url::Url, basic: HeaderValue, access: Mutex<Option<(HeaderValue, Instant)>> },
+    /// A bearer token from the receiver's own token endpoint.
+    ClientCredentials {
+        token_url: url::Url,
+        basic: HeaderValue,
+        /// The access token and its end. Shared by all deliveries, so that one token serves until it ends.
+        access: Mutex<Option<(HeaderValue, Instant)>>,
+    },
 }
 
 impl Signer {
+    /// Checks and decodes.
+    ///
+    /// # Errors
+    /// Names the kind of what can't be sent or decoded.
     pub(crate) fn new(auth: &WebhookAuth) -> Result<Self, StartError> {
         Ok(match auth {
             WebhookAuth::None => Self::None,
@@ -37,7 +51,7 @@ impl Signer {
                 Self::StandardWebhooks { key: key.filter(|key| !key.is_empty()).ok_or_else(refused)? }
             }
             WebhookAuth::ClientCredentials { token_url, client_id, client_secret } => Self::ClientCredentials {
-                token_url: super::target(token_url)?,
+                token_url: super::parse_url(token_url)?,
                 basic: header_value(&format!(
                     "Basic {}",
                     BASE64.encode(format!("{client_id}:{client_secret}").as_bytes())
@@ -47,7 +61,7 @@ impl Signer {
         })
     }
 
-    /// The headers for this body at `now` (s); none when the receiver's token endpoint gives no token.
+    /// The headers for this body at `now` (seconds); none where the receiver's token endpoint gives no token.
     pub(crate) async fn headers(
         &self,
         http: &reqwest::Client,
@@ -88,7 +102,7 @@ impl Signer {
         Some(headers)
     }
 
-    /// A receiver that answered 401 no longer takes the token held.
+    /// Drops the access token, as the receiver answered 401 to it.
     pub(crate) fn forget_access_token(&self) {
         if let Self::ClientCredentials { access, .. } = self {
             *locked(access) = None;
@@ -96,13 +110,14 @@ impl Signer {
     }
 }
 
+/// The answer of a token endpoint (RFC 6749, section 5.1).
 #[derive(Deserialize)]
 struct AccessToken {
     access_token: String,
     expires_in: u64,
 }
 
-/// Asks the receiver for a token, as Omni does: Basic authorization and `grant_type=client_credentials`, nothing else.
+/// Asks the receiver for a token as Omni does: Basic authorization and `grant_type=client_credentials`, nothing else.
 async fn access_token(
     http: &reqwest::Client,
     token_url: &url::Url,
@@ -119,18 +134,22 @@ async fn access_token(
     Some((bearer, Duration::from_secs(token.expires_in.min(LONGEST_TOKEN_SECONDS))))
 }
 
+/// The name of a header.
 fn header_name(name: &str) -> Result<HeaderName, StartError> {
     name.parse().map_err(|_| StartError::new(StartErrorKind::WebhookHeader))
 }
 
+/// The value of a header, marked as sensitive so that no log shows it.
 fn header_value(value: &str) -> Result<HeaderValue, StartError> {
     let mut value = text(value).ok_or_else(|| StartError::new(StartErrorKind::WebhookHeader))?;
     value.set_sensitive(true);
     Ok(value)
 }
 
+/// The value of a header that is no secret.
 fn text(value: &str) -> Option<HeaderValue> {
     HeaderValue::from_str(value).ok()
 }
 
+// A day. A longer `expires_in` could overflow the clock's arithmetic.
 const LONGEST_TOKEN_SECONDS: u64 = 86_400;

@@ -1,86 +1,141 @@
+//! Receives what other processes change, and proves that it does: the listener must receive its own pulse.
+
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use incode_core::store::StoreNotice;
+use incode_core::store::hub::ChangeHub;
 use redis::aio::MultiplexedConnection;
-use redis::{PushInfo, PushKind, Value};
-use tokio::sync::mpsc;
+use redis::{AsyncConnectionConfig, PushInfo, PushKind, Value};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::AbortHandle;
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
-use super::failure::Failure;
-use super::link::Link;
-use crate::store::StoreNotice;
-use crate::store::hub::Hub;
+use crate::connection::Server;
+use crate::error::Failure;
 
 /// Starts the listener.
-pub(super) fn start(link: &Arc<Link>, hub: Weak<Hub>) -> AbortHandle {
-    tokio::spawn(listen(Arc::downgrade(link), hub)).abort_handle()
+pub(crate) fn start(server: &Arc<Server>, hub: Weak<ChangeHub>) -> AbortHandle {
+    tokio::spawn(listen(Arc::downgrade(server), hub)).abort_handle()
+}
+
+/// Tries the rights to the channel, and warns of those that are missing: the store works without, and the feed is down.
+pub(crate) async fn check_rights(server: &Server, hub: &ChangeHub) -> Result<(), Failure> {
+    let tried = async {
+        let (mut connection, _notices) = subscribe(server, hub.channel(), server.call_deadline()).await?;
+        publish_pulse(&mut connection, hub).await
+    };
+    match tried.await {
+        Err(failure) if failure.is_forbidden => {
+            tracing::warn!(
+                "the Redis user has no right to the channel of the notices: changes in other processes are not received, and \
+                 the near cache is not used. Grant it with ACL SETUSER: &incode_* +subscribe +publish"
+            );
+            hub.published(false);
+            Ok(())
+        }
+        tried => tried,
+    }
 }
 
 /// Listens for as long as the hub is there, over one connection after the other.
-async fn listen(link: Weak<Link>, hub: Weak<Hub>) {
+async fn listen(server: Weak<Server>, hub: Weak<ChangeHub>) {
     let mut wait = FIRST_WAIT;
     loop {
-        let Some(link) = link.upgrade() else { return };
-        let (heard, mut notices) = mpsc::unbounded_channel();
-        let subscribed = async {
-            let mut connection = link.listener(heard, PATIENCE).await?;
-            connection.subscribe(link.key("news")).await?;
-            Ok::<_, Failure>(connection)
+        let (Some(server), Some(channel)) = (server.upgrade(), hub.upgrade().map(|hub| hub.channel().to_owned()))
+        else {
+            return;
         };
-        match timeout(PATIENCE * 3, subscribed).await.unwrap_or_else(|_| Err(Failure::too_late())) {
-            Ok(mut connection) => {
-                wait = FIRST_WAIT;
-                Hub::tell(&hub, StoreNotice::Up);
-                hear(&mut connection, &link.origin, &mut notices, &hub).await;
-                Hub::tell(&hub, StoreNotice::Down);
+        match timeout(CONNECT_WAIT, subscribe(&server, &channel, SILENCE))
+            .await
+            .unwrap_or_else(|_| Err(Failure::too_late()))
+        {
+            Ok((connection, notices)) => {
+                if receive(connection, notices, &hub).await {
+                    wait = FIRST_WAIT;
+                    let Some(hub) = hub.upgrade() else { return };
+                    hub.pass_on(StoreNotice::Down);
+                }
             }
             Err(failure) => tracing::debug!(error.kind = ?failure.kind, "store feed not connected"),
         }
-        drop(link);
-        if hub.strong_count() == 0 {
-            return;
-        }
+        drop(server);
         sleep(wait).await;
         wait = (wait * 2).min(LONGEST_WAIT);
     }
 }
 
-/// Passes news on until the connection ends, or falls silent: one whose other end is gone looks like one without news.
-async fn hear(
-    connection: &mut MultiplexedConnection,
-    own: &str,
-    notices: &mut mpsc::UnboundedReceiver<PushInfo>,
-    hub: &Weak<Hub>,
-) {
+async fn subscribe(
+    server: &Server,
+    channel: &str,
+    patience: Duration,
+) -> Result<(MultiplexedConnection, UnboundedReceiver<PushInfo>), Failure> {
+    let (sender, notices) = unbounded_channel();
+    let config = AsyncConnectionConfig::new().set_response_timeout(Some(patience)).set_push_sender(sender);
+    let mut connection = server.connect(config, || ()).await?;
+    connection.subscribe(channel).await?;
+    Ok((connection, notices))
+}
+
+/// Passes notices on until the connection ends or falls silent: one whose other end is gone looks like one without
+/// notices, so this process must receive its own pulse. True when the feed was up.
+async fn receive(
+    mut connection: MultiplexedConnection,
+    mut notices: UnboundedReceiver<PushInfo>,
+    hub: &Weak<ChangeHub>,
+) -> bool {
     let mut pulse = interval(PULSE);
     pulse.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (mut is_up, mut received_at) = (false, Instant::now());
     loop {
         tokio::select! {
             notice = notices.recv() => {
                 let data = match notice {
-                    None | Some(PushInfo { kind: PushKind::Disconnection, .. }) => return,
+                    None | Some(PushInfo { kind: PushKind::Disconnection, .. }) => return is_up,
                     Some(PushInfo { kind: PushKind::Message, data }) => data,
                     Some(_) => continue,
                 };
-                let Some(hub) = hub.upgrade() else { return };
-                match data.get(1) {
-                    // A text that is none is not one of ours.
-                    Some(Value::BulkString(payload)) => hub.heard(std::str::from_utf8(payload).unwrap_or_default(), own),
-                    _ => hub.pass_on(StoreNotice::Gap),
+                let Some(hub) = hub.upgrade() else { return is_up };
+                // What is no text is not of this store: it does not open.
+                let payload = match data.get(1) {
+                    Some(Value::BulkString(payload)) => std::str::from_utf8(payload).unwrap_or_default(),
+                    _ => "",
+                };
+                if hub.received(payload) {
+                    received_at = Instant::now();
+                    if !is_up {
+                        is_up = true;
+                        hub.pass_on(StoreNotice::Up);
+                    }
                 }
             }
             _ = pulse.tick() => {
-                if redis::cmd("PING").query_async::<Value>(connection).await.is_err() {
-                    return;
+                let Some(hub) = hub.upgrade() else { return is_up };
+                if received_at.elapsed() > SILENCE || publish_pulse(&mut connection, &hub).await.is_err() {
+                    return is_up;
                 }
             }
         }
     }
 }
 
-/// With [`PATIENCE`] less than a second: how long silence is taken for having no news.
-const PULSE: Duration = Duration::from_millis(400);
-const PATIENCE: Duration = Duration::from_millis(500);
+async fn publish_pulse(connection: &mut MultiplexedConnection, hub: &ChangeHub) -> Result<(), Failure> {
+    let pulse = hub.pulse().map_err(|_| Failure::failed("no random bytes"))?;
+    let mut publish = redis::cmd("PUBLISH");
+    publish.arg(hub.channel()).arg(pulse);
+    let receivers: i64 = publish.query_async(connection).await?;
+    tracing::trace!(receivers, "pulse published");
+    Ok(())
+}
+
+/// How often the listener publishes a pulse.
+const PULSE: Duration = Duration::from_millis(250);
+/// Without a pulse for this long, notices may be lost: less than a second, so that a cache without notices does not keep a
+/// gate open for long.
+const SILENCE: Duration = Duration::from_millis(800);
+/// For connecting and subscribing together.
+const CONNECT_WAIT: Duration = Duration::from_secs(3);
+/// After a connection that worked: the server restarts within seconds.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
+/// Of a server that is gone, or a right that is missing: cheap enough to try for ever.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);

@@ -1,67 +1,59 @@
-use std::collections::HashMap;
+use std::borrow::Cow;
 use std::fmt;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::time::Duration;
 
+use incode_core::store::StoreError;
 use percent_encoding::percent_decode_str;
-use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, TlsCertificates};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
+use redis::{ProtocolVersion, RedisConnectionInfo};
+use url::{Host, Url};
 
-use super::RedisStore;
-use super::failure::Failure;
-use super::link::Link;
-use crate::store::hub::{Hub, origin};
-use crate::store::{StoreError, StoreErrorKind};
+use crate::connection::{Address, Server};
+use crate::error::Failure;
+use crate::store::RedisStore;
 
 /// How a [`RedisStore`] is opened. Its `Debug` shows nothing of the URL.
 #[derive(Clone)]
 #[must_use]
 pub struct RedisOptions {
-    server: ConnectionInfo,
-    /// A file of certificates to trust instead of the usual ones.
-    authorities: Option<PathBuf>,
+    address: Address,
     prefix: Box<str>,
     strict: bool,
     calls: u32,
     call_deadline: Duration,
 }
 
-impl RedisOptions {
-    /// Takes a URL: `redis://user:password@host:port/database`, or `rediss://` for TLS. The certificate must be for the
-    /// host's name, from a public authority or one that this machine trusts; with `?ssl_ca_certs=FILE` (PEM), from one
-    /// in that file alone.
+impl RedisStore {
+    /// Opens `url` (`redis://host`), with keys that start with `{incode}:`.
     ///
     /// # Errors
-    /// `Failed`: the URL can't be read. The error doesn't repeat it.
+    /// As [`RedisOptions::open`].
+    pub async fn open(url: &str) -> Result<Self, StoreError> {
+        RedisOptions::new(url)?.open().await
+    }
+}
+
+/// Reads a URL of this engine: `None` when the scheme is another engine's.
+///
+/// Addresses of Redis that are not supported (`unix`, `redis+unix`, `redis-sentinel`, ..) are this engine's too: the error
+/// says what to write instead.
+pub fn from_url(url: &str) -> Option<Result<RedisOptions, StoreError>> {
+    let (scheme, _) = url.split_once(':')?;
+    let is_ours = scheme == "unix" || scheme.starts_with("redis") || scheme.starts_with("valkey");
+    is_ours.then(|| RedisOptions::new(url))
+}
+
+impl RedisOptions {
+    /// Takes a URL: `redis://user:password@host:port/database`, or `rediss://` for TLS. Parameters:
+    /// - `ssl_ca_certs=FILE`, with `rediss://`: the certificate must be from an authority in this PEM file. Without it,
+    ///   from a public authority or one that this machine trusts.
+    ///
+    /// # Errors
+    /// `Failed`: the URL can't be read, or names something that is not supported. The error names unknown parameters
+    /// without their values, and nothing else of the URL.
     pub fn new(url: &str) -> Result<Self, StoreError> {
-        let refused = |what: &str| StoreError::from(Failure::refused(what));
-        if !["redis://", "rediss://"].iter().any(|scheme| url.starts_with(scheme)) {
-            return Err(refused("a Redis URL starts with redis:// or rediss://"));
-        }
-        let (base, query) = url.split_once('?').unwrap_or((url, ""));
-        let (mut rest, mut authorities) = (Vec::new(), None);
-        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            match pair.strip_prefix("ssl_ca_certs=").map(|file| percent_decode_str(file).decode_utf8()) {
-                Some(Ok(file)) => authorities = Some(PathBuf::from(file.as_ref())),
-                Some(Err(_)) => return Err(refused("a parameter is no UTF-8")),
-                None => rest.push(pair),
-            }
-        }
-        let rest = if rest.is_empty() { base.to_owned() } else { format!("{base}?{}", rest.join("&")) };
-        // Its errors may repeat a part of the URL.
-        let info = rest.into_connection_info().map_err(|_| refused("the Redis URL can't be read"))?;
-        if matches!(info.addr(), ConnectionAddr::TcpTls { insecure: true, .. }) {
-            return Err(refused("a certificate that is not looked at protects nothing"));
-        }
-        if authorities.is_some() && !matches!(info.addr(), ConnectionAddr::TcpTls { .. }) {
-            return Err(refused("ssl_ca_certs is for rediss://"));
-        }
-        let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
         let options = Self {
-            server: info.set_redis_settings(settings),
-            authorities,
+            address: address(url.trim())?,
             prefix: "".into(),
             strict: false,
             calls: 4096,
@@ -70,29 +62,29 @@ impl RedisOptions {
         options.name("incode")
     }
 
-    /// What every key starts with, in braces, so that all of them are in one slot of a cluster: `{incode}:` unless said
-    /// otherwise. 1 to 48 letters, digits, `_`, `-` and `.`.
+    /// What every key starts with, in braces, so that all of them are in one slot: `{incode}:` unless said otherwise.
+    /// 1 to 48 letters, digits, `_`, `-` and `.`.
     ///
     /// # Errors
     /// `Failed`: it is no such name.
     pub fn name(mut self, name: &str) -> Result<Self, StoreError> {
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
         if !(1..=48).contains(&name.len()) || !name.bytes().all(is_plain) {
-            return Err(Failure::refused("the name before the keys is not plain").into());
+            return Err(Failure::failed("the name before the keys is not plain").into());
         }
         self.prefix = format!("{{{name}}}:").into();
         Ok(self)
     }
 
-    /// Refuses a server that may lose what was acknowledged, or that does not tell how it is set: `appendonly yes`,
-    /// `appendfsync always` and `maxmemory-policy noeviction` are what is needed. Unless set, a warning says what is not so.
+    /// Refuses a server that may lose what was acknowledged, or whose settings can't be read: `appendonly yes`,
+    /// `appendfsync always` and `maxmemory-policy noeviction` are needed. Unless set, a warning names what is different.
     pub fn strict(mut self) -> Self {
         self.strict = true;
         self
     }
 
     /// How many calls are under way at most. 4096 unless said otherwise, at least 1. When as many are, `accept` fails at
-    /// once with [`StoreErrorKind::Busy`]; every other call waits for its place.
+    /// once with [`Busy`](incode_core::store::StoreErrorKind::Busy); every other call waits for its place.
     pub fn calls(mut self, calls: u32) -> Self {
         self.calls = calls.clamp(1, 1 << 20);
         self
@@ -104,27 +96,19 @@ impl RedisOptions {
         self
     }
 
-    /// Connects, and looks how the server is set.
+    /// Connects, and checks the server: its kind and version, the user's rights, how durable it is.
+    ///
+    /// Without the right to the channel of the notices the store opens with a warning: [`LifeCycle::feed`] stays down.
     ///
     /// # Errors
-    /// `Unavailable`: the server can't be reached, or refuses the user. `Incompatible`: the keys are of a newer version.
-    /// `Failed`: it may lose what is acknowledged, and [`RedisOptions::strict`] is set.
+    /// `Unavailable`: the server can't be reached, is a replica, or refuses the user; the cause names the host, and rights
+    /// that are missing. `Incompatible`: the keys are of another version. `Failed`: it is a node of Redis Cluster, a
+    /// Sentinel, or older than Redis 7; or it may lose what is acknowledged, and [`RedisOptions::strict`] is set.
+    ///
+    /// [`LifeCycle::feed`]: incode_core::store::LifeCycle::feed
     pub async fn open(self) -> Result<RedisStore, StoreError> {
-        // The client takes the process's provider, and would panic where two are compiled in and none is chosen.
-        if rustls::crypto::CryptoProvider::get_default().is_none() {
-            let _ = rustls::crypto::ring::default_provider().install_default();
-        }
-        let client = client(self.server, self.authorities.as_deref())?;
-        let hub = Hub::new();
-        let link = Link::new(client, self.prefix, origin()?, Arc::clone(&hub), self.call_deadline, self.calls);
-        check_version(&link).await?;
-        if let Some(problem) = loses(&link).await? {
-            if self.strict {
-                return Err(StoreError::with_source(StoreErrorKind::Failed, problem));
-            }
-            tracing::warn!("Redis may lose what was acknowledged: {problem}");
-        }
-        Ok(RedisStore { link: Arc::new(link), hub })
+        let server = Server::new(self.address, self.prefix, self.call_deadline, self.calls)?;
+        Ok(RedisStore::over(server, self.strict).await?)
     }
 }
 
@@ -134,52 +118,77 @@ impl fmt::Debug for RedisOptions {
     }
 }
 
-fn client(server: ConnectionInfo, authorities: Option<&Path>) -> Result<Client, Failure> {
-    let unusable = |what| Failure::new(StoreErrorKind::Unavailable, what);
-    let Some(file) = authorities else {
-        return Client::open(server).map_err(|_| unusable("the server can't be asked over this address"));
-    };
-    let pem = std::fs::read(file).map_err(|_| unusable("ssl_ca_certs can't be read"))?;
-    if CertificateDer::pem_slice_iter(&pem).next().is_none() {
-        return Err(unusable("ssl_ca_certs holds no certificate"));
-    }
-    let trusted = TlsCertificates { client_tls: None, root_cert: Some(pem) };
-    Client::build_with_tls(server, trusted).map_err(|_| unusable("ssl_ca_certs holds an unusable certificate"))
-}
-
-/// Keys know no columns to be added, so a version that only adds leaves the number as it is.
-async fn check_version(link: &Link) -> Result<(), Failure> {
-    let mut claim = redis::cmd("SET");
-    claim.arg(link.key("version")).arg(VERSION).arg("NX").arg("GET");
-    let known: Option<u64> = link.ask(&claim).await?;
-    match known {
-        Some(known) if known > VERSION => {
-            Err(Failure::new(StoreErrorKind::Incompatible, "the keys were written by a newer version"))
+/// Reads the URL. Errors of the parser are not passed on: they may repeat a part of it.
+fn address(url: &str) -> Result<Address, Failure> {
+    let (scheme, _) = url.split_once("://").unwrap_or_default();
+    let is_tls = match scheme {
+        "redis" => false,
+        "rediss" => true,
+        "unix" | "redis+unix" | "valkey+unix" => {
+            return Err(Failure::failed("unix sockets of Redis are not supported: write redis://host:port"));
         }
-        _ => Ok(()),
-    }
-}
-
-/// What is wrong with the server's settings, if something is.
-async fn loses(link: &Link) -> Result<Option<&'static str>, Failure> {
-    let setting = async |name: &str| {
-        let answer = link.ask::<HashMap<String, String>>(redis::cmd("CONFIG").arg("GET").arg(name)).await;
-        match answer {
-            Ok(all) => Ok(all.get(name).cloned()),
-            // Servers that are rented often don't tell.
-            Err(failure) if !failure.broken => Ok(None),
-            Err(failure) => Err(failure),
+        scheme if scheme.contains("sentinel") => {
+            return Err(Failure::failed("Redis Sentinel is not supported: write redis://host:port of the primary"));
         }
+        _ => return Err(Failure::failed("a Redis URL starts with redis:// or rediss://")),
     };
-    let (appends, syncs, evicts) =
-        (setting("appendonly").await?, setting("appendfsync").await?, setting("maxmemory-policy").await?);
-    Ok(match (appends.as_deref(), syncs.as_deref(), evicts.as_deref()) {
-        (None, ..) | (_, None, _) | (.., None) => Some("it does not tell how it is set"),
-        (Some("yes"), Some("always"), Some("noeviction")) => None,
-        (Some("yes"), Some("always"), _) => Some("maxmemory-policy is not noeviction, so rows may be thrown away"),
-        (Some("yes"), ..) => Some("appendfsync is not always, so a crash of its machine loses what came last"),
-        _ => Some("appendonly is not yes, so its restart loses what came last"),
+    let url = Url::parse(url).map_err(|_| Failure::failed("the Redis URL can't be read"))?;
+    if url.fragment().is_some() {
+        return Err(Failure::failed("a Redis URL has no part after #: a certificate is always verified"));
+    }
+    let host = match url.host() {
+        Some(Host::Domain(host)) if !host.is_empty() => decode(host)?.into_owned(),
+        Some(Host::Ipv4(host)) => host.to_string(),
+        Some(Host::Ipv6(host)) => host.to_string(),
+        _ => return Err(Failure::failed("the Redis URL names no host")),
+    };
+    if host.contains(',') {
+        return Err(Failure::failed("a Redis URL names one host"));
+    }
+    Ok(Address {
+        host,
+        port: url.port().unwrap_or(6379),
+        login: login(&url)?,
+        tls: is_tls.then_some(authorities(&url, is_tls)?),
     })
 }
 
-const VERSION: u64 = 1;
+fn login(url: &Url) -> Result<RedisConnectionInfo, Failure> {
+    let mut login = RedisConnectionInfo::default().set_protocol(ProtocolVersion::RESP3);
+    if !url.username().is_empty() {
+        login = login.set_username(decode(url.username())?);
+    }
+    if let Some(password) = url.password() {
+        login = login.set_password(decode(password)?);
+    }
+    match url.path().trim_matches('/') {
+        "" => Ok(login),
+        database => {
+            let number = database.parse().map_err(|_| Failure::failed("the database in the Redis URL is no number"))?;
+            Ok(login.set_db(number))
+        }
+    }
+}
+
+/// The only parameter there is.
+fn authorities(url: &Url, is_tls: bool) -> Result<Option<PathBuf>, Failure> {
+    let mut file = None;
+    for (name, value) in url.query_pairs() {
+        match &*name {
+            "ssl_ca_certs" if is_tls => file = Some(PathBuf::from(value.as_ref())),
+            "ssl_ca_certs" => return Err(Failure::failed("ssl_ca_certs is for rediss://")),
+            // A name that is not plain may be a part of the password.
+            name if name.len() <= 32
+                && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte)) =>
+            {
+                return Err(Failure::failed(format!("unknown parameter in the Redis URL: {name}")));
+            }
+            _ => return Err(Failure::failed("unknown parameter in the Redis URL")),
+        }
+    }
+    Ok(file)
+}
+
+fn decode(text: &str) -> Result<Cow<'_, str>, Failure> {
+    percent_decode_str(text).decode_utf8().map_err(|_| Failure::failed("a part of the Redis URL is no UTF-8"))
+}

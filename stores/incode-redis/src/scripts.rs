@@ -1,33 +1,45 @@
-//! Each call that writes is one script, which the server runs from its first line to its last with nobody in between.
+//! The scripts, each put together from the parts it needs: a part that is not needed costs time in every call.
 
 use std::sync::LazyLock;
 
-use redis::Script;
+/// A script with the hash by which the server knows it.
+#[derive(Debug)]
+pub(crate) struct Script {
+    pub(crate) text: &'static str,
+    pub(crate) hash: String,
+}
+
+impl Script {
+    fn new(text: &'static str) -> Self {
+        Self { text, hash: redis::Script::new(text).get_hash().to_owned() }
+    }
+}
 
 macro_rules! scripts {
-    ($($name:ident = $file:literal;)*) => { $(
-        pub(super) static $name: LazyLock<Script> =
-            LazyLock::new(|| Script::new(concat!(include_str!("lua/prelude.lua"), include_str!($file))));
+    ($($name:ident = $($part:literal)+;)*) => { $(
+        pub(crate) static $name: LazyLock<Script> = LazyLock::new(|| {
+            Script::new(concat!(include_str!("lua/base.lua") $(, include_str!(concat!("lua/", $part, ".lua")))+))
+        });
     )* };
 }
 
 scripts! {
-    ACCEPT = "lua/accept.lua";
-    CLAIM = "lua/claim.lua";
-    CLAIM_EFFECTS = "lua/claim_jobs.lua";
-    COUNTS = "lua/counts.lua";
-    EFFECT_COUNTS = "lua/job_counts.lua";
-    FIELDS = "lua/fields.lua";
-    FORGET = "lua/forget.lua";
-    INSPECT = "lua/inspect.lua";
-    LINK = "lua/link.lua";
-    LINKED = "lua/linked.lua";
-    LIST = "lua/list.lua";
-    OBSERVE = "lua/observe.lua";
-    PRUNE = "lua/prune.lua";
-    REPLAY = "lua/replay.lua";
-    REPLAY_EFFECTS = "lua/replay_jobs.lua";
-    SETTLE = "lua/settle.lua";
-    SETTLE_EFFECT = "lua/settle_job.lua";
-    UNLINK = "lua/unlink.lua";
+    ACCEPT = "events" "accept";
+    CLAIM = "events" "claim";
+    CLAIM_JOBS = "claim_jobs";
+    COUNTS = "counts";
+    EVENT = "event";
+    LIST = "list";
+    LOAD = "rows" "load";
+    OPEN = "open";
+    PRUNE = "events" "prune";
+    RENEW = "events" "renew";
+    REPLAY = "events" "audits" "replay";
+    REPLAY_JOBS = "audits" "replay_jobs";
+    SECRET = "secret";
+    SETTLE = "events" "settle";
+    SETTLE_JOB = "settle_job";
+    SUBJECT = "subject";
+    TIME = "time";
+    WRITE = "events" "rows" "audits" "write";
 }

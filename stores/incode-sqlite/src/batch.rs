@@ -1,46 +1,53 @@
+//! Group commit: many jobs in one transaction, with one fsync.
+//!
+//! A job that fails is undone alone, by its savepoint, and its neighbours commit. A failure of the disk or the file fails
+//! the whole batch: SQLite may have rolled everything back by then. The index in memory follows the rows: each change is
+//! noted in a journal, and reverted when its job or its batch fails.
+
+use incode_core::store::dedupe::{DedupeIndex, StateChange};
 use rusqlite::Connection;
 
-use super::failure::Failure;
-use crate::store::dedupe::{DedupeIndex, StateChange};
+use crate::error::Failure;
 
-/// What a write job works on: the transaction of its batch, and the ledger that follows it.
-pub(super) struct Transaction<'a> {
-    pub(super) conn: &'a Connection,
-    pub(super) ledger: &'a mut DedupeIndex,
-    pub(super) last_id: &'a mut i64,
-    /// What the batch moved so far, to be taken back if it fails.
+/// What a write job works on: the transaction of its batch, and the index that follows the event rows.
+pub(crate) struct Transaction<'a> {
+    pub(crate) conn: &'a Connection,
+    pub(crate) index: &'a mut DedupeIndex,
+    /// The id of the newest event. Ids that a failed batch took are not used again.
+    pub(crate) last_event: &'a mut i64,
+    /// The changes of this batch so far: they are reverted in the index if it fails.
     journal: &'a mut Vec<StateChange>,
 }
 
 impl Transaction<'_> {
-    /// Records in the ledger what the job does to a row.
-    pub(super) fn record(&mut self, moved: StateChange) {
-        self.ledger.record(moved);
-        self.journal.push(moved);
+    /// Records in the index what the job does to a row.
+    pub(crate) fn record(&mut self, change: StateChange) {
+        self.index.record(change);
+        self.journal.push(change);
     }
 }
 
 /// A write job in a batch.
-pub(super) trait Job: Send {
+pub(crate) trait Job: Send {
     /// False: at most one statement writes, and fails as a whole.
     fn needs_savepoint(&self) -> bool;
-    /// Does the work and keeps its result; the error is for the batch to judge.
+    /// Does the work and keeps its result. The batch decides by the error whether it can go on.
     fn run(&mut self, tx: &mut Transaction<'_>) -> Result<(), Failure>;
-    /// Tells the caller: its own result, or why the batch failed.
+    /// Answers the caller: with the job's own result, or with why the batch failed.
     fn answer(self: Box<Self>, batch: Result<(), &Failure>);
 }
 
-/// Runs the jobs in one transaction. When it fails nothing of it is left, neither in the file nor in the ledger.
-pub(super) fn commit(
+/// Runs the jobs in one transaction. When it fails, nothing of it is left, neither in the file nor in the index.
+pub(crate) fn commit(
     conn: &Connection,
-    ledger: &mut DedupeIndex,
-    last_id: &mut i64,
+    index: &mut DedupeIndex,
+    last_event: &mut i64,
     jobs: &mut [Box<dyn Job>],
 ) -> Result<(), Failure> {
     let mut journal = Vec::new();
-    let outcome = run_all(conn, ledger, last_id, &mut journal, jobs);
+    let outcome = run_all(conn, index, last_event, &mut journal, jobs);
     if outcome.is_err() {
-        take_back(ledger, &mut journal, 0);
+        revert(index, &mut journal, 0);
         roll_back(conn);
     }
     outcome
@@ -48,8 +55,8 @@ pub(super) fn commit(
 
 fn run_all(
     conn: &Connection,
-    ledger: &mut DedupeIndex,
-    last_id: &mut i64,
+    index: &mut DedupeIndex,
+    last_event: &mut i64,
     journal: &mut Vec<StateChange>,
     jobs: &mut [Box<dyn Job>],
 ) -> Result<(), Failure> {
@@ -62,13 +69,13 @@ fn run_all(
         if savepoint {
             execute(conn, "SAVEPOINT job")?;
         }
-        let result = job.run(&mut Transaction { conn, ledger, last_id, journal });
+        let result = job.run(&mut Transaction { conn, index, last_event, journal });
         if let Err(failure) = result {
             // Out of room or on a broken disk SQLite may have rolled back everything, the neighbours included.
             if failure.dooms_batch || conn.is_autocommit() {
                 return Err(failure);
             }
-            take_back(ledger, journal, mark);
+            revert(index, journal, mark);
             if savepoint {
                 execute(conn, "ROLLBACK TO job")?;
             }
@@ -80,9 +87,9 @@ fn run_all(
     execute(conn, "COMMIT")
 }
 
-fn take_back(ledger: &mut DedupeIndex, journal: &mut Vec<StateChange>, mark: usize) {
-    for moved in journal.drain(mark..).rev() {
-        ledger.revert(moved);
+fn revert(index: &mut DedupeIndex, journal: &mut Vec<StateChange>, mark: usize) {
+    for change in journal.drain(mark..).rev() {
+        index.revert(change);
     }
 }
 
@@ -97,3 +104,6 @@ fn execute(conn: &Connection, sql: &str) -> Result<(), Failure> {
     conn.prepare_cached(sql)?.execute([])?;
     Ok(())
 }
+
+/// Rows in one step of long work (prune, replay): some 20 ms of the writer's time, so that deliveries come in between.
+pub(crate) const LOT: u16 = 5_000;

@@ -1,33 +1,36 @@
+//! The way from async callers to a thread, and back.
+
 use std::sync::{Arc, mpsc};
 
+use incode_core::store::{StoreError, StoreErrorKind};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, oneshot};
-
-use crate::store::{StoreError, StoreErrorKind};
 
 /// A bounded queue from async callers to a thread. The bound is a semaphore beside a plain channel, because the thread
 /// needs a wait with a time-out, and callers need both a refusal at once and a wait for a place.
-pub(super) struct Queue<J> {
+pub(crate) struct Queue<J> {
+    /// Free places. Shared with the permits of waiting jobs; closed when the store is closed.
     places: Arc<Semaphore>,
     jobs: mpsc::Sender<Message<J>>,
 }
 
-pub(super) enum Message<J> {
+pub(crate) enum Message<J> {
     /// The place is free again as soon as the thread takes the job.
     Job(J, OwnedSemaphorePermit),
     /// All jobs before this one are done. The reply is sent when files are closed.
     Close(oneshot::Sender<()>),
 }
 
-pub(super) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
+/// Where a job's answer goes. Closed when the caller is gone.
+pub(crate) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
 impl<J> Queue<J> {
-    pub(super) fn new(len: usize) -> (Self, mpsc::Receiver<Message<J>>) {
+    pub(crate) fn new(len: usize) -> (Self, mpsc::Receiver<Message<J>>) {
         let (jobs, receiver) = mpsc::channel();
         (Self { places: Arc::new(Semaphore::new(len)), jobs }, receiver)
     }
 
     /// Queues a job if there is a place for it.
-    pub(super) fn try_push<T>(
+    pub(crate) fn try_push<T>(
         &self,
         job: impl FnOnce(Reply<T>) -> J,
     ) -> Result<oneshot::Receiver<Result<T, StoreError>>, StoreError> {
@@ -41,7 +44,7 @@ impl<J> Queue<J> {
     }
 
     /// Queues a job, waiting for a place.
-    pub(super) async fn push<T>(
+    pub(crate) async fn push<T>(
         &self,
         job: impl FnOnce(Reply<T>) -> J,
     ) -> Result<oneshot::Receiver<Result<T, StoreError>>, StoreError> {
@@ -50,7 +53,7 @@ impl<J> Queue<J> {
     }
 
     /// Takes no more jobs, and returns when the thread has done all that were queued and let go of its files.
-    pub(super) async fn close(&self) {
+    pub(crate) async fn close(&self) {
         self.places.close();
         let (reply, done) = oneshot::channel();
         if self.jobs.send(Message::Close(reply)).is_ok() {
@@ -70,8 +73,8 @@ impl<J> Queue<J> {
     }
 }
 
-/// Waits for the thread; one that ended first answers nobody.
-pub(super) async fn answer<T>(answer: oneshot::Receiver<Result<T, StoreError>>) -> Result<T, StoreError> {
+/// Waits for the thread's answer. A thread that ended first gives none: the store is closed.
+pub(crate) async fn answer<T>(answer: oneshot::Receiver<Result<T, StoreError>>) -> Result<T, StoreError> {
     answer.await.unwrap_or_else(|_| Err(closed()))
 }
 

@@ -1,52 +1,56 @@
-use std::fs::File;
+//! The thread that reads. Its connection is read-only and sees each commit as soon as it is done.
+
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::thread;
 
+use incode_core::store::StoreError;
 use rusqlite::Connection;
+use tokio::sync::oneshot;
 
-use super::failure::Failure;
-use super::file;
-use super::queue::{Message, Reply};
-use crate::store::{StoreError, StoreErrorKind};
+use crate::error::{self, Failure};
+use crate::file;
+use crate::queue::{Message, Reply};
+use crate::writer::Guard;
 
-pub(super) type ReadJob = Box<dyn FnOnce(&Connection) + Send>;
+/// A query with the channel to its caller.
+pub(crate) type ReadJob = Box<dyn FnOnce(&Connection) + Send>;
 
-/// A query that answers by itself.
-pub(super) fn job<T: Send + 'static>(
+/// A query that answers its caller. It is left out when the caller is gone.
+pub(crate) fn job<T: Send + 'static>(
     reply: Reply<T>,
-    query: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    query: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
 ) -> ReadJob {
     Box::new(move |conn| {
         if !reply.is_closed() {
-            let _ = reply.send(query(conn).map_err(|error| Failure::from(error).into()));
+            let _ = reply.send(query(conn).map_err(StoreError::from));
         }
     })
 }
 
-/// Starts the thread, which holds on to the lock, if there is one, as long as it has the file open.
-pub(super) fn spawn(
+/// Starts the thread. It keeps the guard, and with it the lock, until its connection is closed.
+pub(crate) fn spawn(
     path: PathBuf,
     jobs: Receiver<Message<ReadJob>>,
-    lock: Option<Arc<File>>,
+    guard: Guard,
     opened: Reply<()>,
 ) -> Result<(), StoreError> {
     let thread = thread::Builder::new().name("incode-store-reader".into());
-    let body = move || match file::absolute(&path).and_then(|path| file::open_reader(&path)) {
+    let body = move || match file::open_reader(&path) {
         Ok(conn) => {
             let _ = opened.send(Ok(()));
             let closing = run(&conn, &jobs);
-            drop((conn, lock));
+            drop(conn);
+            drop(guard);
             closing.map(|closing| closing.send(()));
         }
         Err(error) => drop(opened.send(Err(error))),
     };
-    thread.spawn(body).map_err(|error| StoreError::with_source(StoreErrorKind::Unavailable, error))?;
+    thread.spawn(body).map_err(error::no_thread)?;
     Ok(())
 }
 
-fn run(conn: &Connection, jobs: &Receiver<Message<ReadJob>>) -> Option<tokio::sync::oneshot::Sender<()>> {
+fn run(conn: &Connection, jobs: &Receiver<Message<ReadJob>>) -> Option<oneshot::Sender<()>> {
     while let Ok(message) = jobs.recv() {
         match message {
             Message::Job(query, place) => {

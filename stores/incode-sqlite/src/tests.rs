@@ -2,31 +2,24 @@ use std::path::Path;
 use std::sync::Arc;
 
 use futures_util::StreamExt;
+use incode_core::identity::transition::{ApplyEvent, ChangeRequest, Command, EventLink, Rules, UsedNonce};
+use incode_core::identity::{Check, Checks, FaceOrigin, LinkProof, Observation, Verified};
+use incode_core::model::{EventKind, IdentityStatus};
+use incode_core::store::{
+    Accepted, Claim, ClaimedEvent, EventId, EventState, InboxStore, LifeCycle, NewEvent, Reason, Settlement,
+    StoreError, StoreErrorKind,
+};
+use incode_core::{IdentityId, ObjectId, Subject, Timestamp, Token};
 use tempfile::TempDir;
 
-use super::SqliteStore;
-use crate::Timestamp;
-use crate::store::{Accepted, Claim, NewEvent, Settlement, Store, StoreErrorKind};
-use crate::testing::store_suite::{self, pending};
+use crate::{SqliteOptions, SqliteStore};
 
 mod durability;
 mod failures;
 mod opening;
-mod upgrade;
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn keeps_the_contract() {
-    let directory = TempDir::new().unwrap();
-    let names = std::sync::atomic::AtomicU32::new(0);
-    store_suite::run(|| async {
-        let name = names.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        Arc::new(open(&directory.path().join(format!("{name}.db"))).await) as Arc<dyn Store>
-    })
-    .await;
-}
 
 async fn open(path: &Path) -> SqliteStore {
-    SqliteStore::open(path).await.unwrap()
+    SqliteOptions::new(path).open().await.unwrap()
 }
 
 async fn accept(store: &SqliteStore, event: NewEvent) -> Accepted {
@@ -42,33 +35,113 @@ async fn accept_many(store: &SqliteStore, range: std::ops::Range<usize>) {
         .await;
 }
 
-async fn claim(store: &SqliteStore, now: i64, limit: u32) -> Vec<crate::store::ClaimedEvent> {
-    store.claim(Claim { now: ms(now), lease_until: ms(now + 1_000), limit, newest_first: false }).await.unwrap()
+async fn claim(store: &SqliteStore, now: i64, limit: u32) -> Vec<ClaimedEvent> {
+    let claim = Claim { now: ms(now), lease_until: ms(now + 1_000), limit, newest_first: false };
+    store.claim(claim).await.unwrap().events
 }
 
 fn ms(millis: i64) -> Timestamp {
     Timestamp::from_millis(millis)
 }
 
+fn subject(name: &str) -> Subject {
+    Subject::new(name).unwrap()
+}
+
+fn identity_id(id: &str) -> IdentityId {
+    IdentityId::new(id).unwrap()
+}
+
+/// A delivery of the vendor.
+fn pending(object: &str, token: &str, at: i64) -> NewEvent {
+    NewEvent {
+        kind: EventKind::from("verification.completed"),
+        object_id: Some(ObjectId::new(object).unwrap()),
+        token: token.as_bytes().to_vec(),
+        token_hash: Token::new(token).unwrap().hash(),
+        correlation_id: Some(format!("correlation of {object}")),
+        vendor_time: Some(ms(5)),
+        received_at: ms(at),
+        authenticated: true,
+        implausible: false,
+        state: EventState::Pending,
+        reason: None,
+    }
+}
+
+fn ignored(object: &str, at: i64) -> NewEvent {
+    NewEvent {
+        kind: EventKind::from("something.else"),
+        token: Vec::new(),
+        correlation_id: None,
+        state: EventState::Ignored,
+        reason: Some(Reason::UnknownKind),
+        ..pending(object, "token", at)
+    }
+}
+
 fn done(at: i64) -> Settlement {
-    Settlement::Done { seen: None, link: None, handlers: Vec::new(), at: ms(at) }
+    Settlement::Done { apply: None, at: ms(at) }
+}
+
+fn dead(at: i64) -> Settlement {
+    Settlement::Dead { reason: Reason::NotFound, wipe_token: false, at: ms(at) }
+}
+
+/// What the vendor said of an ACTIVE identity with a VERIFIED verification.
+fn seen(identity: &str, sent_at: i64) -> Observation {
+    Observation {
+        identity_id: identity_id(identity),
+        sent_at: ms(sent_at),
+        status: IdentityStatus::Active,
+        attestation: None,
+        verified: Some(Verified { id: ObjectId::new("verification").unwrap(), at: Some(ms(sent_at)) }),
+        face_authenticated_at: None,
+        face_origin: FaceOrigin::default(),
+        checks: Checks::default(),
+        fields: Vec::new(),
+    }
+}
+
+/// The event, applied to the identity, with these `on_event` handlers.
+fn apply(event: &ClaimedEvent, seen: Observation, link: Option<EventLink>, handlers: &[&str]) -> ChangeRequest {
+    let (made_at, now) = (Some(seen.sent_at), seen.sent_at);
+    let check = Check { passed: true, made_at, received_at: event.received_at, authenticated: true, subject: None };
+    let (kind, object_id) = (event.kind.clone(), event.object_id.clone());
+    let applied = ApplyEvent { event: event.lease.event, kind, object_id, seen, check, link };
+    let mut rules = Rules::default();
+    rules.handlers.on_event = handlers.iter().map(|handler| (*handler).into()).collect();
+    ChangeRequest { command: Command::ApplyEvent(applied), rules: Arc::new(rules), now }
+}
+
+fn link(name: &str, nonce: Option<u8>) -> EventLink {
+    let nonce = nonce.map(|byte| UsedNonce { nonce: [byte; 24], expires_at: ms(90_000) });
+    EventLink { subject: subject(name), proof: LinkProof::Webhook, nonce }
+}
+
+fn done_with(apply: ChangeRequest, at: i64) -> Settlement {
+    Settlement::Done { apply: Some(Box::new(apply)), at: ms(at) }
 }
 
 /// Keeps the writer busy until the sender is dropped or used, so that what is queued next shares one batch.
 async fn hold_writer(store: &SqliteStore) -> std::sync::mpsc::Sender<()> {
     let (release, held) = std::sync::mpsc::channel::<()>();
     let (begun, begins) = tokio::sync::oneshot::channel();
-    let work = move |_: &mut super::batch::Transaction<'_>| {
+    let work = move |_: &mut crate::batch::Transaction<'_>| {
         let _ = begun.send(());
         let _ = held.recv();
         Ok(())
     };
-    let answer = store.writer.push(|reply| super::writer::several(reply, work)).await.unwrap();
+    let answer = store.writer.push(|reply| crate::writer::job(reply, true, work)).await.unwrap();
     drop(answer);
     begins.await.unwrap();
     release
 }
 
-fn kind_of<T: std::fmt::Debug>(result: Result<T, crate::store::StoreError>) -> StoreErrorKind {
+fn kind_of<T: std::fmt::Debug>(result: Result<T, StoreError>) -> StoreErrorKind {
     result.unwrap_err().kind()
+}
+
+fn cause_of<T: std::fmt::Debug>(result: Result<T, StoreError>) -> String {
+    std::error::Error::source(&result.unwrap_err()).unwrap().to_string()
 }

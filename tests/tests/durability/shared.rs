@@ -1,26 +1,18 @@
-//! A store that several hold at once, as replicas do with one that is not embedded, and that can be made to stumble.
+//! A store that several hold at once, as replicas do with one that is not embedded, and that can be made to fail.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use incode_core::identity::{Change, Identity, LinkedIdentity, Observation, RetainedField};
-use incode_core::store::{
-    Accepted, Audit, AuditId, Claim, ClaimedEvent, EventDetail, EventFilter, EventId, EventRow, InboxCounts, JobStore,
-    Lease, Linked, NewEvent, NewLink, Prune, Replay, Settled, Settlement, SqliteStore, Store, StoreError,
-    StoreErrorKind, StoreFuture,
-};
-use incode_core::{Actor, IdentityId, ObjectId, Subject, Timestamp};
+use incode_core::store::{Accepted, InboxStore, StoreError, StoreErrorKind};
+use incode_core::testing::{Hook, HookedStore, StoreCall};
 use incode_sandbox::Verified;
+use incode_sqlite::SqliteStore;
 use incode_tests::row;
 
-/// Clones are one store.
-#[derive(Clone)]
-pub(crate) struct SharedStore {
-    kept: Arc<SqliteStore>,
-    pub(crate) accepts: Arc<Accepts>,
-}
+/// A store that others may hold too.
+pub(crate) type SharedStore = Arc<HookedStore<Arc<Accepts>>>;
 
 /// How `accept` behaves, and what it saw.
 #[derive(Default)]
@@ -49,15 +41,16 @@ impl Accepts {
     }
 }
 
-impl SharedStore {
-    pub(crate) async fn open(path: &Path) -> Self {
-        Self { kept: Arc::new(SqliteStore::open(path).await.unwrap()), accepts: Arc::default() }
-    }
+/// Opens a file, and says how its `accept` behaves.
+pub(crate) async fn open(path: &Path) -> (SharedStore, Arc<Accepts>) {
+    let accepts = Arc::new(Accepts::default());
+    let store = HookedStore::new(SqliteStore::open(path).await.unwrap(), Arc::clone(&accepts));
+    (Arc::new(store), accepts)
+}
 
-    /// Puts an event straight into the table, with nobody told.
-    pub(crate) async fn put(&self, verified: &Verified) -> Accepted {
-        self.kept.accept(row(verified)).await.unwrap()
-    }
+/// Puts an event straight into the table, without a notice to any worker.
+pub(crate) async fn put(store: &SharedStore, verified: &Verified) -> Accepted {
+    store.accept(row(verified)).await.unwrap()
 }
 
 /// Counts down also when the caller gave up.
@@ -77,95 +70,13 @@ impl Drop for UnderWay<'_> {
     }
 }
 
-impl Store for SharedStore {
-    fn accept(&self, event: NewEvent) -> StoreFuture<'_, Accepted> {
-        Box::pin(async move {
-            let _under_way = UnderWay::new(&self.accepts);
-            tokio::time::sleep(Duration::from_millis(self.accepts.delay_ms.load(Ordering::SeqCst))).await;
-            if self.accepts.failing.load(Ordering::SeqCst) {
-                return Err(StoreError::new(StoreErrorKind::Failed));
-            }
-            self.kept.accept(event).await
-        })
-    }
-
-    fn claim(&self, claim: Claim) -> StoreFuture<'_, Vec<ClaimedEvent>> {
-        self.kept.claim(claim)
-    }
-
-    fn next_due(&self) -> StoreFuture<'_, Option<Timestamp>> {
-        self.kept.next_due()
-    }
-
-    fn settle(&self, lease: Lease, settlement: Settlement) -> StoreFuture<'_, Settled> {
-        self.kept.settle(lease, settlement)
-    }
-
-    fn observe(&self, seen: Observation) -> StoreFuture<'_, Change> {
-        self.kept.observe(seen)
-    }
-
-    fn link(&self, new: NewLink) -> StoreFuture<'_, Linked> {
-        self.kept.link(new)
-    }
-
-    fn unlink(&self, subject: Subject) -> StoreFuture<'_, Option<Change>> {
-        self.kept.unlink(subject)
-    }
-
-    fn linked(&self, subject: Subject) -> StoreFuture<'_, Option<LinkedIdentity>> {
-        self.kept.linked(subject)
-    }
-
-    fn identity(&self, id: IdentityId) -> StoreFuture<'_, Option<Identity>> {
-        self.kept.identity(id)
-    }
-
-    fn verified_as(&self, verification: ObjectId) -> StoreFuture<'_, Option<IdentityId>> {
-        self.kept.verified_as(verification)
-    }
-
-    fn fields(&self, id: IdentityId, now: Timestamp) -> StoreFuture<'_, Vec<RetainedField>> {
-        self.kept.fields(id, now)
-    }
-
-    fn forget(&self, id: IdentityId, by: Actor, at: Timestamp) -> StoreFuture<'_, Option<Change>> {
-        self.kept.forget(id, by, at)
-    }
-
-    fn counts(&self) -> StoreFuture<'_, InboxCounts> {
-        self.kept.counts()
-    }
-
-    fn events(&self, filter: EventFilter) -> StoreFuture<'_, Vec<EventRow>> {
-        self.kept.events(filter)
-    }
-
-    fn inspect(&self, id: EventId) -> StoreFuture<'_, Option<EventDetail>> {
-        self.kept.inspect(id)
-    }
-
-    fn audits(&self, limit: u32, before: Option<AuditId>) -> StoreFuture<'_, Vec<Audit>> {
-        self.kept.audits(limit, before)
-    }
-
-    fn replay(&self, which: Replay, by: Actor, now: Timestamp) -> StoreFuture<'_, u64> {
-        self.kept.replay(which, by, now)
-    }
-
-    fn effects(&self) -> &dyn JobStore {
-        self.kept.effects()
-    }
-
-    fn prune(&self, prune: Prune) -> StoreFuture<'_, u64> {
-        self.kept.prune(prune)
-    }
-
-    fn ping(&self) -> StoreFuture<'_, ()> {
-        self.kept.ping()
-    }
-
-    fn close(&self) -> StoreFuture<'_, ()> {
-        self.kept.close()
+impl Hook for Arc<Accepts> {
+    async fn before(&self, call: StoreCall) -> Result<(), StoreError> {
+        if call != StoreCall::Accept {
+            return Ok(());
+        }
+        let _under_way = UnderWay::new(self);
+        tokio::time::sleep(Duration::from_millis(self.delay_ms.load(Ordering::SeqCst))).await;
+        if self.failing.load(Ordering::SeqCst) { Err(StoreError::new(StoreErrorKind::Failed)) } else { Ok(()) }
     }
 }

@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use incode_core::store::SqliteStore;
+use incode_sqlite::SqliteStore;
 use incode_tests::{Adapter, Plan, eventually};
 use rusqlite::Connection;
 use tempfile::TempDir;

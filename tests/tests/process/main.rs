@@ -37,7 +37,6 @@ mod first_run;
 mod handlers;
 mod kills;
 mod load;
-mod moves;
 mod oauth;
 mod replicas;
 mod restarts;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use incode_core::Builder;
-use incode_core::store::{PostgresOptions, PostgresStore, Store};
+use incode_core::store::Store;
 use incode_tests::servers::{PostgresServer, RedisServer};
 
 /// Makes a test on each engine out of `async fn name(engine: Engine)`: on the server that all share, or `alone` on one that

@@ -14,13 +14,11 @@ mod backup;
 mod engine;
 mod feed;
 mod load;
-mod moving;
 mod network;
 mod postgres;
 mod redis;
 mod replicas;
 mod restarts;
-mod upgrade;
 
 use std::future::poll_fn;
 use std::time::Duration;

@@ -9,7 +9,6 @@ mod failover;
 mod late_commit;
 mod opening;
 mod tls;
-mod upgrade;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keeps_the_contract() {

@@ -5,7 +5,7 @@ use incode_core::{Clock, SystemClock};
 use super::{LIFETIME, Sessions, is_user_name};
 
 fn value(cookie: &str) -> &str {
-    cookie.strip_prefix("session=").unwrap().split(';').next().unwrap()
+    cookie.split_once('=').unwrap().1.split(';').next().unwrap()
 }
 
 #[test]
@@ -32,6 +32,8 @@ fn a_forged_session_is_nobody() {
         value.replace("alice", "admin"),
         format!("9{expires}.{signed}"),
         format!("{expires}..alice"),
+        format!("{expires}.x{signed}"),
+        value.replacen('.', "..", 1),
         String::new(),
         "...".to_owned(),
     ] {
@@ -54,4 +56,27 @@ fn user_names_are_short_and_plain() {
     for bad in ["", "a b", "a;b", "é", "a=b", &"x".repeat(65)] {
         assert!(!is_user_name(bad), "{bad}");
     }
+}
+
+#[test]
+fn a_session_that_was_logged_out_ends_on_the_server() {
+    let sessions = Sessions::new(b"secret", false);
+    let (first, second) = (sessions.token("alice"), sessions.token("alice"));
+    let reader = sessions.clone();
+    sessions.revoke(&format!("theme=dark; session={first}; session=garbage"));
+    assert_eq!((reader.user(&first), reader.user(&second)), (None, Some("alice")), "this session alone");
+    sessions.revoke(&format!("other={second}"));
+    sessions.revoke(&format!("session={}", second.replace("alice", "admin")));
+    assert_eq!(reader.user(&second), Some("alice"), "nothing that was not signed here ends one");
+}
+
+#[test]
+fn over_https_the_cookie_is_bound_to_the_host() {
+    let sessions = Sessions::new(b"secret", true);
+    let cookie = sessions.begin("alice");
+    assert!(cookie.starts_with("__Host-session=") && cookie.contains("; Path=/;") && cookie.ends_with("; Secure"));
+    assert!(!cookie.contains("Domain"));
+    assert!(sessions.end().starts_with("__Host-session=;"));
+    sessions.revoke(cookie.split(';').next().unwrap());
+    assert_eq!(sessions.user(value(&cookie)), None);
 }

@@ -108,7 +108,7 @@ fn standing(site: &Site, visitor: &Visitor) -> Markup {
                 h1 { (title) }
                 p class="soft" { (detail(visitor)) }
                 @if let Some(verify) = verify {
-                    div class="actions" { a class="button main" href="/incode/start?return_to=/" { (verify) } }
+                    div class="actions" { a class="button main" href="/verify?return_to=/" { (verify) } }
                 }
             }
             @if let Some(identity) = visitor.identity() { (facts(identity)) }

@@ -4,6 +4,7 @@ mod faces;
 mod home;
 mod problem;
 mod vault;
+mod verify;
 
 use std::sync::LazyLock;
 
@@ -17,6 +18,7 @@ pub use faces::faces;
 pub(crate) use home::home;
 pub(crate) use problem::problem;
 pub(crate) use vault::vault;
+pub(crate) use verify::{verify, verify_link};
 
 /// A whole page.
 pub fn page(status: u16, title: &str, class: &str, content: &Markup) -> Reply {
@@ -43,7 +45,7 @@ pub fn page(status: u16, title: &str, class: &str, content: &Markup) -> Reply {
         .header("x-content-type-options", "nosniff")
 }
 
-/// The bar on top, with whoever is logged in.
+/// The bar on top, with the name of the logged-in user.
 fn bar(user: Option<&str>) -> Markup {
     html! {
         header class="bar" {

@@ -1,7 +1,7 @@
 use incode_core::http::{Problem, Reply};
 use maud::html;
 
-use super::{bar, page, sign};
+use super::{bar, page, sign, verify_link};
 
 /// A refusal for a person: the same status and headers as for a program, in plain words with one next step.
 pub(crate) fn problem(problem: &Problem) -> Reply {
@@ -27,15 +27,17 @@ pub(crate) fn problem(problem: &Problem) -> Reply {
     reply
 }
 
-fn next_step(problem: &Problem) -> (&'static str, &str) {
+fn next_step(problem: &Problem) -> (&'static str, String) {
     match (problem.code, problem.verify_url()) {
-        ("identity_revoked" | "identity_not_active" | "verification_expired", Some(url)) => ("Verify again", url),
-        (_, Some(url)) => ("Verify my identity", url),
-        ("authentication_required", None) => ("Log in", "/"),
-        ("face_authentication_required", None) => ("Confirm by face", "/#face"),
-        (code, None) if code.starts_with("image_") => ("Try again", "/#face"),
-        (code, None) if RESTARTS.contains(&code) => ("Start again", "/incode/start?return_to=/"),
-        _ => ("Back", "/"),
+        ("identity_revoked" | "identity_not_active" | "verification_expired", Some(url)) => {
+            ("Verify again", verify_link(url))
+        }
+        (_, Some(url)) => ("Verify my identity", verify_link(url)),
+        ("authentication_required", None) => ("Log in", "/".to_owned()),
+        ("face_authentication_required", None) => ("Confirm by face", "/#face".to_owned()),
+        (code, None) if code.starts_with("image_") => ("Try again", "/#face".to_owned()),
+        (code, None) if RESTARTS.contains(&code) => ("Start again", "/verify?return_to=/".to_owned()),
+        _ => ("Back", "/".to_owned()),
     }
 }
 

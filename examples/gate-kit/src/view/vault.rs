@@ -4,7 +4,7 @@ use maud::html;
 
 use super::{bar, page, sign, time};
 
-/// `GET /vault` for somebody who may see it.
+/// `GET /vault` for a visitor that the gate let pass.
 pub(crate) fn vault(identity: &Identity) -> Reply {
     let content = html! {
         (bar(None))

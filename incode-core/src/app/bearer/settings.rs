@@ -10,9 +10,11 @@ use crate::http::RequestHead;
 /// ```
 /// use std::time::Duration;
 /// use incode_core::BearerTokens;
-/// let tokens = BearerTokens::new()
-///     .believed_for(Duration::from_secs(60))
-///     .only_where(|head| head.path().starts_with("/kiosk/"));
+/// let tokens = BearerTokens::on_paths(["/kiosk", "/api/v1/doors"]).believed_for(Duration::from_secs(60));
+/// ```
+/// There is none that takes tokens everywhere: each token that is taken is sent to the vendor.
+/// ```compile_fail,E0599
+/// let tokens = incode_core::BearerTokens::new();
 /// ```
 #[derive(Clone)]
 #[must_use]
@@ -20,20 +22,41 @@ pub struct BearerTokens {
     pub(super) believed: Duration,
     pub(super) capacity: usize,
     pub(super) at_once: usize,
-    only_where: Option<Arc<Rule>>,
+    takes: Takes,
+}
+
+/// Which requests.
+#[derive(Clone)]
+enum Takes {
+    /// Those to one of these paths, or to what is below it.
+    Paths(Arc<[Box<str>]>),
+    Where(Arc<Rule>),
 }
 
 type Rule = dyn Fn(&dyn RequestHead) -> bool + Send + Sync;
 
 impl BearerTokens {
-    /// Every token counts, for up to five minutes; eight are asked about at once.
-    pub fn new() -> Self {
-        Self { believed: Duration::from_secs(5 * 60), capacity: 10_000, at_once: 8, only_where: None }
+    /// Takes tokens of requests to these paths and to what is below them: `/kiosk` means `/kiosk` and `/kiosk/door`, and
+    /// not `/kiosks`. A path begins with `/`; `/` alone means every request. On every other path no token is looked at.
+    ///
+    /// Name the paths whose gates or extractors need the token: on those the layer asks before the request goes on.
+    pub fn on_paths<P: AsRef<str>>(paths: impl IntoIterator<Item = P>) -> Self {
+        let paths = paths.into_iter().map(|path| Box::from(path.as_ref())).collect();
+        Self::of(Takes::Paths(paths))
     }
 
-    /// How long the vendor's word on whose a token is counts, if the token does not end before. 5 minutes unless set, and
-    /// never over an hour. One that the vendor takes although its end is over by our clock counts for five seconds. How the
-    /// person stands is not part of it: that is as fresh as it is for everybody else.
+    /// Takes tokens of requests for which this is true.
+    pub fn only_where(rule: impl Fn(&dyn RequestHead) -> bool + Send + Sync + 'static) -> Self {
+        Self::of(Takes::Where(Arc::new(rule)))
+    }
+
+    fn of(takes: Takes) -> Self {
+        Self { believed: Duration::from_secs(5 * 60), capacity: 10_000, at_once: 8, takes }
+    }
+
+    /// How long it counts that the vendor said whose a token is, if the token does not end before. 5 minutes unless set,
+    /// and never over an hour. A token that the vendor takes although its end is over by our clock counts for five
+    /// seconds. The standing is not part of it: it is as fresh as that of every other visitor.
     pub fn believed_for(mut self, span: Duration) -> Self {
         self.believed = span.min(Duration::from_secs(60 * 60));
         self
@@ -52,45 +75,54 @@ impl BearerTokens {
         self
     }
 
-    /// Takes tokens only of requests for which this is true. Use it where `Authorization` carries tokens of other issuers
-    /// too: **what is taken is sent to the vendor**.
-    pub fn only_where(mut self, rule: impl Fn(&dyn RequestHead) -> bool + Send + Sync + 'static) -> Self {
-        self.only_where = Some(Arc::new(rule));
-        self
+    pub(super) fn takes(&self, head: &dyn RequestHead) -> bool {
+        match &self.takes {
+            Takes::Paths(paths) => paths.iter().any(|path| is_at_or_below(head.path(), path)),
+            Takes::Where(rule) => rule(head),
+        }
     }
 
-    pub(super) fn takes(&self, head: &dyn RequestHead) -> bool {
-        self.only_where.as_ref().is_none_or(|rule| rule(head))
+    /// Whether there is any request that it could take.
+    pub(in crate::app) fn is_legal(&self) -> bool {
+        match &self.takes {
+            Takes::Paths(paths) => {
+                !paths.is_empty() && paths.iter().all(|path| path.starts_with('/') && !path.contains(['?', '#']))
+            }
+            Takes::Where(_) => true,
+        }
     }
 }
 
 impl Builder {
     /// Takes `Authorization: Bearer` with an Incode token, as a kiosk or a phone has it from a face authentication, from
-    /// requests in which [`subjects`](Self::subjects) finds nobody. Off unless set.
+    /// requests in which [`subjects`](Self::subjects) finds no subject. Off unless set, and only on the paths that
+    /// [`BearerTokens`] names.
     ///
     /// The token is redeemed at userinfo (spec: "Get User Info"), once however many requests bring it, and its hash is
     /// remembered for a while. The visitor is then that identity, without a subject and without a link: `active()`
-    /// passes, [`linked_by`](crate::gate::Requirement::linked_by) does not. userinfo says nothing of the face, so
-    /// [`face_authenticated_within`](crate::gate::Requirement::face_authenticated_within) counts what was recorded of this
-    /// identity, as by an `authentication.completed` event, and not that there is a token.
+    /// passes, [`linked_by`](crate::gate::Requirement::linked_by) does not. There is no session, so
+    /// [`face_authenticated_within`](crate::gate::Requirement::face_authenticated_within) is never met. userinfo says
+    /// nothing of the face either:
+    /// [`face_seen_by_vendor_within`](crate::gate::Requirement::face_seen_by_vendor_within) counts what was recorded of
+    /// this identity, as by an `authentication.completed` event, and not that there is a token.
     ///
-    /// What userinfo says is recorded like any other word of the vendor, so a revocation seen here closes the door for
-    /// the linked account as well, and one learned elsewhere for the token. A token that the vendor refuses gets 401 with
-    /// `WWW-Authenticate: Bearer error="invalid_token"` (RFC 6750) at a gate; while the vendor or the store does not
-    /// answer it is 503, never open.
+    /// What userinfo says is recorded like every other answer of the vendor. So a revocation seen here shuts the gate for
+    /// the linked account too, and one learned elsewhere shuts it for the token. A token that the vendor refuses gets 401
+    /// with `WWW-Authenticate: Bearer error="invalid_token"` (RFC 6750) at a gate. While the vendor or the store does not
+    /// answer it is 503, never open; a 403 or 429 of the vendor for one token holds up no other token.
     ///
-    /// **Every bearer token of a request without a subject is sent to the vendor.** Where `Authorization` carries tokens
-    /// of other issuers as well, say which requests are meant: [`BearerTokens::only_where`].
+    /// **A token that is taken is sent to the vendor.** Where `Authorization` carries tokens of other issuers on the same
+    /// paths, name a claim of the vendor's tokens: [`expect_claim`](Self::expect_claim). A token without it gets 401 and
+    /// is not sent.
     pub fn bearer_tokens(mut self, tokens: BearerTokens) -> Self {
         self.bearer = Some(tokens);
         self
     }
 }
 
-impl Default for BearerTokens {
-    fn default() -> Self {
-        Self::new()
-    }
+fn is_at_or_below(path: &str, named: &str) -> bool {
+    let named = named.strip_suffix('/').unwrap_or(named);
+    path.strip_prefix(named).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 impl fmt::Debug for BearerTokens {

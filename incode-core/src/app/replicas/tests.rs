@@ -5,17 +5,17 @@ use tokio::sync::{mpsc, watch};
 
 use super::follow;
 use crate::app::changes::{ChangeEvent, ChangeNotice, Feed};
-use crate::app::surroundings::Joined;
+use crate::app::listeners::Listeners;
 use crate::gate::{CacheKey, CacheKeyRef, Context, NearCache, NearSettings, Standing};
 use crate::identity::{Cause, Change};
-use crate::store::{MemoryStore, Store, StoreNotice};
+use crate::store::{IdentityStore, MemoryStore, Store, StoreNotice};
 use crate::testing::{ManualClock, store_suite};
 use crate::{IdentityId, Subject, Timestamp};
 
 /// A cache that knows alice, beside a feed that the test speaks for.
 struct Setup {
     store: Arc<MemoryStore>,
-    joined: Arc<Joined>,
+    listeners: Arc<Listeners>,
     news: mpsc::UnboundedSender<StoreNotice>,
     /// Dropped: the process stops.
     _stop: watch::Sender<bool>,
@@ -23,23 +23,24 @@ struct Setup {
 
 async fn setup() -> Setup {
     let store = Arc::new(MemoryStore::new());
-    store.link(store_suite::new_link("alice", "person", 1, None)).await.unwrap();
+    store.change(store_suite::observe(store_suite::seen("person", 1))).await.unwrap();
+    store.change(store_suite::link("alice", "person", 1)).await.unwrap();
     let clock = Arc::new(ManualClock::new(Timestamp::from_millis(0)));
     let context = Arc::new(Context::plain(clock));
     let near = NearCache::new(Arc::clone(&store) as Arc<dyn Store>, context, NearSettings::default());
-    let joined = Arc::new(Joined { near, flow: None, link_by_webhook: false, feed: Feed::new() });
+    let listeners = Arc::new(Listeners { near, feed: Feed::new(), handlers: Arc::default() });
     let (news, mut told) = mpsc::unbounded_channel();
     let (stop, stopped) = watch::channel(false);
-    joined.near.bypass(true);
+    listeners.near.bypass(true);
     let feed = stream::poll_fn(move |cx| told.poll_recv(cx));
-    tokio::spawn(follow(Box::pin(feed), Arc::clone(&joined), stopped));
-    Setup { store, joined, news, _stop: stop }
+    tokio::spawn(follow(Box::pin(feed), Arc::clone(&listeners), stopped));
+    Setup { store, listeners, news, _stop: stop }
 }
 
 impl Setup {
     /// Tells the news, and waits until what follows it is known to have been read.
     async fn tell(&self, news: StoreNotice) {
-        let mut changes = self.joined.feed.subscribe();
+        let mut changes = self.listeners.feed.subscribe();
         self.news.send(news).unwrap();
         let mark = Change { identity_id: IdentityId::new("mark").unwrap(), subjects: Vec::new() };
         self.news.send(StoreNotice::Changed(mark.clone())).unwrap();
@@ -48,8 +49,8 @@ impl Setup {
 
     /// Whether alice is answered from the cache, once she was asked for.
     async fn keeps(&self) -> bool {
-        assert_eq!(self.joined.near.load(CacheKey::Subject(alice())).await.standing(), Standing::Active);
-        self.joined.near.hit(CacheKeyRef::Subject("alice")).is_some()
+        assert_eq!(self.listeners.near.load(CacheKey::Subject(alice())).await.standing(), Standing::Active);
+        self.listeners.near.hit(CacheKeyRef::Subject("alice")).is_some()
     }
 }
 
@@ -71,7 +72,7 @@ async fn nothing_is_believed_unless_the_feed_is_up() {
     assert!(!setup.keeps().await);
     setup.tell(StoreNotice::Up).await;
     assert!(
-        setup.joined.near.hit(CacheKeyRef::Subject("alice")).is_none(),
+        setup.listeners.near.hit(CacheKeyRef::Subject("alice")).is_none(),
         "what was known before the gap is forgotten first"
     );
     assert!(setup.keeps().await);
@@ -79,14 +80,14 @@ async fn nothing_is_believed_unless_the_feed_is_up() {
 
 #[tokio::test]
 async fn a_feed_that_ends_is_down() {
-    let Setup { store: _store, joined, news, _stop } = setup().await;
-    let mut changes = joined.feed.subscribe();
+    let Setup { store: _store, listeners, news, _stop } = setup().await;
+    let mut changes = listeners.feed.subscribe();
     news.send(StoreNotice::Up).unwrap();
     assert_eq!(changes.next().await, Some(ChangeNotice::Missed(0)));
     drop(news);
     for _ in 0..1_000 {
-        joined.near.load(CacheKey::Subject(alice())).await;
-        if joined.near.hit(CacheKeyRef::Subject("alice")).is_none() {
+        listeners.near.load(CacheKey::Subject(alice())).await;
+        if listeners.near.hit(CacheKeyRef::Subject("alice")).is_none() {
             return;
         }
         tokio::task::yield_now().await;
@@ -99,10 +100,10 @@ async fn a_change_elsewhere_is_a_change_here() {
     let setup = setup().await;
     setup.tell(StoreNotice::Up).await;
     assert!(setup.keeps().await);
-    let mut changes = setup.joined.feed.subscribe();
-    let change = setup.store.unlink(alice()).await.unwrap().unwrap();
+    let mut changes = setup.listeners.feed.subscribe();
+    let change = setup.store.change(store_suite::unlink("alice", 2)).await.unwrap().change.unwrap();
     setup.tell(StoreNotice::Changed(change.clone())).await;
-    assert!(setup.joined.near.hit(CacheKeyRef::Subject("alice")).is_none());
+    assert!(setup.listeners.near.hit(CacheKeyRef::Subject("alice")).is_none());
     assert_eq!(
         changes.next().await,
         Some(ChangeNotice::Identity(ChangeEvent::new(&change, Cause::Elsewhere, Some(Standing::Active))))

@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 use super::vendor::Step::{Reset, Send, Stall};
 use super::vendor::{Vendor, answer, ok};
 use super::*;
+use crate::Timestamp;
 use crate::client::ErrorKind;
-use crate::{Clock, Timestamp};
+use crate::time::{TimeFuture, TimeSource};
 
 fn oops() -> Vec<u8> {
     answer("500 Internal Server Error", "", "")
@@ -28,20 +29,22 @@ async fn a_get_survives_lost_connections() {
 
 /// An ACTIVE that somebody else asked for between two attempts is older than the REVOKED of the second.
 #[tokio::test]
-async fn the_instant_told_is_that_of_the_request_that_was_answered() {
+async fn the_time_is_that_of_the_request_that_was_answered() {
     struct Ticking(AtomicI64);
-    impl Clock for Ticking {
-        fn now(&self) -> Timestamp {
-            Timestamp::from_secs(self.0.fetch_add(1, Ordering::SeqCst))
+    impl TimeSource for Ticking {
+        fn ask(&self) -> TimeFuture<'_> {
+            let now = Timestamp::from_secs(self.0.fetch_add(1, Ordering::SeqCst));
+            Box::pin(std::future::ready(Some(now)))
         }
     }
     for retries in 0..3 {
         let answers = std::iter::repeat_n(oops(), retries).chain([ok(&active())]);
         let vendor = Vendor::answering(answers).await;
         let clock = Ticking(AtomicI64::new(0));
-        let (_, sent_at) = client(&vendor).userinfo_by(&clock, &token()).await.unwrap();
-        assert_eq!(sent_at, Timestamp::from_secs(1 + i64::try_from(retries).unwrap()));
-        assert_eq!(clock.now(), sent_at.after(Duration::from_secs(1)), "looked at before each, and not after");
+        let sent_at = client(&vendor).userinfo_at(&clock, &token()).await.unwrap().sent_at;
+        assert_eq!(sent_at, Timestamp::from_secs(i64::try_from(retries).unwrap()));
+        let asked = clock.0.load(Ordering::SeqCst);
+        assert_eq!(asked, i64::try_from(retries).unwrap() + 1, "asked for before each attempt, and not after");
     }
 }
 

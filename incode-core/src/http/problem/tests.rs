@@ -69,11 +69,31 @@ fn a_header_of_the_problem_is_left_off_where_the_reply_has_its_own() {
         .header("Retry-After", "1")
         .header("x-two", "a")
         .header("x-two", "b");
-    let own = crate::http::Reply::new(503).header("retry-after", "9").header("CACHE-CONTROL", "private");
+    let own = crate::http::Reply::new(503).header("retry-after", "9").header("CACHE-CONTROL", "private, No-Store");
     let headers = problem.protect(own).headers;
     assert_eq!(
         headers,
-        [("retry-after", "9"), ("CACHE-CONTROL", "private"), ("x-two", "a"), ("x-two", "b")]
+        [("retry-after", "9"), ("CACHE-CONTROL", "private, No-Store"), ("x-two", "a"), ("x-two", "b")]
             .map(|(name, value)| (name, value.into()))
     );
+}
+
+#[test]
+fn a_renderer_can_not_let_a_cache_keep_a_refusal() {
+    let problem = Problem::new(403, "code", "Title", "Detail");
+    for loose in [
+        ("cache-control", "private"),
+        ("Cache-Control", "public, max-age=60"),
+        ("cache-control", "no-cache"),
+        ("cache-control", "must-understand, no-store"),
+        ("cache-control", "no-storeage"),
+        ("cache-control", ""),
+        ("CDN-Cache-Control", "max-age=60"),
+        ("surrogate-control", "max-age=60"),
+    ] {
+        let headers = problem.protect(crate::http::Reply::new(403).header(loose.0, loose.1)).headers;
+        assert_eq!(headers, [("cache-control", "no-store".into())], "{loose:?}");
+    }
+    let both = crate::http::Reply::new(403).header("cache-control", "public").header("cache-control", "no-store");
+    assert_eq!(problem.protect(both).headers, [("cache-control", "no-store".into())]);
 }

@@ -15,14 +15,24 @@ fn fit(data: &Value, person: &Value) -> Option<Fit> {
 
 #[test]
 fn everything_that_both_repeat_must_agree() {
-    let ana = json!({"email": "ana@example.com", "phone": "+52 1 55 1234 5678", "dateOfBirth": 587_455_200_000_i64});
+    let ana = json!({
+        "email": "ana@example.com", "phone": "+52 1 55 1234 5678", "dateOfBirth": 587_455_200_000_i64,
+        "name": {"fullName": "Ana Flores"},
+    });
     for (data, expected) in [
         (json!({"email": " ANA@example.com "}), Some(Fit::Agrees)),
         (json!({"phone": "+5215512345678"}), Some(Fit::Agrees)),
-        (json!({"dateOfBirth": "587455200000"}), Some(Fit::Agrees)),
+        (json!({"dateOfBirth": "587455200000"}), Some(Fit::Silent)),
+        (json!({"dateOfBirth": "587455200000", "name": {"fullName": "ana  FLORES "}}), Some(Fit::Agrees)),
+        (json!({"dateOfBirth": "587455200000", "name": {"firstName": "Ana", "lastName": "Flores"}}), Some(Fit::Agrees)),
+        (json!({"dateOfBirth": "587455200000", "name": {"firstName": "Ana"}}), Some(Fit::Silent)),
+        (json!({"dateOfBirth": "587455200000", "name": {"fullName": "Aña Flores"}}), Some(Fit::Silent)),
+        (json!({"dateOfBirth": "587455200000", "name": {"fullName": " "}}), Some(Fit::Silent)),
+        (json!({"dateOfBirth": "1988-08-14", "name": {"fullName": "Ana Flores"}}), None),
         (json!({"email": "ana@example.com", "phone": "", "dateOfBirth": null}), Some(Fit::Agrees)),
         (json!({"email": "ana@example.com", "phone": "+1"}), None),
-        (json!({"dateOfBirth": "1988-08-13"}), Some(Fit::Agrees)),
+        (json!({"dateOfBirth": "1988-08-13"}), Some(Fit::Silent)),
+        (json!({"dateOfBirth": "1988-08-13", "name": {"fullName": "Ana Flores"}}), Some(Fit::Agrees)),
         (json!({"email": "ana@example.com", "dateOfBirth": "1988-08-14"}), None),
         (json!({"email": "ana@example.com", "dateOfBirth": "1988-08-12"}), None),
         (json!({"email": "ben@example.com"}), None),
@@ -45,6 +55,8 @@ fn what_can_not_be_compared_shows_nothing() {
     ] {
         assert_eq!(fit(&data, &ana), Some(Fit::Silent), "{data}");
     }
+    let empty = json!({"dateOfBirth": "1988-08-13", "name": {"fullName": ""}});
+    assert_eq!(fit(&empty, &empty), Some(Fit::Silent), "an empty name is none");
     let whole = json!({"email": "ana@example.com", "phone": "+1", "dateOfBirth": 0});
     assert_eq!(fit(&whole, &json!({})), Some(Fit::Silent), "what the person lacks");
 }
@@ -52,7 +64,9 @@ fn what_can_not_be_compared_shows_nothing() {
 /// The vendor is not known to write both in one form.
 #[test]
 fn two_forms_of_one_thing_are_no_contradiction() {
-    let one = |field: &str, one: Value, other: Value| fit(&json!({field: one}), &json!({field: other}));
+    // The same name beside it, so that an equal birth date shows.
+    let named = |field: &str, value: Value| json!({field: value, "name": {"fullName": "Ana Flores"}});
+    let one = |field: &str, one: Value, other: Value| fit(&named(field, one), &named(field, other));
     for (phone, other, expected) in [
         ("+52 55 1234 5678", "+52 1 55 1234 5678", Some(Fit::Silent)),
         ("55 1234 5678", "+5215512345678", Some(Fit::Silent)),

@@ -1,1 +1,165 @@
+use proptest::prelude::*;
 
+use super::*;
+
+const START: i64 = 1_000_000;
+const RETURN: i64 = START + 30;
+
+fn secs(secs: i64) -> Timestamp {
+    Timestamp::from_secs(secs)
+}
+
+/// Our clock and the vendor's agree.
+fn alice() -> Subject {
+    Subject::new("alice").unwrap()
+}
+
+fn window() -> FlowWindow {
+    FlowWindow { began_at: secs(START), vendor_began_at: secs(START), vendor_returned_at: secs(RETURN) }
+}
+
+fn passed(made_at: Option<i64>, received_at: i64) -> Check {
+    let made_at = made_at.map(secs);
+    Check { passed: true, made_at, received_at: secs(received_at), authenticated: true, subject: None }
+}
+
+fn failed(made_at: Option<i64>, received_at: i64) -> Check {
+    Check { passed: false, ..passed(made_at, received_at) }
+}
+
+#[test]
+fn a_pass_was_made_within_the_flow_and_a_minute_of_tolerance() {
+    for (made_at, belongs) in [
+        (START - 61, false),
+        (START - 60, true),
+        (START, true),
+        (RETURN, true),
+        (RETURN + 60, true),
+        (RETURN + 61, false),
+        (START - 3_600, false),
+    ] {
+        // When its event was accepted makes no difference.
+        for received_at in [START - 7_200, RETURN + 7_200] {
+            assert_eq!(window().is_passed_by(&passed(Some(made_at), received_at), &alice()), belongs, "{made_at}");
+        }
+    }
+    let millis = |at| Check { made_at: Some(Timestamp::from_millis(at)), ..passed(None, RETURN) };
+    assert!(!window().is_passed_by(&millis(START * 1_000 - 60_001), &alice()));
+    assert!(!window().is_passed_by(&millis(RETURN * 1_000 + 60_001), &alice()));
+}
+
+#[test]
+fn the_vendors_clock_decides_about_what_it_made() {
+    let ahead = 7_200;
+    let window =
+        FlowWindow { vendor_began_at: secs(START + ahead), vendor_returned_at: secs(RETURN + ahead), ..window() };
+    assert!(window.is_passed_by(&passed(Some(START + ahead), RETURN), &alice()));
+    assert!(!window.is_passed_by(&passed(Some(START), RETURN), &alice()));
+    assert!(window.is_failed_by(&failed(Some(START + ahead), RETURN)));
+    assert!(!window.is_failed_by(&failed(Some(START), RETURN)));
+    assert!(window.is_passed_by(&passed(None, START), &alice()), "ours decides about what we received");
+}
+
+#[test]
+fn a_pass_of_unknown_time_is_authenticated_and_received_since() {
+    assert!(window().is_passed_by(&passed(None, START), &alice()));
+    assert!(window().is_passed_by(&passed(None, RETURN + 600), &alice()));
+    assert!(!window().is_passed_by(&passed(None, START - 1), &alice()));
+    assert!(!window().is_passed_by(&Check { authenticated: false, ..passed(None, RETURN) }, &alice()));
+    assert!(
+        window().is_passed_by(&Check { authenticated: false, ..passed(Some(START), RETURN) }, &alice()),
+        "a known time will do"
+    );
+}
+
+#[test]
+fn a_failure_was_received_since_and_not_made_before() {
+    for (made_at, received_at, belongs) in [
+        (Some(START), RETURN, true),
+        (Some(START - 1), RETURN, true),
+        (Some(START - 2), RETURN, false),
+        (None, START, true),
+        (None, START - 1, false),
+        (Some(START), START - 1, false),
+        (Some(RETURN + 600), RETURN + 600, true),
+    ] {
+        assert_eq!(window().is_failed_by(&failed(made_at, received_at)), belongs, "{made_at:?} {received_at}");
+        assert!(!window().is_passed_by(&failed(made_at, received_at), &alice()));
+    }
+    assert!(!window().is_failed_by(&passed(Some(START), RETURN)));
+}
+
+#[test]
+fn a_person_who_failed_can_start_again_at_once() {
+    let failure = Checks::default().with(&failed(Some(START - 5), START - 1));
+    assert!(!window().has_failure(failure));
+    let late = Checks::default().with(&failed(Some(START - 5), START + 5));
+    assert!(!window().has_failure(late), "its event comes late");
+}
+
+#[test]
+fn each_check_moves_its_own_part() {
+    let checks = |check: &Check| Checks::default().with(check);
+    assert_eq!(checks(&passed(Some(1), 2)), Checks { passed_at: Some(secs(1)), ..Checks::default() });
+    let untimed = Checks { untimed_pass_received_at: Some(secs(2)), ..Checks::default() };
+    assert_eq!(checks(&passed(None, 2)), untimed);
+    assert_eq!(checks(&Check { authenticated: false, ..passed(None, 2) }), Checks::default());
+    let both = Checks { failed_at: Some(secs(1)), failed_received_at: Some(secs(2)), ..Checks::default() };
+    assert_eq!(checks(&failed(Some(1), 2)), both);
+    assert_eq!(checks(&failed(None, 2)), Checks { failed_at: None, ..both });
+}
+
+fn check() -> impl Strategy<Value = Check> {
+    (any::<bool>(), proptest::option::of(START - 70..RETURN + 70), START - 70..RETURN + 70, any::<bool>()).prop_map(
+        |(has_passed, made_at, received_at, authenticated)| Check {
+            passed: has_passed,
+            authenticated,
+            ..passed(made_at, received_at)
+        },
+    )
+}
+
+fn all(checks: &[Check]) -> Checks {
+    checks.iter().fold(Checks::default(), Checks::with)
+}
+
+proptest! {
+    #[test]
+    fn any_order_and_any_grouping_give_the_same_checks(
+        (checks, shuffled) in proptest::collection::vec(check(), 0..6)
+            .prop_flat_map(|checks| (Just(checks.clone()), Just(checks).prop_shuffle())),
+        at in 0..6_usize,
+    ) {
+        let once = all(&checks);
+        prop_assert_eq!(once, all(&shuffled));
+        let (left, right) = shuffled.split_at(at.min(shuffled.len()));
+        prop_assert_eq!(once, all(left).join(all(right)));
+        prop_assert_eq!(once, all(right).join(all(left)));
+        prop_assert_eq!(once, once.join(once));
+    }
+
+    #[test]
+    fn a_pass_is_never_made_up(checks in proptest::collection::vec(check(), 0..6)) {
+        if window().has_pass(all(&checks), &alice()) {
+            prop_assert!(checks.iter().any(|check| window().is_passed_by(check, &alice())));
+        }
+    }
+}
+
+/// A check that names the flow of one subject is no pass of another's.
+#[test]
+fn a_pass_that_names_a_flow_is_of_that_flow_alone() {
+    let mallory = Subject::new("mallory").unwrap();
+    for made_at in [Some(START), None] {
+        let named = Check { subject: Some(alice()), ..passed(made_at, START) };
+        assert!(window().is_passed_by(&named, &alice()), "{made_at:?}");
+        assert!(!window().is_passed_by(&named, &mallory), "{made_at:?}");
+        // The same check without its flow, earlier or later, changes nothing.
+        let unnamed = Checks::default().with(&passed(made_at, START));
+        for checks in [unnamed.with(&named), Checks::default().with(&named).join(unnamed)] {
+            assert!(!window().has_pass(checks, &mallory), "{made_at:?}");
+        }
+        let forged = Check { authenticated: false, ..named };
+        assert_eq!(Checks::default().with(&forged).passed_for, None);
+    }
+}

@@ -16,7 +16,7 @@ fn person(identity: &str) -> UserInfo {
 }
 
 fn observer_of(key: &str, fields: &[Field]) -> Observer {
-    Observer::keeping(&Secret::from(key), fields.iter().map(|field| (*field, HOUR)).collect())
+    Observer::retaining(std::slice::from_ref(&Secret::from(key)), fields.iter().map(|field| (*field, HOUR)).collect())
 }
 
 fn all() -> Observer {

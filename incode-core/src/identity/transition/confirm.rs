@@ -21,10 +21,15 @@ pub(super) fn confirm(before: &Before, new: &Confirmation, seen: &Observation, r
     }
     let is_replaced = |known: &Confirmation| known.session == new.session && known.action == new.action;
     let mut confirmations: Vec<_> = before.confirmations.iter().filter(|known| !is_replaced(known)).cloned().collect();
+    let newest_first = |confirmations: &mut Vec<Confirmation>| {
+        confirmations.sort_by_key(|confirmation| std::cmp::Reverse(confirmation.passed_at));
+    };
+    // The oldest are dropped where one subject holds too many. Never the new one: where the clock was set back, it is
+    // the oldest by its time.
+    newest_first(&mut confirmations);
+    confirmations.truncate(CONFIRMATIONS_KEPT - 1);
     confirmations.push(new.clone());
-    // Newest first: the oldest are dropped where one subject holds too many.
-    confirmations.sort_by_key(|confirmation| std::cmp::Reverse(confirmation.passed_at));
-    confirmations.truncate(CONFIRMATIONS_KEPT);
+    newest_first(&mut confirmations);
     after.confirmations.push((new.subject.clone(), confirmations));
     after.concerns(&new.subject);
     after.outcome = Outcome::Confirmed;

@@ -1,7 +1,7 @@
 //! An event of the vendor, applied.
 
 use crate::Timestamp;
-use crate::identity::{Link, LinkProof, PendingLink};
+use crate::identity::{Link, PendingLink};
 
 use super::{After, ApplyEvent, Before, EventLink, JobCause, NewJob, Outcome, Rules, Write, observe};
 
@@ -18,7 +18,7 @@ pub(super) fn apply(before: &Before, event: &ApplyEvent, rules: &Rules, now: Tim
     }
     decide_pending(&mut after, before, event, rules, now);
     if let Some(link) = &event.link
-        && may_link(before, &after, event, link, since, rules)
+        && may_link(before, &after, link, since, event, rules)
     {
         make_link(&mut after, before, event, link, rules, now);
     }
@@ -50,34 +50,31 @@ fn decide_pending(after: &mut After, before: &Before, event: &ApplyEvent, rules:
     for pending in passed {
         after.pending_links.push((pending.subject.clone(), Write::Delete));
         if !is_ambiguous && (rules.shared_identities || !is_taken(pending)) {
-            let link = Link::new(pending.subject.clone(), pending.identity_id.clone(), LinkProof::Flow, now);
+            let link =
+                Link::new(pending.subject.clone(), pending.identity_id.clone(), crate::identity::LinkProof::Flow, now);
             observe::insert_link(after, link, rules, now);
         }
     }
 }
 
-/// Whether the event may link its subject: nothing was forgotten since, a correlation id was not used and its check
-/// passed, and neither subject nor identity is linked otherwise. A refused link does not undo the rest.
+/// Whether the event may link its subject: its check passed, nothing was forgotten since, the correlation id was not
+/// used, and neither subject nor identity is linked otherwise. A refused link does not undo the rest.
 fn may_link(
     before: &Before,
     after: &After,
-    event: &ApplyEvent,
     link: &EventLink,
     since: Timestamp,
+    event: &ApplyEvent,
     rules: &Rules,
 ) -> bool {
-    let is_taken = |subject: &crate::Subject| *subject != link.subject;
-    let is_identity_taken = before.links.iter().any(|other| is_taken(&other.subject))
-        || after.links.iter().any(|(subject, write)| is_taken(subject) && matches!(write, Write::Put(_)));
-    let has_proof = event.check.passed || link.proof != LinkProof::Webhook;
-    !before.is_forgotten(since)
-        && has_proof
-        && !(link.nonce.is_some() && before.nonce_used)
-        && (rules.shared_identities || !is_identity_taken)
-        && before
-            .link
-            .as_ref()
-            .is_none_or(|own| Some(&own.identity_id) == after.change.as_ref().map(|c| &c.identity_id))
+    let is_other = |subject: &crate::Subject| *subject != link.subject;
+    let is_identity_taken = before.links.iter().any(|other| is_other(&other.subject))
+        || after.links.iter().any(|(subject, write)| is_other(subject) && matches!(write, Write::Put(_)));
+    let is_free = match &before.link {
+        Some(own) => own.identity_id == event.seen.identity_id,
+        None => rules.shared_identities || !is_identity_taken,
+    };
+    event.check.passed && is_free && !before.is_forgotten(since) && !(link.nonce.is_some() && before.nonce_used)
 }
 
 fn make_link(after: &mut After, before: &Before, event: &ApplyEvent, link: &EventLink, rules: &Rules, now: Timestamp) {

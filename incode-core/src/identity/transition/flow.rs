@@ -84,7 +84,7 @@ fn refusal(before: &Before, back: &Return, rules: &Rules) -> Option<Refusal> {
         Some(Refusal::TokenUsed)
     } else if before.link.as_ref().is_some_and(|link| link.identity_id != *identity_id) {
         Some(Refusal::SubjectTaken)
-    } else if !rules.shared_identities && before.links.iter().any(is_other) {
+    } else if before.link.is_none() && !rules.shared_identities && before.links.iter().any(is_other) {
         Some(Refusal::IdentityTaken)
     } else {
         None

@@ -57,7 +57,8 @@ pub struct After {
     pub token: Option<(UsedToken, Subject)>,
     /// Jobs to enqueue, due at once.
     pub jobs: Vec<NewJob>,
-    /// Jobs of the identity no longer name it or its subjects.
+    /// Jobs of the identity no longer name it. A job whose cause names a subject keeps that until it is done: the
+    /// handler is called for the subject.
     pub detach_jobs: bool,
     /// The entry of the audit trail.
     pub audit: Option<NewAudit>,

@@ -5,12 +5,27 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::store::{JobFilter, JobState, MemoryStore, Settlement};
+use crate::identity::transition::{ApplyEvent, Command, Rules};
+use crate::identity::{Cause, Change, ChangeListener, Check, Time};
+use crate::inbox::AppliedEvent;
+use crate::model::{EventKind, IdentityStatus};
+use crate::store::{EventId, JobFilter, JobState, MemoryStore, Settlement, Store};
 use crate::testing::ManualClock;
 use crate::testing::store_suite::{pending, seen};
+use crate::{Clock, IdentityId, ObjectId, Subject};
+
+struct Ignored;
+
+impl ChangeListener for Ignored {
+    fn changed(&self, _: &Change, _: Cause) {}
+    fn changed_unknown(&self) {}
+    fn jobs_enqueued(&self) {}
+    fn withhold(&self, _: &IdentityId, _: &IdentityStatus) {}
+}
 
 struct Setup {
     store: Arc<dyn Store>,
+    directory: Directory,
     clock: ManualClock,
     stop: watch::Sender<bool>,
     runners: Vec<JoinHandle<()>>,
@@ -21,26 +36,36 @@ impl Setup {
         let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
         let clock = ManualClock::new(Timestamp::from_secs(1_000));
         let (stop, stopped) = watch::channel(false);
-        let shared: Arc<dyn Clock> = Arc::new(clock.clone());
-        let runners = Effects::runners(handlers, &store, &shared, settings, &stopped);
+        let mut rules = Rules::default();
+        rules.handlers = handlers.names();
+        let time = Time::Clock(Arc::new(clock.clone()));
+        let directory = Directory::new(Arc::clone(&store), Arc::new(rules), time, Arc::new(Ignored));
+        let runners = HandlerRunner::runners(handlers, &directory, settings, &stopped);
         let runners = runners.into_iter().map(|runner| tokio::spawn(runner.run())).collect();
-        Self { store, clock, stop, runners }
+        Self { store, directory, clock, stop, runners }
     }
 
     async fn apply(&self, handlers: &Handlers, object: &str) {
         let now = self.clock.now();
         self.store.accept(pending(object, "token", now.as_millis())).await.unwrap();
         let claim = Claim { now, lease_until: now.after(Duration::from_secs(9)), limit: 1, newest_first: false };
-        let event = self.store.claim(claim).await.unwrap().pop().unwrap();
-        let (seen, names) = (Some(seen("person", now.as_millis())), handlers.names());
-        let done = Settlement::Done { seen, link: None, handlers: names, at: now };
-        self.store.settle(event.lease, done).await.unwrap();
+        let event = self.store.claim(claim).await.unwrap().events.pop().unwrap();
+        let command = Command::ApplyEvent(ApplyEvent {
+            event: event.lease.event,
+            kind: event.kind.clone(),
+            object_id: event.object_id.clone(),
+            seen: seen("person", now.as_millis()),
+            check: Check { passed: true, made_at: Some(now), received_at: now, authenticated: true, subject: None },
+            link: None,
+        });
+        let apply = Some(Box::new(self.directory.request(command, now)));
+        self.store.settle(event.lease, Settlement::Done { apply, at: now }).await.unwrap();
         handlers.notify();
     }
 
     async fn states(&self) -> HashMap<String, (JobState, u32, Option<JobFailure>)> {
         let filter = JobFilter { state: None, handler: None, before: None, limit: 100 };
-        let rows = self.store.effects().list_jobs(filter).await.unwrap();
+        let rows = self.store.jobs(filter).await.unwrap();
         rows.into_iter().map(|row| (row.handler.to_string(), (row.state, row.attempts, row.failure))).collect()
     }
 
@@ -56,7 +81,7 @@ impl Setup {
 async fn what_hangs_at_shutdown_is_given_back_uncounted() {
     let (called, mut calls) = mpsc::unbounded_channel();
     let mut handlers = Handlers::default();
-    handlers.add("hangs", move |applied: AppliedEvent| {
+    handlers.on_event("hangs", move |applied: AppliedEvent| {
         called.send(applied.attempt).unwrap();
         std::future::pending()
     });
@@ -66,15 +91,16 @@ async fn what_hangs_at_shutdown_is_given_back_uncounted() {
     assert_eq!(calls.recv().await, Some(1));
     setup.end().await;
     assert_eq!(setup.states().await["hangs"], (JobState::Pending, 0, None));
-    let next = setup.store.effects().next_job_due("hangs".into()).await.unwrap();
-    assert_eq!(next, Some(setup.clock.now()), "free for the next process at once");
+    let row =
+        setup.store.jobs(JobFilter { state: None, handler: None, before: None, limit: 1 }).await.unwrap().remove(0);
+    assert_eq!(row.due_at, Some(setup.clock.now()), "free for the next process at once");
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_finishes_while_draining_is_done() {
     let (called, mut calls) = mpsc::unbounded_channel();
     let mut handlers = Handlers::default();
-    handlers.add("slow", move |_| {
+    handlers.on_event("slow", move |_| {
         called.send(()).unwrap();
         async {
             tokio::time::sleep(Duration::from_secs(5)).await;
@@ -91,11 +117,11 @@ async fn what_finishes_while_draining_is_done() {
 #[tokio::test(start_paused = true)]
 async fn each_failure_has_its_name_and_hinders_nobody() {
     let mut handlers = Handlers::default();
-    handlers.add("fails", |_| async { Err("no".into()) });
-    handlers.add("hangs", |_| std::future::pending());
-    handlers.add("panics", |_| async { panic!("a handler that panics") });
-    handlers.add("panics-early", |_| -> std::future::Ready<_> { panic!("before its first await") });
-    handlers.add("works", |_| async { Ok(()) });
+    handlers.on_event("fails", |_| async { Err("no".into()) });
+    handlers.on_event("hangs", |_| std::future::pending());
+    handlers.on_event("panics", |_| async { panic!("a handler that panics") });
+    handlers.on_event("panics-early", |_| -> std::future::Ready<_> { panic!("before its first await") });
+    handlers.on_event("works", |_| async { Ok(()) });
     let mut setup = Setup::start(&handlers, JobSettings { waits: Vec::new(), ..JobSettings::default() });
     for object in ["one", "two"] {
         setup.apply(&handlers, object).await;
@@ -119,7 +145,7 @@ async fn no_more_calls_at_once_than_allowed() {
     let now = Arc::new((AtomicUsize::new(0), AtomicUsize::new(0)));
     let mut handlers = Handlers::default();
     let counters = Arc::clone(&now);
-    handlers.add("counts", move |_| {
+    handlers.on_event("counts", move |_| {
         let counters = Arc::clone(&counters);
         async move {
             let running = counters.0.fetch_add(1, Ordering::SeqCst) + 1;
@@ -133,7 +159,7 @@ async fn no_more_calls_at_once_than_allowed() {
     for n in 0..20 {
         setup.apply(&handlers, &format!("object-{n}")).await;
     }
-    while setup.store.effects().job_counts().await.unwrap().pending > 0 {
+    while setup.store.counts().await.unwrap().jobs.pending > 0 {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     assert_eq!(now.1.load(Ordering::SeqCst), 3);
@@ -141,20 +167,30 @@ async fn no_more_calls_at_once_than_allowed() {
 }
 
 #[test]
-fn the_key_is_of_handler_kind_and_object_alone() {
+fn the_key_is_of_handler_and_cause_alone() {
     let mut handlers = Handlers::default();
-    handlers.add("mail", |_| async { Ok(()) });
-    handlers.add("account", |_| async { Ok(()) });
+    handlers.on_event("mail", |_| async { Ok(()) });
+    handlers.on_event("account", |_| async { Ok(()) });
     let all: Vec<_> = handlers.each().collect();
-    let object = |id: &str| ObjectId::new(id).unwrap();
-    let key = all[0].idempotency_key(&EventKind::Verification, &object("1"));
-    assert_eq!(key, "5498703e9ed682af3ba312beea07bcec", "the same in every version");
-    for other in [
-        all[1].idempotency_key(&EventKind::Verification, &object("1")),
-        all[0].idempotency_key(&EventKind::Authentication, &object("1")),
-        all[0].idempotency_key(&EventKind::Verification, &object("2")),
-    ] {
-        assert_ne!(other, key);
+    let event = |event, kind, object: &str| JobCause::Event {
+        event: EventId(event),
+        kind,
+        object_id: ObjectId::new(object).unwrap(),
+    };
+    let key = all[0].idempotency_key(&event(1, EventKind::Verification, "1"));
+    assert_eq!(key, all[0].idempotency_key(&event(2, EventKind::Verification, "1")), "whichever event named it");
+    let (subject, at) = (Subject::new("1").unwrap(), Timestamp::from_secs);
+    let others = [
+        all[1].idempotency_key(&event(1, EventKind::Verification, "1")),
+        all[0].idempotency_key(&event(1, EventKind::Authentication, "1")),
+        all[0].idempotency_key(&event(1, EventKind::Verification, "2")),
+        all[0].idempotency_key(&JobCause::Verified { subject: subject.clone(), linked_at: at(1) }),
+        all[0].idempotency_key(&JobCause::Verified { subject: subject.clone(), linked_at: at(2) }),
+        all[0].idempotency_key(&JobCause::Revoked { subject, checked_at: at(1) }),
+    ];
+    for (n, other) in others.iter().enumerate() {
+        assert_ne!(*other, key);
+        assert!(!others[..n].contains(other));
         assert_eq!(other.len(), 32);
     }
 }

@@ -52,6 +52,7 @@ async fn rows_are_counted_also_when_old_ones_were_removed() {
         vendor_time: None,
         received_at: Timestamp::from_secs(0),
         authenticated: true,
+        implausible: false,
         state: EventState::Ignored,
         reason: Some(Reason::UnknownKind),
     };

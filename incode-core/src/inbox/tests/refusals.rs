@@ -5,92 +5,109 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use crate::client::Client;
-use crate::identity::{Cause, Change, Observer};
+use crate::identity::{Cause, Change, ChangeListener, Directory, Observer, Time};
 use crate::inbox::apply::{Applier, VendorSignal, Verdict};
 use crate::inbox::runner::Work;
-use crate::inbox::{AtRest, Handlers, Inbox, ProvenSubject, Surroundings, Watchers, Worker, WorkerSettings};
-use crate::model::EventKind;
+use crate::inbox::{AtRest, CorrelationReader, Inbox, NamedSubject, Watchers, Worker, WorkerSettings};
+use crate::model::{EventKind, IdentityStatus};
+use crate::store::dedupe::object_key;
 use crate::store::{Claim, ClaimedEvent, EventId, Lease, MemoryStore, NewEvent, Reason, Settlement, Store};
 use crate::testing::ManualClock;
 use crate::testing::store_suite::pending;
-use crate::{Clock, ObjectId, Secret, Timestamp, Token};
+use crate::{Clock, IdentityId, ObjectId, Secret, Timestamp, Token};
 
 struct Nothing;
 
-impl Surroundings for Nothing {
-    fn subject_of(&self, _: &str, _: Timestamp) -> Option<ProvenSubject> {
+impl CorrelationReader for Nothing {
+    fn read(&self, _: &str, _: Timestamp) -> Option<NamedSubject> {
         None
     }
+}
+
+impl ChangeListener for Nothing {
     fn changed(&self, _: &Change, _: Cause) {}
+    fn changed_unknown(&self) {}
+    fn jobs_enqueued(&self) {}
+    fn withhold(&self, _: &IdentityId, _: &IdentityStatus) {}
+}
+
+fn at_rest() -> AtRest {
+    AtRest::new(&[Secret::from("the key of this test, of 32 bytes or more")])
 }
 
 fn worker(clock: &ManualClock) -> Worker {
     let applier = applier("https://vendor.example", clock);
-    let inbox = Inbox::new(Arc::clone(&applier.store), Arc::clone(&applier.clock), None, Duration::from_secs(5));
-    Worker::new(inbox, applier, WorkerSettings::default())
+    let shared: Arc<dyn Clock> = Arc::new(clock.clone());
+    let inbox = Inbox::new(store(), Arc::clone(&shared), at_rest(), Duration::from_secs(5));
+    Worker::new(inbox, applier, shared, WorkerSettings::default())
+}
+
+fn store() -> Arc<dyn Store> {
+    Arc::new(MemoryStore::new())
 }
 
 fn applier(vendor: &str, clock: &ManualClock) -> Arc<Applier> {
-    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
-    let clock: Arc<dyn Clock> = Arc::new(clock.clone());
+    let time = Time::Clock(Arc::new(clock.clone()));
     Arc::new(Applier {
         client: Client::builder(vendor, Secret::from("the-key")).retries(0).build().unwrap(),
-        store: Arc::clone(&store),
-        clock: Arc::clone(&clock),
-        schedule: Arc::clone(&clock),
+        directory: Directory::new(store(), Arc::default(), time, Arc::new(Nothing)),
         observer: Arc::new(Observer::new()),
-        surroundings: Arc::new(Nothing),
+        correlations: Arc::new(Nothing),
         link_rule: None,
-        shared_identities: false,
-        at_rest: AtRest::new(None),
-        handlers: Arc::new(Handlers::default()),
+        at_rest: at_rest(),
         watchers: Watchers::default(),
     })
 }
 
+fn sealed(object: &str) -> Vec<u8> {
+    let row = object_key(&EventKind::Verification, Some(&ObjectId::new(object).unwrap()), false);
+    at_rest().seal(&Token::new("token").unwrap(), &row).unwrap()
+}
+
 fn claimed(number: i64, clock: &ManualClock) -> ClaimedEvent {
+    let object = format!("object-{number}");
     ClaimedEvent {
         lease: Lease { event: EventId(number), number: 1 },
         kind: EventKind::Verification,
-        object_id: ObjectId::new(format!("object-{number}")).unwrap(),
-        token: AtRest::new(None).seal(&Token::new("token").unwrap()).unwrap(),
+        token: sealed(&object),
+        object_id: ObjectId::new(object).unwrap(),
         correlation_id: None,
         vendor_time: None,
         received_at: clock.now(),
         authenticated: false,
-        attempts: 1,
+        attempts: 4,
         already_done: false,
     }
 }
 
-fn refused(worker: &mut Worker, event: &ClaimedEvent) -> Settlement {
+async fn refused(worker: &Worker, event: &ClaimedEvent) -> Settlement {
     let settlement = Settlement::Release { due_at: Timestamp::from_secs(0), reason: Some(Reason::KeyRefused) };
-    worker.on_finished(event, Some(Verdict { settlement, signal: VendorSignal::KeyRefused }))
+    worker.on_finished(event, Some(Verdict { settlement, signal: VendorSignal::KeyRefused })).await
 }
 
-fn answered(worker: &mut Worker, event: &ClaimedEvent) {
+async fn answered(worker: &Worker, event: &ClaimedEvent) {
     let settlement = Settlement::Dead { reason: Reason::NotFound, wipe_token: false, at: Timestamp::from_secs(0) };
-    worker.on_finished(event, Some(Verdict { settlement, signal: VendorSignal::Answered }));
+    worker.on_finished(event, Some(Verdict { settlement, signal: VendorSignal::Answered })).await;
 }
 
 /// A filter in front of the vendor, say, that answers 403 to an id which looks like an attack: anybody may send one.
 #[tokio::test]
 async fn an_event_that_is_refused_while_others_are_answered_holds_nobody_up_and_ends() {
     let clock = ManualClock::new(Timestamp::from_secs(1_700_000_000));
-    let mut worker = worker(&clock);
+    let worker = worker(&clock);
     let (poison, good) = (claimed(1, &clock), claimed(2, &clock));
     for _ in 0..3 {
-        assert!(matches!(refused(&mut worker, &poison), Settlement::Release { .. }), "it may be the key");
+        assert!(matches!(refused(&worker, &poison).await, Settlement::Release { .. }), "it may be the key");
         assert!(!worker.capacity().0.is_zero());
         clock.advance(Duration::from_secs(5));
-        answered(&mut worker, &good);
+        answered(&worker, &good).await;
     }
-    assert!(matches!(refused(&mut worker, &poison), Settlement::Retry { reason: Reason::Refused, .. }));
+    assert!(matches!(refused(&worker, &poison).await, Settlement::Retry { reason: Reason::Refused, .. }));
     assert_eq!(worker.capacity(), (Duration::ZERO, 16), "the others go on");
     clock.advance(Duration::from_secs(40 * 60));
-    let end = refused(&mut worker, &poison);
+    let end = refused(&worker, &poison).await;
     assert!(matches!(end, Settlement::Dead { reason: Reason::Refused, wipe_token: false, .. }), "{end:?}");
-    assert!(matches!(refused(&mut worker, &good), Settlement::Release { .. }));
+    assert!(matches!(refused(&worker, &good).await, Settlement::Release { .. }));
     assert!(!worker.capacity().0.is_zero(), "a key that is refused pauses all, as ever");
 }
 
@@ -98,10 +115,10 @@ async fn an_event_that_is_refused_while_others_are_answered_holds_nobody_up_and_
 #[tokio::test]
 async fn a_key_that_is_refused_kills_nothing() {
     let clock = ManualClock::new(Timestamp::from_secs(1_700_000_000));
-    let mut worker = worker(&clock);
+    let worker = worker(&clock);
     let event = claimed(1, &clock);
     for _ in 0..1_000 {
-        assert!(matches!(refused(&mut worker, &event), Settlement::Release { .. }));
+        assert!(matches!(refused(&worker, &event).await, Settlement::Release { .. }));
         clock.advance(Duration::from_secs(300));
     }
 }
@@ -113,14 +130,16 @@ async fn who_was_refused_is_not_taken_for_a_newcomer() {
     let clock = ManualClock::new(Timestamp::from_secs(1_700_000_000));
     let applier = applier(&forbidden().await, &clock);
     let accept = async |object: &str| {
-        let token = AtRest::new(None).seal(&Token::new("token").unwrap()).unwrap();
-        applier.store.accept(NewEvent { token, ..pending(object, "token", clock.now().as_millis()) }).await.unwrap();
+        let new = pending(object, "token", clock.now().as_millis());
+        let row = object_key(&new.kind, new.object_id.as_ref(), new.authenticated);
+        let token = at_rest().seal(&Token::new("token").unwrap(), &row).unwrap();
+        applier.directory.store().accept(NewEvent { token, ..new }).await.unwrap();
     };
     let claim = async |newest_first| {
         clock.advance(Duration::from_secs(5));
         let now = clock.now();
         let claim = Claim { now, lease_until: now.after(Duration::from_secs(120)), limit: 1, newest_first };
-        applier.store.claim(claim).await.unwrap().remove(0)
+        applier.directory.store().claim(claim).await.unwrap().events.remove(0)
     };
     accept("poison-1").await;
     clock.advance(Duration::from_secs(1));
@@ -131,7 +150,7 @@ async fn who_was_refused_is_not_taken_for_a_newcomer() {
     assert_eq!(ahead.object_id.as_str(), "poison-1");
     let verdict = applier.judge(&ahead).await;
     assert_eq!(verdict.signal, VendorSignal::KeyRefused);
-    applier.store.settle(ahead.lease, verdict.settlement).await.unwrap();
+    applier.directory.store().settle(ahead.lease, verdict.settlement).await.unwrap();
     assert_eq!(claim(true).await.object_id.as_str(), "newcomer");
 }
 
@@ -149,7 +168,10 @@ async fn a_vendor_that_answers_one_of_two_questions_is_not_down() {
         })
         .await;
         for kind in [EventKind::Verification, EventKind::Authentication] {
-            let event = ClaimedEvent { kind, ..claimed(1, &clock) };
+            let object = ObjectId::new("object-1").unwrap();
+            let token = Token::new("token").unwrap();
+            let token = at_rest().seal(&token, &object_key(&kind, Some(&object), false)).unwrap();
+            let event = ClaimedEvent { kind, token, attempts: 1, ..claimed(1, &clock) };
             let verdict = applier(&vendor, &clock).judge(&event).await;
             assert_eq!(verdict.signal, signal, "{:?}", event.kind);
             let reason = Reason::VendorUnavailable;

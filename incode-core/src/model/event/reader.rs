@@ -29,34 +29,44 @@ impl<'de> Visitor<'de> for Payload {
         let mut unknown = UniqueKeys::default();
         while let Some(Key(name)) = map.next_key_seed(KeySeed)? {
             let Some(slot) = fields.slot(&name) else {
+                fields.note_other_case(&name)?;
                 unknown.insert(name)?;
                 map.next_value_seed(ValueSeed)?;
                 continue;
             };
-            if slot.is_some() {
+            if slot.value.is_some() || slot.other_case {
                 return Err(A::Error::custom(TWICE));
             }
-            *slot = Some(map.next_value_seed(ValueSeed)?);
+            slot.value = Some(map.next_value_seed(ValueSeed)?);
         }
         fields.into_event()
     }
 }
 
-/// What was read of each field; `None` until its key was seen, so that a null can't hide a second one.
+/// What was read of each field that the event is made of.
 #[derive(Default)]
 struct Fields<'de> {
-    token: Option<Value<'de>>,
-    event: Option<Value<'de>>,
-    object: Option<Value<'de>>,
-    id: Option<Value<'de>>,
-    timestamp: Option<Value<'de>>,
-    correlation_id: Option<Value<'de>>,
+    token: Slot<'de>,
+    event: Slot<'de>,
+    object: Slot<'de>,
+    id: Slot<'de>,
+    timestamp: Slot<'de>,
+    correlation_id: Slot<'de>,
     event_is_status: bool,
 }
 
+#[derive(Default)]
+struct Slot<'de> {
+    /// `None` until the key was seen, so that a null can't hide a second value.
+    value: Option<Value<'de>>,
+    /// A key that differs from the field's in case alone was seen. It is no spelling of the field. Beside the field it is
+    /// a duplicate: parsers that ignore case, as some of Java and C# do, would read the other value.
+    other_case: bool,
+}
+
 impl<'de> Fields<'de> {
-    /// One slot per field, whatever the spelling: two spellings of one field meet there.
-    fn slot(&mut self, name: &str) -> Option<&mut Option<Value<'de>>> {
+    /// One slot per field, whatever the spelling: two spellings of one field share it.
+    fn slot(&mut self, name: &str) -> Option<&mut Slot<'de>> {
         Some(match name {
             "token" => &mut self.token,
             "event" | "event_type" | "eventType" => &mut self.event,
@@ -72,8 +82,29 @@ impl<'de> Fields<'de> {
         })
     }
 
+    /// For a name that is no field: marks the field whose name it is but for case.
+    ///
+    /// # Errors
+    /// That field was given already.
+    fn note_other_case<E: Error>(&mut self, name: &str) -> Result<(), E> {
+        let folded = folded(Cow::Borrowed(name));
+        let slot = match &*folded {
+            "token" => &mut self.token,
+            "event" | "event_type" | "eventtype" | "onboardingstatus" => &mut self.event,
+            "object" => &mut self.object,
+            "id" => &mut self.id,
+            "timestamp" => &mut self.timestamp,
+            "correlation_id" | "correlationid" => &mut self.correlation_id,
+            _ => return Ok(()),
+        };
+        if slot.value.is_some() || std::mem::replace(&mut slot.other_case, true) {
+            return Err(E::custom(TWICE));
+        }
+        Ok(())
+    }
+
     fn into_event<E: Error>(self) -> Result<WebhookEvent<'de>, E> {
-        let Some(Value::Text(name)) = self.event else {
+        let Some(Value::Text(name)) = self.event.value else {
             return Err(E::custom("no name of an event"));
         };
         let event = EventKind::from(name.as_ref());
@@ -83,13 +114,13 @@ impl<'de> Fields<'de> {
             return Err(E::custom("a status with the name of an event"));
         }
         Ok(WebhookEvent {
-            token: text(self.token, known)?,
+            token: text(self.token.value, known)?,
             event,
-            object: text(self.object, known)?,
-            id: text(self.id, known)?,
-            timestamp: time(self.timestamp, known)?,
+            object: text(self.object.value, known)?,
+            id: text(self.id.value, known)?,
+            timestamp: time(self.timestamp.value, known)?,
             // Never needed to apply an event, so never a reason to refuse one.
-            correlation_id: text(self.correlation_id, false)?,
+            correlation_id: text(self.correlation_id.value, false)?,
         })
     }
 }
@@ -218,15 +249,26 @@ fn millis_of_text(text: &str) -> Option<i64> {
     }
 }
 
-/// The keys of one object. Hashed, because a body of 64 KiB holds enough short keys to make comparing each with each
-/// a lever; empty until an unknown key is met, and then without an allocation before.
+/// The keys of one object, in lower case: keys that differ in case alone count as duplicates.
+///
+/// Hashed, because a body of 64 KiB holds enough short keys to make comparing each with each expensive. Nothing is
+/// allocated before the first key.
 #[derive(Default)]
 struct UniqueKeys<'de>(HashSet<Cow<'de, str>>);
 
 impl<'de> UniqueKeys<'de> {
     fn insert<E: Error>(&mut self, name: Cow<'de, str>) -> Result<(), E> {
+        let name = folded(name);
         if self.0.insert(name) { Ok(()) } else { Err(E::custom(TWICE)) }
     }
+}
+
+/// In lower case; most names are already, and are not copied.
+fn folded(name: Cow<'_, str>) -> Cow<'_, str> {
+    if name.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) {
+        return name;
+    }
+    Cow::Owned(name.to_lowercase())
 }
 
 struct Key<'de>(Cow<'de, str>);

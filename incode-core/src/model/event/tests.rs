@@ -77,17 +77,33 @@ fn a_key_is_given_once_at_every_depth() {
         r#""more":[1,[{"a":1},{"a":1,"b":[{"c":1,"c":2}]}]]"#,
         r#""token":{"a":1,"a":1}"#,
         r#""timestamp":{"a":1,"a":1}"#,
+        r#""token":"a","Token":"b""#,
+        r#""TOKEN":"a","token":"b""#,
+        r#""Token":"a","TOKEN":"b""#,
+        r#""Token":null,"token":"b""#,
+        r#""EVENT":"y""#,
+        r#""Event_Type":"y""#,
+        r#""OnboardingStatus":"y""#,
+        r#""correlationid":"a","correlation_id":"b""#,
+        r#""to\u212aen":"a","token":"b""#,
+        r#""more":1,"More":2"#,
+        r#""m\u00f6re":1,"M\u00d6RE":2"#,
+        r#""more":[{"a":1,"A":1}]"#,
     ] {
         assert!(read(&wrap(twice)).is_err(), "{twice}");
     }
     for once in [
-        r#""more":1,"More":2"#,
+        r#""more":1,"Mores":2"#,
+        r#""Token":"a","ID":"b""#,
+        r#""more":{"More":{"more":[]}}"#,
         r#""more":{"more":{"more":[]}}"#,
         r#""more":[{"a":1},{"a":1}],"a":1"#,
         r#""data":{"event":"y","token":"t","id":null}"#,
     ] {
         assert!(read(&wrap(once)).is_ok(), "{once}");
     }
+    let other_case = wrap(r#""Token":"a""#);
+    assert_eq!(read(&other_case).unwrap().token, None, "another case is another field");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 mod drift;
 mod fixtures;
 mod redaction;
+mod times;
 mod words;
 
 use serde::de::DeserializeOwned;

@@ -3,7 +3,6 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 
 use super::*;
-use crate::store::StoreErrorKind;
 
 /// The same (kind, object, token) is one event while it is pending; another kind is another event.
 pub async fn a_pending_delivery_is_known_by_its_token(store: Arc<dyn Store>) {
@@ -25,8 +24,8 @@ pub async fn a_junk_token_does_not_shadow_the_genuine_one(store: Arc<dyn Store>)
     assert_eq!(tokens, [b"junk".to_vec(), b"genuine".to_vec()]);
 }
 
-/// The vendor's own delivery is an event of its own beside one that anybody could have sent: whatever becomes of that one, at
-/// what moment ever, the vendor's is still there.
+/// The vendor's own delivery is an event of its own beside one that anyone could have sent: whatever becomes of that one,
+/// and at whatever moment, the vendor's is still there.
 pub async fn a_stranger_does_not_shadow_the_vendor(store: Arc<dyn Store>) {
     let strangers = |at| NewEvent { authenticated: false, ..pending("object", "token", at) };
     accepted(&*store, strangers(10)).await;
@@ -41,7 +40,6 @@ pub async fn a_stranger_does_not_shadow_the_vendor(store: Arc<dyn Store>) {
     assert!(event.authenticated && !event.already_done);
     assert_eq!((event.token.as_slice(), event.received_at), (b"token".as_slice(), ms(11)));
     store.settle(event.lease, done(16)).await.expect("settle");
-    assert!(is_duplicate(&*store, strangers(17)).await, "done is done for everybody");
     assert!(is_duplicate(&*store, pending("object", "token", 17)).await);
     // Both at the same moment.
     let stranger = NewEvent { authenticated: false, ..pending("another", "token", 20) };
@@ -50,9 +48,27 @@ pub async fn a_stranger_does_not_shadow_the_vendor(store: Arc<dyn Store>) {
     assert_ne!(other.expect("accept"), Accepted::Duplicate);
 }
 
+/// A done event that anyone could have sent stands for the same delivery alone: not for another token, and not for the
+/// vendor's own event, which may be about another person.
+pub async fn a_strangers_done_event_stands_for_itself_alone(store: Arc<dyn Store>) {
+    let strangers = |token, at| NewEvent { authenticated: false, ..pending("object", token, at) };
+    accepted(&*store, strangers("token", 10)).await;
+    accepted(&*store, strangers("waiting", 11)).await;
+    let event = claimed_one(&*store, 10).await;
+    store.settle(event.lease, done(12)).await.expect("settle");
+    assert!(is_duplicate(&*store, strangers("token", 13)).await, "the same delivery again");
+    assert!(!claimed_one(&*store, 13).await.already_done, "another token is another event");
+    accepted(&*store, strangers("fresh", 14)).await;
+    accepted(&*store, pending("object", "token", 15)).await;
+    let vendors = claimed(&*store, 15, 1_000, 10).await.pop().expect("due");
+    assert!(vendors.authenticated && !vendors.already_done);
+    store.settle(vendors.lease, done(16)).await.expect("settle");
+    assert!(!is_duplicate(&*store, strangers("late", 17)).await, "nor does the vendor's stand for a stranger's");
+}
+
 /// Tokens cost a forger nothing, so the pending events of one object are bounded: what is too many is refused as busy,
 /// and kept again once there is room. Other objects are not touched by it.
-pub async fn a_crowd_for_one_object_is_sent_away(store: Arc<dyn Store>) {
+pub async fn a_crowd_for_one_object_is_refused(store: Arc<dyn Store>) {
     let mut kept = 0;
     let refused = loop {
         match store.accept(pending("object", &format!("token-{kept}"), 10)).await {
@@ -68,6 +84,21 @@ pub async fn a_crowd_for_one_object_is_sent_away(store: Arc<dyn Store>) {
     let dead = Settlement::Dead { reason: Reason::TokenDead, wipe_token: true, at: ms(20) };
     store.settle(event.lease, dead).await.expect("settle");
     accepted(&*store, pending("object", "one-more", 30)).await;
+}
+
+/// The bound is one for events of the vendor and another for those that anyone could have sent: a crowd of forged
+/// events does not keep the genuine one out, nor does one event of the vendor take the place of a forged one.
+pub async fn a_crowd_of_strangers_leaves_the_vendor_room(store: Arc<dyn Store>) {
+    let strangers = |n: u32| NewEvent { authenticated: false, ..pending("object", &format!("forged-{n}"), 10) };
+    let mut kept = 0;
+    while store.accept(strangers(kept)).await.is_ok() {
+        kept += 1;
+        assert!(kept <= 1_000, "no end of a crowd");
+    }
+    accepted(&*store, pending("object", "genuine", 11)).await;
+    let refused = store.accept(strangers(kept)).await.expect_err("still too many");
+    assert_eq!(refused.kind(), StoreErrorKind::Busy);
+    assert!(is_duplicate(&*store, strangers(0)).await, "a known delivery is known, however many wait");
 }
 
 /// Once applied, an object's later deliveries are known whatever token they carry, and its token is gone.
@@ -123,16 +154,16 @@ pub async fn ignored_events_are_capped(store: Arc<dyn Store>) {
         });
     }
     tasks.join_all().await;
-    assert_eq!(store.counts().await.expect("counts").ignored, 10_000);
+    assert_eq!(store.counts().await.expect("counts").inbox.ignored, 10_000);
     accepted(&*store, ignored("oldest", 20)).await;
-    assert_eq!(store.counts().await.expect("counts").ignored, 10_000);
+    assert_eq!(store.counts().await.expect("counts").inbox.ignored, 10_000);
 }
 
 /// There would be nothing to ask the vendor about.
 pub async fn a_pending_event_needs_an_object(store: Arc<dyn Store>) {
     let refused = store.accept(NewEvent { object_id: None, ..pending("object", "token", 10) }).await;
     assert_eq!(refused.expect_err("refused").kind(), StoreErrorKind::Failed);
-    assert_eq!(store.next_due().await.expect("next due"), None);
+    assert_eq!(next_due(&*store).await, None);
 }
 
 /// 200 tasks deliver one event: one row.
@@ -144,5 +175,5 @@ pub async fn one_of_200_simultaneous_deliveries_is_new(store: Arc<dyn Store>) {
     }
     let new = tasks.join_all().await.into_iter().filter(|duplicate| !duplicate).count();
     assert_eq!(new, 1);
-    assert_eq!(store.counts().await.expect("counts").pending, 1);
+    assert_eq!(store.counts().await.expect("counts").inbox.pending, 1);
 }

@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::identity::{Field, RetainedField};
-use crate::store::{Linked, Prune};
+use crate::identity::transition::EventLink;
+use crate::identity::{Field, LinkProof, RetainedField};
 
 /// Observed at `at`, with these fields, each until `expires_at`.
 fn saw(at: i64, expires_at: i64, fields: &[(Field, &str)]) -> Observation {
@@ -28,33 +28,43 @@ fn row(field: Field, sealed: &str, expires_at: i64) -> (Field, String, i64) {
     (field, sealed.to_owned(), expires_at)
 }
 
-/// Every door that an observation comes in by brings its fields; a link that is refused does not.
+/// A callback that links on userinfo alone and brings these fields.
+fn linking(subject_name: &str, seen: Observation) -> ChangeRequest {
+    let at = seen.sent_at.as_millis();
+    let mut request = link(subject_name, "person", at);
+    request.command = Command::Return(Return { seen, ..callback(subject_name, "person", at) });
+    request
+}
+
+/// Each command that brings an observation brings its fields, also where the link is refused: what the vendor said of a
+/// known identity counts all the same. A lost lease brings none.
 pub async fn fields_are_kept_with_their_identity(store: Arc<dyn Store>) {
+    let email = |text| [(Field::Email, text)];
     assert_eq!(read(&*store, "person", 0).await, []);
-    store.observe(saw(10, 100, &[(Field::Email, "observed")])).await.expect("observe");
+    outcome(&*store, observe(saw(10, 100, &email("observed")))).await;
     assert_eq!(read(&*store, "person", 10).await, [row(Field::Email, "observed", 100)]);
     assert_eq!(read(&*store, "another", 10).await, []);
 
-    let link =
-        |at, text| NewLink { seen: saw(at, 100, &[(Field::Email, text)]), ..new_link("alice", "person", at, None) };
-    assert!(matches!(store.link(link(20, "linked")).await.expect("link"), Linked::Done(_)));
+    assert_eq!(outcome(&*store, linking("alice", saw(20, 100, &email("linked")))).await, Outcome::Linked);
     assert_eq!(read(&*store, "person", 20).await, [row(Field::Email, "linked", 100)]);
-    let refused = NewLink { link: new_link("bob", "person", 30, None).link, ..link(30, "refused") };
-    assert_eq!(store.link(refused).await.expect("link"), Linked::IdentityTaken);
-    assert_eq!(read(&*store, "person", 30).await, [row(Field::Email, "linked", 100)]);
+    let refused = outcome(&*store, linking("bob", saw(30, 100, &email("refused")))).await;
+    assert_eq!(refused, Outcome::Refused(Refusal::IdentityTaken));
+    assert_eq!(read(&*store, "person", 30).await, [row(Field::Email, "refused", 100)]);
+    let unknown = Observation { identity_id: identity_id("unknown"), ..saw(30, 100, &email("unknown")) };
+    assert!(matches!(outcome(&*store, linking("alice", unknown)).await, Outcome::Refused(_)));
+    assert_eq!(read(&*store, "unknown", 30).await, [], "an identity does not become known by a refused exchange");
 
     accepted(&*store, pending("object", "token", 40)).await;
     let event = claimed_one(&*store, 40).await;
-    let applied = Settlement::Done {
-        seen: Some(saw(40, 100, &[(Field::Email, "applied")])),
-        link: Some(Box::new(link(40, "applied"))),
-        handlers: Vec::new(),
-        at: ms(41),
+    let apply_at = |at, text| {
+        let link = EventLink { subject: subject("alice"), proof: LinkProof::Webhook, nonce: None };
+        let applying = ApplyEvent { link: Some(link), ..applying(&event, saw(at, 100, &email(text))) };
+        apply(applying, &Rules::default(), at + 1)
     };
-    store.settle(event.lease, applied.clone()).await.expect("settle");
+    store.settle(event.lease, apply_at(40, "applied")).await.expect("settle");
     assert_eq!(read(&*store, "person", 41).await, [row(Field::Email, "applied", 100)]);
-    store.settle(event.lease, applied).await.expect("a lost lease is no error");
-    store.observe(saw(50, 200, &[])).await.expect("observe");
+    store.settle(event.lease, apply_at(45, "lost")).await.expect("a lost lease is no error");
+    outcome(&*store, observe(saw(50, 200, &[]))).await;
     assert_eq!(read(&*store, "person", 51).await, [row(Field::Email, "applied", 100)], "said nothing, took nothing");
 }
 
@@ -75,7 +85,7 @@ pub async fn the_newest_sent_field_stands(store: Arc<dyn Store>) {
         let person = identity_id(&format!("person-{turn}"));
         for at in order.into_iter().chain(order) {
             let seen = Observation { identity_id: person.clone(), ..all[at].clone() };
-            store.observe(seen).await.expect("observe");
+            outcome(&*store, observe(seen)).await;
         }
         assert_eq!(read(&*store, person.as_str(), 30).await, expected, "{order:?}");
     }
@@ -83,39 +93,37 @@ pub async fn the_newest_sent_field_stands(store: Arc<dyn Store>) {
 
 /// Not read from its last instant on, pruned or not; pruned it is gone, and its neighbours are not.
 pub async fn expired_fields_are_neither_read_nor_left(store: Arc<dyn Store>) {
-    store.observe(saw(10, 50, &[(Field::Email, "short")])).await.expect("observe");
-    store.observe(saw(10, 90, &[(Field::City, "long")])).await.expect("observe");
+    outcome(&*store, observe(saw(10, 50, &[(Field::Email, "short")]))).await;
+    outcome(&*store, observe(saw(10, 90, &[(Field::City, "long")]))).await;
     let both = [row(Field::Email, "short", 50), row(Field::City, "long", 90)];
     assert_eq!(read(&*store, "person", 49).await, both);
     assert_eq!(read(&*store, "person", 50).await, both[1..]);
-    let prune = |now| Prune { now: ms(now), settled_before: ms(0), tokens_before: ms(0) };
-    assert_eq!(store.prune(prune(49)).await.expect("prune"), 0);
+    assert_eq!(store.prune(prune(49, 0, 0)).await.expect("prune"), 0);
     assert_eq!(read(&*store, "person", 49).await, both);
-    assert_eq!(store.prune(prune(50)).await.expect("prune"), 0, "only events are counted");
+    assert_eq!(store.prune(prune(50, 0, 0)).await.expect("prune"), 0, "only events are counted");
     assert_eq!(read(&*store, "person", 0).await, both[1..], "gone for every clock");
-    assert!(store.identity(identity_id("person")).await.expect("identity").is_some());
-    store.observe(saw(60, 200, &[(Field::Email, "again")])).await.expect("observe");
+    assert!(identity(&*store, "person").await.is_some());
+    outcome(&*store, observe(saw(60, 200, &[(Field::Email, "again")]))).await;
     assert_eq!(read(&*store, "person", 95).await, [row(Field::Email, "again", 200)]);
 }
 
-/// Forgetting erases them, and what was sent before brings none back by any door.
+/// Forgetting erases them, and what was sent before brings none back by any command.
 pub async fn forgetting_erases_fields(store: Arc<dyn Store>) {
-    store.observe(saw(10, 900, &[(Field::Email, "person"), (Field::City, "person")])).await.expect("observe");
+    outcome(&*store, observe(saw(10, 900, &[(Field::Email, "person"), (Field::City, "person")]))).await;
     let neighbour = saw(10, 900, &[(Field::Email, "neighbour")]);
-    store.observe(Observation { identity_id: identity_id("neighbour"), ..neighbour }).await.expect("observe");
-    store.forget(identity_id("person"), actor("anna"), ms(50)).await.expect("forget");
+    outcome(&*store, observe(Observation { identity_id: identity_id("neighbour"), ..neighbour })).await;
+    outcome(&*store, forget("person", 50)).await;
     assert_eq!(read(&*store, "person", 0).await, []);
     assert_eq!(read(&*store, "neighbour", 50).await, [row(Field::Email, "neighbour", 900)]);
 
-    let old = saw(50, 900, &[(Field::Email, "old news")]);
-    store.observe(old.clone()).await.expect("observe");
-    let link = NewLink { seen: old.clone(), ..new_link("alice", "person", 50, None) };
-    assert_eq!(store.link(link).await.expect("link"), Linked::AlreadySpent);
+    let old = saw(50, 900, &[(Field::Email, "sent before")]);
+    assert_eq!(outcome(&*store, observe(old.clone())).await, Outcome::Dropped);
+    let refused = outcome(&*store, linking("alice", old.clone())).await;
+    assert_eq!(refused, Outcome::Refused(Refusal::Forgotten));
     accepted(&*store, pending("late", "token", 60)).await;
     let late = claimed_one(&*store, 60).await;
-    let settlement = Settlement::Done { seen: Some(old), link: None, handlers: Vec::new(), at: ms(61) };
-    store.settle(late.lease, settlement).await.expect("settle");
+    store.settle(late.lease, applied(&late, old, 61)).await.expect("settle");
     assert_eq!(read(&*store, "person", 0).await, []);
-    store.observe(saw(51, 900, &[(Field::Email, "newer")])).await.expect("observe");
+    outcome(&*store, observe(saw(51, 900, &[(Field::Email, "newer")]))).await;
     assert_eq!(read(&*store, "person", 61).await, [row(Field::Email, "newer", 900)]);
 }

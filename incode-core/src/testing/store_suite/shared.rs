@@ -6,10 +6,11 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use super::*;
-use crate::identity::Identity;
-use crate::store::{JobFilter, Linked, Settled, StoreErrorKind, StoreFeed, StoreNotice};
+use crate::identity::transition::EventLink;
+use crate::identity::{ActionHash, Confirmation, Identity, LinkProof, SessionHash};
+use crate::store::{Claimed, SecretCheck, StoreFeed, StoreNotice};
 
-/// Accepted by one, known to the other, claimed by either and settled by whoever holds the lease.
+/// Accepted by one, known to the other, claimed by either and settled by the holder of the lease.
 pub async fn what_one_accepts_the_other_knows_and_works_on(one: Arc<dyn Store>, other: Arc<dyn Store>) {
     let first = accepted(&*one, pending("object", "token", 10)).await;
     assert!(is_duplicate(&*other, pending("object", "token", 11)).await);
@@ -29,7 +30,7 @@ pub async fn deliveries_to_two_at_once_are_one_event(one: Arc<dyn Store>, other:
         tasks.spawn(async move { is_duplicate(&*store, pending("object", "token", 10)).await });
     }
     assert_eq!(tasks.join_all().await.into_iter().filter(|duplicate| !duplicate).count(), 1);
-    assert_eq!(other.counts().await.expect("counts").pending, 1);
+    assert_eq!(other.counts().await.expect("counts").inbox.pending, 1);
 }
 
 /// Eight workers of two processes claim 200 events in small lots: each is handed out once.
@@ -44,8 +45,8 @@ pub async fn two_never_claim_the_same_event(one: Arc<dyn Store>, other: Arc<dyn 
             let mut mine = Vec::new();
             // A lot may be empty while another worker has the rest in hand.
             while mine.len() < 200 {
-                let lot = claimed(&*store, 10, 10_000, 7).await;
-                if lot.is_empty() && store.next_due().await.expect("next due") != Some(ms(10)) {
+                let Claimed { events: lot, next_due } = store.claim(claim(10, 10_000, 7)).await.expect("claim");
+                if lot.is_empty() && next_due != Some(ms(10)) {
                     break;
                 }
                 mine.extend(lot.into_iter().map(|event| event.lease.event));
@@ -58,7 +59,7 @@ pub async fn two_never_claim_the_same_event(one: Arc<dyn Store>, other: Arc<dyn 
     assert_eq!(all.into_iter().collect::<HashSet<_>>().len(), 200, "and to one worker only");
 }
 
-/// When a process dies its work moves: the lease ends by itself, and what the dead one would still write counts no more.
+/// When a process dies its work moves: the lease ends by itself, and what the dead process would still write is refused.
 pub async fn a_lease_of_one_holds_for_the_other_until_it_ends(one: Arc<dyn Store>, other: Arc<dyn Store>) {
     accepted(&*one, pending("object", "token", 10)).await;
     let slow = claimed(&*one, 10, 50, 10).await.pop().expect("due");
@@ -71,7 +72,7 @@ pub async fn a_lease_of_one_holds_for_the_other_until_it_ends(one: Arc<dyn Store
     assert_eq!(other.settle(quick.lease, done(60)).await.expect("settle"), Settled::Written(None));
 }
 
-/// Two workers apply two events of one object at the same moment: the handler is owed one effect.
+/// Two workers apply two events of one object at the same moment: the handler is owed one job.
 pub async fn what_two_apply_at_once_is_owed_once(one: Arc<dyn Store>, other: Arc<dyn Store>) {
     for round in 0..20 {
         let object = format!("object-{round}");
@@ -79,17 +80,10 @@ pub async fn what_two_apply_at_once_is_owed_once(one: Arc<dyn Store>, other: Arc
         accepted(&*one, pending(&object, "second", 10)).await;
         let events = claimed(&*one, 10, 100, 2).await;
         let [first, second] = &events[..] else { panic!("two are due") };
-        let applied = || Settlement::Done {
-            seen: Some(seen(&format!("person-{round}"), 20)),
-            link: None,
-            handlers: vec!["mail".into()],
-            at: ms(21),
-        };
-        let (a, b) = tokio::join!(one.settle(first.lease, applied()), other.settle(second.lease, applied()));
+        let owing = |event| apply(applying(event, seen(&format!("person-{round}"), 20)), &on_event(&["mail"]), 21);
+        let (a, b) = tokio::join!(one.settle(first.lease, owing(first)), other.settle(second.lease, owing(second)));
         assert!(matches!((a, b), (Ok(Settled::Written(Some(_))), Ok(Settled::Written(Some(_))))));
-        let filter = JobFilter { state: None, handler: None, before: None, limit: 100 };
-        let owed = one.effects().list_jobs(filter).await.expect("effects");
-        assert_eq!(owed.len(), round + 1, "one for each object");
+        assert_eq!(owed(&*one).await.len(), round + 1, "one for each object");
     }
 }
 
@@ -105,52 +99,132 @@ pub async fn two_merge_without_losing_an_update(one: Arc<dyn Store>, other: Arc<
     let mut tasks = JoinSet::new();
     for (n, observation) in all.iter().enumerate() {
         let (store, observation) = (Arc::clone(if n % 2 == 0 { &one } else { &other }), observation.clone());
-        tasks.spawn(async move { store.observe(observation).await.expect("observe") });
+        tasks.spawn(async move { outcome(&*store, observe(observation)).await });
     }
     tasks.join_all().await;
     let expected = all.iter().fold(None, |known, seen| Some(Identity::merge(known, seen)));
     for store in [one, other] {
-        assert_eq!(store.identity(identity_id("person")).await.expect("identity"), expected);
+        assert_eq!(identity(&*store, "person").await, expected);
     }
 }
 
 /// A correlation id comes back to two processes at the same moment: one of them links.
-pub async fn a_correlation_id_is_spent_once_among_two(one: Arc<dyn Store>, other: Arc<dyn Store>) {
+pub async fn a_correlation_id_is_used_once_among_two(one: Arc<dyn Store>, other: Arc<dyn Store>) {
     for round in 0..20 {
-        let link = |name: &str| new_link(&format!("{name}-{round}"), &format!("{name}-{round}"), 10, Some(round));
-        let (a, b) = tokio::join!(one.link(link("alice")), other.link(link("bob")));
-        let outcomes = [a.expect("link"), b.expect("link")];
-        let linked = outcomes.iter().filter(|outcome| matches!(outcome, Linked::Done(_))).count();
+        let link = |name: &str| {
+            let mut request = link(&format!("{name}-{round}"), &format!("{name}-{round}"), 10);
+            if let Command::Return(back) = &mut request.command {
+                back.nonce = nonce(round, 10);
+            }
+            request
+        };
+        let outcomes = tokio::join!(outcome(&*one, link("alice")), outcome(&*other, link("bob")));
+        let outcomes = [outcomes.0, outcomes.1];
+        let linked = outcomes.iter().filter(|outcome| **outcome == Outcome::Linked).count();
         assert_eq!(linked, 1, "{outcomes:?}");
-        assert!(outcomes.contains(&Linked::AlreadySpent), "{outcomes:?}");
+        assert!(outcomes.contains(&Outcome::Refused(Refusal::NonceUsed)), "{outcomes:?}");
         for (name, outcome) in ["alice", "bob"].iter().zip(outcomes) {
-            let known = one.linked(subject(&format!("{name}-{round}"))).await.expect("linked");
-            assert_eq!(known.is_some(), matches!(outcome, Linked::Done(_)), "refused links write nothing");
+            let known = is_linked(&*one, &format!("{name}-{round}")).await;
+            assert_eq!(known, outcome == Outcome::Linked, "refused links write no link");
         }
+    }
+}
+
+/// A token comes back to two processes at the same moment, each time with another subject: it links one of them.
+pub async fn a_token_is_used_once_among_two(one: Arc<dyn Store>, other: Arc<dyn Store>) {
+    for round in 0..20 {
+        let link = |name: &str| {
+            let mut request = link(&format!("{name}-{round}"), &format!("{name}-{round}"), 10);
+            if let Command::Return(back) = &mut request.command {
+                back.token = token(round, 10);
+            }
+            request
+        };
+        let (a, b) = tokio::join!(outcome(&*one, link("alice")), outcome(&*other, link("bob")));
+        let outcomes = [a, b];
+        assert!(outcomes.contains(&Outcome::Linked), "{outcomes:?}");
+        assert!(outcomes.contains(&Outcome::Refused(Refusal::TokenUsed)), "{outcomes:?}");
     }
 }
 
 /// Two subjects reach for one identity, and one subject for two identities, at the same moment.
 pub async fn an_identity_is_linked_once_among_two(one: Arc<dyn Store>, other: Arc<dyn Store>) {
     for round in 0..20 {
-        let link = |subject: &str, identity: &str, nonce| {
-            new_link(&format!("{subject}-{round}"), &format!("{identity}-{round}"), 10, Some(nonce))
+        let link = |subject: &str, identity: &str, mark| {
+            link_with(&format!("{subject}-{round}"), &format!("{identity}-{round}"), 10, mark)
         };
-        let (nonce, next) = (round * 4, round * 4 + 1);
-        let (a, b) = tokio::join!(one.link(link("alice", "person", nonce)), other.link(link("bob", "person", next)));
-        let outcomes = [a.expect("link"), b.expect("link")];
-        assert_eq!(outcomes.iter().filter(|outcome| matches!(outcome, Linked::Done(_))).count(), 1, "{outcomes:?}");
-        assert!(outcomes.contains(&Linked::IdentityTaken), "{outcomes:?}");
+        let (mark, next) = (round * 4, round * 4 + 1);
+        let (a, b) =
+            tokio::join!(outcome(&*one, link("alice", "person", mark)), outcome(&*other, link("bob", "person", next)),);
+        let outcomes = [a, b];
+        assert_eq!(outcomes.iter().filter(|outcome| **outcome == Outcome::Linked).count(), 1, "{outcomes:?}");
+        assert!(outcomes.contains(&Outcome::Refused(Refusal::IdentityTaken)), "{outcomes:?}");
 
-        let (nonce, next) = (round * 4 + 2, round * 4 + 3);
-        let (a, b) = tokio::join!(one.link(link("carol", "this", nonce)), other.link(link("carol", "that", next)));
-        let outcomes = [a.expect("link"), b.expect("link")];
-        assert_eq!(outcomes.iter().filter(|outcome| matches!(outcome, Linked::Done(_))).count(), 1, "{outcomes:?}");
-        assert!(outcomes.contains(&Linked::SubjectTaken), "{outcomes:?}");
-        let unspent = if matches!(outcomes[0], Linked::Done(_)) { next } else { nonce };
-        let again = other.link(link("dave", "another", unspent)).await.expect("link");
-        assert!(matches!(again, Linked::Done(_)), "what was refused spent nothing");
+        let (mark, next) = (round * 4 + 2, round * 4 + 3);
+        let (a, b) =
+            tokio::join!(outcome(&*one, link("carol", "this", mark)), outcome(&*other, link("carol", "that", next)));
+        let outcomes = [a, b];
+        assert_eq!(outcomes.iter().filter(|outcome| **outcome == Outcome::Linked).count(), 1, "{outcomes:?}");
+        assert!(outcomes.contains(&Outcome::Refused(Refusal::SubjectTaken)), "{outcomes:?}");
+        let unused = if outcomes[0] == Outcome::Linked { next } else { mark };
+        let again = outcome(&*other, link("dave", "another", unused)).await;
+        assert_eq!(again, Outcome::Linked, "what was refused used up nothing");
     }
+}
+
+/// An event links a subject through one while its callback comes to the other: one link, and one job of each handler.
+pub async fn event_and_callback_among_two_link_once(one: Arc<dyn Store>, other: Arc<dyn Store>) {
+    let rules = on_standing();
+    for round in 0..20 {
+        let (name, object) = (format!("subject-{round}"), format!("object-{round}"));
+        accepted(&*one, pending(&object, "token", 10)).await;
+        let event = claimed_one(&*one, 10).await;
+        let link = EventLink { subject: subject(&name), proof: LinkProof::Webhook, nonce: None };
+        let applying = ApplyEvent { link: Some(link), ..applying(&event, seen(&name, 10)) };
+        let back = callback(&name, &name, 10);
+        let back = ChangeRequest { rules: Arc::new(rules.clone()), ..request(Command::Return(back), 10) };
+        let (settled, _) = tokio::join!(one.settle(event.lease, apply(applying, &rules, 10)), outcome(&*other, back));
+        assert!(matches!(settled, Ok(Settled::Written(Some((Outcome::Linked, Some(_)))))), "{settled:?}");
+        for store in [&one, &other] {
+            let state = state_of(&**store, &name).await;
+            assert!(state.linked.is_some() && state.pending.is_none(), "{state:?}");
+            assert_eq!(owed(&**store).await.len(), (round + 1) * 2, "\"open\" and \"check\" once each");
+        }
+    }
+}
+
+/// Two requests on two processes reach for one confirmation: one has it.
+pub async fn a_confirmation_is_used_once_among_two(one: Arc<dyn Store>, other: Arc<dyn Store>) {
+    let (session, action) = (SessionHash::of(b"tab"), ActionHash::of(b"pay"));
+    outcome(&*one, link("alice", "person", 5)).await;
+    for round in 0..20 {
+        let confirmation = Confirmation {
+            subject: subject("alice"),
+            identity_id: identity_id("person"),
+            session,
+            action: Some(action),
+            passed_at: ms(10 + round),
+        };
+        let confirm = Command::Confirm { confirmation, seen: seen("person", 10 + round) };
+        assert_eq!(outcome(&*one, request(confirm, 10 + round)).await, Outcome::Confirmed);
+        let within = Duration::from_secs(60);
+        let use_up = || Command::UseConfirmation { subject: subject("alice"), session, action, within };
+        let (a, b) = tokio::join!(outcome(&*one, request(use_up(), 40)), outcome(&*other, request(use_up(), 40)),);
+        let outcomes = [a, b];
+        assert!(outcomes.contains(&Outcome::Used(ms(10 + round))), "{outcomes:?}");
+        assert!(outcomes.contains(&Outcome::Refused(Refusal::NotConfirmed)), "{outcomes:?}");
+    }
+}
+
+/// A process with another secret learns of it, also where both are the first at the same moment.
+pub async fn two_compare_their_secrets(one: Arc<dyn Store>, other: Arc<dyn Store>) {
+    let check = async |store: &Arc<dyn Store>, byte| store.check_secret("store key", [byte; 16]).await.expect("check");
+    let (a, b) = tokio::join!(check(&one, 1), check(&other, 2));
+    let mut checks = [a, b];
+    checks.sort_by_key(|check| *check != SecretCheck::New);
+    assert_eq!(checks, [SecretCheck::New, SecretCheck::Other]);
+    let (first, second) = if a == SecretCheck::New { (1, 2) } else { (2, 1) };
+    assert_eq!((check(&other, first).await, check(&one, second).await), (SecretCheck::Same, SecretCheck::Other));
 }
 
 /// However many send unknown kinds to however many processes, no more rows are kept than by one.
@@ -165,62 +239,60 @@ pub async fn ignored_events_are_capped_among_two(one: Arc<dyn Store>, other: Arc
         });
     }
     tasks.join_all().await;
-    assert_eq!(one.counts().await.expect("counts").ignored, 10_000);
+    assert_eq!(one.counts().await.expect("counts").inbox.ignored, 10_000);
 }
 
-/// What one changes the other hears of, with the subjects it is about; nobody hears of what he did himself.
-pub async fn news_of_one_reaches_the_other(one: Arc<dyn Store>, other: Arc<dyn Store>) {
+/// What one changes reaches the other, with the subjects that it concerns; a process gets no notice of its own changes.
+pub async fn a_change_of_one_reaches_the_other(one: Arc<dyn Store>, other: Arc<dyn Store>) {
     let mut own = one.feed().expect("a store that is shared has a feed");
     let mut feed = other.feed().expect("a store that is shared has a feed");
     assert_eq!(next(&mut own).await, StoreNotice::Up, "down until it says that it is up");
     assert_eq!(next(&mut feed).await, StoreNotice::Up);
-    let changed = |subjects: &[&str]| {
-        let subjects = subjects.iter().map(|name| subject(name)).collect();
-        StoreNotice::Changed(Change { identity_id: identity_id("person"), subjects })
-    };
-    one.observe(seen("person", 5)).await.expect("observe");
-    assert_eq!(next(&mut feed).await, changed(&[]));
-    one.link(new_link("alice", "person", 10, None)).await.expect("link");
-    assert_eq!(next(&mut feed).await, changed(&["alice"]));
-    accepted(&*one, pending("object", "token", 20)).await;
-    let event = claimed_one(&*one, 20).await;
-    let revoked = Observation { status: IdentityStatus::Revoked, ..seen("person", 21) };
-    let applied = Settlement::Done { seen: Some(revoked), link: None, handlers: Vec::new(), at: ms(22) };
-    one.settle(event.lease, applied).await.expect("settle");
-    assert_eq!(next(&mut feed).await, changed(&["alice"]));
-    one.unlink(subject("alice")).await.expect("unlink");
-    assert_eq!(next(&mut feed).await, changed(&["alice"]), "now, or until now");
-    one.link(new_link("bob \"b\" \u{1f512}", "person", 30, None)).await.expect("link");
-    assert_eq!(next(&mut feed).await, changed(&["bob \"b\" \u{1f512}"]));
-    one.forget(identity_id("person"), actor("anna"), ms(40)).await.expect("forget");
-    assert_eq!(next(&mut feed).await, changed(&["bob \"b\" \u{1f512}"]));
-    other.observe(seen("person", 50)).await.expect("observe");
-    assert_eq!(next(&mut own).await, changed(&[]), "the first news of the other: none of its own came before");
+    let notice = |subjects: &[&str]| StoreNotice::Changed(change("person", subjects).expect("a change"));
+    outcome(&*one, observe(seen("person", 5))).await;
+    assert_eq!(next(&mut feed).await, notice(&[]));
+    outcome(&*one, link("alice", "person", 10)).await;
+    assert_eq!(next(&mut feed).await, notice(&["alice"]));
+    let revoked = Observation { status: IdentityStatus::Revoked, ..seen("person", 20) };
+    deliver(&*one, pending("object", "token", 20), revoked, &Rules::default(), |_| {}).await;
+    assert_eq!(next(&mut feed).await, notice(&["alice"]));
+    outcome(&*one, unlink("alice", 25)).await;
+    assert_eq!(next(&mut feed).await, notice(&["alice"]), "now, or until now");
+    outcome(&*one, link("bob \"b\" \u{1f512}", "person", 30)).await;
+    assert_eq!(next(&mut feed).await, notice(&["bob \"b\" \u{1f512}"]));
+    outcome(&*one, forget("person", 40)).await;
+    assert_eq!(next(&mut feed).await, notice(&["bob \"b\" \u{1f512}"]));
+    outcome(&*one, request(Command::Return(callback("carol", "person", 50)), 50)).await;
+    assert_eq!(next(&mut feed).await, notice(&["carol"]), "a pending link changes a standing too");
+    outcome(&*other, observe(seen("person", 60))).await;
+    assert_eq!(next(&mut own).await, notice(&["carol"]), "the other's first change: none of its own came before");
 
-    // Too many to be named, or named: either way the other learns of it.
+    // Too many to be named, or named: either way the other process gets a notice of it.
     let many: Vec<_> = (0..400).map(|n| format!("subject-with-a-rather-long-name-{n}")).collect();
+    let rules = Rules { shared_identities: true, trust_userinfo_alone: true, ..Rules::default() };
+    let rules = Arc::new(rules);
     for name in &many {
-        one.link(NewLink { shared: true, ..new_link(name, "crowd", 60, None) }).await.expect("link");
+        outcome(&*one, ChangeRequest { rules: Arc::clone(&rules), ..link(name, "crowd", 60) }).await;
     }
-    one.observe(Observation { status: IdentityStatus::Revoked, ..seen("crowd", 70) }).await.expect("observe");
-    other.observe(seen("end", 80)).await.expect("observe");
-    one.observe(seen("end", 90)).await.expect("observe");
-    let mut heard = Vec::new();
+    outcome(&*one, observe(Observation { status: IdentityStatus::Revoked, ..seen("crowd", 70) })).await;
+    outcome(&*other, observe(seen("end", 80))).await;
+    outcome(&*one, observe(seen("end", 90))).await;
+    let mut notices = Vec::new();
     loop {
         match next(&mut feed).await {
             StoreNotice::Changed(change) if change.identity_id == identity_id("end") => break,
-            news => heard.push(news),
+            notice => notices.push(notice),
         }
     }
-    let all_of_them = match heard.last() {
+    let all_of_them = match notices.last() {
         Some(StoreNotice::Gap) => true,
         Some(StoreNotice::Changed(change)) => change.subjects.len() == many.len(),
         _ => false,
     };
-    assert!(all_of_them, "{:?}", heard.last());
+    assert!(all_of_them, "{:?}", notices.last());
 }
 
-/// One process goes in good order; the other works on.
+/// One process closes its store; the other works on.
 pub async fn the_end_of_one_leaves_the_other(one: Arc<dyn Store>, other: Arc<dyn Store>) {
     accepted(&*one, pending("object", "token", 10)).await;
     one.close().await.expect("close");
@@ -230,7 +302,7 @@ pub async fn the_end_of_one_leaves_the_other(one: Arc<dyn Store>, other: Arc<dyn
     assert_eq!(other.settle(event.lease, done(11)).await.expect("settle"), Settled::Written(None));
 }
 
-/// Where it is the same, whoever asks.
+/// Time is the same for both.
 pub async fn two_agree_on_the_time(one: Arc<dyn Store>, other: Arc<dyn Store>) {
     let time = async |store: &Arc<dyn Store>| {
         store.time().await.expect("time").expect("a store that is shared tells the time")
@@ -241,6 +313,6 @@ pub async fn two_agree_on_the_time(one: Arc<dyn Store>, other: Arc<dyn Store>) {
 }
 
 async fn next(feed: &mut StoreFeed) -> StoreNotice {
-    let news = poll_fn(|cx| feed.as_mut().poll_next(cx));
-    tokio::time::timeout(Duration::from_secs(10), news).await.expect("news in time").expect("no end of the feed")
+    let notice = poll_fn(|cx| feed.as_mut().poll_next(cx));
+    tokio::time::timeout(Duration::from_secs(30), notice).await.expect("a notice in time").expect("no end of the feed")
 }

@@ -1,6 +1,7 @@
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ipnet::{IpNet, Ipv4Net};
 
@@ -14,9 +15,17 @@ mod tests;
 
 /// How the address of a sender is found.
 ///
-/// actix-web tells the adapter the peer's address; hyper and axum leave that to the server, which can put it into the
-/// request extensions. For axum, serve `into_make_service_with_connect_info::<SocketAddr>()` and read it back, `extension`
-/// being the function of `incode_tower`:
+/// | server | what to use |
+/// |---|---|
+/// | actix-web, no proxy | [`AddressSource::peer`] |
+/// | axum or hyper, no proxy | [`AddressSource::from_fn`]: the adapter does not see the peer's address |
+/// | any, behind your own proxies | [`AddressSource::behind_proxies`] |
+///
+/// A source that finds no address logs one WARN for the life of the process. Networks then refuse the delivery; the token
+/// endpoint takes a right secret all the same.
+///
+/// For axum, serve `into_make_service_with_connect_info::<SocketAddr>()` and read the address back from the request
+/// extensions. `extension` is the function of `incode_tower`:
 ///
 /// ```
 /// # use std::net::SocketAddr;
@@ -28,7 +37,11 @@ mod tests;
 #[derive(Clone)]
 pub struct AddressSource {
     peer: Peer,
+    /// How many entries of `X-Forwarded-For` are counted, from the right. Zero: the header is not read.
     proxies: usize,
+    /// Set by the first request whose address is not found, so that the log has one line and not one for each request.
+    /// Shared by all clones of a source.
+    warned: Arc<AtomicBool>,
 }
 
 #[derive(Clone)]
@@ -40,36 +53,56 @@ enum Peer {
 type Function = dyn Fn(&dyn RequestHead) -> Option<IpAddr> + Send + Sync;
 
 impl AddressSource {
-    /// Who is at the other end of the connection, as the adapter knows it ([`RequestHead::peer`]).
+    /// The peer of the connection, as the adapter knows it ([`RequestHead::peer`]). The adapter for tower does not know it.
     pub fn peer() -> Self {
-        Self { peer: Peer::Adapter, proxies: 0 }
+        Self::of(Peer::Adapter)
     }
 
-    /// Who is at the other end of the connection, as the application's server knows it.
+    /// The peer of the connection, as the application's server knows it.
     pub fn from_fn(find: impl Fn(&dyn RequestHead) -> Option<IpAddr> + Send + Sync + 'static) -> Self {
-        Self { peer: Peer::Function(Arc::new(find)), proxies: 0 }
+        Self::of(Peer::Function(Arc::new(find)))
     }
 
-    /// So many proxies of yours stand in front of the application, each of which adds whom it was talking to at the
-    /// right end of `X-Forwarded-For`. The sender is then found by counting from the right; what stands further left
-    /// anybody may have written, and it is not looked at.
+    fn of(peer: Peer) -> Self {
+        Self { peer, proxies: 0, warned: Arc::default() }
+    }
+
+    /// Counts `count` entries of `X-Forwarded-For` from the right: each of your own proxies appends the address that it
+    /// was called from. Entries further left can be made up by any client, so they are not read.
     ///
-    /// Right only if nobody reaches the application past those proxies. A header that is shorter than the count, or
-    /// that holds anything but a bare address where it is counted, names nobody.
+    /// This is right only if every request comes through those proxies. No address is found when the header has fewer
+    /// entries, or when one that is counted is not an address. An entry may have a port: `192.0.2.1:443`,
+    /// `[2001:db8::1]:443`.
     #[must_use]
     pub fn behind_proxies(mut self, count: usize) -> Self {
         self.proxies = count;
         self
     }
 
-    /// The sender's address; IPv4 in its own form, also where it came written in IPv6.
+    /// The sender's address; an IPv4 address that is written in IPv6 (`::ffff:192.0.2.1`) is returned as IPv4.
     pub(crate) fn find(&self, head: &dyn RequestHead) -> Option<IpAddr> {
         let address = match (self.proxies, &self.peer) {
             (0, Peer::Adapter) => head.peer(),
             (0, Peer::Function(find)) => find(head),
             (proxies, _) => forwarded_for(head, proxies),
         };
+        if address.is_none() && !self.warned.swap(true, Ordering::Relaxed) {
+            self.warn();
+        }
         address.map(|address| address.to_canonical())
+    }
+
+    /// Says what to change. The header is not quoted: it is the client's text.
+    fn warn(&self) {
+        let remedy = match (self.proxies, &self.peer) {
+            (0, Peer::Adapter) => {
+                "the server does not pass the peer's address: use AddressSource::from_fn (axum: with ConnectInfo) or \
+                 behind_proxies"
+            }
+            (0, Peer::Function(_)) => "the function given to AddressSource::from_fn returns none",
+            _ => "X-Forwarded-For has too few entries or holds no address: compare behind_proxies with your proxies",
+        };
+        tracing::warn!(proxies = self.proxies, "no address found for a caller; {remedy}");
     }
 }
 
@@ -120,7 +153,7 @@ fn network(text: &str) -> Result<IpNet, PolicyError> {
         Some((address, length)) => {
             // The standard library is stricter with addresses: ipnet reads 010.0.0.0 as ten, others as eight.
             let address = address.parse::<IpAddr>().map_err(|_| illegal)?;
-            // A length of zero is everybody, and 08 a slip.
+            // A length of zero is every address, and 08 a slip.
             let digits = length.bytes().all(|byte| byte.is_ascii_digit()) && !length.starts_with('0');
             let length = length.parse().ok().filter(|_| digits).ok_or(illegal)?;
             IpNet::new(address, length).map_err(|_| illegal)?
@@ -139,20 +172,26 @@ fn network(text: &str) -> Result<IpNet, PolicyError> {
     }
 }
 
-/// The address that the outermost of so many proxies was talking to. The header given several times is one list, in
+/// The address that the outermost of `proxies` proxies was called from. The header given several times is one list, in
 /// the order it came (RFC 9110, section 5.3).
 fn forwarded_for(head: &dyn RequestHead, proxies: usize) -> Option<IpAddr> {
     let mut values = Vec::new();
     head.header_values("x-forwarded-for", &mut |value| values.push(value));
     let mut entries = values.iter().rev().flat_map(|value| value.rsplit(|byte| *byte == b','));
     let mut address = None;
-    // Each that is counted must be an address, also those of the proxies: a list that we misread is not counted in.
+    // Each entry that is counted must be an address, those of the proxies too: otherwise the count itself is in doubt.
     for _ in 0..proxies {
-        let entry = std::str::from_utf8(entries.next()?.trim_ascii()).ok()?;
-        address = Some(entry.parse::<IpAddr>().ok()?);
+        address = Some(forwarded_address(entries.next()?)?);
     }
     address
 }
 
-/// `::ffff:0:0/96`, where IPv6 keeps IPv4.
+/// An address with or without a port. Azure's gateway, among others, appends the port.
+fn forwarded_address(entry: &[u8]) -> Option<IpAddr> {
+    let entry = std::str::from_utf8(entry.trim_ascii()).ok()?;
+    let with_port = || entry.parse::<SocketAddr>().ok().map(|socket| socket.ip());
+    entry.parse().ok().or_else(with_port)
+}
+
+/// The prefix length of `::ffff:0:0/96`, where IPv6 keeps IPv4 addresses.
 const MAPPED_PREFIX: u8 = 96;

@@ -9,7 +9,7 @@ use crate::webhook::Rejection;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Trust {
-    /// Anybody could have sent it. Only what the vendor's API answers for its token counts.
+    /// Any client could have sent it. Only what the vendor's API answers for its token counts.
     FetchBack,
     /// It came from one of the networks named. That is a place and not a sender: others may send from there too.
     Address,

@@ -43,8 +43,8 @@ pub struct HmacScheme {
     keyed: (HmacSha256, Vec<HmacSha256>),
 }
 
-/// How a signature is written. Read strictly: one text for one signature, so that none is accepted in two forms by
-/// what stands before us and what stands behind.
+/// How a signature is written. Read strictly: a signature has one accepted form, so that a proxy in front and the code
+/// behind never read the same header in two ways.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
     /// 64 digits, all lower case or all upper case.
@@ -57,7 +57,7 @@ pub enum Encoding {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Signed {
-    /// The body alone. A delivery can be sent again by who saw it, at any time.
+    /// The body alone. A party that saw a delivery can send it again at any time.
     Body,
     /// `id.timestamp.body`, as Standard Webhooks has it.
     IdTimestampBody {
@@ -97,7 +97,7 @@ impl HmacScheme {
         self
     }
 
-    /// What stands before the signature, `sha256=` for instance. Required then, and compared with case.
+    /// Text in front of the signature, for instance `sha256=`. It is then required, and compared with case.
     ///
     /// # Errors
     /// Characters that are not visible ASCII.
@@ -148,7 +148,7 @@ impl HmacScheme {
         Ok(pending)
     }
 
-    /// What stands behind the prefix; `None` without it.
+    /// The text after the prefix; `None` without the prefix.
     pub(super) fn unprefixed<'a>(&self, value: &'a [u8]) -> Option<&'a [u8]> {
         // Comparing with an empty prefix would be right too, but costs some 80 ns where memcmp is written in AVX-512:
         // an empty box points nowhere, and a masked load from nowhere is slow.

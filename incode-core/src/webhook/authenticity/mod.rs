@@ -21,9 +21,17 @@ use header::HeaderSecret;
 
 /// How a delivery proves where it comes from: a policy, composed of parts.
 ///
-/// The spec names no authentication of webhooks, so nothing is a default: an application says what its account is set
-/// up with. Every part takes several secrets at once, newest first or in any order, so that one can replace another
-/// without a delivery refused in between.
+/// The spec names no authentication of webhooks, so there is no default: an application says what its account at the
+/// vendor is set up with.
+///
+/// | part | what it proves |
+/// |---|---|
+/// | [`fetch_back`](Self::fetch_back) | nothing |
+/// | [`addresses`](Self::addresses) | the network it came from |
+/// | [`header`](Self::header), [`oauth`](Self::oauth) | the sender knows a secret |
+/// | [`hmac`](Self::hmac) | the sender knows a secret, and the body was not changed |
+///
+/// Every part takes several secrets at once, in any order, so that one can replace another without a refused delivery.
 ///
 /// ```
 /// use incode_core::webhook::{Authenticity, HmacScheme};
@@ -60,7 +68,7 @@ impl Authenticity {
     /// Shortest secret taken, in bytes.
     pub const MIN_SECRET_LEN: usize = 24;
 
-    /// The delivery proves nothing, and anybody may send one: the only proof is what the vendor's API answers for the
+    /// The delivery proves nothing, and every client can send one. The only proof is what the vendor's API answers for the
     /// token in it. This is what the spec's own, unsigned events allow.
     pub fn fetch_back() -> Self {
         Self(Part::FetchBack)
@@ -89,8 +97,8 @@ impl Authenticity {
     /// IPv6 (`::ffff:192.0.2.1`) is that IPv4 address.
     ///
     /// An address is a place and not a sender ([`Trust::Address`]), so this belongs beside another part:
-    /// [`Authenticity::all_of`]. Where the address is found is told by [`Authenticity::with_address_source`]; when it
-    /// is not known, nothing passes.
+    /// [`Authenticity::all_of`]. [`Authenticity::with_address_source`] says where the address is found; when it
+    /// is not found, nothing passes.
     ///
     /// ```
     /// use incode_core::webhook::{AddressSource, Authenticity};
@@ -109,7 +117,7 @@ impl Authenticity {
         Networks::new(networks).map(|networks| Self(Part::Addresses(Box::new(networks))))
     }
 
-    /// Changes how every part of the policy finds the address of a sender. [`AddressSource::peer`] unless told.
+    /// Changes how every part of the policy finds the address of a sender. [`AddressSource::peer`] unless set.
     #[must_use]
     pub fn with_address_source(mut self, source: AddressSource) -> Self {
         self.0.find_addresses_by(&source);
@@ -118,8 +126,8 @@ impl Authenticity {
 
     /// One of the policies is enough. A part that fails, even by a header given twice, leaves it to the others.
     ///
-    /// With [`Authenticity::fetch_back`] among them **anybody may deliver**, whatever the others ask for. That has a use
-    /// only for who looks at [`Trust`], which tells what was proven: an unproven event never links anybody.
+    /// With [`Authenticity::fetch_back`] among them **every client may deliver**, whatever the others require. That is
+    /// useful only to code that looks at [`Trust`], which says what was proven: an unproven event never links a subject.
     /// `INCODE_WEBHOOK_AUTH` refuses this composition, because there it would be meant as a restriction.
     ///
     /// # Errors

@@ -176,3 +176,39 @@ fn settings_are_what_was_set() {
     assert_eq!((webhook.body_cap(), webhook.read_deadline()), (5, Duration::from_secs(3)));
     assert_eq!((open().body_cap(), open().read_deadline()), (65_536, Duration::from_secs(10)));
 }
+
+#[tokio::test]
+async fn a_body_is_read_to_its_end_whole_or_in_chunks() {
+    use futures_util::stream::iter;
+    let begin = |length: Option<usize>| {
+        let head =
+            length.map_or(FakeHead::post(), |length| FakeHead::post().with("content-length", length.to_string()));
+        Webhook::new(Authenticity::fetch_back()).with_body_cap(200).begin(&head, Timestamp::from_secs(0)).unwrap()
+    };
+    let body = br#"{"event":"identity.enrolled"}"#;
+    let deadline = Duration::from_secs(600);
+    let kind = EventKind::Other("identity.enrolled".into());
+    for cut in [1, 7, body.len()] {
+        for announced in [None, Some(body.len())] {
+            let chunks: Vec<_> = body.chunks(cut).map(Ok::<_, ()>).collect();
+            let (event, trust) = begin(announced).read(deadline, iter(chunks)).await.unwrap();
+            assert_eq!((event.kind, trust), (kind.clone(), Trust::FetchBack), "{cut} {announced:?}");
+        }
+    }
+    let refused = async |chunks: Vec<Result<&'static [u8], ()>>| {
+        begin(None).read(deadline, iter(chunks)).await.unwrap_err().kind()
+    };
+    assert_eq!(refused(vec![Ok(body), Err(())]).await, RejectionKind::Malformed);
+    assert_eq!(refused(vec![Ok(body), Ok(&[b' '; 200])]).await, RejectionKind::TooLarge);
+    assert_eq!(refused(vec![]).await, RejectionKind::Malformed);
+    // The announced length was reached, and more came.
+    let longer = iter([Ok::<_, ()>(&body[..]), Ok(b"x")]);
+    assert_eq!(begin(Some(body.len())).read(deadline, longer).await.unwrap_err().kind(), RejectionKind::Malformed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_does_not_end_is_too_slow() {
+    let begun = Webhook::new(Authenticity::fetch_back()).begin(&FakeHead::post(), Timestamp::from_secs(0)).unwrap();
+    let never = futures_util::stream::pending::<Result<&[u8], ()>>();
+    assert_eq!(begun.read(Duration::from_secs(10), never).await.unwrap_err().kind(), RejectionKind::TooSlow);
+}

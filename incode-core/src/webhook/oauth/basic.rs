@@ -34,7 +34,7 @@ impl Presented {
     }
 }
 
-/// What may have been meant.
+/// One way to read the header.
 pub(super) struct Reading {
     pub(super) id: Zeroizing<Vec<u8>>,
     pub(super) secret: Zeroizing<Vec<u8>>,

@@ -1,11 +1,12 @@
 use std::fmt;
 use std::time::Duration;
 
+use futures_core::Stream;
 use serde::Serialize;
 use url::form_urlencoded;
 
 use crate::Clock;
-use crate::http::{Field, Reply, RequestHead};
+use crate::http::{BodyError, BodyLimit, Field, Reply, RequestHead};
 use crate::webhook::{AddressSource, Authenticity};
 
 use super::basic::Presented;
@@ -13,23 +14,24 @@ use super::limit::{Caller, Failures};
 use super::refusal::uncached;
 use super::{IssuedToken, TokenRefusal, TokenRefusalKind};
 
-/// Where the clients of a policy get their tokens (RFC 6749, section 3.2): `POST` with HTTP Basic and
+/// The token endpoint of a policy's clients (RFC 6749, section 3.2): `POST` with HTTP Basic and
 /// `grant_type=client_credentials`. Sans-I/O like [`Webhook`](crate::webhook::Webhook).
 ///
-/// Who fails too often is told to wait (429). What that means depends on whether callers can be told apart:
+/// A caller that fails too often gets 429 with `Retry-After`. What that means depends on its address:
 ///
-/// - With [`TokenEndpoint::with_address_source`], failures are counted for each address (IPv6: each /64), and an address
-///   that must wait is not listened to at all, so it learns nothing. Other addresses are not affected.
-/// - Without, a stranger's failures and the client's can't be told apart, and neither can they behind a proxy nobody told
-///   us of. To listen to nobody would let strangers keep the genuine client out, and with it every delivery. So a right
-///   secret always passes, and only who is wrong is told to wait; the guard against guessing is then that secrets have
+/// - **The address is known** ([`TokenEndpoint::with_address_source`]). Failures are counted for each address (IPv6: each
+///   /64). An address that must wait is refused before its secret is looked at, so it can't go on guessing. Other
+///   addresses are not affected.
+/// - **The address is not known**: no source is set, or the source finds none. Strangers and the genuine client then share
+///   one counter. A right secret always passes, and only a wrong one has to wait; otherwise strangers could keep the
+///   client out, and with it every delivery. What protects the secret then is its length:
 ///   [`Authenticity::MIN_SECRET_LEN`] bytes or more.
 ///
 /// ```
 /// # use incode_core::{Clock, http::{RequestHead, Reply}};
 /// use incode_core::webhook::{Authenticity, TokenEndpoint, TokenRefusal};
 ///
-/// // One endpoint for the process, so that it remembers who failed.
+/// // One endpoint for the process: it counts the failures.
 /// fn serve(endpoint: &TokenEndpoint, policy: &Authenticity, head: &dyn RequestHead, clock: &dyn Clock, body: &[u8]) -> Reply {
 ///     let answer = endpoint.begin(policy, head, clock).and_then(|mut request| {
 ///         request.push(body)?;
@@ -49,7 +51,7 @@ impl TokenEndpoint {
     /// The longest body accepted, in bytes.
     pub const BODY_CAP: usize = 4 * 1024;
 
-    /// Knows nobody's address.
+    /// Without an address source: all callers share one counter.
     pub fn new() -> Self {
         Self::default()
     }
@@ -61,7 +63,7 @@ impl TokenEndpoint {
         self
     }
 
-    /// Looks at the head alone: who asks, and whether a body of the right kind is on its way.
+    /// Looks at the head alone: checks the client's secret and the type of the body.
     ///
     /// # Errors
     /// In this order: [`TokenRefusalKind::MethodNotAllowed`], [`TokenRefusalKind::TooManyFailures`],
@@ -92,9 +94,7 @@ impl TokenEndpoint {
         if !is_form(head) {
             return Err(invalid("the body must be application/x-www-form-urlencoded"));
         }
-        if announces_more_than(head, Self::BODY_CAP) {
-            return Err(too_large());
-        }
+        BodyLimit::new(Self::BODY_CAP, Duration::MAX).check_announced(head)?;
         Ok(TokenRequest { token, body: Vec::new() })
     }
 
@@ -123,10 +123,25 @@ impl TokenRequest {
     /// [`TokenRefusalKind::TooLarge`]. Nothing more need be read then.
     pub fn push(&mut self, chunk: &[u8]) -> Result<(), TokenRefusal> {
         if chunk.len() > TokenEndpoint::BODY_CAP.saturating_sub(self.body.len()) {
-            return Err(too_large());
+            return Err(BodyError::TooLarge.into());
         }
         self.body.extend_from_slice(chunk);
         Ok(())
+    }
+
+    /// Reads `body` to its end and answers: [`push`](Self::push) of each chunk, then [`finish`](Self::finish).
+    ///
+    /// # Errors
+    /// Those of both, [`TokenRefusalKind::TooSlow`] at the deadline, and [`TokenRefusalKind::InvalidRequest`] when the
+    /// body breaks off.
+    pub async fn read<B, C, E>(mut self, deadline: Duration, body: B) -> Result<Reply, TokenRefusal>
+    where
+        B: Stream<Item = Result<C, E>>,
+        C: AsRef<[u8]>,
+    {
+        let limit = BodyLimit::new(TokenEndpoint::BODY_CAP, deadline);
+        limit.each(body, |chunk: C| self.push(chunk.as_ref())).await?;
+        self.finish()
     }
 
     /// The token, as RFC 6749, section 5.1, has it.
@@ -215,20 +230,10 @@ fn is_form(head: &dyn RequestHead) -> bool {
     })
 }
 
-/// Only to answer early: what is pushed is counted all the same.
-fn announces_more_than(head: &dyn RequestHead, cap: usize) -> bool {
-    let announced = head.header("content-length").one().and_then(|value| std::str::from_utf8(value).ok());
-    announced.and_then(|text| text.parse::<u128>().ok()).is_some_and(|length| length > cap as u128)
-}
-
 fn invalid_client() -> TokenRefusal {
     TokenRefusal::new(TokenRefusalKind::InvalidClient, "no client of this server")
 }
 
 fn invalid(detail: &'static str) -> TokenRefusal {
     TokenRefusal::new(TokenRefusalKind::InvalidRequest, detail)
-}
-
-fn too_large() -> TokenRefusal {
-    TokenRefusal::new(TokenRefusalKind::TooLarge, "the body is longer than is accepted")
 }

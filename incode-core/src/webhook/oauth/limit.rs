@@ -1,30 +1,33 @@
-//! How often somebody may be wrong at the token endpoint.
+//! Limits wrong secrets at the token endpoint.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Who asks, as far as it can be told.
+/// The caller that a failure is counted for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Caller {
-    /// Nobody said how addresses are found: a stranger and the genuine client look alike.
+    /// No address source is set: all callers share one counter.
     Anybody,
     /// This address.
     At(IpAddr),
-    /// Addresses are to be found, and this one was not.
+    /// The address source found no address: all such callers share one counter.
     Hidden,
 }
 
 /// Counts failures for each caller: each may fail [`BURST`] times at once, and then once each [`INTERVAL`].
 ///
-/// A counter is the instant at which all of a caller's failures will be forgiven, so one that lies in the past is no
-/// counter at all, and may go.
+/// A counter is the instant at which all failures of the caller are forgiven. A counter in the past means "no failures",
+/// so it can be dropped.
 #[derive(Debug, Default)]
-pub(super) struct Failures(Mutex<HashMap<Caller, Duration>>);
+pub(super) struct Failures(
+    /// Held for a look-up or an insert, never across I/O. A poisoned lock is used all the same: each entry is valid alone.
+    Mutex<HashMap<Caller, Duration>>,
+);
 
 impl Caller {
-    /// IPv6 callers have 2^64 addresses each, so they count by network.
+    /// An IPv6 client usually owns a whole /64, so its addresses share one counter.
     pub(super) fn at(address: IpAddr) -> Self {
         match address {
             IpAddr::V4(_) => Self::At(address),
@@ -32,33 +35,35 @@ impl Caller {
         }
     }
 
-    /// True when whoever failed too often may not even try. Never so for [`Caller::Anybody`]: strangers could keep the
-    /// genuine client out for as long as they like, and its deliveries would be lost.
+    /// True when this caller, after too many failures, is refused before its secret is looked at. Only an address can be:
+    /// where strangers and the genuine client share a counter, strangers could keep the client out, and its deliveries
+    /// would be lost.
     pub(super) fn can_be_shut_out(self) -> bool {
-        self != Self::Anybody
+        matches!(self, Self::At(_))
     }
 }
 
 impl Failures {
-    /// How long this caller has to wait until it may fail again; `None` when it may now.
+    /// How long this caller has to wait before it may fail again; `None` when it may now.
     pub(super) fn wait(&self, caller: Caller, now: Duration) -> Option<Duration> {
         let forgiven = self.counters().get(&caller).copied()?;
         forgiven.checked_sub(now + INTERVAL * (BURST - 1)).filter(|wait| !wait.is_zero())
     }
 
+    /// Counts one failure.
     pub(super) fn count(&self, caller: Caller, now: Duration) {
         let mut counters = self.counters();
         if counters.len() >= MAX_CALLERS && !counters.contains_key(&caller) {
             counters.retain(|_, forgiven| *forgiven > now);
         }
         if counters.len() >= MAX_CALLERS && !counters.contains_key(&caller) {
-            // Whoever has failed least is forgotten first: who fails most stays known.
+            // Drops the caller with the fewest failures: the ones that fail most stay counted.
             let least = counters.iter().min_by_key(|(_, forgiven)| **forgiven).map(|(caller, _)| *caller);
             if let Some(least) = least {
                 counters.remove(&least);
             }
         }
-        // What nobody waits for need not be counted: the longest wait is that of one failure too many.
+        // Capped at one failure over the burst, so that no caller has to wait longer than one interval.
         let forgiven = counters.entry(caller).or_insert(now);
         *forgiven = (*forgiven).max(now).min(now + INTERVAL * (BURST - 1)) + INTERVAL;
     }
@@ -73,9 +78,9 @@ impl Failures {
     }
 }
 
-/// Failures in a row before a caller has to wait.
+/// Failures in a row before a caller has to wait: enough for a person who tries secrets of a rotation by hand.
 pub(super) const BURST: u32 = 10;
-/// How long it takes for one failure to be forgiven.
+/// How long it takes for one failure to be forgiven: 8,640 guesses a day for one address, of secrets with 24 bytes.
 pub(super) const INTERVAL: Duration = Duration::from_secs(10);
-/// How many callers are counted at the same time.
+/// How many callers are counted at the same time. Bounds the memory that a flood from many addresses takes.
 pub(super) const MAX_CALLERS: usize = 4096;

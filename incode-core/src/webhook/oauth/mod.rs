@@ -25,11 +25,17 @@ use super::authenticity::strong;
 pub use endpoint::{TokenEndpoint, TokenRequest};
 pub use refusal::{TokenRefusal, TokenRefusalKind};
 
-/// A client that may ask for bearer tokens, and what its tokens are signed with.
+/// A client that may request bearer tokens, and the secrets that sign them.
 ///
-/// Tokens are an expiry and a MAC over it, nothing is stored: every replica that has the secrets takes them, also after
-/// a restart. The MAC is keyed with the signing secret, the client id and the client secret that was presented. So a
-/// token is worth nothing to another client, and a secret that is taken out because it leaked takes its tokens along.
+/// A token is an expiry and a MAC over it. Nothing is stored, so every replica that has the secrets accepts it, also after
+/// a restart. The MAC is keyed with the signing secret, the client id and the client secret that was presented. So a token
+/// is not valid for another client, and removing a leaked client secret also revokes the tokens it was given.
+///
+/// To rotate a client secret:
+///
+/// 1. Add the new one in front of the old one, on every replica.
+/// 2. Set the new one at the vendor.
+/// 3. Remove the old one after [`ClientCredentials::LIFETIME`]. Removing it earlier refuses tokens that are in use.
 ///
 /// ```
 /// use incode_core::Secret;
@@ -64,8 +70,8 @@ impl ClientCredentials {
     /// which failed once does not depend on the token endpoint as well; short enough for a token that leaked.
     pub const LIFETIME: Duration = Duration::from_secs(60 * 60);
 
-    /// For so long a token is taken after the end that its client was told: time for what was sent in its last second,
-    /// and for replicas whose clocks differ.
+    /// How long a token is accepted after its announced end: for deliveries that were sent in the last second, and for
+    /// replicas whose clocks differ.
     pub const GRACE: Duration = Duration::from_secs(60);
 
     /// The longest client id, in bytes.
@@ -113,7 +119,7 @@ impl ClientCredentials {
         };
         let token = credentials(value, "bearer").and_then(AccessToken::read);
         let token = token.ok_or(Rejection::unauthentic("the authorization is no bearer token of ours"))?;
-        // The MAC first: what an expiry is worth that nobody signed, nobody needs to know.
+        // The MAC first: an expiry that we did not sign must not decide the answer.
         let keys = self.secrets.iter().flat_map(|secret| &secret.keys);
         if !keys.fold(false, |signed, key| signed | token.is_signed_with(key)) {
             return Err(Rejection::unauthentic("the bearer token is not of ours"));
@@ -124,7 +130,8 @@ impl ClientCredentials {
         Ok(())
     }
 
-    /// A token for who presents these, if they are right. Every secret is compared, also after one that matches.
+    /// A token, if id and secret are right. Every secret is compared, also after one that matches, so that the time taken
+    /// does not show which one it was.
     fn issue(&self, client_id: &[u8], secret: &[u8], now: Timestamp) -> Option<IssuedToken> {
         let known: bool = self.client_id.as_bytes().ct_eq(client_id).into();
         let presented = self.secrets.iter().fold(None, |found, one| {
@@ -143,7 +150,7 @@ impl fmt::Debug for ClientCredentials {
     }
 }
 
-/// What a client gets.
+/// The answer of the token endpoint.
 struct IssuedToken {
     access_token: String,
     /// Seconds.
@@ -186,7 +193,7 @@ fn mac(key: &HmacSha256, expires_at: Timestamp) -> [u8; 32] {
     key.clone().chain_update(expires_at.as_millis().to_be_bytes()).finalize().into_bytes().into()
 }
 
-/// The key for tokens of this client, who presented this secret.
+/// The key for tokens of this client and client secret.
 fn key(signing: &Secret, client_id: &str, secret: &Secret) -> HmacSha256 {
     let bound = keyed(&seal::derive(signing, "access token"))
         // A client id holds no colon, so it ends at the first.

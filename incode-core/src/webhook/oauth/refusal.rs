@@ -1,9 +1,9 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use crate::http::{Problem, Reply};
+use crate::http::{BodyError, Problem, Reply};
 
-/// Why no token was issued. [`TokenRefusal::reply`] is what the client is told; nothing of the request is in it.
+/// Why no token was issued. [`TokenRefusal::reply`] is the answer to the client; it repeats nothing of the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TokenRefusal {
     kind: TokenRefusalKind,
@@ -42,12 +42,12 @@ impl TokenRefusal {
         Self { kind: TokenRefusalKind::TooManyFailures, detail: "", wait }
     }
 
-    /// For what only who reads the body can see: it did not arrive in time.
+    /// For the code that reads the body: it did not arrive in time.
     pub fn too_slow() -> Self {
         Self::new(TokenRefusalKind::TooSlow, "the body did not arrive in time")
     }
 
-    /// For what only who reads the body can see: it broke off.
+    /// For the code that reads the body: the connection broke off.
     pub fn broken_off() -> Self {
         Self::new(TokenRefusalKind::InvalidRequest, "the body broke off")
     }
@@ -71,7 +71,7 @@ impl TokenRefusal {
         }
     }
 
-    /// What the client is told: an error of RFC 6749, section 5.2, where that has one, a problem otherwise.
+    /// The answer to the client: an error of RFC 6749, section 5.2, where that has one, problem+json otherwise.
     pub fn reply(&self) -> Reply {
         let status = match self.kind {
             TokenRefusalKind::MethodNotAllowed => {
@@ -98,9 +98,20 @@ impl TokenRefusal {
         let body = format!(r#"{{"error":"{}","error_description":"{}"}}"#, self.as_str(), self.detail);
         let reply = uncached(status, body);
         if self.kind == TokenRefusalKind::InvalidClient {
-            reply.header("www-authenticate", r#"Basic realm="incode""#)
+            // `charset` asks clients to send UTF-8 (RFC 7617, section 2.1).
+            reply.header("www-authenticate", r#"Basic realm="incode", charset="UTF-8""#)
         } else {
             reply
+        }
+    }
+}
+
+impl From<BodyError> for TokenRefusal {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::TooLarge => Self::new(TokenRefusalKind::TooLarge, "the body is longer than is accepted"),
+            BodyError::TooSlow => Self::too_slow(),
+            BodyError::Broken => Self::broken_off(),
         }
     }
 }

@@ -89,11 +89,16 @@ fn exactly_one_object() {
         (SAMPLE.replace("}", ",}"), ParseErrorKind::NotJson),
         (SAMPLE.replace("}", ""), ParseErrorKind::NotJson),
         (SAMPLE.replace('"', "'"), ParseErrorKind::NotJson),
-        (sample_with("more", Some("1e400")), ParseErrorKind::NotJson),
+        (sample_with("timestamp", Some("1e400")), ParseErrorKind::NotJson),
         (sample_with("more", Some("01")), ParseErrorKind::NotJson),
         (sample_with("more", Some("NaN")), ParseErrorKind::NotJson),
         (sample_with("more", Some("\"a\nb\"")), ParseErrorKind::NotJson),
-        (sample_with("more", Some(r#""\ud800""#)), ParseErrorKind::NotJson),
+        (sample_with("more", Some(r#""\ud80""#)), ParseErrorKind::NotJson),
+        (sample_with("more", Some(r#""\ud80g""#)), ParseErrorKind::NotJson),
+        (sample_with("more", Some(r#"["\ud800",01]"#)), ParseErrorKind::NotJson),
+        (sample_with("more", Some("01e400")), ParseErrorKind::NotJson),
+        (sample_with("more", Some("+1e400")), ParseErrorKind::NotJson),
+        (sample_with("more", Some("1e400.5")), ParseErrorKind::NotJson),
         (sample_with("token", Some(r#""\udc00""#)), ParseErrorKind::NotJson),
         (sample_with("more", Some(&deep("[", "]"))), ParseErrorKind::NotJson),
         (sample_with("more", Some(&deep("{\"a\":", "}"))), ParseErrorKind::NotJson),
@@ -103,6 +108,35 @@ fn exactly_one_object() {
         assert_eq!(kind_of(&body), kind, "{}", body.chars().take(400).collect::<String>());
     }
     assert!(parse(format!(" \t\r\n{SAMPLE}\n").as_bytes()).is_ok());
+}
+
+#[test]
+fn what_rust_has_no_value_for_is_taken_where_nothing_reads_it() {
+    let sample = parse(SAMPLE.as_bytes()).unwrap();
+    for unread in [
+        r#""\ud800""#,
+        r#""\udc00 and \ud83d\ude00 and \\ud800""#,
+        r#""\uD800\ud800\udc00""#,
+        "1e400",
+        "-1E+400",
+        &"9".repeat(400),
+        r#"[1e999,{"a":"\udfff","token":"\ud800","id":1e400}]"#,
+        r#"{"\ud800":[1e400]}"#,
+    ] {
+        let event = parse(sample_with("more", Some(unread)).as_bytes()).expect(unread);
+        assert_eq!(event.token.as_ref().map(Token::expose), sample.token.as_ref().map(Token::expose));
+        assert_eq!((event.object_id, event.vendor_time), (sample.object_id.clone(), sample.vendor_time));
+    }
+    assert!(parse(SAMPLE.replace("{", r#"{"\ud800":1e400,"#).as_bytes()).is_ok(), "an unread key");
+    for field in FIELDS {
+        for value in [r#""\ud800""#, "1e400"] {
+            let both = sample_with(field, Some(value)).replace("{", r#"{"more":1e400,"#);
+            assert_eq!(kind_of(both), ParseErrorKind::NotJson, "{field} is read");
+        }
+    }
+    assert_eq!(kind_of(sample_with("more", Some(r#"{"a":"\ud800","A":1}"#))), ParseErrorKind::NotJson);
+    let escaped = SAMPLE.replace("\"id\"", r#""\u0069d""#).replace("e225aAbc3", r"\ud800");
+    assert_eq!(kind_of(escaped), ParseErrorKind::NotJson, "an escaped key is read too");
 }
 
 #[test]

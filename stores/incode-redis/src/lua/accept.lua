@@ -1,45 +1,27 @@
-local kind, object_id, object, delivery, state, reason = take(), take(), take(), take(), take(), take()
-local authenticated, vendor_time, received_at, correlation, token = take(), take(), take(), take(), take()
-local waiting_kept, pending_kept, ignored_kept = tonumber(take()), tonumber(take()), tonumber(take())
-local known = P .. 'o:' .. object
-if call('HEXISTS', known, 'done') == 1 then
+-- One script for each delivery: look the keys up, count, and write, without another delivery of the same event between.
+local unless_done, unless_pending, unless_ignored, bounded_by = take(), take(), take(), take()
+local per_object, pending_kept, ignored_kept = tonumber(take()), tonumber(take()), tonumber(take())
+local state, keys, implausible, received_at, reason, has_token = take(), take(), take(), take(), take(), take()
+if call('HEXISTS', P .. 'k:done', unless_done) == 1
+  or unless_pending ~= '' and call('HEXISTS', P .. 'k:pending', unless_pending) == 1
+  or unless_ignored ~= '' and call('HEXISTS', P .. 'k:ignored', unless_ignored) == 1 then
   return { 'known' }
 end
-if state == 'pending' then
-  if call('HEXISTS', known, 'd:' .. delivery) == 1 then
-    return { 'known' }
-  end
-  if tonumber(call('HGET', known, 'pending') or '0') >= waiting_kept
-    or call('ZCARD', P .. 's:pending') >= pending_kept then
-    return { 'crowded' }
-  end
-elseif state == 'ignored' then
-  if call('HEXISTS', known, 'ignored') == 1 then
-    return { 'known' }
-  end
-  while call('ZCARD', P .. 's:ignored') >= ignored_kept do
-    remove(call('ZRANGE', P .. 's:ignored', 0, 0)[1])
-  end
+if bounded_by ~= '' and (tonumber(call('HGET', P .. 'k:objects', bounded_by) or '0') >= per_object
+  or call('ZCARD', P .. 's:pending') >= pending_kept) then
+  return { 'crowded' }
+end
+while unless_ignored ~= '' and call('ZCARD', P .. 's:ignored') >= ignored_kept do
+  remove(call('ZRANGE', P .. 's:ignored', 0, 0)[1])
 end
 local id = next_id('event')
-local row = { 'kind', kind, 'object_key', object, 'delivery_key', delivery, 'state', state, 'attempts', '0',
-  'lease', '0', 'authenticated', authenticated, 'received_at', received_at }
-local function put(name, value)
-  if value ~= '' then
-    row[#row + 1] = name
-    row[#row + 1] = value
-  end
-end
-put('object_id', object_id)
-put('vendor_time', vendor_time)
-put('correlation', correlation)
-put('token', token)
-put(state == 'pending' and 'due_at' or 'settled_at', received_at)
-call('HSET', P .. 'e:' .. id, unpack(row))
+call('HSET', P .. 'e:' .. id, 'state', state, 'keys', keys, 'received_at', received_at, unpack(ARGV, at + 1))
 call('ZADD', P .. 'events', id, id)
-enter(id, object, delivery, state, received_at, received_at)
-if state == 'dead' and token ~= '' then
+enter(id, { keys = keys, implausible = implausible }, state, received_at)
+if state == 'dead' and has_token == '1' then
   call('ZADD', P .. 'tokens', received_at, id)
 end
-give_reason(id, reason)
+if reason ~= '' then
+  call('ZADD', P .. 'r:' .. reason, id, id)
+end
 return { 'kept', id }

@@ -1,4 +1,5 @@
--- A part of a list, newest first: how far it was looked through, then the rows that all conditions take.
+-- A part of a list, newest first: how far it was looked through, then the rows that meet all conditions. In parts,
+-- because a script holds up every other client. A member without a row is taken out of the index.
 local index, prefix, before, limit, scan = take(), take(), take(), tonumber(take()), tonumber(take())
 local conditions, columns = {}, {}
 for n = 1, tonumber(take()) do
@@ -14,7 +15,9 @@ for _, id in ipairs(ids) do
   for _, condition in ipairs(conditions) do
     fits = fits and call('HGET', key, condition[1]) == condition[2]
   end
-  if fits then
+  if fits and call('EXISTS', key) == 0 then
+    call('ZREM', P .. index, id)
+  elseif fits then
     local row = call('HMGET', key, unpack(columns))
     row[#columns + 1] = id
     rows[#rows + 1] = row

@@ -1,4 +1,6 @@
-local after, one, handler, now, lot = take(), take(), take(), take(), take()
+-- As `replay`, for jobs.
+local after, one, handler, now = take(), take(), take(), take()
+local entry, actor, action, kept, lot = take(), take(), take(), take(), take()
 local ids
 if one ~= '' then
   ids = { one }
@@ -21,7 +23,12 @@ for _, id in ipairs(ids) do
   end
   last = id
 end
+if entry == '' then
+  entry = add_audit(now, actor, action, '0', text(replayed), kept)
+else
+  call('HINCRBY', P .. 'a:' .. entry, 'count', replayed)
+end
 if one ~= '' or #ids < tonumber(lot) then
   last = ''
 end
-return { text(replayed), last }
+return { text(replayed), last, entry }

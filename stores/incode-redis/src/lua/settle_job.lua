@@ -1,3 +1,4 @@
+-- Ends the lease of a job in one step: a lease that was lost writes nothing. A done job names no person any more.
 local id, lease, how, moment, failure = take(), take(), take(), take(), take()
 local key = P .. 'x:' .. id
 local row = call('HMGET', key, 'state', 'lease', 'handler', 'attempts', 'identity')
@@ -24,9 +25,9 @@ call('ZREM', P .. 'xs:pending', id)
 call('ZADD', P .. 'xs:' .. how, id, id)
 call('ZADD', P .. 'xsettled', moment, id)
 if how == 'done' then
-  call('HDEL', key, 'identity', 'failure')
+  call('HDEL', key, 'identity', 'person', 'failure')
   if row[5] then
-    call('SREM', P .. 'xi:' .. row[5], id)
+    call('ZREM', P .. 'xi:' .. row[5], id)
   end
 end
 return '1'

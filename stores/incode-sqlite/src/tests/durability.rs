@@ -1,11 +1,12 @@
-use super::*;
-use crate::Actor;
-use crate::store::{
-    ClaimedJob, DeadFilter, EventFilter, EventState, JobClaim, JobFailure, JobSettlement, Linked, Prune, Reason,
-    Replay, ReplayJobs, Settled,
+use incode_core::Actor;
+use incode_core::identity::Link;
+use incode_core::identity::transition::{Outcome, Refusal};
+use incode_core::store::{
+    ClaimedJob, DeadFilter, EventFilter, IdentityStore, JobClaim, JobFailure, JobSettlement, JobStore, Prune, Replay,
+    ReplayJobs, SecretCheck, Settled,
 };
-use crate::testing::store_suite::{ignored, new_link, seen};
-use crate::{IdentityId, Subject};
+
+use super::*;
 
 #[tokio::test]
 async fn everything_survives_reopening() {
@@ -17,18 +18,20 @@ async fn everything_survives_reopening() {
     }
     accept(&store, ignored("odd", 10)).await;
     let events = claim(&store, 10, 3).await;
-    let link = Box::new(new_link("alice", "person", 20, Some(1)));
-    let applied =
-        Settlement::Done { seen: Some(seen("person", 20)), link: Some(link), handlers: Vec::new(), at: ms(21) };
-    store.settle(events[0].lease, applied).await.unwrap();
-    let lost = Settlement::Dead { reason: Reason::NotFound, wipe_token: false, at: ms(21) };
-    store.settle(events[2].lease, lost).await.unwrap();
-    store.forget(IdentityId::new("stranger").unwrap(), Actor::unknown(), ms(500)).await.unwrap();
+    let applied = apply(&events[0], seen("person", 20), Some(link("alice", Some(1))), &[]);
+    store.settle(events[0].lease, done_with(applied, 21)).await.unwrap();
+    store.settle(events[2].lease, dead(21)).await.unwrap();
+    let forget = Command::Forget { identity: identity_id("stranger"), by: Actor::unknown() };
+    store.change(ChangeRequest { command: forget, rules: Arc::default(), now: ms(500) }).await.unwrap();
+    assert_eq!(store.check_secret("webhook", [7; 16]).await.unwrap(), SecretCheck::New);
     let counts = store.counts().await.unwrap();
     store.close().await.unwrap();
 
     let store = open(&path).await;
     assert_eq!(store.counts().await.unwrap(), counts);
+    assert_eq!(store.check_secret("webhook", [7; 16]).await.unwrap(), SecretCheck::Same);
+    assert_eq!(store.check_secret("webhook", [8; 16]).await.unwrap(), SecretCheck::Other);
+    assert_eq!(store.check_secret("flow", [8; 16]).await.unwrap(), SecretCheck::New);
     assert_eq!(accept(&store, pending("applied", "other", 30)).await, Accepted::Duplicate);
     assert_eq!(accept(&store, pending("leased", "token", 30)).await, Accepted::Duplicate);
     assert_eq!(accept(&store, ignored("odd", 30)).await, Accepted::Duplicate);
@@ -37,11 +40,29 @@ async fn everything_survives_reopening() {
     assert_eq!(again[0].lease.event, events[1].lease.event, "a lease ends with its process, not with its time");
     assert_eq!(store.settle(events[1].lease, done(40)).await.unwrap(), Settled::LeaseLost);
     assert_eq!(store.settle(again[0].lease, done(40)).await.unwrap(), Settled::Written(None));
-    let linked = store.linked(Subject::new("alice").unwrap()).await.unwrap().unwrap();
-    assert_eq!(linked.link, new_link("alice", "person", 20, None).link);
-    assert_eq!(store.link(new_link("bob", "x", 30, Some(1))).await.unwrap(), Linked::AlreadySpent);
-    store.observe(seen("stranger", 400)).await.unwrap();
-    assert_eq!(store.identity(IdentityId::new("stranger").unwrap()).await.unwrap(), None);
+    let linked = store.subject(subject("alice")).await.unwrap().linked.unwrap();
+    let mut made = Link::new(subject("alice"), identity_id("person"), LinkProof::Webhook, ms(20));
+    (made.active_since, made.verified_since) = (Some(ms(20)), Some(ms(20)));
+    assert_eq!(linked.link, made);
+    let observed = |identity, at| {
+        store.change(ChangeRequest {
+            command: Command::Observe(seen(identity, at)),
+            rules: Arc::default(),
+            now: ms(at),
+        })
+    };
+    assert_eq!(observed("stranger", 400).await.unwrap().outcome, Outcome::Dropped, "the tombstone stands");
+    assert_eq!(store.identity(identity_id("stranger")).await.unwrap(), None);
+    // The nonce of alice's link is used up.
+    accept(&store, pending("second", "token", 40)).await;
+    let second = claim(&store, 40, 10).await.pop().unwrap();
+    let request = apply(&second, seen("x", 41), Some(link("bob", Some(1))), &[]);
+    let Settled::Written(Some((outcome, _))) = store.settle(second.lease, done_with(request, 42)).await.unwrap() else {
+        panic!("the lease is held")
+    };
+    assert_ne!(outcome, Outcome::Linked);
+    assert_ne!(outcome, Outcome::Refused(Refusal::Forgotten));
+    assert!(store.subject(subject("bob")).await.unwrap().linked.is_none());
 }
 
 #[tokio::test]
@@ -56,8 +77,7 @@ async fn only_leases_end_at_opening() {
     let retry = Settlement::Retry { due_at: ms(5_000), reason: Reason::RateLimited };
     store.settle(retried.lease, retry).await.unwrap();
     store.settle(released.lease, Settlement::Release { due_at: ms(5_000), reason: None }).await.unwrap();
-    let dead = Settlement::Dead { reason: Reason::NotFound, wipe_token: false, at: ms(20) };
-    store.settle(replayed.lease, dead).await.unwrap();
+    store.settle(replayed.lease, dead(20)).await.unwrap();
     store.replay(Replay::Dead(DeadFilter::default()), Actor::unknown(), ms(5_000)).await.unwrap();
     // The second lease of this one: its first ended by itself.
     let lapsed = claim(&store, 2_000, 4).await;
@@ -70,9 +90,9 @@ async fn only_leases_end_at_opening() {
     assert_eq!(claim(&store, 5_000, 10).await.len(), 4, "the others at their time, and this one's third lease is over");
 }
 
-/// The same for what is owed to handlers: a call that was cut off counts, and is made again at once.
+/// The same for jobs: a call that was cut off counts, and is made again at once.
 #[tokio::test]
-async fn only_leases_of_effects_end_at_opening() {
+async fn only_leases_of_jobs_end_at_opening() {
     let directory = TempDir::new().unwrap();
     let path = directory.path().join("store.db");
     let store = open(&path).await;
@@ -80,18 +100,15 @@ async fn only_leases_of_effects_end_at_opening() {
         accept(&store, pending(object, "token", 10)).await;
     }
     for event in claim(&store, 10, 5).await {
-        let owing =
-            Settlement::Done { seen: Some(seen("person", 15)), link: None, handlers: vec!["mail".into()], at: ms(20) };
-        store.settle(event.lease, owing).await.unwrap();
+        let request = apply(&event, seen("person", 20), None, &["mail"]);
+        store.settle(event.lease, done_with(request, 20)).await.unwrap();
     }
-    let settle = async |lease, settlement| {
-        assert_eq!(store.effects().settle_job(lease, settlement).await.unwrap(), Settled::Written(None));
-    };
+    let settle = async |lease, settlement| assert!(store.settle_job(lease, settlement).await.unwrap());
     let [held, retried, released, _, replayed] = claim_jobs(&store, 20).await.try_into().unwrap();
     settle(retried.lease, JobSettlement::Retry { due_at: ms(5_000), failure: JobFailure::Failed }).await;
     settle(released.lease, JobSettlement::Release { due_at: ms(5_000) }).await;
     settle(replayed.lease, JobSettlement::Dead { failure: JobFailure::Failed, at: ms(30) }).await;
-    store.effects().replay_jobs(ReplayJobs::Dead(None), ms(5_000)).await.unwrap();
+    store.replay_jobs(ReplayJobs::Dead(None), Actor::unknown(), ms(5_000)).await.unwrap();
     // The second lease of these two: their first ended by itself.
     let again = claim_jobs(&store, 2_000).await;
     assert_eq!(objects(&again), ["held", "lapsed"]);
@@ -101,18 +118,22 @@ async fn only_leases_of_effects_end_at_opening() {
     let again = claim_jobs(&store, 2_001).await;
     assert_eq!(objects(&again), ["held", "lapsed"], "at once; the others wait for their time");
     assert_eq!(again[0].attempts, 3);
-    let late = store.effects().settle_job(held.lease, JobSettlement::Done { at: ms(2_001) }).await.unwrap();
-    assert_eq!(late, Settled::LeaseLost);
+    assert!(!store.settle_job(held.lease, JobSettlement::Done { at: ms(2_001) }).await.unwrap());
     assert_eq!(objects(&claim_jobs(&store, 5_000).await), ["held", "lapsed", "retried", "released", "replayed"]);
 }
 
 async fn claim_jobs(store: &SqliteStore, now: i64) -> Vec<ClaimedJob> {
     let claim = JobClaim { handler: "mail".into(), now: ms(now), lease_until: ms(now + 1_000), limit: 10 };
-    store.effects().claim_jobs(claim).await.unwrap()
+    store.claim_jobs(claim).await.unwrap().jobs
 }
 
-fn objects(effects: &[ClaimedJob]) -> Vec<&str> {
-    effects.iter().map(|effect| effect.object_id.as_str()).collect()
+fn objects(jobs: &[ClaimedJob]) -> Vec<String> {
+    use incode_core::identity::transition::JobCause;
+    let object = |job: &ClaimedJob| match &job.cause {
+        JobCause::Event { object_id, .. } => object_id.as_str().to_owned(),
+        other => panic!("{other:?}"),
+    };
+    jobs.iter().map(object).collect()
 }
 
 #[tokio::test]
@@ -124,12 +145,11 @@ async fn ids_go_on_after_the_last_row_was_pruned() {
     for event in claim(&store, 10, 3).await {
         store.settle(event.lease, done(20)).await.unwrap();
     }
-    let all = Prune { now: ms(100), settled_before: ms(100), tokens_before: ms(100) };
+    let all = Prune { now: ms(100), settled_before: ms(100), tokens_before: ms(100), confirmed_before: ms(100) };
     assert_eq!(store.prune(all).await.unwrap(), 3);
     store.close().await.unwrap();
     let store = open(&path).await;
-    let Accepted::New(id) = accept(&store, pending("next", "token", 1)).await else { panic!("a duplicate of nothing") };
-    assert_eq!(id.0, 4);
+    assert_eq!(accept(&store, pending("next", "token", 1)).await, Accepted::New(EventId(4)));
 }
 
 #[tokio::test]
@@ -148,8 +168,8 @@ async fn a_crash_loses_nothing_that_was_acknowledged() {
     std::fs::copy(directory.path().join("store.db-wal"), directory.path().join("copy.db-wal")).unwrap();
 
     let survivor = open(&copy).await;
-    let counts = survivor.counts().await.unwrap();
-    assert_eq!((counts.pending, counts.done), (400, 100));
+    let inbox = survivor.counts().await.unwrap().inbox;
+    assert_eq!((inbox.pending, inbox.done), (400, 100));
     for n in 0..500 {
         let again = accept(&survivor, pending(&format!("object-{n}"), "token", 30)).await;
         assert_eq!(again, Accepted::Duplicate, "object-{n}");
@@ -204,7 +224,7 @@ async fn a_backlog_of_100_000_opens_and_drains() {
     accept_many(&store, 0..100_000).await;
     store.close().await.unwrap();
     let store = open(&path).await;
-    assert_eq!(store.counts().await.unwrap().pending, 100_000);
+    assert_eq!(store.counts().await.unwrap().inbox.pending, 100_000);
     let lot = claim(&store, 10, 1_000).await;
     assert_eq!(lot.len(), 1_000, "no more than asked for is ever in memory");
     futures_util::future::join_all(lot.iter().map(|event| store.settle(event.lease, done(20)))).await;
@@ -213,16 +233,12 @@ async fn a_backlog_of_100_000_opens_and_drains() {
     assert_eq!(first.object_id.as_str(), "newcomer", "due before the backlog");
     // Long work goes in lots: more of them than one transaction may take.
     let ids: Vec<_> = claim(&store, 10, 12_000).await;
-    for event in futures_util::future::join_all(ids.iter().map(|event| {
-        let dead = Settlement::Dead { reason: Reason::NotFound, wipe_token: false, at: ms(30) };
-        store.settle(event.lease, dead)
-    }))
-    .await
-    {
+    let settled = ids.iter().map(|event| store.settle(event.lease, dead(30)));
+    for event in futures_util::future::join_all(settled).await {
         event.unwrap();
     }
     assert_eq!(store.replay(Replay::Dead(DeadFilter::default()), Actor::unknown(), ms(40)).await.unwrap(), 12_000);
-    let audits = store.audits(10, None).await.unwrap();
+    let audits = incode_core::store::AuditStore::audits(&store, 10, None).await.unwrap();
     assert_eq!(audits.iter().map(|audit| audit.count).collect::<Vec<_>>(), [12_000], "one entry for all its lots");
     let dead = EventFilter { state: Some(EventState::Dead), ..EventFilter::default() };
     assert!(store.events(dead).await.unwrap().is_empty());
@@ -232,7 +248,9 @@ async fn a_backlog_of_100_000_opens_and_drains() {
 #[tokio::test]
 async fn a_commit_waits_for_the_disk() {
     let directory = TempDir::new().unwrap();
-    let conn = crate::store::sqlite::file::open_writer(&directory.path().join("store.db")).unwrap();
+    let path = directory.path().join("store.db");
+    crate::file::create(&path).unwrap();
+    let conn = crate::file::open_writer(&path, false).unwrap();
     let asked = |pragma| conn.query_row(pragma, [], |row| row.get::<_, i64>(0)).unwrap();
     assert_eq!(asked("PRAGMA synchronous"), 2, "FULL");
     let mode: String = conn.query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap();

@@ -1,9 +1,9 @@
 use futures_util::future::join_all;
+use incode_core::store::EventFilter;
 
 use super::*;
-use crate::store::StoreError;
-use crate::store::sqlite::batch::Transaction;
-use crate::store::sqlite::failure::Failure;
+use crate::batch::Transaction;
+use crate::error::Failure;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn simultaneous_events_share_commits() {
@@ -22,12 +22,12 @@ async fn simultaneous_events_share_commits() {
 #[tokio::test]
 async fn a_full_queue_is_busy_for_deliveries_only() {
     let directory = TempDir::new().unwrap();
-    let store = SqliteStore::options().queue_len(2).open(directory.path().join("store.db")).await.unwrap();
+    let store = SqliteOptions::new(directory.path().join("store.db")).queue_len(2).open().await.unwrap();
     let release = hold_writer(&store).await;
     let queued = join_all((0..2).map(|n| store.accept(pending(&format!("object-{n}"), "token", 10))));
     let refused = async {
         assert_eq!(kind_of(store.accept(pending("late", "token", 10)).await), StoreErrorKind::Busy);
-        store.ping().await.expect("reads have a queue of their own");
+        store.time().await.expect("reads have a queue of their own");
     };
     let waits = claim(&store, 10, 10);
     let freed = async { release.send(()).unwrap() };
@@ -48,7 +48,7 @@ async fn closing_finishes_what_was_queued() {
     let (queued, closed, ()) = tokio::join!(biased; queued, store.close(), freed);
     assert!(queued.iter().all(Result::is_ok));
     closed.unwrap();
-    assert_eq!(open(&path).await.counts().await.unwrap().pending, 50);
+    assert_eq!(open(&path).await.counts().await.unwrap().inbox.pending, 50);
 }
 
 #[tokio::test]
@@ -67,11 +67,13 @@ async fn a_full_disk_fails_the_batch_and_is_survived() {
     };
     assert_eq!(refused.kind(), StoreErrorKind::Full);
     let counts = store.counts().await.unwrap();
-    assert_eq!(counts.pending, 1 + accepted as u64, "what failed is not counted");
-    store.ping().await.unwrap();
+    assert_eq!(counts.inbox.pending, 1 + accepted as u64, "what failed is not counted");
+    assert_eq!(kind_of(store.time().await), StoreErrorKind::Full, "no delivery can be kept");
+    assert_eq!(store.events(EventFilter::default()).await.unwrap().len(), accepted + 1, "it still reads");
     assert_eq!(kind_of(store.accept(big(accepted)).await), StoreErrorKind::Full, "still full, and still new");
 
     run(&store, |tx| pages(tx, 1_000_000)).await.unwrap();
+    store.time().await.expect("the probe finds room, before a delivery does");
     assert!(matches!(accept(&store, big(accepted)).await, Accepted::New(_)), "no restart was needed");
     assert_eq!(claim(&store, 20, 100).await.len(), accepted + 2);
 }
@@ -110,7 +112,7 @@ async fn a_failed_commit_leaves_no_trace_in_memory() {
         "not known by mistake"
     );
     assert!(matches!(accept(&store, pending("claimed", "other", 10)).await, Accepted::New(_)), "not done by mistake");
-    assert!(matches!(store.settle(event.lease, done(30)).await, Ok(crate::store::Settled::Written(None))));
+    assert!(matches!(store.settle(event.lease, done(30)).await, Ok(incode_core::store::Settled::Written(None))));
     assert_eq!(accept(&store, pending("claimed", "other", 40)).await, Accepted::Duplicate);
 }
 
@@ -123,8 +125,8 @@ async fn a_failing_job_does_not_undo_its_neighbours() {
     let first = store.accept(pending("first", "token", 10));
     let bad = run(&store, |tx| {
         tx.conn.execute_batch("DELETE FROM event")?;
-        crate::store::sqlite::inbox::accept(tx, pending("undone", "token", 10))?;
-        tx.conn.execute_batch("INSERT INTO inbox VALUES (NULL)")?;
+        crate::accept::accept(tx, pending("undone", "token", 10))?;
+        tx.conn.execute_batch("INSERT INTO meta VALUES (NULL, NULL)")?;
         Ok(())
     });
     let last = store.accept(pending("last", "token", 10));
@@ -133,7 +135,7 @@ async fn a_failing_job_does_not_undo_its_neighbours() {
     assert!(matches!((first, last), (Ok(Accepted::New(_)), Ok(Accepted::New(_)))));
     assert_eq!(kind_of(bad), StoreErrorKind::Failed);
     assert_eq!(store.commits() - commits, 2);
-    assert_eq!(store.counts().await.unwrap().pending, 2);
+    assert_eq!(store.counts().await.unwrap().inbox.pending, 2);
     assert!(matches!(accept(&store, pending("undone", "token", 10)).await, Accepted::New(_)), "not known by mistake");
     assert_eq!(claim(&store, 10, 10).await.len(), 3);
 }
@@ -155,11 +157,11 @@ fn pages(tx: &mut Transaction<'_>, pages: u32) -> Result<(), Failure> {
 async fn a_dead_writer_shows() {
     let directory = TempDir::new().unwrap();
     let store = open(&directory.path().join("store.db")).await;
-    store.ping().await.unwrap();
+    store.time().await.unwrap();
     store.writer.close().await;
     assert_eq!(kind_of(store.accept(pending("object", "token", 10)).await), StoreErrorKind::Unavailable);
-    while store.ping().await.is_ok() {
+    while store.time().await.is_ok() {
         tokio::task::yield_now().await;
     }
-    assert_eq!(kind_of(store.ping().await), StoreErrorKind::Unavailable);
+    assert_eq!(kind_of(store.time().await), StoreErrorKind::Unavailable);
 }

@@ -1,0 +1,21 @@
+//! For the authors of adapters and of `incode-admin`: what carries requests to core and answers back.
+//!
+//! Public, and not stable: applications use an adapter, which is pinned to one exact version of this crate.
+//!
+//! An adapter implements [`RequestHead`] over its framework's request and turns a [`Reply`] into its framework's
+//! response. It decides nothing:
+//!
+//! - its layer calls [`Incode::open`](crate::Incode::open) and answers with [`RouteRequest::answer`]; otherwise it calls
+//!   [`Incode::visit`](crate::Incode::visit) and puts the [`Visitor`] into the request extensions;
+//! - its gate holds a [`GatePolicy`] and calls [`GatePolicy::check`];
+//! - its extractors call [`visitor`], [`active`], [`maybe_active`] and [`satisfies`];
+//! - its routes, for a router that refuses conflicts, are those of [`Incode::mounts`](crate::Incode::mounts);
+//! - its `builder_from_env` gives an [`Engine`] for each store to
+//!   [`Builder::from_settings`](crate::Builder::from_settings).
+
+pub use crate::app::{Engine, Resolved, RouteRequest, StoreUrl};
+pub use crate::gate::{
+    Active, Denial, GRANTED_CACHE_CONTROL, GatePolicy, PendingVisitor, Satisfies, Visitor, active, maybe_active,
+    satisfies, visitor,
+};
+pub use crate::http::{Field, Problem, Reply, RequestHead};

@@ -1,0 +1,199 @@
+//! Notices a layer in the wrong place: once in the log, with what to move.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use percent_encoding::percent_decode_str;
+
+use crate::http::RequestHead;
+
+/// What the layer has seen of its requests.
+///
+/// A request that passes pays for two relaxed loads and one comparison. Everything else is apart.
+pub(super) struct Placement {
+    routes: Box<[Watched]>,
+    /// One bit for each ASCII character that a mounted path ends with, and for the slash: most other paths are told apart
+    /// by their last character.
+    ends: u128,
+    /// The path of the public URL, without a slash at its end: `/app`, or empty.
+    base: Box<str>,
+    /// Nothing is left to find out: a mounted route was reached, or the warning is logged.
+    is_settled: AtomicBool,
+    /// Requests that were no mounted route, until it is settled.
+    visitors: AtomicU32,
+    /// When the first of them came.
+    first_visitor: OnceLock<Instant>,
+    said_prefix: AtomicBool,
+    said_nested: AtomicBool,
+}
+
+/// A mounted path, and whether a near miss of it is logged: once is enough, and strangers can't fill the log.
+struct Watched {
+    path: Box<str>,
+    is_said: AtomicBool,
+}
+
+/// How a path differs from a mounted one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum NearMiss {
+    /// `/api/incode/webhook`.
+    Prefix,
+    /// `/incode/webhook/`, `//incode/webhook`.
+    Slash,
+    /// `/Incode/Webhook`.
+    Case,
+    /// `/incode/%77ebhook`.
+    Encoding,
+}
+
+impl Placement {
+    pub(super) fn new<'a>(paths: impl Iterator<Item = &'a str>, base: &str) -> Self {
+        let watched = |path: &str| Watched { path: path.into(), is_said: AtomicBool::new(false) };
+        let routes: Box<[Watched]> = paths.map(watched).collect();
+        let ends = routes.iter().filter_map(|route| route.path.bytes().last()).chain([b'/']);
+        let ends = ends.flat_map(|end| [bit(end.to_ascii_lowercase()), bit(end.to_ascii_uppercase())]);
+        Self {
+            ends: ends.fold(0, |ends, bit| ends | bit),
+            routes,
+            base: base.into(),
+            is_settled: AtomicBool::new(false),
+            visitors: AtomicU32::new(0),
+            first_visitor: OnceLock::new(),
+            said_prefix: AtomicBool::new(false),
+            said_nested: AtomicBool::new(false),
+        }
+    }
+
+    /// What is left of a path below the public URL's own: a proxy that does not take that off sends it along.
+    #[inline]
+    pub(super) fn below_base<'p>(&self, path: &'p str) -> Option<&'p str> {
+        if self.base.is_empty() {
+            return None;
+        }
+        path.strip_prefix(&*self.base)
+    }
+
+    /// A request that is no mounted route reached the layer.
+    #[inline]
+    pub(super) fn visitor_came(&self, head: &dyn RequestHead) {
+        if !self.is_settled.load(Ordering::Relaxed) {
+            self.count();
+        }
+        let path = head.path();
+        if path.len() > 1 && path.bytes().last().is_some_and(|end| bit(end) & self.ends != 0) {
+            self.look_for_near_miss(path);
+        }
+    }
+
+    /// A request reached a mounted route.
+    pub(super) fn route_reached(&self, head: &dyn RequestHead) {
+        self.is_settled.store(true, Ordering::Relaxed);
+        let (sent_to, path) = (head.sent_to().0, head.path());
+        let Some(prefix) = sent_to.strip_suffix(path).filter(|prefix| !prefix.is_empty()) else { return };
+        if prefix != &*self.base && !self.said_prefix.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                "the layer is inside a nested router, so its routes are below the prefix of that router: move the layer to \
+                 the outermost router, or end PUBLIC_URL with the prefix and give the vendor the URLs with it"
+            );
+        }
+    }
+
+    /// Another layer outside of this one has resolved the visitor already.
+    pub(super) fn is_inner(&self) {
+        if !self.said_nested.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                "two incode layers are around the same route, and the outer one counts: remove the inner one"
+            );
+        }
+    }
+
+    #[cold]
+    fn count(&self) {
+        let first = *self.first_visitor.get_or_init(Instant::now);
+        let visitors = self.visitors.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+        if is_overdue(visitors, first.elapsed()) && !self.is_settled.swap(true, Ordering::Relaxed) {
+            let routes: Vec<&str> = self.routes.iter().map(|route| &*route.path).collect();
+            tracing::warn!(
+                visitors,
+                ?routes,
+                "no request has reached the webhook or another mounted route: if the vendor sends already, the layer does \
+                 not see it. Put the layer around the whole application and its fallback, as the last `layer` or `wrap` \
+                 (not `route_layer`), or mount the routes of the adapter (`routes`, `configure`)"
+            );
+        }
+    }
+
+    #[cold]
+    fn look_for_near_miss(&self, path: &str) {
+        for route in &self.routes {
+            if route.is_said.load(Ordering::Relaxed) {
+                continue;
+            }
+            let Some(miss) = near_miss(path, &route.path) else { continue };
+            if !route.is_said.swap(true, Ordering::Relaxed) {
+                // Nothing of the request's own path: before the end that is known, it may hold anything.
+                tracing::warn!(
+                    route = &*route.path,
+                    differs_in = miss.as_str(),
+                    "a request came to a path that is nearly a mounted one, and the application answered it: have it sent \
+                     to the route exactly, or mount the route there"
+                );
+            }
+        }
+    }
+}
+
+impl NearMiss {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Prefix => "prefix",
+            Self::Slash => "slash",
+            Self::Case => "case",
+            Self::Encoding => "percent-encoding",
+        }
+    }
+}
+
+fn near_miss(path: &str, route: &str) -> Option<NearMiss> {
+    let decoded = percent_decode_str(path).decode_utf8().ok()?;
+    let segments = |path: &str| path.split('/').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/");
+    let (plain, route_plain) = (segments(&decoded), segments(route));
+    if route_plain.is_empty() {
+        return None;
+    }
+    if plain == route_plain {
+        return if path == route {
+            None
+        } else if path == decoded {
+            Some(NearMiss::Slash)
+        } else {
+            Some(NearMiss::Encoding)
+        };
+    }
+    let (lower, route_lower) = (plain.to_ascii_lowercase(), route_plain.to_ascii_lowercase());
+    if lower == route_lower {
+        return Some(NearMiss::Case);
+    }
+    lower.strip_suffix(&route_lower).is_some_and(|before| before.ends_with('/')).then_some(NearMiss::Prefix)
+}
+
+/// Whether a mounted route should have been reached by now: every application has more visitors than deliveries, but a
+/// vendor that is set up sends something in this time, if only to a tester.
+fn is_overdue(visitors: u32, since_first: Duration) -> bool {
+    visitors >= MANY_VISITORS || since_first >= FIRST_MINUTES
+}
+
+/// None for what is not ASCII.
+fn bit(end: u8) -> u128 {
+    1_u128.checked_shl(u32::from(end)).unwrap_or_default()
+}
+
+/// As many requests as a person makes who tries the application out, several times over.
+const MANY_VISITORS: u32 = 200;
+
+/// Long enough for the person who set the layer up to try it once.
+const FIRST_MINUTES: Duration = Duration::from_secs(5 * 60);
+
+#[cfg(test)]
+mod tests;

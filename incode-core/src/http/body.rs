@@ -1,0 +1,106 @@
+use std::future::poll_fn;
+use std::pin::pin;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures_core::Stream;
+
+use super::RequestHead;
+
+#[cfg(test)]
+mod tests;
+
+/// How many bytes of a body are read, and for how long.
+///
+/// Every body that this project reads goes through here, so no route can forget one of the two limits.
+///
+/// ```
+/// # async fn serve(body: impl futures_core::Stream<Item = Result<bytes::Bytes, std::io::Error>>) {
+/// use std::time::Duration;
+/// use incode_core::http::{BodyError, BodyLimit};
+///
+/// let form = BodyLimit::new(4096, Duration::from_secs(10));
+/// match form.read(body).await {
+///     Ok(bytes) => { /* at most 4096 */ }
+///     Err(BodyError::TooLarge | BodyError::TooSlow) => { /* 413, 408: close the connection, the rest is not read */ }
+///     Err(BodyError::Broken) => { /* 400 */ }
+/// }
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BodyLimit {
+    bytes: usize,
+    deadline: Duration,
+}
+
+/// Why a body was not read to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BodyError {
+    /// It is longer than the limit, or its `Content-Length` says so. The rest was not read.
+    TooLarge,
+    /// It did not arrive before the deadline. The rest was not read.
+    TooSlow,
+    /// The connection or the framing broke before its end.
+    Broken,
+}
+
+impl BodyLimit {
+    /// At most `bytes` bytes, within `deadline` from the first poll on.
+    pub fn new(bytes: usize, deadline: Duration) -> Self {
+        Self { bytes, deadline }
+    }
+
+    /// Compares `Content-Length` with the limit, to answer before the body arrives. What is read is counted all the same,
+    /// so a header that is missing, given twice or no number passes here.
+    ///
+    /// # Errors
+    /// [`BodyError::TooLarge`].
+    pub fn check_announced(self, head: &dyn RequestHead) -> Result<(), BodyError> {
+        let announced = head.header("content-length").one().and_then(|value| std::str::from_utf8(value).ok());
+        match announced.and_then(|text| text.parse::<u128>().ok()) {
+            Some(length) if length > self.bytes as u128 => Err(BodyError::TooLarge),
+            _ => Ok(()),
+        }
+    }
+
+    /// Reads the whole body.
+    ///
+    /// # Errors
+    /// [`BodyError`].
+    pub async fn read<B, C, E>(self, body: B) -> Result<Bytes, BodyError>
+    where
+        B: Stream<Item = Result<C, E>>,
+        C: AsRef<[u8]>,
+    {
+        let mut read = BytesMut::new();
+        self.each(body, |chunk: C| {
+            read.extend_from_slice(chunk.as_ref());
+            Ok::<_, BodyError>(())
+        })
+        .await?;
+        Ok(read.freeze())
+    }
+
+    /// Hands each chunk to `take` as it comes, and stops at the first error.
+    ///
+    /// # Errors
+    /// [`BodyError`], converted, and what `take` returns.
+    pub async fn each<B, C, E, R>(self, body: B, mut take: impl FnMut(C) -> Result<(), R>) -> Result<(), R>
+    where
+        B: Stream<Item = Result<C, E>>,
+        C: AsRef<[u8]>,
+        R: From<BodyError>,
+    {
+        let read = async {
+            let mut body = pin!(body);
+            let mut left = self.bytes;
+            while let Some(chunk) = poll_fn(|cx| body.as_mut().poll_next(cx)).await {
+                let chunk = chunk.map_err(|_| BodyError::Broken)?;
+                left = left.checked_sub(chunk.as_ref().len()).ok_or(BodyError::TooLarge)?;
+                take(chunk)?;
+            }
+            Ok(())
+        };
+        tokio::time::timeout(self.deadline, read).await.unwrap_or_else(|_| Err(BodyError::TooSlow.into()))
+    }
+}

@@ -1,0 +1,3 @@
+//! Operations, as the gate and the operator see them.
+
+mod operations;

@@ -1,0 +1,13 @@
+//! Who passes, who is denied, and what each denial says.
+
+mod audiences;
+mod bearer;
+mod denials;
+mod faces;
+mod freshness;
+mod held_open;
+mod placement;
+pub(crate) mod privacy;
+mod readiness;
+mod requirements;
+mod upgrades;

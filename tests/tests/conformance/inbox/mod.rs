@@ -1,0 +1,7 @@
+//! Events from acceptance to application, with vendor and store on their bad days.
+
+mod job;
+mod reconcile;
+mod store;
+mod vendor;
+mod vendor_late;
