@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use data_encoding::HEXLOWER;
+
 use crate::{Subject, Timestamp};
 
 /// How one verification or authentication ended, as the vendor says when it is asked about it.
@@ -34,19 +36,64 @@ pub struct Checks {
     pub untimed_pass_received_at: Option<Timestamp>,
     /// As `passed_for`, of the pass at an unknown time.
     pub untimed_pass_for: Option<SubjectHash>,
-    /// When the newest event was accepted whose check did not pass. By our clock.
+    /// When the newest event was accepted whose check failed at a known time. By our clock.
     pub failed_received_at: Option<Timestamp>,
     /// When the newest check was made that did not pass, by the vendor's clock.
     pub failed_at: Option<Timestamp>,
+    /// When the newest event was accepted whose check failed at an unknown time. By our clock.
+    pub untimed_failure_received_at: Option<Timestamp>,
 }
 
 impl Checks {
+    /// As one text for a store: engines keep it and do not look into it.
+    pub fn encode(self) -> String {
+        let time = |at: Option<Timestamp>| at.map(|at| at.as_millis().to_string()).unwrap_or_default();
+        let hash = |hash: Option<SubjectHash>| hash.map(|hash| HEXLOWER.encode(&hash.0)).unwrap_or_default();
+        [
+            time(self.passed_at),
+            hash(self.passed_for),
+            time(self.untimed_pass_received_at),
+            hash(self.untimed_pass_for),
+            time(self.failed_received_at),
+            time(self.failed_at),
+            time(self.untimed_failure_received_at),
+        ]
+        .join(";")
+    }
+
+    /// Reads [`Checks::encode`] back; `None` for any other text.
+    pub fn decode(text: &str) -> Option<Self> {
+        let parts: [&str; 7] = text.split(';').collect::<Vec<_>>().try_into().ok()?;
+        let [passed_at, passed_for, untimed_pass, untimed_for, failed_received, failed_at, untimed_failure] = parts;
+        let time = |text: &str| match text {
+            "" => Some(None),
+            text => text.parse().ok().map(|millis| Some(Timestamp::from_millis(millis))),
+        };
+        let hash = |text: &str| match text {
+            "" => Some(None),
+            text => HEXLOWER.decode(text.as_bytes()).ok()?.try_into().ok().map(|hash| Some(SubjectHash(hash))),
+        };
+        Some(Self {
+            passed_at: time(passed_at)?,
+            passed_for: hash(passed_for)?,
+            untimed_pass_received_at: time(untimed_pass)?,
+            untimed_pass_for: hash(untimed_for)?,
+            failed_received_at: time(failed_received)?,
+            failed_at: time(failed_at)?,
+            untimed_failure_received_at: time(untimed_failure)?,
+        })
+    }
+
     /// With one more check.
     #[must_use]
     pub fn with(mut self, check: &Check) -> Self {
         if !check.passed {
-            self.failed_received_at = self.failed_received_at.max(Some(check.received_at));
-            self.failed_at = self.failed_at.max(check.made_at);
+            if check.made_at.is_some() {
+                self.failed_received_at = self.failed_received_at.max(Some(check.received_at));
+                self.failed_at = self.failed_at.max(check.made_at);
+            } else {
+                self.untimed_failure_received_at = self.untimed_failure_received_at.max(Some(check.received_at));
+            }
         } else if check.made_at.is_some() {
             let pass = Self { passed_at: check.made_at, passed_for: check.named(), ..Self::default() };
             return self.join(pass);
@@ -72,6 +119,7 @@ impl Checks {
             untimed_pass_for,
             failed_received_at: self.failed_received_at.max(other.failed_received_at),
             failed_at: self.failed_at.max(other.failed_at),
+            untimed_failure_received_at: self.untimed_failure_received_at.max(other.untimed_failure_received_at),
         }
     }
 }
@@ -114,9 +162,9 @@ impl FlowWindow {
     ///
     /// Without the tolerance of a pass: a person who failed starts again at once, and must not fail by the old check.
     pub fn has_failure(&self, checks: Checks) -> bool {
-        let is_received = checks.failed_received_at.is_some_and(|at| at >= self.began_at);
-        let is_made = checks.failed_at.is_none_or(|at| at >= self.vendor_began_at.before(CLOCK_GRAIN));
-        is_received && is_made
+        let is_received = |at: Option<Timestamp>| at.is_some_and(|at| at >= self.began_at);
+        let is_made = checks.failed_at.is_some_and(|at| at >= self.vendor_began_at.before(CLOCK_GRAIN));
+        (is_received(checks.failed_received_at) && is_made) || is_received(checks.untimed_failure_received_at)
     }
 }
 
