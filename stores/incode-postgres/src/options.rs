@@ -1,40 +1,51 @@
+//! How the store is opened.
+
 use std::fmt;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
+use incode_core::store::hub::ChangeHub;
+use incode_core::store::{OpenFuture, OpenStore, Store, StoreError};
 use percent_encoding::percent_decode_str;
 use tokio_postgres::Config;
-use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
+use tokio_postgres::config::{Host as ConfigHost, SslMode};
 
-use super::failure::Failure;
-use super::link::{Link, Target};
+use super::accept::Accepts;
+use super::connection::{Connection, DEFAULT_SCHEMA, Host, Target};
+use super::error::Failure;
 use super::pool::Pool;
-use super::writer::Accepts;
-use super::{PostgresStore, queries, schema, tls};
-use crate::store::StoreError;
-use crate::store::hub::{Hub, origin};
+use super::store::PostgresStore;
+use super::{schema, tls};
 
 /// How a [`PostgresStore`] is opened. Its `Debug` shows nothing of the URL.
 #[derive(Clone)]
 #[must_use]
 pub struct PostgresOptions {
-    /// One for each host.
-    hosts: Vec<Config>,
-    trust: Trust,
-    roots: Option<PathBuf>,
+    url: Url,
+    /// `None`: the same URL.
+    listen: Option<Url>,
     schema: Box<str>,
     connections: u32,
     queue_len: usize,
     call_deadline: Duration,
 }
 
-/// What the network between is believed to be.
+/// What a URL says of connections.
+#[derive(Clone)]
+struct Url {
+    /// One for each host.
+    hosts: Vec<Config>,
+    mode: TlsMode,
+    files: tls::Files,
+    schema: Option<String>,
+}
+
+/// Whether connections are encrypted.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Trust {
-    /// No TLS.
-    Plain,
+enum TlsMode {
+    Never,
     /// TLS where the server has it.
     IfOffered,
     /// TLS, or no connection.
@@ -42,80 +53,39 @@ enum Trust {
 }
 
 impl PostgresOptions {
-    /// Takes a URL as `libpq` does: `postgres://user:password@host:port/database?name=value&...`, with several hosts
-    /// separated by commas, of which the one that takes writes is used: it is looked for among all of them whenever a
-    /// connection is made, and one that is silent holds up no other.
+    /// Takes a URL as `libpq` does: `postgres://user:password@host:port/database?name=value&...`.
     ///
-    /// Beside libpq's own names: `schema`, see [`PostgresOptions::schema`]. Of TLS:
+    /// Several hosts are separated by commas. The one that takes writes is used: it is looked for whenever a connection
+    /// is made, and a host that is silent holds up no other. A password that the URL lacks is taken from `PGPASSWORD`.
+    /// `.pgpass` and service files are not read. Beside libpq's own parameters there is `schema`, see
+    /// [`PostgresOptions::schema`]. A parameter that is not known is refused.
     ///
-    /// - `sslmode=disable`: none. So it is unless said otherwise when every host is this machine, or a Unix socket.
-    /// - `sslmode=require`, `verify-ca` and `verify-full` are one here, and what holds for all other hosts unless said
-    ///   otherwise: TLS, and the certificate must be for the host's name, from a public authority or one in the file
-    ///   `sslrootcert`.
-    /// - `sslmode=prefer` or `allow`: the same if the server offers TLS, otherwise without. Protects from nobody who is
-    ///   in between.
+    /// | `sslmode` | what it means here |
+    /// |---|---|
+    /// | `disable` | No TLS. The default where every host is this machine, or a Unix socket. |
+    /// | `prefer`, `allow` | TLS if the server offers it. Protects against nothing that stands in between. |
+    /// | `require`, `verify-ca`, `verify-full` | TLS. The certificate is verified, and must be for the host's name. The default for every other host. |
+    ///
+    /// `sslrootcert` names a PEM file with the only authorities to trust; without it, and for `system`, the public ones
+    /// are trusted. `sslcert` and `sslkey` name a client certificate and its key, in PEM and not encrypted.
     ///
     /// # Errors
     /// `Failed`: the URL can't be read. The error doesn't repeat it.
     pub fn new(url: &str) -> Result<Self, StoreError> {
-        let refused = |what: &str| StoreError::from(Failure::refused(what));
-        let (base, query) = url.split_once('?').unwrap_or((url, ""));
-        if !["postgres://", "postgresql://"].iter().any(|scheme| base.starts_with(scheme)) {
-            return Err(refused("a PostgreSQL URL starts with postgres://"));
-        }
-        let (mut rest, mut mode, mut roots, mut schema) = (Vec::new(), None, None, "incode".to_owned());
-        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let value = percent_decode_str(value).decode_utf8().map_err(|_| refused("a parameter is no UTF-8"))?;
-            match name {
-                "schema" => schema = value.into_owned(),
-                "sslmode" => mode = Some(value.into_owned()),
-                "sslrootcert" => roots = Some(PathBuf::from(value.as_ref())),
-                _ => rest.push(pair),
-            }
-        }
-        // Its error may repeat a part of the URL.
-        let read = |url: String| url.parse::<Config>().map_err(|_| refused("the PostgreSQL URL can't be read"));
-        let mut hosts = each_host(base, &rest).into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
-        if hosts.iter().any(|config| config.get_hosts().is_empty() && config.get_hostaddrs().is_empty()) {
-            return Err(refused("the PostgreSQL URL names no host"));
-        }
-        let trust = match mode.as_deref() {
-            Some("disable") => Trust::Plain,
-            Some("allow" | "prefer") => Trust::IfOffered,
-            Some("require" | "verify-ca" | "verify-full") => Trust::Required,
-            Some(_) => return Err(refused("sslmode is none that PostgreSQL knows")),
-            None if hosts.iter().all(is_here) => Trust::Plain,
-            None => Trust::Required,
-        };
-        for config in &mut hosts {
-            config
-                .ssl_mode(match trust {
-                    Trust::Plain => SslMode::Disable,
-                    Trust::IfOffered => SslMode::Prefer,
-                    Trust::Required => SslMode::Require,
-                })
-                .target_session_attrs(TargetSessionAttrs::ReadWrite)
-                .keepalives_idle(Duration::from_secs(10))
-                .tcp_user_timeout(Duration::from_secs(10));
-            if config.get_connect_timeout().is_none() {
-                // Of each address behind a name; what comes after is within the deadline for all of it.
-                config.connect_timeout(Duration::from_secs(1));
-            }
-            if config.get_application_name().is_none() {
-                config.application_name("incode");
-            }
-        }
+        let url = Url::parse(url)?;
+        let schema = url.schema.clone();
         let options = Self {
-            hosts,
-            trust,
-            roots,
-            schema: "incode".into(),
+            url,
+            listen: None,
+            schema: DEFAULT_SCHEMA.into(),
             connections: 8,
             queue_len: 4096,
             call_deadline: Duration::from_secs(4),
         };
-        options.schema(&schema)
+        match schema {
+            Some(schema) => options.schema(&schema),
+            None => Ok(options),
+        }
     }
 
     /// The schema that holds the tables; `incode` unless said otherwise. Made when it does not exist. 1 to 48 of `a-z`,
@@ -125,62 +95,82 @@ impl PostgresOptions {
     /// `Failed`: it is no such name.
     pub fn schema(mut self, name: &str) -> Result<Self, StoreError> {
         if !is_plain(name) {
-            return Err(Failure::refused("the schema's name is not plain").into());
+            return Err(Failure::failed("the schema's name may hold a-z, 0-9 and _ only").into());
         }
         self.schema = name.into();
         Ok(self)
     }
 
-    /// How many connections do what is neither accepted nor only looked up, at most; 8 unless said otherwise, at least 1.
-    /// Three more are for deliveries, for what the gate asks, and for the news of other processes.
+    /// Where the store listens for changes of other processes: a URL of the same database that keeps a session for each
+    /// connection. The main URL unless said otherwise.
+    ///
+    /// Needed behind a transaction pooler (PgBouncer with `pool_mode=transaction`, Supavisor, RDS Proxy): `LISTEN` needs
+    /// a session, and everything else works without one. Without it no process caches anything, and that is logged.
+    ///
+    /// # Errors
+    /// `Failed`: the URL can't be read.
+    pub fn listen_url(mut self, url: &str) -> Result<Self, StoreError> {
+        self.listen = Some(Url::parse(url).map_err(|failure| failure.at("listen_url"))?);
+        Ok(self)
+    }
+
+    /// How many transactions are under way at most; 8 unless said otherwise, at least 1. Up to three more connections are
+    /// made: for deliveries, for what gates ask, and for notices of other processes.
+    ///
+    /// Where the server allows fewer the store works with those, two at least, and calls wait for each other.
     pub fn connections(mut self, connections: u32) -> Self {
         self.connections = connections.clamp(1, 1_000);
         self
     }
 
     /// How many deliveries wait at most for the writer. 4096 unless said otherwise, at least 1. When as many wait,
-    /// `accept` fails at once with [`StoreErrorKind::Busy`](crate::store::StoreErrorKind::Busy), and the vendor delivers again.
+    /// `accept` fails at once with [`StoreErrorKind::Busy`](incode_core::store::StoreErrorKind::Busy), and the vendor
+    /// delivers again.
     pub fn queue_len(mut self, deliveries: usize) -> Self {
         self.queue_len = deliveries.clamp(1, 1 << 20);
         self
     }
 
     /// How long the server may take for one call before it is given up, with its connection. 4 s unless said otherwise:
-    /// less than the vendor's patience with a delivery.
+    /// less than the vendor waits for the answer to a delivery.
     pub fn call_deadline(mut self, deadline: Duration) -> Self {
         self.call_deadline = deadline;
         self
     }
 
-    /// Connects, and brings the tables to this version. Several processes may do so at once.
+    /// Connects, and makes the tables where there are none. Several processes may do so at once.
     ///
     /// # Errors
-    /// `Unavailable`: the server can't be reached, or refuses the user. `Incompatible`: the schema belongs to another
-    /// program, or to a newer version that this one can't work beside. `Failed`: the user may not create tables.
+    /// `Unavailable`: no host can be reached, takes writes and lets the role in. `Incompatible`: the schema belongs to
+    /// another program or version. `Failed`: the role lacks a right, or the database's encoding is not UTF8.
+    ///
+    /// The source says which, with host and port, and repeats nothing else of the URL.
     pub async fn open(self) -> Result<PostgresStore, StoreError> {
-        let tls = match self.trust {
-            Trust::Plain => None,
-            Trust::IfOffered | Trust::Required => Some(tls::verified(self.roots.as_deref())?),
-        };
-        let target = Arc::new(Target {
-            hosts: self.hosts,
-            latest: AtomicUsize::new(0),
-            tls,
-            schema: self.schema,
-            call_deadline: self.call_deadline,
-            origin: origin()?,
-        });
-        let link = Link::connect_within(OPEN_DEADLINE, &target, None).await?;
-        schema::migrate(&link).await?;
-        if !queries::is_fsync_on(&link).await? {
-            tracing::warn!(
-                "the PostgreSQL server runs without fsync: a crash of its machine loses what was acknowledged"
-            );
-        }
-        let hub = Hub::new();
-        let accepts = Accepts::new(Arc::clone(&target), link, self.queue_len);
-        let pool = Arc::new(Pool::new(target, Arc::clone(&hub), self.connections));
-        Ok(PostgresStore { accepts, pool, hub })
+        let is_listen_shared = self.listen.is_none();
+        let listen = self.listen.map(|url| url.target(&self.schema)).transpose()?.map(Arc::new);
+        let target = Arc::new(self.url.target(&self.schema)?);
+        let listen = listen.unwrap_or_else(|| Arc::clone(&target));
+        let connection = Connection::open(&target, OPEN_DEADLINE).await?;
+        let hub = ChangeHub::new(&schema::prepare(&connection).await?)?;
+        let pool = Pool::new(connection, hub, self.connections, self.call_deadline);
+        let accepts = Accepts::new(Arc::clone(&pool), self.queue_len);
+        Ok(PostgresStore { accepts, pool, listen, is_listen_shared })
+    }
+}
+
+impl OpenStore for PostgresOptions {
+    fn open(self: Box<Self>) -> OpenFuture {
+        Box::pin(async move { Ok(Arc::new(Self::open(*self).await?) as Arc<dyn Store>) })
+    }
+}
+
+impl PostgresStore {
+    /// Opens a URL with the defaults of [`PostgresOptions`].
+    ///
+    /// # Errors
+    /// As [`PostgresOptions::new`] and [`PostgresOptions::open`].
+    pub async fn open(url: &str) -> Result<Self, StoreError> {
+        PostgresOptions::new(url)?.open().await
     }
 }
 
@@ -190,12 +180,110 @@ impl fmt::Debug for PostgresOptions {
     }
 }
 
+impl Url {
+    fn parse(url: &str) -> Result<Self, Failure> {
+        let (base, query) = url.split_once('?').unwrap_or((url, ""));
+        if !is_ours(base) {
+            return Err(Failure::failed("a PostgreSQL URL starts with postgres://"));
+        }
+        let (mut rest, mut mode, mut schema) = (Vec::new(), None, None);
+        let (mut roots, mut certificate, mut key) = (None, None, None);
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let decoded = percent_decode_str(value).decode_utf8();
+            let value = decoded.map_err(|_| Failure::failed(format!("the parameter {} is not UTF-8", shown(name))))?;
+            let path = || Some(Box::<Path>::from(Path::new(value.as_ref())));
+            match name {
+                "schema" => schema = Some(value.into_owned()),
+                "sslmode" => mode = Some(value.into_owned()),
+                "sslrootcert" => roots = path().filter(|path| path.as_os_str() != "system"),
+                "sslcert" => certificate = path(),
+                "sslkey" => key = path(),
+                // Every connection is for writes, whatever is asked for.
+                "target_session_attrs" | "gssencmode" => {}
+                name if is_listed(TO_CLIENT, name) => rest.push(pair),
+                name if is_listed(NOT_SUPPORTED, name) => {
+                    return Err(Failure::failed(format!("the parameter {name} is not supported")));
+                }
+                name => return Err(Failure::failed(format!("the parameter {} is unknown", shown(name)))),
+            }
+        }
+        // Its error may repeat a part of the URL.
+        let read = |url: String| url.parse::<Config>().map_err(|_| Failure::failed("the PostgreSQL URL can't be read"));
+        let mut hosts = each_host(base, &rest).into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        if hosts.iter().any(|config| config.get_hosts().is_empty() && config.get_hostaddrs().is_empty()) {
+            return Err(Failure::failed("the PostgreSQL URL names no host"));
+        }
+        let mode = match mode.as_deref() {
+            Some("disable") => TlsMode::Never,
+            Some("allow" | "prefer") => TlsMode::IfOffered,
+            Some("require" | "verify-ca" | "verify-full") => TlsMode::Required,
+            Some(_) => return Err(Failure::failed("sslmode is none that PostgreSQL knows")),
+            None if hosts.iter().all(is_here) => TlsMode::Never,
+            None => TlsMode::Required,
+        };
+        let client = match (certificate, key) {
+            (Some(certificate), Some(key)) => Some((certificate, key)),
+            (None, None) => None,
+            _ => return Err(Failure::failed("sslcert and sslkey are needed both, or neither")),
+        };
+        hosts.iter_mut().for_each(|config| complete(config, mode));
+        Ok(Self { hosts, mode, files: tls::Files { roots, client }, schema })
+    }
+
+    fn target(self, schema: &str) -> Result<Target, Failure> {
+        let tls = match self.mode {
+            TlsMode::Never => None,
+            TlsMode::IfOffered | TlsMode::Required => Some(tls::verified(&self.files)?),
+        };
+        let hosts = self.hosts.into_iter().map(|config| Host { name: name_of(&config).into(), config }).collect();
+        Ok(Target { hosts, latest: AtomicUsize::new(0), tls, schema: schema.into() })
+    }
+}
+
+fn complete(config: &mut Config, mode: TlsMode) {
+    config
+        .ssl_mode(match mode {
+            TlsMode::Never => SslMode::Disable,
+            TlsMode::IfOffered => SslMode::Prefer,
+            TlsMode::Required => SslMode::Require,
+        })
+        .keepalives_idle(Duration::from_secs(10))
+        .tcp_user_timeout(Duration::from_secs(10));
+    if config.get_connect_timeout().is_none() {
+        // For each address of a name. What comes after has the deadline of the whole connection.
+        config.connect_timeout(Duration::from_secs(1));
+    }
+    if config.get_application_name().is_none() {
+        config.application_name("incode");
+    }
+    if config.get_password().is_none()
+        && let Ok(password) = std::env::var("PGPASSWORD")
+    {
+        config.password(password);
+    }
+}
+
+/// Whether the scheme is PostgreSQL's.
+pub(crate) fn is_ours(url: &str) -> bool {
+    ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme))
+}
+
+fn is_listed(list: &str, name: &str) -> bool {
+    list.split_ascii_whitespace().any(|listed| listed == name)
+}
+
 /// A name that needs no quoting, so that it can't be more than a name.
 fn is_plain(name: &str) -> bool {
     (1..=48).contains(&name.len())
         && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
         && !name.starts_with(|first: char| first.is_ascii_digit())
         && !name.starts_with("pg_")
+}
+
+/// A parameter's name as an error may repeat it: one that is not plain may be a part of a password with a `?`.
+fn shown(name: &str) -> &str {
+    if is_plain(name) { name } else { "(not a plain name)" }
 }
 
 /// A URL for each host that `base` names, or one for all where parameters name them.
@@ -214,18 +302,41 @@ fn each_host(base: &str, parameters: &[&str]) -> Vec<String> {
     }
 }
 
+/// `host:port`, or the folder of a socket.
+fn name_of(config: &Config) -> String {
+    let port = config.get_ports().first().copied().unwrap_or(5432);
+    let address = config.get_hostaddrs().first().map(ToString::to_string);
+    let host = match config.get_hosts().first() {
+        Some(ConfigHost::Tcp(name)) => Some(name.clone()),
+        #[cfg(unix)]
+        Some(ConfigHost::Unix(folder)) => Some(folder.display().to_string()),
+        None => None,
+    };
+    format!("{}:{port}", host.or(address).unwrap_or_default())
+}
+
 /// Every host is this machine.
 fn is_here(config: &Config) -> bool {
     let hosts = config.get_hosts().iter().all(|host| match host {
-        Host::Tcp(name) => {
+        ConfigHost::Tcp(name) => {
             let address = name.parse::<std::net::IpAddr>();
             name == "localhost" || address.is_ok_and(|address| address.is_loopback())
         }
         #[cfg(unix)]
-        Host::Unix(_) => true,
+        ConfigHost::Unix(_) => true,
     });
     hosts && config.get_hostaddrs().iter().all(std::net::IpAddr::is_loopback)
 }
 
-/// At the start nobody waits for an answer, and everything else starts at the same time.
+/// At the start no caller waits, and everything else on the machine starts at the same time.
 const OPEN_DEADLINE: Duration = Duration::from_secs(10);
+/// Parameters that the client reads itself.
+const TO_CLIENT: &str = "user password dbname options application_name sslnegotiation host hostaddr port connect_timeout \
+    tcp_user_timeout keepalives keepalives_idle keepalives_interval keepalives_retries channel_binding \
+    load_balance_hosts";
+/// libpq's, which are understood and do not work here.
+const NOT_SUPPORTED: &str = "passfile service sslpassword sslcrl sslcrldir sslsni requirepeer krbsrvname gsslib replication \
+    client_encoding require_auth";
+
+#[cfg(test)]
+mod tests;

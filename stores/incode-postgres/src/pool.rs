@@ -1,202 +1,392 @@
-use std::sync::{Arc, Mutex, PoisonError};
+//! The connections for everything but the listener.
+//!
+//! Written by hand, not deadpool-postgres, for four needs that a pool of exclusive connections does not meet:
+//! - Reads of gates are pipelined over one shared connection, and never wait behind transactions that wait for locks.
+//! - When the server or a pooler refuses one more connection, callers wait for one of ours instead of failing.
+//! - A connection whose transaction did not end is cut, so that the server gives its locks free at once.
+//! - Statements are not prepared, so a statement cache would serve for nothing.
+
+use std::ops::Deref;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use tokio::sync::Semaphore;
+use incode_core::store::hub::ChangeHub;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use super::failure::Failure;
-use super::link::{Link, Target};
-use crate::store::StoreError;
-use crate::store::hub::Hub;
+use super::connection::{Answer, Connection, Statement, Target};
+use super::error::Failure;
 
-/// The connections that are neither the writer's nor the listener's.
-pub(super) struct Pool {
-    pub(super) target: Arc<Target>,
-    hub: Arc<Hub>,
-    /// One for each connection that may be under way.
-    places: Semaphore,
-    connections: u32,
-    idle: Mutex<Vec<Arc<Link>>>,
-    /// What the gate asks goes over this one, many questions at a time.
-    reader: Mutex<Option<Arc<Link>>>,
-    /// Held by whoever connects the reader, so that one does.
-    connecting: tokio::sync::Mutex<()>,
+pub(crate) struct Pool {
+    pub(crate) target: Arc<Target>,
+    /// Shared with the feeds: they must know of each commit whose outcome is unknown.
+    pub(crate) hub: Arc<ChangeHub>,
+    pub(crate) call_deadline: Duration,
+    /// A permit for each transaction that may be under way. Accepts and reads need none: they never wait behind it.
+    permits: Arc<Semaphore>,
+    /// How many permits there are.
+    transactions: u32,
+    /// Held for a few assignments, never across an await.
+    state: Mutex<State>,
+    /// Wakes a caller that waits for a connection of ours.
+    returned: Notify,
+}
+
+struct State {
+    /// With the instant since when each is idle. The newest last: it is used first.
+    idle: Vec<(Connection, Instant)>,
+    /// Idle and leased connections, and those that are being made.
+    open: usize,
+    /// The number of connections at which one more was refused, and when. Not exceeded for [`LIMIT_KEPT`].
+    limit: Option<(usize, Instant)>,
+    /// The connection over which reads are pipelined, while there are any.
+    reader: Weak<Lease>,
+    is_closed: bool,
 }
 
 impl Pool {
-    pub(super) fn new(target: Arc<Target>, hub: Arc<Hub>, connections: u32) -> Self {
-        let places = Semaphore::new(usize::try_from(connections).unwrap_or(1));
-        let (idle, reader, connecting) = Default::default();
-        Self { target, hub, places, connections, idle, reader, connecting }
+    /// `first` is a connection that is there already.
+    pub(crate) fn new(first: Connection, hub: Arc<ChangeHub>, transactions: u32, call_deadline: Duration) -> Arc<Self> {
+        let target = Arc::clone(&first.target);
+        let idle = vec![(first, Instant::now())];
+        let state = State { idle, open: 1, limit: None, reader: Weak::new(), is_closed: false };
+        Arc::new(Self {
+            target,
+            hub,
+            call_deadline,
+            permits: Arc::new(Semaphore::new(usize::try_from(transactions).unwrap_or(1))),
+            transactions,
+            state: Mutex::new(state),
+            returned: Notify::new(),
+        })
     }
 
-    /// Runs `work` in a transaction: all of it or nothing. The deadline starts when a connection is free.
-    pub(super) async fn transact<T, F>(&self, work: impl FnOnce(Arc<Link>) -> F) -> Result<T, StoreError>
-    where
-        F: Future<Output = Result<T, Failure>>,
-    {
-        let _place = self.places.acquire().await.map_err(|_| Failure::closed())?;
-        let link = self.begin("BEGIN").await?;
-        let mut doubt = Doubt { hub: &self.hub, committing: false };
-        let transaction = async {
-            let value = work(Arc::clone(&link)).await?;
-            doubt.committing = true;
-            link.simple("COMMIT").await?;
-            Ok(value)
-        };
-        let outcome =
-            timeout(self.target.call_deadline, transaction).await.unwrap_or_else(|_| Err(Failure::too_late()));
-        match outcome {
-            Ok(value) => {
-                doubt.committing = false;
-                self.give_back(link);
-                Ok(value)
-            }
-            Err(failure) => {
-                doubt.committing &= failure.broken;
-                if !failure.broken && timeout(SHORT, link.simple("ROLLBACK")).await.is_ok_and(|undone| undone.is_ok()) {
-                    self.give_back(link);
-                }
-                Err(failure.into())
-            }
-        }
+    /// A transaction of several steps. The deadline starts when a connection is free.
+    pub(crate) async fn begin(self: &Arc<Self>) -> Result<Transaction, Failure> {
+        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| Failure::closed())?;
+        let lease = self.lease().await?;
+        let deadline = Instant::now() + self.call_deadline;
+        Ok(Transaction { lease, deadline, has_begun: false, is_committing: false, _permit: Some(permit) })
     }
 
-    /// Asks something that takes its time or comes seldom, outside a transaction.
-    pub(super) async fn query<T, F>(&self, work: impl FnOnce(Arc<Link>) -> F) -> Result<T, StoreError>
-    where
-        F: Future<Output = Result<T, Failure>>,
-    {
-        let _place = self.places.acquire().await.map_err(|_| Failure::closed())?;
-        let link = self.begin("").await?;
-        let answer = timeout(self.target.call_deadline, work(Arc::clone(&link))).await;
-        let answer = answer.unwrap_or_else(|_| Err(Failure::too_late()));
-        if !answer.as_ref().is_err_and(|failure| failure.broken) {
-            self.give_back(link);
-        }
-        Ok(answer?)
+    /// A transaction in one round trip.
+    pub(crate) async fn run(self: &Arc<Self>, statements: &[Statement]) -> Result<Vec<Answer>, Failure> {
+        self.begin().await?.commit(statements).await
     }
 
-    /// Asks over the connection that is shared by all who only look; a second time when it turns out to be gone.
-    pub(super) async fn read<T, F>(&self, question: impl Fn(Arc<Link>) -> F) -> Result<T, StoreError>
-    where
-        F: Future<Output = Result<T, Failure>>,
-    {
-        let mut again = true;
-        loop {
-            let link = self.reader().await?;
-            let mut waiting = Waiting { pool: self, link: &link, since: Some(Instant::now()) };
-            let answer = timeout(self.target.call_deadline, question(Arc::clone(&link))).await;
-            waiting.since = None;
-            match answer.unwrap_or_else(|_| Err(Failure::too_late())) {
-                Ok(value) => return Ok(value),
-                Err(failure) if failure.broken => {
-                    self.let_go(&link);
-                    // A late answer is not waited for twice.
-                    if !again || link.is_open() {
-                        return Err(failure.into());
+    /// The same for deliveries: it never waits behind other transactions, and the deadline covers the connection too.
+    pub(crate) async fn run_first(self: &Arc<Self>, statements: &[Statement]) -> Result<Vec<Answer>, Failure> {
+        let deadline = Instant::now() + self.call_deadline;
+        let lease = timeout(self.call_deadline, self.lease()).await.unwrap_or_else(|_| Err(Failure::timed_out()))?;
+        let transaction = Transaction { lease, deadline, has_begun: false, is_committing: false, _permit: None };
+        transaction.commit(statements).await
+    }
+
+    /// Reads over the shared connection, outside a transaction. Tries once more when the connection turns out to be gone.
+    pub(crate) async fn read(self: &Arc<Self>, statements: &[Statement]) -> Result<Vec<Answer>, Failure> {
+        let reading = async {
+            let mut is_first = true;
+            loop {
+                let lease = self.reader().await?;
+                let mut impatience = Impatience { lease: &lease, since: Some(Instant::now()) };
+                let answer = lease.pipeline("", statements, "").await;
+                impatience.since = None;
+                match answer {
+                    Err(failure) if failure.broken => {
+                        lease.discard();
+                        if !is_first {
+                            return Err(failure);
+                        }
+                        is_first = false;
                     }
-                    again = false;
+                    answer => return answer,
                 }
-                Err(failure) => return Err(failure.into()),
             }
+        };
+        timeout(self.call_deadline, reading).await.unwrap_or_else(|_| Err(Failure::timed_out()))
+    }
+
+    /// Closes an idle connection, to leave its place to the listener. The last one stays.
+    pub(crate) fn release_one(&self) {
+        let mut state = self.state();
+        if state.open > 1 && state.idle.pop().is_some() {
+            state.open -= 1;
         }
     }
 
-    /// Takes no more calls, and returns when those under way are done.
-    pub(super) async fn close(&self) {
-        if let Ok(all) = self.places.acquire_many(self.connections).await {
-            self.places.close();
+    /// Returns when the transactions under way are done.
+    pub(crate) async fn close(&self) {
+        // Closes once each permit is back.
+        if let Ok(all) = self.permits.acquire_many(self.transactions).await {
+            self.permits.close();
             drop(all);
         }
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        self.reader.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let mut state = self.state();
+        state.is_closed = true;
+        let idle = std::mem::take(&mut state.idle);
+        state.open -= idle.len();
+        drop(state);
+        self.returned.notify_waiters();
     }
 
-    /// A connection on which `sql` has just worked. Those that were idle may have died meanwhile, with nothing lost.
-    async fn begin(&self, sql: &str) -> Result<Arc<Link>, Failure> {
+    /// A connection for this caller alone: an idle one, or a new one, or the next that is given back when no more are
+    /// allowed.
+    async fn lease(self: &Arc<Self>) -> Result<Lease, Failure> {
         loop {
-            let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-            let Some(link) = idle else { break };
-            if !link.is_open() {
+            // Before the look at the idle ones: what is given back in between is not missed.
+            let returned = self.returned.notified();
+            if let Some(connection) = self.idle().await? {
+                return Ok(self.leased(connection));
+            }
+            if self.may_connect()? {
+                let mut counted = Counted { pool: self, is_kept: false };
+                match Connection::open(&self.target, CONNECT_DEADLINE).await {
+                    Ok(connection) => {
+                        counted.is_kept = true;
+                        return Ok(self.leased(connection));
+                    }
+                    Err(failure) => {
+                        drop(counted);
+                        if !failure.too_many_connections || !self.note_limit() {
+                            return Err(failure);
+                        }
+                    }
+                }
+            }
+            // By the clock too: places at the server come free without a notice.
+            let _ = timeout(SHORT, returned).await;
+        }
+    }
+
+    /// An idle connection that works. One that was idle for long is asked first: it may have died, with nothing lost.
+    async fn idle(&self) -> Result<Option<Connection>, Failure> {
+        loop {
+            let popped = {
+                let mut state = self.state();
+                if state.is_closed {
+                    return Err(Failure::closed());
+                }
+                state.idle.pop()
+            };
+            let Some((connection, since)) = popped else { return Ok(None) };
+            let mut counted = Counted { pool: self, is_kept: false };
+            if !connection.is_open() {
                 continue;
             }
-            match timeout(SHORT, link.simple(sql)).await {
-                Ok(Ok(())) => return Ok(link),
-                Ok(Err(failure)) if failure.broken => {}
-                Ok(Err(failure)) => return Err(failure),
-                // One that is silent won't be alone: they were all idle on the same network.
-                Err(_) => self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear(),
+            if since.elapsed() >= SHORT {
+                match timeout(SHORT, connection.execute("")).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(_)) => continue,
+                    // Others were idle on the same network, and are as silent.
+                    Err(_) => {
+                        let mut state = self.state();
+                        state.open -= state.idle.len();
+                        state.idle.clear();
+                        continue;
+                    }
+                }
             }
-        }
-        let link = Link::connect(&self.target).await?;
-        timeout(SHORT, link.simple(sql)).await.unwrap_or_else(|_| Err(Failure::too_late()))?;
-        Ok(Arc::new(link))
-    }
-
-    fn give_back(&self, link: Arc<Link>) {
-        if link.is_open() && !self.places.is_closed() {
-            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(link);
+            counted.is_kept = true;
+            return Ok(Some(connection));
         }
     }
 
-    async fn reader(&self) -> Result<Arc<Link>, Failure> {
-        let known = || {
-            let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
-            reader.as_ref().filter(|link| link.is_open()).map(Arc::clone)
-        };
-        if self.places.is_closed() {
+    /// The shared connection of reads.
+    async fn reader(self: &Arc<Self>) -> Result<Arc<Lease>, Failure> {
+        let known = || self.state().reader.upgrade().filter(|lease| lease.is_usable());
+        if let Some(lease) = known() {
+            return Ok(lease);
+        }
+        let lease = Arc::new(self.lease().await?);
+        let mut state = self.state();
+        // Another caller may have been faster. Then this one goes back to the idle ones.
+        if let Some(known) = state.reader.upgrade().filter(|known| known.is_usable()) {
+            drop(state);
+            return Ok(known);
+        }
+        state.reader = Arc::downgrade(&lease);
+        Ok(lease)
+    }
+
+    fn leased(self: &Arc<Self>, connection: Connection) -> Lease {
+        Lease { pool: Arc::clone(self), connection: Some(connection), is_discarded: AtomicBool::new(false) }
+    }
+
+    /// Whether one more connection may be made. True: it is counted.
+    fn may_connect(&self) -> Result<bool, Failure> {
+        let mut state = self.state();
+        if state.is_closed {
             return Err(Failure::closed());
         }
-        if let Some(link) = known() {
-            return Ok(link);
+        if state.limit.is_some_and(|(_, since)| since.elapsed() >= LIMIT_KEPT) {
+            state.limit = None;
         }
-        let _connecting = self.connecting.lock().await;
-        if let Some(link) = known() {
-            return Ok(link);
-        }
-        let link = Arc::new(Link::connect(&self.target).await?);
-        *self.reader.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&link));
-        Ok(link)
+        let may_connect = state.limit.is_none_or(|(limit, _)| state.open < limit);
+        state.open += usize::from(may_connect);
+        Ok(may_connect)
     }
 
-    /// Nobody asks over it any more.
-    fn let_go(&self, link: &Arc<Link>) {
-        let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
-        if reader.as_ref().is_some_and(|known| Arc::ptr_eq(known, link)) {
-            reader.take();
+    /// Remembers that no more connections are allowed. False: we have none, so there is nothing to wait for.
+    fn note_limit(&self) -> bool {
+        let mut state = self.state();
+        if state.open == 0 {
+            return false;
         }
+        if state.limit.is_none() {
+            tracing::warn!(connections = state.open, "the server allows no more connections: calls wait for these");
+        }
+        state.limit = Some((state.open, Instant::now()));
+        true
     }
-}
 
-/// Dropped while committing: whether the transaction did is not known, and with it what changed.
-struct Doubt<'a> {
-    hub: &'a Hub,
-    committing: bool,
-}
-
-impl Drop for Doubt<'_> {
-    fn drop(&mut self) {
-        if self.committing {
-            self.hub.doubt();
-        }
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Dropped while waiting: somebody gave up. One who had waited for long leaves a connection that answers nobody.
-struct Waiting<'a> {
+/// A connection that is counted as open: one of the idle ones, or one that is being made. Not kept, it is gone.
+struct Counted<'a> {
     pool: &'a Pool,
-    link: &'a Arc<Link>,
+    is_kept: bool,
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        if !self.is_kept {
+            self.pool.state().open -= 1;
+            self.pool.returned.notify_one();
+        }
+    }
+}
+
+/// A connection that goes back to the pool when it is dropped, unless it was discarded.
+pub(crate) struct Lease {
+    pool: Arc<Pool>,
+    /// `None` only while it is dropped.
+    connection: Option<Connection>,
+    is_discarded: AtomicBool,
+}
+
+impl Lease {
+    fn discard(&self) {
+        self.is_discarded.store(true, Ordering::Relaxed);
+    }
+
+    fn is_usable(&self) -> bool {
+        !self.is_discarded.load(Ordering::Relaxed) && self.is_open()
+    }
+}
+
+impl Deref for Lease {
+    type Target = Connection;
+
+    #[expect(clippy::expect_used, reason = "it is taken when the lease is dropped, and never before")]
+    fn deref(&self) -> &Connection {
+        self.connection.as_ref().expect("a connection")
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let is_usable = self.is_usable();
+        let mut state = self.pool.state();
+        match self.connection.take() {
+            Some(connection) if is_usable && !state.is_closed => state.idle.push((connection, Instant::now())),
+            _ => state.open -= 1,
+        }
+        drop(state);
+        self.pool.returned.notify_one();
+    }
+}
+
+/// A transaction. Dropped before its end, its connection is cut, and the server undoes it.
+pub(crate) struct Transaction {
+    lease: Lease,
+    deadline: Instant,
+    has_begun: bool,
+    is_committing: bool,
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Transaction {
+    /// One round trip within the transaction.
+    pub(crate) async fn step(&mut self, statements: &[Statement]) -> Result<Vec<Answer>, Failure> {
+        let answers = self.send(statements, "").await;
+        if answers.as_ref().is_err_and(|failure| !failure.broken) && self.send(&[], "ROLLBACK").await.is_ok() {
+            self.end();
+        }
+        answers
+    }
+
+    /// The last round trip.
+    pub(crate) async fn commit(mut self, statements: &[Statement]) -> Result<Vec<Answer>, Failure> {
+        self.is_committing = true;
+        let answers = self.send(statements, "COMMIT").await;
+        match &answers {
+            // The server undid it, or did it: either is known.
+            Ok(_) => self.end(),
+            Err(failure) if !failure.broken => self.end(),
+            Err(_) => {}
+        }
+        answers
+    }
+
+    /// Gives everything back as it was.
+    pub(crate) async fn rollback(mut self) -> Result<(), Failure> {
+        self.send(&[], "ROLLBACK").await?;
+        self.end();
+        Ok(())
+    }
+
+    async fn send(&mut self, statements: &[Statement], after: &str) -> Result<Vec<Answer>, Failure> {
+        let before = if std::mem::replace(&mut self.has_begun, true) { "" } else { BEGIN };
+        let sending = self.lease.pipeline(before, statements, after);
+        tokio::time::timeout_at(self.deadline.into(), sending).await.unwrap_or_else(|_| Err(Failure::timed_out()))
+    }
+
+    fn end(&mut self) {
+        (self.has_begun, self.is_committing) = (false, false);
+    }
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        if self.has_begun {
+            self.lease.discard();
+        }
+        if self.is_committing {
+            // The caller gave up, or the connection ended: the server may still commit.
+            self.lease.pool.hub.outcome_unknown();
+        }
+    }
+}
+
+/// Dropped while it waits: the caller gave up. After a long wait the connection is taken for dead.
+struct Impatience<'a> {
+    lease: &'a Lease,
     since: Option<Instant>,
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for Impatience<'_> {
     fn drop(&mut self) {
         if self.since.is_some_and(|since| since.elapsed() >= SHORT) {
-            self.pool.let_go(self.link);
+            self.lease.discard();
         }
     }
 }
 
-/// Longer than a healthy server takes for nothing.
+/// Begins a transaction. Its settings end with it, so that nothing is left behind on a pooler's connection: a process
+/// that vanished holds its locks for ten seconds at most, no lock is waited for longer than a caller's deadline, and a
+/// commit waits for the disk also where the server would answer before.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED;
+    SELECT set_config('statement_timeout', '10s', true), set_config('lock_timeout', '3s', true),
+        set_config('idle_in_transaction_session_timeout', '10s', true), set_config('jit', 'off', true),
+        set_config('synchronous_commit', CASE current_setting('synchronous_commit')
+            WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, true)";
+/// TCP, TLS and login.
+pub(crate) const CONNECT_DEADLINE: Duration = Duration::from_secs(2);
+/// Longer than a healthy server takes for an empty statement.
 const SHORT: Duration = Duration::from_secs(1);
+/// How long a limit of connections is believed before one more is tried.
+const LIMIT_KEPT: Duration = Duration::from_secs(10);

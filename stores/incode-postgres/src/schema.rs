@@ -1,189 +1,138 @@
-use super::failure::Failure;
-use super::link::Link;
-use super::rows;
-use crate::store::StoreErrorKind;
+//! The tables, and what is asked of a server before it is used.
 
-/// Brings the tables to this version, in one transaction that one process at a time is in.
+use std::time::Duration;
+
+use incode_core::store::{StoreErrorKind, hub};
+
+use super::connection::{Connection, Target};
+use super::error::Failure;
+use super::rows::{self, get};
+
+/// Looks at the server, makes the tables where there are none, and returns the key of the change channel.
 ///
-/// A schema of a newer version is left as it is, and used, when that version says that this one can work beside it: so
-/// the two run side by side while replicas are replaced one by one, in either direction.
-pub(super) async fn migrate(link: &Link) -> Result<(), Failure> {
-    let schema = &link.target.schema;
-    // Tables that are locked or large take their time.
-    link.simple("BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '30s'").await?;
-    // Of all of the database's processes: the schema may not exist yet, so nothing else could be locked.
-    link.query("SELECT pg_advisory_xact_lock(7379803462)", &[]).await?;
-    let known = version(link).await?;
-    let ours = i32::try_from(MIGRATIONS.len()).unwrap_or(i32::MAX);
-    let done = match known {
-        Some(Version { version, oldest }) if version > ours => {
-            link.simple("ROLLBACK").await?;
-            return if oldest <= ours {
-                Ok(())
-            } else {
-                Err(Failure::new(StoreErrorKind::Incompatible, "the schema was written by a newer version"))
-            };
-        }
-        Some(Version { version, .. }) if version == ours => return link.simple("ROLLBACK").await,
-        Some(Version { version, .. }) => version,
-        None => {
-            if !exists(link).await? {
-                link.simple(&format!("CREATE SCHEMA \"{schema}\"")).await?;
+/// No lock keeps two processes apart that do so at once: any role could hold it. The server's own catalogue does: it takes
+/// each name once, and the process that loses looks again.
+pub(crate) async fn prepare(connection: &Connection) -> Result<[u8; 32], Failure> {
+    let mut attempts = 0;
+    loop {
+        attempts += 1;
+        let made = match look(connection).await? {
+            State::Ready => return key(connection).await,
+            State::Empty { has_schema } => create(connection, has_schema).await,
+        };
+        match made {
+            Err(failure) if failure.is_made_already() && attempts < ATTEMPTS => {
+                connection.execute("ROLLBACK").await?;
+                tokio::time::sleep(WAIT).await;
             }
-            link.simple("CREATE TABLE version (version integer NOT NULL, oldest integer NOT NULL); INSERT INTO version VALUES (0, 0)")
-                .await?;
-            0
+            made => made?,
         }
-    };
-    for (migration, version) in MIGRATIONS.iter().zip(1_i32..).skip(usize::try_from(done).unwrap_or(0)) {
-        link.simple(migration.sql).await?;
-        link.simple(&format!("UPDATE version SET version = {version}, oldest = {}", migration.oldest)).await?;
     }
-    link.simple("COMMIT").await
 }
 
-/// One step of the tables' history. Never edit one that was released.
-struct Migration {
-    /// The oldest version that can work on the tables after this step. Steps that only add leave it as it was.
-    oldest: i32,
-    sql: &'static str,
+enum State {
+    Empty { has_schema: bool },
+    Ready,
 }
 
-struct Version {
-    version: i32,
-    oldest: i32,
-}
-
-/// `None`: there is no table of ours. Tables of others are refused.
-async fn version(link: &Link) -> Result<Option<Version>, Failure> {
-    let sql = "SELECT count(*), count(*) FILTER (WHERE relname = 'version') FROM pg_class
-        WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = $1) AND relkind IN ('r', 'p')";
-    let row = link.query_one(sql, &[&&*link.target.schema]).await?;
-    match (rows::number(&row, 0)?, rows::number(&row, 1)?) {
-        (0, _) => Ok(None),
+async fn look(connection: &Connection) -> Result<State, Failure> {
+    // One row also where the schema is missing: each part is a question of its own to the catalogue.
+    let sql = "SELECT current_setting('server_encoding'), current_setting('fsync') = 'on',
+        (SELECT has_schema_privilege(oid, 'USAGE') AND has_schema_privilege(oid, 'CREATE')
+            FROM pg_namespace WHERE nspname = $1),
+        has_database_privilege(current_database(), 'CREATE'),
+        (SELECT count(*) FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace
+            WHERE nspname = $1 AND relkind IN ('r', 'p')),
+        (SELECT count(*) FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace
+            WHERE nspname = $1 AND relname = 'meta'),
+        (SELECT has_schema_privilege(oid, 'USAGE') FROM pg_namespace WHERE nspname = $1)";
+    let schema = &*connection.target.schema;
+    let answers = connection.pipeline("", &[(sql, params![schema])], "").await?;
+    let row = answers.first().ok_or_else(|| Failure::unreadable("answer"))?.row()?;
+    let encoding: &str = get(row, 0)?;
+    if encoding != "UTF8" {
+        let cause = format!("the database's encoding is {encoding}: create one with ENCODING 'UTF8'");
+        return Err(Failure::failed(cause));
+    }
+    if !get::<bool>(row, 1)? {
+        tracing::warn!("the PostgreSQL server runs without fsync: a crash of its machine loses acknowledged events");
+    }
+    let may_create_here: Option<bool> = get(row, 2)?;
+    let missing = |what: &str| Err(Failure::failed(format!("the role lacks a right (SQLSTATE 42501): {what}")));
+    match (rows::number(row, 4)?, rows::number(row, 5)?) {
+        (0, _) => match (may_create_here, get(row, 3)?) {
+            (Some(true), _) => Ok(State::Empty { has_schema: true }),
+            (None, true) => Ok(State::Empty { has_schema: false }),
+            (None, false) => missing("CREATE on the database, or a schema of its own (CREATE SCHEMA .. AUTHORIZATION)"),
+            (Some(false), _) => missing("USAGE and CREATE on the schema"),
+        },
         (_, 0) => Err(Failure::new(StoreErrorKind::Incompatible, "the schema belongs to another program")),
-        _ => {
-            let row = link.query_one("SELECT version, oldest FROM version", &[]).await?;
-            Ok(Some(Version { version: rows::get(&row, 0)?, oldest: rows::get(&row, 1)? }))
+        _ if get::<Option<bool>>(row, 6)? != Some(true) => missing("USAGE on the schema"),
+        _ => Ok(State::Ready),
+    }
+}
+
+/// Of a schema that has tables: is it of this version, and may the role use it?
+async fn key(connection: &Connection) -> Result<[u8; 32], Failure> {
+    // A list of rights means "any of them", so each is asked for by itself.
+    let rights = "SELECT relname FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace
+        WHERE nspname = $1 AND relkind = 'r' AND NOT (has_table_privilege(pg_class.oid, 'SELECT')
+            AND has_table_privilege(pg_class.oid, 'INSERT') AND has_table_privilege(pg_class.oid, 'UPDATE')
+            AND has_table_privilege(pg_class.oid, 'DELETE')) LIMIT 1";
+    let schema = &*connection.target.schema;
+    let answers = connection.pipeline("", &[(rights, params![schema])], "").await?;
+    if let Some(row) = answers.first().and_then(|answer| answer.rows.first()) {
+        let table: &str = get(row, 0)?;
+        let cause = format!("the role lacks a right (SQLSTATE 42501) on the table {table}");
+        return Err(Failure::failed(cause));
+    }
+    let meta = "SELECT name, value FROM incode.meta WHERE name IN ('version', 'channel key')";
+    let answers = connection.pipeline("", &[(meta, params![])], "").await?;
+    let (mut version, mut key) = (None, None);
+    for row in answers.iter().flat_map(|answer| &answer.rows) {
+        match get(row, 0)? {
+            "version" => version = Some(get::<&[u8]>(row, 1)?.to_vec()),
+            _ => key = Some(rows::bytes(row, 1)?),
+        }
+    }
+    match version {
+        Some(version) if version == VERSION => key.ok_or_else(|| Failure::unreadable("channel key")),
+        version => {
+            let version = version.map_or_else(|| "none".into(), |bytes| String::from_utf8_lossy(&bytes).into_owned());
+            let ours = String::from_utf8_lossy(VERSION);
+            let cause = format!("the schema is of version {version}, this program needs version {ours}");
+            Err(Failure::new(StoreErrorKind::Incompatible, cause))
         }
     }
 }
 
-async fn exists(link: &Link) -> Result<bool, Failure> {
-    let sql = "SELECT 1 FROM pg_namespace WHERE nspname = $1";
-    Ok(link.query_opt(sql, &[&&*link.target.schema]).await?.is_some())
+async fn create(connection: &Connection, has_schema: bool) -> Result<(), Failure> {
+    let schema = if has_schema { "" } else { "CREATE SCHEMA incode;" };
+    let key = hub::new_key().map_err(|_| Failure::failed("no random bytes"))?;
+    let tables = schema_sql(&connection.target, schema);
+    connection.execute(&tables).await?;
+    let meta = "INSERT INTO incode.meta (name, value) VALUES ('version', $1), ('channel key', $2)";
+    let kept = connection.pipeline("", &[(meta, params![VERSION, key.as_slice()])], "COMMIT").await;
+    kept.map(drop)
 }
 
-const MIGRATIONS: &[Migration] = &[Migration { oldest: 1, sql: FIRST }, Migration { oldest: 1, sql: UPKEEP }];
+fn schema_sql(target: &Target, schema: &str) -> String {
+    // A limit of the role's own would end this on a busy server.
+    let quoted = format!("\"{}\"", target.schema);
+    let schema = schema.replace("incode", &quoted);
+    format!("BEGIN; SET LOCAL statement_timeout = 0; {schema}\n{}", target.sql(TABLES))
+}
 
-const UPKEEP: &str = "
--- Every event leaves two dead rows and their index entries behind. The server's own measure, a fifth of the table, would
--- let each claim wade through a week's worth of them.
-ALTER TABLE event SET (autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.05);
-ALTER TABLE effect SET (autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.05);
-";
+/// The only version so far.
+const VERSION: &[u8] = b"1";
+/// More than processes start at once: each attempt that fails is one that another process won.
+const ATTEMPTS: u32 = 100;
+/// Between two looks: an open transaction of another process makes this one wait in the server, not here.
+const WAIT: Duration = Duration::from_millis(20);
+/// How many rows share all locks of identities, subjects, correlation ids and tokens. More would only cost disk. Fewer
+/// would make strangers wait for each other.
+pub(crate) const LOCKS: i32 = 4096;
+/// The row that a batch with ignored events locks: past those of [`LOCKS`].
+pub(crate) const IGNORED_LOCK: i32 = 4096;
 
-const FIRST: &str = "
--- The inbox. All times are in milliseconds since 1970.
-CREATE TABLE event (
-    id bigserial PRIMARY KEY,
-    kind text NOT NULL,
-    object_id text,
-    object_key bytea NOT NULL,   -- of (kind, object id)
-    delivery_key bytea NOT NULL, -- of (kind, object id, token hash)
-    known_key bytea,             -- what must be unique while the row is as it was accepted: pending or ignored
-    state text NOT NULL,         -- pending, done, dead, ignored
-    reason text,
-    attempts integer NOT NULL DEFAULT 0,
-    lease bigint NOT NULL DEFAULT 0, -- counts up with every claim and settlement
-    authenticated boolean NOT NULL,  -- the sender proved to be the vendor
-    vendor_time bigint,
-    received_at bigint NOT NULL,
-    due_at bigint,               -- while pending: when it is due, or its lease ends
-    settled_at bigint,
-    correlation_id text,
-    token bytea
-);
-CREATE UNIQUE INDEX event_known ON event (known_key) WHERE known_key IS NOT NULL;
-CREATE INDEX event_object ON event (object_key) WHERE state <> 'dead';
-CREATE INDEX event_due ON event (due_at, id) WHERE state = 'pending';
-CREATE INDEX event_pending ON event (id) WHERE state = 'pending';
-CREATE INDEX event_state ON event (state, id) WHERE state <> 'pending';
-CREATE INDEX event_reason ON event (reason, id) WHERE reason IS NOT NULL;
-CREATE INDEX event_settled ON event (settled_at) WHERE settled_at IS NOT NULL;
-CREATE INDEX event_dead_token ON event (settled_at) WHERE state = 'dead' AND token IS NOT NULL;
-
-CREATE TABLE identity (
-    identity_id text PRIMARY KEY,
-    status text NOT NULL,
-    checked_at bigint NOT NULL,
-    verification_id text,
-    verified_at bigint,
-    face_authenticated_at bigint,
-    attestation text,
-    face_verification_id text,
-    face_source_id text
-);
-CREATE INDEX identity_verification ON identity (verification_id) WHERE verification_id IS NOT NULL;
-
-CREATE TABLE link (
-    subject text PRIMARY KEY,
-    identity_id text NOT NULL,
-    proof text NOT NULL,
-    linked_at bigint NOT NULL
-);
-CREATE INDEX link_identity ON link (identity_id);
-
--- Tombstones: SHA-256 of the identity id, so that the id itself is gone.
-CREATE TABLE forgotten (identity_hash bytea PRIMARY KEY, forgotten_at bigint NOT NULL);
-
--- Correlation ids that were used.
-CREATE TABLE spent (nonce bytea PRIMARY KEY, expires_at bigint NOT NULL);
-CREATE INDEX spent_expires ON spent (expires_at);
-
--- What applied events owe to the application's handlers: a row for each, written when the event is done.
-CREATE TABLE effect (
-    id bigserial PRIMARY KEY,
-    event_id bigint NOT NULL,
-    handler text NOT NULL,
-    kind text NOT NULL,
-    object_id text NOT NULL,
-    identity_id text,            -- gone once it is done, or the identity forgotten
-    state text NOT NULL,         -- pending, done, dead
-    failure text,
-    attempts integer NOT NULL DEFAULT 0,
-    lease bigint NOT NULL DEFAULT 0,
-    applied_at bigint NOT NULL,
-    due_at bigint,
-    settled_at bigint
-);
-CREATE INDEX effect_due ON effect (handler, due_at, id) WHERE state = 'pending';
-CREATE INDEX effect_state ON effect (state, id);
-CREATE INDEX effect_settled ON effect (settled_at) WHERE settled_at IS NOT NULL;
-CREATE INDEX effect_identity ON effect (identity_id) WHERE identity_id IS NOT NULL;
-
--- What was done by hand: a row in the transaction that did it.
-CREATE TABLE audit (
-    id bigserial PRIMARY KEY,
-    at bigint NOT NULL,
-    actor text NOT NULL,
-    action text NOT NULL,        -- replay, forget
-    event_id bigint,             -- of a replay: the one event, or else what was asked of the dead
-    reason text,
-    kind text,
-    accepted_before bigint,
-    identity text,               -- of a forget: the first characters
-    count bigint NOT NULL
-);
-
--- PersonalData fields that the application opted in to keep: sealed, each until it expires.
-CREATE TABLE field (
-    identity_id text NOT NULL,
-    field text NOT NULL,
-    sealed bytea NOT NULL,
-    sent_at bigint NOT NULL,     -- of the request that brought it: the newest stands
-    expires_at bigint NOT NULL,  -- from then on it is not read, and goes
-    PRIMARY KEY (identity_id, field)
-);
-CREATE INDEX field_expires ON field (expires_at);
-";
+const TABLES: &str = include_str!("schema.sql");

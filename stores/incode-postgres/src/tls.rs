@@ -1,35 +1,75 @@
+//! TLS to the server.
+
 use std::path::Path;
 use std::sync::Arc;
 
-use rustls::pki_types::CertificateDer;
+use incode_core::store::StoreErrorKind;
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::failure::Failure;
-use crate::store::StoreErrorKind;
+use super::error::Failure;
 
-/// Verifies the server against the usual authorities, or against those of the file alone if there is one.
-pub(super) fn verified(roots_file: Option<&Path>) -> Result<MakeRustlsConnect, Failure> {
-    let unusable = |what| Failure::new(StoreErrorKind::Unavailable, what);
+/// The files that a URL names.
+#[derive(Clone, Default)]
+pub(crate) struct Files {
+    /// `sslrootcert`: the only authorities to trust.
+    pub(crate) roots: Option<Box<Path>>,
+    /// `sslcert` and `sslkey`: what this client shows of itself.
+    pub(crate) client: Option<(Box<Path>, Box<Path>)>,
+}
+
+/// Verifies the server against the public authorities, or against those of the file alone if there is one.
+pub(crate) fn verified(files: &Files) -> Result<MakeRustlsConnect, Failure> {
     let mut roots = rustls::RootCertStore::empty();
-    match roots_file {
+    match &files.roots {
         None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
         Some(path) => {
-            let certificates =
-                CertificateDer::pem_file_iter(path).map_err(|_| unusable("sslrootcert can't be read"))?;
-            for certificate in certificates {
-                let certificate = certificate.map_err(|_| unusable("sslrootcert holds what is no certificate"))?;
-                roots.add(certificate).map_err(|_| unusable("sslrootcert holds an unusable certificate"))?;
+            for certificate in certificates(path, "sslrootcert")? {
+                let added = roots.add(certificate);
+                added.map_err(|_| unusable("sslrootcert holds an unusable certificate"))?;
             }
         }
     }
-    if roots.is_empty() {
-        return Err(unusable("sslrootcert holds no certificate"));
-    }
-    let config = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+    let config = rustls::ClientConfig::builder_with_provider(provider()?)
         .with_safe_default_protocol_versions()
-        .map_err(|_| unusable("no TLS version in common"))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+        .map_err(|_| unusable("the TLS provider has no usable protocol version"))?
+        .with_root_certificates(roots);
+    let config = match &files.client {
+        None => config.with_no_client_auth(),
+        Some((certificate, key)) => {
+            let chain = certificates(certificate, "sslcert")?;
+            let key = PrivateKeyDer::from_pem_file(key)
+                .map_err(|_| unusable("sslkey can't be read as a PEM key (an encrypted key is not supported)"))?;
+            let client = config.with_client_auth_cert(chain, key);
+            client.map_err(|_| unusable("sslcert and sslkey do not belong together"))?
+        }
+    };
     Ok(MakeRustlsConnect::new(config))
+}
+
+fn certificates(path: &Path, name: &str) -> Result<Vec<CertificateDer<'static>>, Failure> {
+    let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    match read {
+        Ok(certificates) if certificates.is_empty() => Err(unusable(&format!("{name} holds no certificate"))),
+        Ok(certificates) => Ok(certificates),
+        Err(_) => Err(unusable(&format!("{name} can't be read as PEM certificates"))),
+    }
+}
+
+fn unusable(what: &str) -> Failure {
+    Failure::new(StoreErrorKind::Unavailable, what)
+}
+
+/// The provider that a feature of this crate chose, else the one that the process installed. None is installed here.
+fn provider() -> Result<Arc<CryptoProvider>, Failure> {
+    #[cfg(feature = "tls-ring")]
+    return Ok(Arc::new(rustls::crypto::ring::default_provider()));
+    #[cfg(all(feature = "tls-aws-lc-rs", not(feature = "tls-ring")))]
+    return Ok(Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
+    #[cfg(not(any(feature = "tls-ring", feature = "tls-aws-lc-rs")))]
+    return CryptoProvider::get_default().cloned().ok_or_else(|| {
+        unusable("no TLS provider: enable a feature of incode-postgres (tls-ring, tls-aws-lc-rs), or install one")
+    });
 }

@@ -132,26 +132,20 @@ async fn replay(server: &Server, which: Replay, by: &Actor, now: Timestamp) -> R
         Replay::Dead(filter) => (None, filter.clone()),
     };
     let action = audit::write(&AuditAction::Replay(which))?;
-    let (mut replayed, mut after, mut entry) = (0, "-inf".to_owned(), String::new());
-    loop {
-        let call = server
+    let lot = |after: &str, entry: &str| {
+        server
             .script(&scripts::REPLAY)
-            .arg(&after)
+            .arg(after)
             .maybe(one)
             .maybe(filter.reason.map(Reason::as_str))
             .maybe(filter.kind.as_ref().map(EventKind::as_str))
             .maybe(filter.accepted_before.map(Timestamp::as_millis))
             .arg(now.as_millis())
-            .arg(&entry)
+            .arg(entry)
             .arg(by.as_str())
             .arg(&action)
             .arg(AUDITS_KEPT)
-            .arg(LOT);
-        let lot: u64;
-        (lot, after, entry) = server.run(call).await?;
-        replayed += lot;
-        if after.is_empty() {
-            return Ok(replayed);
-        }
-    }
+            .arg(LOT)
+    };
+    list::replay(server, lot).await
 }

@@ -109,26 +109,12 @@ async fn replay(server: &Server, which: ReplayJobs, by: &Actor, now: Timestamp) 
         ReplayJobs::Dead(handler) => (None, handler.clone()),
     };
     let action = audit::write(&AuditAction::ReplayJobs(which))?;
-    let (mut replayed, mut after, mut entry) = (0, "-inf".to_owned(), String::new());
-    loop {
-        let call = server
-            .script(&scripts::REPLAY_JOBS)
-            .arg(&after)
-            .maybe(one)
-            .maybe(handler.as_deref())
-            .arg(now.as_millis())
-            .arg(&entry)
-            .arg(by.as_str())
-            .arg(&action)
-            .arg(AUDITS_KEPT)
-            .arg(LOT);
-        let lot: u64;
-        (lot, after, entry) = server.run(call).await?;
-        replayed += lot;
-        if after.is_empty() {
-            return Ok(replayed);
-        }
-    }
+    let lot = |after: &str, entry: &str| {
+        let call = server.script(&scripts::REPLAY_JOBS).arg(after).maybe(one).maybe(handler.as_deref());
+        let call = call.arg(now.as_millis()).arg(entry).arg(by.as_str()).arg(&action);
+        call.arg(AUDITS_KEPT).arg(LOT)
+    };
+    list::replay(server, lot).await
 }
 
 /// The columns of [`read_row`].

@@ -1,6 +1,6 @@
 //! Lists that are read in lots, and rows that are gone.
 
-use crate::connection::Server;
+use crate::connection::{Call, Server};
 use crate::error::Failure;
 use crate::rows::{self, Row};
 use crate::scripts;
@@ -46,6 +46,20 @@ impl List<'_> {
             if before.is_empty() {
                 return Ok(found);
             }
+        }
+    }
+}
+
+/// Replays in lots, and returns how many rows. Each lot gets the place where the one before ended, and the entry of the audit trail
+/// that it wrote.
+pub(crate) async fn replay(server: &Server, lot: impl Fn(&str, &str) -> Call) -> Result<u64, Failure> {
+    let (mut replayed, mut after, mut entry) = (0, "-inf".to_owned(), String::new());
+    loop {
+        let count: u64;
+        (count, after, entry) = server.run(lot(&after, &entry)).await?;
+        replayed += count;
+        if after.is_empty() {
+            return Ok(replayed);
         }
     }
 }

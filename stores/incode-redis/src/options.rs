@@ -1,9 +1,10 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use incode_core::store::StoreError;
+use incode_core::store::{OpenFuture, OpenStore, Store, StoreError};
 use percent_encoding::percent_decode_str;
 use redis::{ProtocolVersion, RedisConnectionInfo};
 use url::{Host, Url};
@@ -109,6 +110,12 @@ impl RedisOptions {
     pub async fn open(self) -> Result<RedisStore, StoreError> {
         let server = Server::new(self.address, self.prefix, self.call_deadline, self.calls)?;
         Ok(RedisStore::over(server, self.strict).await?)
+    }
+}
+
+impl OpenStore for RedisOptions {
+    fn open(self: Box<Self>) -> OpenFuture {
+        Box::pin(async { Ok(Arc::new((*self).open().await?) as Arc<dyn Store>) })
     }
 }
 

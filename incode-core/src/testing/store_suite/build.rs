@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use data_encoding::HEXLOWER;
+
 use super::*;
 
 /// A verification event that is pending, accepted and due at `at` milliseconds.
@@ -75,9 +77,9 @@ pub fn link(subject_name: &str, identity: &str, at: i64) -> ChangeRequest {
 /// The callback at `at` milliseconds of a flow that began ten milliseconds before. Its nonce and its token belong to
 /// subject, identity and instant.
 pub fn callback(subject_name: &str, identity: &str, at: i64) -> Return {
-    // Subjects may hold any character, tokens may not.
-    let name = data_encoding::HEXLOWER.encode(subject_name.as_bytes());
-    let hash = Token::new(format!("{name}/{identity}/{at}")).expect("a legal token").hash();
+    // A subject may hold characters that a token may not.
+    let subject_name_as_hex = HEXLOWER.encode(subject_name.as_bytes());
+    let hash = Token::new(format!("{subject_name_as_hex}/{identity}/{at}")).expect("a legal token").hash();
     let mut random = [0; 24];
     random.iter_mut().zip(hash.0).for_each(|(to, from)| *to = from);
     Return {

@@ -1,6 +1,7 @@
 //! A private Redis server in a directory and on a port of its own, ended when dropped.
 #![allow(
     dead_code,
+    clippy::print_stdout,
     unreachable_pub,
     clippy::expect_used,
     clippy::unwrap_used,
