@@ -2,7 +2,7 @@ use std::any::Any;
 
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE};
 use http::{Extensions, Request};
-use incode_core::http::RequestHead;
+use incode_core::adapter::RequestHead;
 use incode_core::{Actor, Subject};
 
 /// A request head as core reads it: what services without extractors hand to the functions of
@@ -94,6 +94,10 @@ impl RequestHead for HttpHead<'_> {
 
     fn actor(&self) -> Option<&Actor> {
         self.extensions.get()
+    }
+
+    fn authority(&self) -> Option<&str> {
+        self.uri.authority().map(http::uri::Authority::as_str)
     }
 
     fn extensions(&self) -> &dyn Any {
