@@ -7,7 +7,7 @@ use actix_web::http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYP
 use actix_web::{HttpMessage, HttpRequest};
 use incode_core::gate::Visitor;
 use incode_core::http::RequestHead;
-use incode_core::{Actor, Subject};
+use incode_core::{Actor, SessionHash, Subject};
 
 /// A request head as core reads it: what services without extractors hand to the functions of
 /// [`gate`](incode_core::gate). Holds the request's extensions borrowed: it has to be gone before anything is
@@ -81,6 +81,10 @@ impl RequestHead for ActixHead<'_> {
     }
 
     fn actor(&self) -> Option<&Actor> {
+        self.extensions.get()
+    }
+
+    fn session(&self) -> Option<&SessionHash> {
         self.extensions.get()
     }
 

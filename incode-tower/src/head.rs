@@ -3,7 +3,7 @@ use std::any::Any;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE};
 use http::{Extensions, Request};
 use incode_core::http::RequestHead;
-use incode_core::{Actor, Subject};
+use incode_core::{Actor, SessionHash, Subject};
 
 /// A request head as core reads it: what services without extractors hand to the functions of
 /// [`gate`](incode_core::gate).
@@ -93,6 +93,10 @@ impl RequestHead for HttpHead<'_> {
     }
 
     fn actor(&self) -> Option<&Actor> {
+        self.extensions.get()
+    }
+
+    fn session(&self) -> Option<&SessionHash> {
         self.extensions.get()
     }
 

@@ -108,3 +108,6 @@ impl FaceScope {
         Some(Self::new(visitor.subject()?.clone()).in_session(visitor.session()?))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -271,3 +271,6 @@ impl fmt::Debug for Incode {
         f.debug_struct("Incode").field("mounts", &mounts).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod test_world;

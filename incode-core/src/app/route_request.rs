@@ -248,3 +248,6 @@ fn refusal(kind: StoreErrorKind) -> &'static str {
 
 /// When the sender of a delivery that could not be stored should come again.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests;

@@ -23,7 +23,7 @@ fn a_correlation_id_says_what_it_was_made_of_and_hides_it() {
     let open = made.open(id.as_bytes()).unwrap();
     assert_eq!(open.subject, alice());
     assert_eq!(open.return_to, "/vault?a=b");
-    assert_eq!(open.spend.expires_at, NOW.after(HALF_HOUR));
+    assert_eq!(open.nonce.expires_at, NOW.after(HALF_HOUR));
     let raw = data_encoding::BASE64URL_NOPAD.decode(id.as_bytes()).unwrap();
     assert!(!raw.windows(5).any(|bytes| bytes == b"alice"));
     assert_ne!(id, made.make(&alice(), "/vault?a=b", NOW).unwrap(), "each is single-use, so each is new");

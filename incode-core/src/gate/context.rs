@@ -123,7 +123,8 @@ impl Context {
 
     pub(crate) fn reply(&self, problem: &Problem, audience: Audience) -> Reply {
         let own = self.render.as_ref().and_then(|render| render(problem, audience));
-        let mut reply = own.map_or_else(|| reply_of(problem, audience, self.brand.as_ref()), |own| problem.protect(own));
+        let mut reply =
+            own.map_or_else(|| reply_of(problem, audience, self.brand.as_ref()), |own| problem.protect(own));
         let lacks = |reply: &Reply, name: &str| !reply.headers.iter().any(|(own, _)| own.eq_ignore_ascii_case(name));
         if lacks(&reply, "cache-control") {
             reply = reply.header("cache-control", "no-store");

@@ -1,6 +1,8 @@
 mod birth;
+mod face;
 mod gated_store;
 mod near;
+mod pages;
 mod requirement;
 mod subject;
 mod vocabulary;
@@ -14,7 +16,7 @@ use crate::http::RequestHead;
 use crate::identity::{Identity, LinkProof, Observation};
 use crate::model::{AttestationStatus, IdentityStatus};
 use crate::testing::ManualClock;
-use crate::{IdentityId, Timestamp};
+use crate::{IdentityId, SessionHash, Timestamp};
 
 use super::Context;
 
@@ -23,6 +25,7 @@ use super::Context;
 struct TestHead {
     headers: Vec<(&'static str, &'static [u8])>,
     subject: Option<Subject>,
+    session: Option<SessionHash>,
 }
 
 impl RequestHead for TestHead {
@@ -46,6 +49,10 @@ impl RequestHead for TestHead {
         self.subject.as_ref()
     }
 
+    fn session(&self) -> Option<&SessionHash> {
+        self.session.as_ref()
+    }
+
     fn extensions(&self) -> &dyn Any {
         &()
     }
@@ -60,6 +67,7 @@ fn observation(identity: &str, status: &str, sent_at: i64) -> Observation {
         verified: None,
         face_authenticated_at: None,
         face_origin: Default::default(),
+        checks: Default::default(),
         fields: Vec::new(),
     }
 }

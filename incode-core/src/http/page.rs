@@ -63,7 +63,8 @@ pub(crate) fn page(problem: &Problem, brand: Option<&Brand>, language: Language,
 
 fn html(problem: &Problem, brand: Option<&Brand>, language: Language, texts: &Texts<'_>, may_reload: bool) -> String {
     let name = brand.map_or("", |brand| brand.name.as_str());
-    let title = if name.is_empty() { escaped(texts.title) } else { format!("{} - {}", escaped(texts.title), escaped(name)) };
+    let title =
+        if name.is_empty() { escaped(texts.title) } else { format!("{} - {}", escaped(texts.title), escaped(name)) };
     let refresh = match problem.reloads_after().filter(|_| may_reload) {
         Some(seconds) => format!("<meta http-equiv=\"refresh\" content=\"{}\">", escaped(seconds)),
         None => String::new(),
@@ -71,8 +72,8 @@ fn html(problem: &Problem, brand: Option<&Brand>, language: Language, texts: &Te
     let path = |path: &dyn Fn(&Brand) -> Option<&String>| brand.and_then(path).map(|path| escaped(path));
     let stylesheet = path(&|brand| brand.stylesheet.as_ref())
         .map_or_else(String::new, |path| format!("<link rel=\"stylesheet\" href=\"{path}\">"));
-    let logo = path(&|brand| brand.logo.as_ref())
-        .map_or_else(String::new, |path| format!("<img src=\"{path}\" alt=\"\">"));
+    let logo =
+        path(&|brand| brand.logo.as_ref()).map_or_else(String::new, |path| format!("<img src=\"{path}\" alt=\"\">"));
     let header = if name.is_empty() && logo.is_empty() {
         String::new()
     } else {

@@ -49,18 +49,28 @@ fn spanish(code: &str) -> Option<(&'static str, &'static str)> {
         "face_authentication_required" => ("Confirme con su rostro", "Esta página requiere confirmar su rostro ahora."),
         "identity_unavailable" => ("Inténtelo pronto", "No podemos leer el estado de su identidad en este momento."),
         "too_many_requests" => ("Demasiados intentos", "Espere un momento e inténtelo de nuevo."),
-        "flow_incomplete" => ("Verificación sin terminar", "La página de verificación no devolvió todo. Empiece de nuevo."),
+        "flow_incomplete" => {
+            ("Verificación sin terminar", "La página de verificación no devolvió todo. Empiece de nuevo.")
+        }
         "flow_unknown" => ("Verificación desconocida", "Esta verificación no se inició aquí."),
-        "flow_other_subject" => ("No es su verificación", "La inició otro usuario. Inicie sesión como él o empiece la suya."),
+        "flow_other_subject" => {
+            ("No es su verificación", "La inició otro usuario. Inicie sesión como él o empiece la suya.")
+        }
         "flow_expired" => ("Verificación vencida", "Tardó demasiado. Empiece de nuevo."),
         "flow_used" => ("Verificación ya usada", "Este enlace ya se usó. Empiece de nuevo si aún no está verificado."),
         "flow_token_dead" | "flow_token_foreign" => {
             ("Verificación sin confirmar", "No pudimos confirmar la verificación. Empiece de nuevo.")
         }
         "flow_token_used" => ("Verificación ya usada", "Se usó para otra cuenta. Empiece de nuevo."),
-        "verification_not_passed" => ("Verificación no superada", "La verificación no fue superada. Puede empezar de nuevo."),
-        "identity_taken" => ("Identidad en uso", "Esta identidad pertenece a otra cuenta. Use esa cuenta o contacte con soporte."),
-        "subject_taken" => ("Cuenta de otra identidad", "Esta cuenta pertenece a otra identidad. Contacte con soporte."),
+        "verification_not_passed" => {
+            ("Verificación no superada", "La verificación no fue superada. Puede empezar de nuevo.")
+        }
+        "identity_taken" => {
+            ("Identidad en uso", "Esta identidad pertenece a otra cuenta. Use esa cuenta o contacte con soporte.")
+        }
+        "subject_taken" => {
+            ("Cuenta de otra identidad", "Esta cuenta pertenece a otra identidad. Contacte con soporte.")
+        }
         "flow_unavailable" | "vendor_unavailable" => {
             ("Inténtelo pronto", "No podemos confirmar la verificación en este momento. Recargue la página enseguida.")
         }
@@ -91,7 +101,9 @@ fn portuguese(code: &str) -> Option<(&'static str, &'static str)> {
         "face_authentication_required" => ("Confirme com seu rosto", "Esta página exige confirmar seu rosto agora."),
         "identity_unavailable" => ("Tente em breve", "Não conseguimos ler o estado da sua identidade neste momento."),
         "too_many_requests" => ("Tentativas demais", "Espere um momento e tente de novo."),
-        "flow_incomplete" => ("Verificação não concluída", "A página de verificação não devolveu tudo. Comece de novo."),
+        "flow_incomplete" => {
+            ("Verificação não concluída", "A página de verificação não devolveu tudo. Comece de novo.")
+        }
         "flow_unknown" => ("Verificação desconhecida", "Esta verificação não começou aqui."),
         "flow_other_subject" => ("Não é sua verificação", "Outro usuário a começou. Entre como ele ou comece a sua."),
         "flow_expired" => ("Verificação vencida", "Demorou demais. Comece de novo."),
@@ -100,8 +112,12 @@ fn portuguese(code: &str) -> Option<(&'static str, &'static str)> {
             ("Verificação não confirmada", "Não conseguimos confirmar a verificação. Comece de novo.")
         }
         "flow_token_used" => ("Verificação já usada", "Foi usada para outra conta. Comece de novo."),
-        "verification_not_passed" => ("Verificação não aprovada", "A verificação não foi aprovada. Você pode começar de novo."),
-        "identity_taken" => ("Identidade em uso", "Esta identidade pertence a outra conta. Use essa conta ou fale com o suporte."),
+        "verification_not_passed" => {
+            ("Verificação não aprovada", "A verificação não foi aprovada. Você pode começar de novo.")
+        }
+        "identity_taken" => {
+            ("Identidade em uso", "Esta identidade pertence a outra conta. Use essa conta ou fale com o suporte.")
+        }
         "subject_taken" => ("Conta de outra identidade", "Esta conta pertence a outra identidade. Fale com o suporte."),
         "flow_unavailable" | "vendor_unavailable" => {
             ("Tente em breve", "Não conseguimos confirmar a verificação agora. Recarregue a página em instantes.")

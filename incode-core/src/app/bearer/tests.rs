@@ -6,15 +6,23 @@ use data_encoding::BASE64URL_NOPAD;
 
 use super::presented::Presented;
 use super::{Bearer, BearerTokens, Found, MOST_REFUSED, Parts, REFUSED_FOR};
+use crate::app::Resolved;
 use crate::app::changes::Feed;
-use crate::app::surroundings::Joined;
+use crate::app::listeners::Listeners;
 use crate::client::Client;
-use crate::gate::{Context, NearCache, NearSettings};
+use crate::flow::ExpectedClaims;
+use crate::gate::{Context, NearCache, NearSettings, Standing, Visitor};
 use crate::http::RequestHead;
-use crate::identity::Observer;
+use crate::identity::transition::Rules;
+use crate::identity::{Directory, Observer, Time};
+use crate::inbox::Handlers;
 use crate::store::MemoryStore;
 use crate::testing::ManualClock;
 use crate::{IdentityId, Secret, Subject, Timestamp, Token};
+use incode_sandbox::{Fault, NewPerson, NewToken, Sandbox};
+
+mod calls;
+mod paths;
 
 struct Values(Vec<&'static [u8]>);
 
@@ -80,15 +88,22 @@ fn a_token_is_one_value_of_the_scheme_and_nothing_else() {
     assert_eq!(presented(&[b"Basic YTpi", b"Digest x"]), "nothing");
 }
 
-/// Memory alone: nobody is asked.
+/// Memory alone: the vendor is not asked.
 fn bearer(settings: BearerTokens) -> (Arc<Bearer>, ManualClock) {
+    let client = Client::builder("http://127.0.0.1:9", Secret::from("a-key")).build().unwrap();
+    bearer_of(settings, client, ExpectedClaims::default())
+}
+
+fn bearer_of(settings: BearerTokens, client: Client, claims: ExpectedClaims) -> (Arc<Bearer>, ManualClock) {
     let clock = ManualClock::new(Timestamp::from_secs(1_700_000_000));
     let context = Arc::new(Context::plain(Arc::new(clock.clone())));
     let store: Arc<dyn crate::store::Store> = Arc::new(MemoryStore::new());
     let near = NearCache::new(Arc::clone(&store), Arc::clone(&context), NearSettings::default());
-    let joined = Arc::new(Joined { near, flow: None, link_by_webhook: false, feed: Feed::new() });
-    let client = Client::builder("http://127.0.0.1:9", Secret::from("a-key")).build().unwrap();
-    let parts = Parts { client, store, observer: Arc::new(Observer::new()), context, joined };
+    let handlers = Arc::new(Handlers::default());
+    let listeners = Arc::new(Listeners { near: Arc::clone(&near), feed: Feed::new(), handlers });
+    let time = Time::Clock(Arc::new(clock.clone()));
+    let directory = Directory::new(store, Arc::new(Rules::default()), time, listeners);
+    let parts = Parts { client, directory, observer: Arc::new(Observer::new()), context, near, claims };
     (Bearer::new(settings, parts), clock)
 }
 
@@ -114,7 +129,7 @@ fn remembered(bearer: &Bearer, clock: &ManualClock, token: &Token, found: Found)
 
 #[tokio::test]
 async fn a_token_counts_up_to_its_end_or_the_bound_whichever_is_first() {
-    let (bearer, clock) = bearer(BearerTokens::new());
+    let (bearer, clock) = bearer(BearerTokens::on_paths(["/"]));
     let in_seconds = |seconds: i64, clock: &ManualClock| {
         use crate::Clock;
         Some(clock.now().as_millis() / 1000 + seconds)
@@ -139,14 +154,15 @@ async fn a_token_counts_up_to_its_end_or_the_bound_whichever_is_first() {
 
 #[tokio::test]
 async fn a_refusal_is_remembered_for_a_moment_and_no_answer_not_at_all() {
-    let (bearer, clock) = bearer(BearerTokens::new());
+    let (bearer, clock) = bearer(BearerTokens::on_paths(["/"]));
     assert_eq!(remembered(&bearer, &clock, &token(1, None), Found::Refused), REFUSED_FOR.as_secs());
     assert_eq!(remembered(&bearer, &clock, &token(2, None), Found::Unknown), 0);
+    assert_eq!(remembered(&bearer, &clock, &token(3, None), Found::NotNow(Duration::from_secs(7))), 7);
 }
 
 #[tokio::test]
 async fn memory_is_bounded_and_junk_pushes_out_junk() {
-    let (bearer, _) = bearer(BearerTokens::new().capacity(100));
+    let (bearer, _) = bearer(BearerTokens::on_paths(["/"]).capacity(100));
     let good = token(0, None);
     bearer.remember(good.hash(), &good, belongs());
     for number in 1..=3 * MOST_REFUSED {
@@ -164,7 +180,7 @@ async fn memory_is_bounded_and_junk_pushes_out_junk() {
 
 #[test]
 fn settings_show_no_rule_and_stay_in_bounds() {
-    let settings = BearerTokens::new().believed_for(Duration::MAX).asking_at_most(0).capacity(0).only_where(|_| false);
+    let settings = BearerTokens::only_where(|_| false).believed_for(Duration::MAX).asking_at_most(0).capacity(0);
     assert_eq!(format!("{settings:?}"), "BearerTokens { believed: 3600s, capacity: 1, at_once: 1, .. }");
     assert!(!settings.takes(&Values(Vec::new())));
 }

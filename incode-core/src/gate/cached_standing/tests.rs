@@ -11,7 +11,7 @@ use crate::{IdentityId, ObjectId, Subject, Timestamp};
 
 fn known(whose: &CacheKey, identity: &Identity, context: &Arc<Context>) -> Arc<CachedStanding> {
     let proof = matches!(whose, CacheKey::Subject(_)).then_some(LinkProof::Flow);
-    CachedStanding::linked(whose, identity, proof, None, Loaded::now(context), Arc::clone(context))
+    CachedStanding::linked(whose, identity, (proof, &[]), None, Loaded::now(context), Arc::clone(context))
 }
 
 fn subject(name: &str) -> CacheKey {
@@ -19,16 +19,8 @@ fn subject(name: &str) -> CacheKey {
 }
 
 fn bare(id: &str, status: &str) -> Identity {
-    Identity {
-        identity_id: IdentityId::new(id).unwrap(),
-        status: IdentityStatus::from(status),
-        checked_at: Timestamp::from_millis(1),
-        verification_id: None,
-        verified_at: None,
-        face_authenticated_at: None,
-        face_origin: FaceOrigin::default(),
-        attestation: None,
-    }
+    let (id, status) = (IdentityId::new(id).unwrap(), IdentityStatus::from(status));
+    Identity::new(id, status, Timestamp::from_millis(1))
 }
 
 fn full(id: &str, status: &str, attestation: &str) -> Identity {
@@ -78,8 +70,14 @@ fn the_longest_of_everything_fits() {
     identity.face_origin = FaceOrigin { verification_id: id(), source_id: Some(long(64)) };
     let facts = PolicyFields { born: Some(BirthDate::At(i64::MIN)), country: Some(long(128).into()) };
     let whose = subject(&long(Subject::MAX_LEN));
-    let known =
-        CachedStanding::linked(&whose, &identity, None, Some(&facts), Loaded::now(&context), Arc::clone(&context));
+    let known = CachedStanding::linked(
+        &whose,
+        &identity,
+        (None, &[]),
+        Some(&facts),
+        Loaded::now(&context),
+        Arc::clone(&context),
+    );
     assert_eq!(known.text.len(), LONGEST);
     assert_eq!(known.identity(), Some(identity));
     assert_eq!(known.facts().country, facts.country);

@@ -1,34 +1,48 @@
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::Semaphore;
 
 use super::{PROOF, identity};
-use crate::identity::{Change, Identity, Link, LinkedIdentity, Observation, RetainedField};
+use crate::identity::transition::ChangeRequest;
+use crate::identity::{Confirmation, Identity, Link, LinkedIdentity, RetainedField, SubjectState};
 use crate::store::{
-    Accepted, Audit, AuditId, Claim, ClaimedEvent, EventDetail, EventFilter, EventId, EventRow, InboxCounts, JobStore,
-    Lease, Linked, NewEvent, NewLink, Prune, Replay, Settled, Settlement, Store, StoreError, StoreErrorKind,
-    StoreFuture,
+    Accepted, Audit, AuditId, AuditStore, Changed, Claim, Claimed, ClaimedJobs, Counts, EventDetail, EventFilter,
+    EventId, EventRow, IdentityStore, InboxStore, JobClaim, JobFilter, JobLease, JobRow, JobSettlement, JobStore,
+    Lease, LifeCycle, NewEvent, Prune, Replay, ReplayJobs, SecretCheck, Settled, Settlement, StoreError,
+    StoreErrorKind, StoreFuture,
 };
 use crate::{Actor, IdentityId, ObjectId, Subject, Timestamp};
 
-/// A store whose one interesting call, `linked`, answers when the test lets it.
+/// A store whose one interesting call, `subject`, answers when the test lets it.
 pub(super) struct GatedStore {
     pub(super) loads: AtomicUsize,
     pub(super) permits: Semaphore,
-    status: std::sync::Mutex<Result<&'static str, StoreErrorKind>>,
-    /// Everybody may know of the latest status.
-    pub(super) told: AtomicBool,
+    /// What the next loads read.
+    status: Mutex<Result<&'static str, StoreErrorKind>>,
+    /// Every reader may know of the latest status.
+    pub(super) published: AtomicBool,
+    /// What is kept of the subject beside its link.
+    confirmations: Mutex<Vec<Confirmation>>,
 }
 
 impl GatedStore {
     pub(super) fn new(status: &'static str) -> Arc<Self> {
-        let status = std::sync::Mutex::new(Ok(status));
-        Arc::new(Self { loads: AtomicUsize::new(0), permits: Semaphore::new(0), status, told: AtomicBool::new(false) })
+        Arc::new(Self {
+            loads: AtomicUsize::new(0),
+            permits: Semaphore::new(0),
+            status: Mutex::new(Ok(status)),
+            published: AtomicBool::new(false),
+            confirmations: Mutex::default(),
+        })
     }
 
     pub(super) fn answers(&self, status: Result<&'static str, StoreErrorKind>) {
         *self.status.lock().unwrap() = status;
+    }
+
+    pub(super) fn confirm(&self, confirmation: Confirmation) {
+        self.confirmations.lock().unwrap().push(confirmation);
     }
 }
 
@@ -36,43 +50,32 @@ fn no<T>() -> StoreFuture<'static, T> {
     Box::pin(async { Err(StoreError::new(StoreErrorKind::Failed)) })
 }
 
-impl Store for Arc<GatedStore> {
-    fn linked(&self, subject: Subject) -> StoreFuture<'_, Option<LinkedIdentity>> {
+impl IdentityStore for Arc<GatedStore> {
+    fn subject(&self, subject: Subject) -> StoreFuture<'_, SubjectState> {
         Box::pin(async move {
             self.loads.fetch_add(1, Ordering::SeqCst);
             // Read first, answer later: what a slow store does.
             let status = *self.status.lock().unwrap();
+            let confirmations = self.confirmations.lock().unwrap().clone();
             self.permits.acquire().await.unwrap().forget();
             let identity = identity(status.map_err(StoreError::new)?);
-            let linked_at = Timestamp::from_millis(0);
-            let link = Link { subject, identity_id: identity.identity_id.clone(), proof: PROOF, linked_at };
-            Ok(Some(LinkedIdentity { link, identity }))
+            let link = Link::new(subject, identity.identity_id.clone(), PROOF, Timestamp::from_millis(0));
+            Ok(SubjectState { linked: Some(LinkedIdentity { link, identity }), confirmations, ..Default::default() })
         })
     }
 
-    fn accept(&self, _: NewEvent) -> StoreFuture<'_, Accepted> {
-        no()
-    }
-    fn claim(&self, _: Claim) -> StoreFuture<'_, Vec<ClaimedEvent>> {
-        no()
-    }
-    fn next_due(&self) -> StoreFuture<'_, Option<Timestamp>> {
-        no()
-    }
-    fn settle(&self, _: Lease, _: Settlement) -> StoreFuture<'_, Settled> {
-        no()
-    }
-    fn observe(&self, _: Observation) -> StoreFuture<'_, Change> {
-        no()
-    }
-    fn link(&self, _: NewLink) -> StoreFuture<'_, Linked> {
-        no()
-    }
-    fn unlink(&self, _: Subject) -> StoreFuture<'_, Option<Change>> {
-        no()
-    }
     fn identity(&self, _: IdentityId) -> StoreFuture<'_, Option<Identity>> {
-        Box::pin(async { Ok(self.linked(Subject::new("-").unwrap()).await?.map(|linked| linked.identity)) })
+        Box::pin(async {
+            let state = self.subject(Subject::new("-").unwrap()).await?;
+            Ok(state.linked.map(|linked| linked.identity))
+        })
+    }
+
+    fn change(&self, _: ChangeRequest) -> StoreFuture<'_, Changed> {
+        no()
+    }
+    fn subjects(&self, _: IdentityId) -> StoreFuture<'_, Vec<Subject>> {
+        no()
     }
     fn verified_as(&self, _: ObjectId) -> StoreFuture<'_, Option<IdentityId>> {
         no()
@@ -80,31 +83,64 @@ impl Store for Arc<GatedStore> {
     fn fields(&self, _: IdentityId, _: Timestamp) -> StoreFuture<'_, Vec<RetainedField>> {
         no()
     }
-    fn forget(&self, _: IdentityId, _: Actor, _: Timestamp) -> StoreFuture<'_, Option<Change>> {
+}
+
+impl InboxStore for Arc<GatedStore> {
+    fn accept(&self, _: NewEvent) -> StoreFuture<'_, Accepted> {
         no()
     }
-    fn counts(&self) -> StoreFuture<'_, InboxCounts> {
+    fn claim(&self, _: Claim) -> StoreFuture<'_, Claimed> {
+        no()
+    }
+    fn renew(&self, _: Vec<Lease>, _: Timestamp) -> StoreFuture<'_, ()> {
+        no()
+    }
+    fn settle(&self, _: Lease, _: Settlement) -> StoreFuture<'_, Settled> {
         no()
     }
     fn events(&self, _: EventFilter) -> StoreFuture<'_, Vec<EventRow>> {
         no()
     }
-    fn inspect(&self, _: EventId) -> StoreFuture<'_, Option<EventDetail>> {
-        no()
-    }
-    fn audits(&self, _: u32, _: Option<AuditId>) -> StoreFuture<'_, Vec<Audit>> {
+    fn event(&self, _: EventId) -> StoreFuture<'_, Option<EventDetail>> {
         no()
     }
     fn replay(&self, _: Replay, _: Actor, _: Timestamp) -> StoreFuture<'_, u64> {
         no()
     }
-    fn effects(&self) -> &dyn JobStore {
-        panic!("the gate asks for none")
+}
+
+impl JobStore for Arc<GatedStore> {
+    fn claim_jobs(&self, _: JobClaim) -> StoreFuture<'_, ClaimedJobs> {
+        no()
+    }
+    fn settle_job(&self, _: JobLease, _: JobSettlement) -> StoreFuture<'_, bool> {
+        no()
+    }
+    fn jobs(&self, _: JobFilter) -> StoreFuture<'_, Vec<JobRow>> {
+        no()
+    }
+    fn replay_jobs(&self, _: ReplayJobs, _: Actor, _: Timestamp) -> StoreFuture<'_, u64> {
+        no()
+    }
+}
+
+impl AuditStore for Arc<GatedStore> {
+    fn audits(&self, _: u32, _: Option<AuditId>) -> StoreFuture<'_, Vec<Audit>> {
+        no()
+    }
+}
+
+impl LifeCycle for Arc<GatedStore> {
+    fn counts(&self) -> StoreFuture<'_, Counts> {
+        no()
     }
     fn prune(&self, _: Prune) -> StoreFuture<'_, u64> {
         no()
     }
-    fn ping(&self) -> StoreFuture<'_, ()> {
+    fn time(&self) -> StoreFuture<'_, Option<Timestamp>> {
+        no()
+    }
+    fn check_secret(&self, _: &'static str, _: [u8; 16]) -> StoreFuture<'_, SecretCheck> {
         no()
     }
     fn close(&self) -> StoreFuture<'_, ()> {

@@ -324,7 +324,7 @@ fn readers_racing_with_changes_never_go_back() {
                 tokio::spawn(async move {
                     for _ in 0..2_000 {
                         // CachedStanding to be revoked before we ask: then nothing else may be said.
-                        let is_revoked = store.told.load(Ordering::SeqCst);
+                        let is_revoked = store.published.load(Ordering::SeqCst);
                         let visitor = match near.hit(CacheKeyRef::Subject("alice")) {
                             Some(visitor) => visitor,
                             None => near.load(whose("alice")).await,
@@ -341,7 +341,7 @@ fn readers_racing_with_changes_never_go_back() {
         }
         store.answers(Ok("REVOKED"));
         near.invalidate(&change("alice"));
-        store.told.store(true, Ordering::SeqCst);
+        store.published.store(true, Ordering::SeqCst);
         for reader in readers {
             reader.await.unwrap();
         }

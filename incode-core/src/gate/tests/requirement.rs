@@ -7,7 +7,7 @@ use crate::gate::{CacheKey, Context, DenialKind, Requirement, Standing};
 use crate::identity::Identity;
 use crate::model::AttestationStatus;
 use crate::testing::ManualClock;
-use crate::{Subject, Timestamp};
+use crate::{ObjectId, Subject, Timestamp};
 
 const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -20,13 +20,15 @@ fn decide(requirement: &Requirement, standing: Standing, identity: Option<&Ident
     let context = Arc::new(Context::plain(Arc::new(ManualClock::new(NOW))));
     let (whose, loaded) = (CacheKey::Subject(Subject::new("ana").unwrap()), Loaded::now(&context));
     let known = match (identity, standing) {
-        (Some(identity), _) => CachedStanding::linked(&whose, identity, Some(super::PROOF), None, loaded, context),
+        (Some(identity), _) => {
+            CachedStanding::linked(&whose, identity, (Some(super::PROOF), &[]), None, loaded, context)
+        }
         (None, Standing::NoSubject) => CachedStanding::nobody(context),
         (None, Standing::Unavailable) => CachedStanding::unavailable(&whose, loaded, context),
         (None, _) => CachedStanding::stranger(&whose, loaded, context),
     };
     assert_eq!(known.standing(), standing);
-    requirement.check(&known.into()).map_err(|unmet| unmet.kind)
+    requirement.check(&known.into(), None).map_err(|unmet| unmet.kind)
 }
 
 #[test]
@@ -54,7 +56,12 @@ fn nothing_else_counts_for_who_is_not_active() {
 fn freshness_ends_exactly_at_its_bound() {
     let requirement = Requirement::active().verified_within(MINUTE);
     let mut person = identity("ACTIVE");
+    person.verified_at = Some(NOW);
     assert_eq!(check(&requirement, &person), Err(DenialKind::VerificationRequired));
+    person.verification_id = Some(ObjectId::new("a-verification").unwrap());
+    person.verified_at = None;
+    assert_eq!(check(&requirement, &person), Err(DenialKind::VerificationExpired), "an unknown time is not fresh");
+    assert_eq!(check(&Requirement::active().verified(), &person), Ok(()));
     person.verified_at = Some(NOW.before(MINUTE));
     assert_eq!(check(&requirement, &person), Ok(()));
     person.verified_at = Some(NOW.before(MINUTE + Duration::from_millis(1)));
@@ -64,7 +71,7 @@ fn freshness_ends_exactly_at_its_bound() {
 #[test]
 fn a_clock_set_back_keeps_no_proof_alive() {
     let max_age = MINUTE;
-    let requirement = Requirement::active().face_authenticated_within(max_age);
+    let requirement = Requirement::active().face_seen_by_vendor_within(max_age);
     let mut person = identity("ACTIVE");
     assert_eq!(check(&requirement, &person), Err(DenialKind::FaceAuthenticationRequired { max_age }));
     person.face_authenticated_at = Some(NOW.after(MINUTE));

@@ -19,7 +19,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 fn visitor(person: &Identity, proof: LinkProof) -> Visitor {
     let context = context();
     let (whose, loaded) = (CacheKey::Subject(Subject::new("ana").unwrap()), Loaded::now(&context));
-    CachedStanding::linked(&whose, person, Some(proof), None, loaded, context).into()
+    CachedStanding::linked(&whose, person, (Some(proof), &[]), None, loaded, context).into()
 }
 
 fn context() -> Arc<Context> {
@@ -34,7 +34,7 @@ fn ana() -> Visitor {
 }
 
 fn unmet(requirement: &Requirement) -> Unmet {
-    requirement.check(&ana()).unwrap_err()
+    requirement.check(&ana(), None).unwrap_err()
 }
 
 fn active() -> Requirement {
@@ -53,12 +53,12 @@ fn yes() -> Requirement {
 fn and_needs_both_and_or_needs_one() {
     for (first, second) in [(true, true), (true, false), (false, true), (false, false)] {
         let of = |met| if met { yes() } else { no("no") };
-        assert_eq!(of(first).and(of(second)).check(&ana()).is_ok(), first && second);
-        assert_eq!(of(first).or(of(second)).check(&ana()).is_ok(), first || second);
+        assert_eq!(of(first).and(of(second)).check(&ana(), None).is_ok(), first && second);
+        assert_eq!(of(first).or(of(second)).check(&ana(), None).is_ok(), first || second);
     }
     let deep = no("a").or(no("b").or(yes().and(yes()))).and(no("c").or(yes()));
-    assert_eq!(deep.check(&ana()), Ok(()));
-    assert!(no("a").or(yes()).verified().check(&ana()).is_err(), "what is added counts for both alternatives");
+    assert_eq!(deep.check(&ana(), None), Ok(()));
+    assert!(no("a").or(yes()).verified().check(&ana(), None).is_err(), "what is added counts for both alternatives");
 }
 
 #[test]
@@ -104,13 +104,14 @@ fn a_face_is_asked_for_last_and_young_enough_for_all() {
 #[test]
 fn what_is_added_is_only_ever_stricter() {
     let mut person = identity("ACTIVE");
+    person.verification_id = Some(crate::ObjectId::new("a-verification").unwrap());
     person.verified_at = Some(NOW.before(HOUR));
     let person = visitor(&person, LinkProof::Flow);
-    assert_eq!(active().verified_within(HOUR).verified().check(&person), Ok(()));
+    assert_eq!(active().verified_within(HOUR).verified().check(&person, None), Ok(()));
     for requirement in
         [active().verified_within(HOUR).verified_within(MINUTE), active().verified_within(MINUTE).verified_within(HOUR)]
     {
-        assert_eq!(requirement.check(&person).unwrap_err().kind, DenialKind::VerificationExpired);
+        assert_eq!(requirement.check(&person, None).unwrap_err().kind, DenialKind::VerificationExpired);
     }
 }
 
@@ -125,7 +126,7 @@ fn the_smallest_name_is_told() {
         named(yes().or(yes()).and(active().attested().or(active().verified().named("v"))).named("o")),
         Some("v")
     );
-    let denied = active().named("door").check(&CachedStanding::nobody(context()).into()).unwrap_err();
+    let denied = active().named("door").check(&CachedStanding::nobody(context()).into(), None).unwrap_err();
     assert_eq!((denied.kind, denied.requirement), (DenialKind::AuthenticationRequired, Some("door")));
 }
 
@@ -136,11 +137,11 @@ fn a_link_is_judged_by_its_proof() {
         (LinkProof::Webhook, LinkProof::Application),
         (LinkProof::Application, LinkProof::Flow),
     ] {
-        let of = |made| active().linked_by(asked).check(&visitor(&identity("ACTIVE"), made));
+        let of = |made| active().linked_by(asked).check(&visitor(&identity("ACTIVE"), made), None);
         assert_eq!(of(asked), Ok(()));
         assert_eq!(of(made).unwrap_err().kind, DenialKind::LinkInsufficient);
         let either = active().linked_by(asked).or(active().linked_by(made));
-        assert_eq!(either.check(&visitor(&identity("ACTIVE"), made)), Ok(()));
+        assert_eq!(either.check(&visitor(&identity("ACTIVE"), made), None), Ok(()));
     }
 }
 
@@ -148,7 +149,7 @@ fn a_link_is_judged_by_its_proof() {
 fn a_rule_is_not_asked_about_who_is_not_active() {
     let revoked = visitor(&identity("REVOKED"), LinkProof::Flow);
     let rule = active().satisfying("never asked", |_| panic!("asked"));
-    assert_eq!(rule.check(&revoked).unwrap_err().kind, DenialKind::IdentityRevoked);
+    assert_eq!(rule.check(&revoked, None).unwrap_err().kind, DenialKind::IdentityRevoked);
 }
 
 #[test]

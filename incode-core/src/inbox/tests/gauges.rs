@@ -5,7 +5,7 @@ use metrics::{Counter, Gauge, GaugeFn, Histogram, Key, KeyName, Metadata, Record
 
 use crate::client::Client;
 use crate::model::EventKind;
-use crate::store::{EventState, MemoryStore, NewEvent, Reason, Store};
+use crate::store::{EventState, InboxStore, MemoryStore, NewEvent, Reason};
 use crate::testing::ManualClock;
 use crate::webhook::Authenticity;
 use crate::{Incode, Secret, Timestamp, TokenHash};
