@@ -1,4 +1,4 @@
-use crate::http::{Field, Problem, RequestHead};
+use incode_core::adapter::{Field, Problem, RequestHead};
 
 /// Refuses a request that another site made a browser send, with the cookie or password that passes the guard.
 ///
@@ -37,6 +37,3 @@ fn is_of(origin: &[u8], host: &[u8]) -> bool {
     let authority = origin.strip_prefix(b"https://").or_else(|| origin.strip_prefix(b"http://"));
     authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host))
 }
-
-#[cfg(test)]
-mod tests;

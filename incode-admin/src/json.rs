@@ -1,13 +1,17 @@
 use serde::Serialize;
 
-use crate::http::Reply;
-use crate::identity::Identity;
-use crate::store::{Audit, AuditAction, AuditId, EventId, EventRow, InboxCounts, Reason, Replay};
-use crate::{Inspection, Masked, Timestamp, TokenState};
+use incode_core::adapter::Reply;
+use incode_core::identity::Identity;
+use incode_core::identity::transition::JobCause;
+use incode_core::store::{
+    Audit, AuditAction, AuditId, EventId, EventRow, InboxCounts, JobCounts, JobFailure, JobId, JobRow, Reason, Replay,
+    ReplayJobs,
+};
+use incode_core::{Inspection, Masked, Timestamp, TokenState};
 
-use super::guarded;
+use crate::guarded;
 
-pub(super) fn inbox(counts: &InboxCounts, events: &[EventRow], next: Option<EventId>, now: Timestamp) -> Reply {
+pub(crate) fn inbox(counts: &InboxCounts, events: &[EventRow], next: Option<EventId>, now: Timestamp) -> Reply {
     reply(&Inbox {
         counts: Counts { pending: counts.pending, done: counts.done, dead: counts.dead, ignored: counts.ignored },
         oldest_pending_seconds: counts.oldest_pending.map(|oldest| now.since(oldest).as_secs()),
@@ -16,7 +20,7 @@ pub(super) fn inbox(counts: &InboxCounts, events: &[EventRow], next: Option<Even
     })
 }
 
-pub(super) fn event(seen: &Inspection) -> Reply {
+pub(crate) fn event(seen: &Inspection) -> Reply {
     reply(&Inspected {
         event: Event {
             id: seen.id.0,
@@ -38,7 +42,33 @@ pub(super) fn event(seen: &Inspection) -> Reply {
     })
 }
 
-pub(super) fn replayed(replayed: u64) -> Reply {
+pub(crate) fn jobs(counts: &JobCounts, jobs: &[JobRow], next: Option<JobId>, now: Timestamp) -> Reply {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Jobs<'a> {
+        counts: Counts,
+        oldest_pending_seconds: Option<u64>,
+        jobs: Vec<Job<'a>>,
+        next: Option<i64>,
+    }
+    #[derive(Serialize)]
+    struct Counts {
+        pending: u64,
+        dead: u64,
+    }
+    reply(&Jobs {
+        counts: Counts { pending: counts.pending, dead: counts.dead },
+        oldest_pending_seconds: counts.oldest_pending.map(|oldest| now.since(oldest).as_secs()),
+        jobs: jobs.iter().map(Job::from).collect(),
+        next: next.map(|id| id.0),
+    })
+}
+
+pub(crate) fn job(row: &JobRow) -> Reply {
+    reply(&Job::from(row))
+}
+
+pub(crate) fn replayed(replayed: u64) -> Reply {
     #[derive(Serialize)]
     struct Replayed {
         replayed: u64,
@@ -46,7 +76,7 @@ pub(super) fn replayed(replayed: u64) -> Reply {
     reply(&Replayed { replayed })
 }
 
-pub(super) fn identity(identity: &Identity) -> Reply {
+pub(crate) fn identity(identity: &Identity) -> Reply {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
     struct Row<'a> {
@@ -57,7 +87,7 @@ pub(super) fn identity(identity: &Identity) -> Reply {
     reply(&Row { identity, checked_at: identity.checked_at })
 }
 
-pub(super) fn forgotten(forgotten: bool) -> Reply {
+pub(crate) fn forgotten(forgotten: bool) -> Reply {
     #[derive(Serialize)]
     struct Forgotten {
         forgotten: bool,
@@ -65,7 +95,7 @@ pub(super) fn forgotten(forgotten: bool) -> Reply {
     reply(&Forgotten { forgotten })
 }
 
-pub(super) fn audit(audits: &[Audit], next: Option<AuditId>) -> Reply {
+pub(crate) fn audit(audits: &[Audit], next: Option<AuditId>) -> Reply {
     #[derive(Serialize)]
     struct Trail<'a> {
         audits: Vec<Entry<'a>>,
@@ -123,6 +153,60 @@ impl<'a> From<&'a EventRow> for Event<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
+struct Job<'a> {
+    id: i64,
+    handler: &'a str,
+    state: &'static str,
+    /// How the last call failed.
+    failure: Option<&'static str>,
+    attempts: u32,
+    /// `event`, `verified` or `revoked`; absent once a job about a subject is done.
+    cause: Option<&'static str>,
+    /// Of an event.
+    event: Option<i64>,
+    kind: Option<&'a str>,
+    object_id: Option<Masked>,
+    /// Of a subject.
+    subject: Option<Masked>,
+    caused_at: Timestamp,
+    due_at: Option<Timestamp>,
+    settled_at: Option<Timestamp>,
+}
+
+impl<'a> From<&'a JobRow> for Job<'a> {
+    fn from(row: &'a JobRow) -> Self {
+        let mut job = Self {
+            id: row.id.0,
+            handler: &row.handler,
+            state: row.state.as_str(),
+            failure: row.failure.map(JobFailure::as_str),
+            attempts: row.attempts,
+            cause: row.cause.as_ref().map(JobCause::as_str),
+            event: None,
+            kind: None,
+            object_id: None,
+            subject: None,
+            caused_at: row.caused_at,
+            due_at: row.due_at,
+            settled_at: row.settled_at,
+        };
+        match &row.cause {
+            Some(JobCause::Event { event, kind, object_id }) => {
+                job.event = Some(event.0);
+                job.kind = Some(kind.as_str());
+                job.object_id = Some(object_id.masked());
+            }
+            Some(JobCause::Verified { subject, .. } | JobCause::Revoked { subject, .. }) => {
+                job.subject = Some(subject.masked());
+            }
+            _ => {}
+        }
+        job
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Inspected<'a> {
     #[serde(flatten)]
     event: Event<'a>,
@@ -145,7 +229,11 @@ struct Entry<'a> {
     reason: Option<&'static str>,
     kind: Option<&'a str>,
     accepted_before: Option<Timestamp>,
-    /// Of an erasure.
+    /// Of a replay of one job.
+    job: Option<i64>,
+    /// Of a replay of the jobs of one handler.
+    handler: Option<&'a str>,
+    /// Of an erasure, and of a link that was made or removed.
     identity_id: Option<&'a Masked>,
 }
 
@@ -161,6 +249,8 @@ impl<'a> From<&'a Audit> for Entry<'a> {
             reason: None,
             kind: None,
             accepted_before: None,
+            job: None,
+            handler: None,
             identity_id: None,
         };
         match &audit.action {
@@ -170,7 +260,12 @@ impl<'a> From<&'a Audit> for Entry<'a> {
                 entry.kind = filter.kind.as_ref().map(|kind| kind.as_str());
                 entry.accepted_before = filter.accepted_before;
             }
-            AuditAction::Forget(masked) => entry.identity_id = Some(masked),
+            AuditAction::ReplayJobs(ReplayJobs::One(id)) => entry.job = Some(id.0),
+            AuditAction::ReplayJobs(ReplayJobs::Dead(handler)) => entry.handler = handler.as_deref(),
+            AuditAction::Forget(masked) | AuditAction::Link(masked) | AuditAction::Unlink(masked) => {
+                entry.identity_id = Some(masked);
+            }
+            _ => {}
         }
         entry
     }

@@ -1,19 +1,21 @@
 use std::borrow::Cow;
+use std::sync::Arc;
 
-use crate::http::Problem;
-use crate::model::EventKind;
-use crate::store::{AuditId, DeadFilter, EventId, EventState, Reason};
+use incode_core::adapter::Problem;
+use incode_core::model::EventKind;
+use incode_core::store::{AuditId, DeadFilter, EventId, EventState, JobId, JobState, Reason};
 
-use super::invalid;
-use super::route::{Call, List, PAGE};
+use crate::invalid;
+use crate::lists::{EventList, JobList, PAGE};
+use crate::route::Call;
 
-/// The names and values of a query or a form, decoded. An empty value is as good as none: forms send those of fields
-/// that were left alone.
+/// The names and values of a query or a form, decoded. An empty value counts as none: forms send the fields that were left
+/// alone.
 #[derive(Debug, Default)]
-pub(super) struct Params(Vec<(String, String)>);
+pub(crate) struct Params(Vec<(String, String)>);
 
 impl Params {
-    pub(super) fn parse(text: &[u8]) -> Result<Self, Problem> {
+    pub(crate) fn parse(text: &[u8]) -> Result<Self, Problem> {
         let pairs = url::form_urlencoded::parse(text).map(|(name, value)| (name.into_owned(), value.into_owned()));
         let params = Self(pairs.collect());
         // Two readers could take one each.
@@ -25,7 +27,7 @@ impl Params {
     }
 
     /// With those of a form, which may repeat none of these.
-    pub(super) fn and(mut self, form: Self) -> Result<Self, Problem> {
+    pub(crate) fn and(mut self, form: Self) -> Result<Self, Problem> {
         if form.0.iter().any(|(name, _)| self.0.iter().any(|(own, _)| own == name)) {
             return Err(invalid("A parameter is given twice."));
         }
@@ -34,9 +36,9 @@ impl Params {
     }
 
     /// A page of the inbox.
-    pub(super) fn listing(&self) -> Result<List, Problem> {
-        Ok(List {
-            state: self.state()?,
+    pub(crate) fn event_list(&self) -> Result<EventList, Problem> {
+        Ok(EventList {
+            state: self.state(EventState::parse, "state is one of pending, done, dead and ignored.")?,
             reason: self.reason()?,
             kind: self.kind()?,
             before: self.number("before", "before is the id of an event.")?.map(EventId),
@@ -45,8 +47,19 @@ impl Params {
         })
     }
 
+    /// A page of the handlers' jobs.
+    pub(crate) fn job_list(&self) -> Result<JobList, Problem> {
+        Ok(JobList {
+            state: self.state(JobState::parse, "state is one of pending, done and dead.")?,
+            handler: self.handler()?,
+            before: self.number("before", "before is the id of a job.")?.map(JobId),
+            limit: self.limit()?,
+            replayed: self.number("replayed", "replayed is a number.")?,
+        })
+    }
+
     /// A page of the audit trail.
-    pub(super) fn audit(&self) -> Result<Call, Problem> {
+    pub(crate) fn audit(&self) -> Result<Call, Problem> {
         Ok(Call::Audit {
             before: self.number("before", "before is the id of an entry.")?.map(AuditId),
             limit: self.limit()?,
@@ -56,16 +69,30 @@ impl Params {
 
     /// A choice of dead events. A name it doesn't know might have been meant to narrow the choice, so it is refused
     /// rather than taken for "all".
-    pub(super) fn dead_filter(&self) -> Result<DeadFilter, Problem> {
+    pub(crate) fn dead_filter(&self) -> Result<DeadFilter, Problem> {
         if self.0.iter().any(|(name, _)| name != "reason" && name != "kind") {
             return Err(invalid("A replay takes reason and kind, and nothing else."));
         }
         Ok(DeadFilter { reason: self.reason()?, kind: self.kind()?, accepted_before: None })
     }
 
-    fn state(&self) -> Result<Option<EventState>, Problem> {
-        let wrong = || invalid("state is one of pending, done, dead and ignored.");
-        self.value("state").map(|name| EventState::parse(name).ok_or_else(wrong)).transpose()
+    /// A choice of dead jobs, by handler. Any other name is refused, as above.
+    pub(crate) fn dead_jobs(&self) -> Result<Option<Arc<str>>, Problem> {
+        if self.0.iter().any(|(name, _)| name != "handler") {
+            return Err(invalid("A replay takes handler, and nothing else."));
+        }
+        self.handler()
+    }
+
+    fn state<T>(&self, parse: fn(&str) -> Option<T>, wrong: &'static str) -> Result<Option<T>, Problem> {
+        self.value("state").map(|name| parse(name).ok_or_else(|| invalid(wrong))).transpose()
+    }
+
+    fn handler(&self) -> Result<Option<Arc<str>>, Problem> {
+        match self.value("handler") {
+            Some(name) if name.len() > LONGEST_HANDLER => Err(invalid("handler is a name of up to 64 bytes.")),
+            name => Ok(name.map(Arc::from)),
+        }
     }
 
     fn reason(&self) -> Result<Option<Reason>, Problem> {
@@ -107,4 +134,7 @@ fn unknown_reason() -> Problem {
     problem
 }
 
+/// Longer than every kind the vendor has, and short enough for a page.
 const LONGEST_KIND: usize = 128;
+/// What a handler's name may have; see `Builder::on_event`.
+const LONGEST_HANDLER: usize = 64;

@@ -1,28 +1,31 @@
+use incode_core::IdentityId;
+use incode_core::adapter::{Problem, RequestHead};
+use incode_core::store::{AuditId, EventId, JobId};
 use percent_encoding::percent_decode_str;
 
-use crate::IdentityId;
-use crate::http::{Problem, RequestHead};
-use crate::model::EventKind;
-use crate::store::{AuditId, EventFilter, EventId, EventState, Reason};
-
-use super::cross_site;
-use super::not_found;
-use super::params::Params;
+use crate::lists::{EventList, JobList};
+use crate::params::Params;
+use crate::{cross_site, not_found};
 
 /// What a request asks for.
 #[derive(Debug)]
-pub(super) struct Route {
-    pub(super) call: Call,
-    pub(super) root: &'static str,
+pub(crate) struct Route {
+    pub(crate) call: Call,
+    pub(crate) root: &'static str,
 }
 
 #[derive(Debug)]
-pub(super) enum Call {
-    List(List),
-    Show(EventId),
-    ReplayOne(EventId),
+pub(crate) enum Call {
+    Events(EventList),
+    Event(EventId),
+    ReplayEvent(EventId),
     /// With the filter of the query; the form's is added.
-    ReplayDead(Params),
+    ReplayEvents(Params),
+    Jobs(JobList),
+    Job(JobId),
+    ReplayJob(JobId),
+    /// As [`Call::ReplayEvents`].
+    ReplayJobs(Params),
     Identity(IdentityId),
     Forget(IdentityId),
     Audit {
@@ -33,61 +36,16 @@ pub(super) enum Call {
 }
 
 impl Call {
-    pub(super) fn has_body(&self) -> bool {
-        matches!(self, Self::ReplayOne(_) | Self::ReplayDead(_) | Self::Forget(_))
-    }
-}
-
-/// One page of the inbox.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct List {
-    pub(super) state: Option<EventState>,
-    pub(super) reason: Option<Reason>,
-    pub(super) kind: Option<EventKind>,
-    pub(super) before: Option<EventId>,
-    pub(super) limit: u32,
-    /// What a replay just did, for the notice.
-    pub(super) replayed: Option<u64>,
-}
-
-impl Default for List {
-    fn default() -> Self {
-        Self { state: None, reason: None, kind: None, before: None, limit: PAGE, replayed: None }
-    }
-}
-
-impl List {
-    /// One more than fits the page, to know whether there is another.
-    pub(super) fn filter(&self) -> EventFilter {
-        let Self { state, reason, before, .. } = *self;
-        EventFilter { state, reason, kind: self.kind.clone(), before, limit: self.limit + 1 }
-    }
-
-    /// The names and values that ask for this page.
-    pub(super) fn fields(&self) -> Vec<(&'static str, String)> {
-        let limit = (self.limit != PAGE).then(|| self.limit.to_string());
-        [
-            ("state", self.state.map(|state| state.as_str().to_owned())),
-            ("reason", self.reason.map(|reason| reason.as_str().to_owned())),
-            ("kind", self.kind.as_ref().map(|kind| kind.as_str().to_owned())),
-            ("before", self.before.map(|id| id.0.to_string())),
-            ("limit", limit),
-            ("replayed", self.replayed.map(|count| count.to_string())),
-        ]
-        .into_iter()
-        .filter_map(|(name, value)| Some((name, value?)))
-        .collect()
-    }
-
-    /// Relative to the mount.
-    pub(super) fn link(&self) -> String {
-        let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(self.fields()).finish();
-        if query.is_empty() { "inbox".to_owned() } else { format!("inbox?{query}") }
+    pub(crate) fn has_body(&self) -> bool {
+        matches!(
+            self,
+            Self::ReplayEvent(_) | Self::ReplayEvents(_) | Self::ReplayJob(_) | Self::ReplayJobs(_) | Self::Forget(_)
+        )
     }
 }
 
 /// Decides by path, then method, then where a writing request comes from, then its query.
-pub(super) fn find(head: &dyn RequestHead, path: &str) -> Result<Route, Problem> {
+pub(crate) fn find(head: &dyn RequestHead, path: &str) -> Result<Route, Problem> {
     let path: Vec<&str> = path.trim_start_matches('/').split('/').collect();
     let get = || allow(head, matches!(head.method(), "GET" | "HEAD"), "GET, HEAD");
     let post = || allow(head, head.method() == "POST", "POST").and_then(|()| cross_site::check(head));
@@ -95,19 +53,35 @@ pub(super) fn find(head: &dyn RequestHead, path: &str) -> Result<Route, Problem>
     let (call, root) = match path.as_slice() {
         ["inbox"] => {
             get()?;
-            (Call::List(query()?.listing()?), "")
+            (Call::Events(query()?.event_list()?), "")
         }
         ["inbox", "replay"] => {
             post()?;
-            (Call::ReplayDead(query()?), "../")
+            (Call::ReplayEvents(query()?), "../")
         }
         ["inbox", id] => {
             get()?;
-            (Call::Show(event_id(id)?), "../")
+            (Call::Event(EventId(number(id)?)), "../")
         }
         ["inbox", id, "replay"] => {
             post()?;
-            (Call::ReplayOne(event_id(id)?), "../../")
+            (Call::ReplayEvent(EventId(number(id)?)), "../../")
+        }
+        ["jobs"] => {
+            get()?;
+            (Call::Jobs(query()?.job_list()?), "")
+        }
+        ["jobs", "replay"] => {
+            post()?;
+            (Call::ReplayJobs(query()?), "../")
+        }
+        ["jobs", id] => {
+            get()?;
+            (Call::Job(JobId(number(id)?)), "../")
+        }
+        ["jobs", id, "replay"] => {
+            post()?;
+            (Call::ReplayJob(JobId(number(id)?)), "../../")
         }
         ["identities", id] => {
             get()?;
@@ -140,14 +114,11 @@ fn known_method(method: &str) -> &str {
     usual.into_iter().find(|known| *known == method).unwrap_or("This method")
 }
 
-fn event_id(segment: &str) -> Result<EventId, Problem> {
-    segment.parse().map(EventId).map_err(|_| not_found())
+fn number(segment: &str) -> Result<i64, Problem> {
+    segment.parse().map_err(|_| not_found())
 }
 
 fn identity_id(segment: &str) -> Result<IdentityId, Problem> {
     let decoded = percent_decode_str(segment).decode_utf8().map_err(|_| not_found())?;
     IdentityId::new(decoded).map_err(|_| not_found())
 }
-
-/// Rows on a page unless `limit` says otherwise.
-pub(super) const PAGE: u32 = 50;

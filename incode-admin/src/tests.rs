@@ -2,22 +2,29 @@ use std::any::Any;
 use std::convert::Infallible;
 use std::time::Duration;
 
+use incode_core::client::Client;
+use incode_core::model::EventKind;
+use incode_core::store::{DeadFilter, EventState, InboxStore, MemoryStore, NewEvent};
+use incode_core::testing::ManualClock;
+use incode_core::webhook::Authenticity;
+use incode_core::{ObjectId, Subject, Timestamp, Token};
+
 use super::*;
-use crate::client::Client;
-use crate::store::{DeadFilter, MemoryStore, NewEvent, Store};
-use crate::testing::ManualClock;
-use crate::testing::store_suite::pending;
-use crate::webhook::Authenticity;
-use crate::{Subject, Timestamp};
+use crate::lists::{EventList, JobList};
+
+mod cross_site;
+mod jobs;
+mod pages;
 
 #[derive(Default)]
-struct Asked {
+struct Sent {
     method: &'static str,
     headers: Vec<(&'static str, &'static str)>,
     actor: Option<Actor>,
+    authority: Option<&'static str>,
 }
 
-impl RequestHead for Asked {
+impl RequestHead for Sent {
     fn method(&self) -> &str {
         self.method
     }
@@ -39,49 +46,22 @@ impl RequestHead for Asked {
     fn extensions(&self) -> &dyn Any {
         &()
     }
-}
-
-#[test]
-fn another_site_is_told_by_the_browser() {
-    let check = |headers: &[(&'static str, &'static str)]| {
-        cross_site::check(&Asked { headers: headers.to_vec(), ..Asked::default() }).is_ok()
-    };
-    let host = ("host", "admin.example:8443");
-    for own in [
-        vec![],
-        vec![host],
-        vec![("sec-fetch-site", "same-origin"), ("origin", "null")],
-        vec![("sec-fetch-site", "none")],
-        vec![host, ("origin", "https://admin.example:8443")],
-        vec![host, ("origin", "http://Admin.Example:8443")],
-    ] {
-        assert!(check(&own), "{own:?}");
-    }
-    for other in [
-        vec![("sec-fetch-site", "cross-site")],
-        vec![("sec-fetch-site", "same-site"), host, ("origin", "https://admin.example:8443")],
-        vec![("sec-fetch-site", "")],
-        vec![("sec-fetch-site", "same-origin"), ("sec-fetch-site", "same-origin")],
-        vec![host, ("origin", "null")],
-        vec![host, ("origin", "")],
-        vec![host, ("origin", "https://admin.example")],
-        vec![host, ("origin", "https://admin.example:8443.elsewhere.example")],
-        vec![host, ("origin", "admin.example:8443")],
-        vec![host, ("origin", "https://admin.example:8443"), ("origin", "https://elsewhere.example")],
-        vec![("origin", "https://admin.example:8443")],
-        vec![host, host, ("origin", "https://admin.example:8443")],
-    ] {
-        assert!(!check(&other), "{other:?}");
+    fn authority(&self) -> Option<&str> {
+        self.authority
     }
 }
 
 #[test]
 fn a_page_links_to_itself() {
     let query = "state=dead&reason=not_found&kind=a%26b%3D%22c&before=7&limit=9&replayed=3";
-    let list = Params::parse(query.as_bytes()).unwrap().listing().unwrap();
+    let list = Params::parse(query.as_bytes()).unwrap().event_list().unwrap();
     assert_eq!(list.link(), format!("inbox?{query}"));
-    assert_eq!(List::default().link(), "inbox");
+    assert_eq!(EventList::default().link(), "inbox");
     assert_eq!(list.filter().limit, 10, "one more shows that there is a next page");
+    let query = "state=dead&handler=open.account&before=7&limit=9&replayed=3";
+    let list = Params::parse(query.as_bytes()).unwrap().job_list().unwrap();
+    assert_eq!(list.link(), format!("jobs?{query}"));
+    assert_eq!((JobList::default().link().as_str(), list.filter().limit), ("jobs", 10));
 }
 
 #[test]
@@ -91,6 +71,12 @@ fn a_replay_takes_no_filter_it_does_not_know() {
     for wrong in ["state=dead", "Reason=not_found", "reason=not_found&reason=", "reason=NOT_FOUND", "x"] {
         assert_eq!(filter(wrong).unwrap_err().status, 400, "{wrong}");
     }
+    let jobs = |text: &str| Params::parse(text.as_bytes()).and_then(|params| params.dead_jobs());
+    assert_eq!(jobs("handler=").unwrap(), None);
+    assert_eq!(jobs("handler=mail").unwrap().as_deref(), Some("mail"));
+    for wrong in ["state=dead", "reason=", "handler=a&handler=b", &format!("handler={}", "x".repeat(65))] {
+        assert_eq!(jobs(wrong).unwrap_err().status, 400, "{wrong}");
+    }
     let (query, form) = (Params::parse(b"reason=refused").unwrap(), Params::parse(b"reason=not_found").unwrap());
     assert!(query.and(form).is_err(), "one of them would be passed over");
 }
@@ -98,10 +84,10 @@ fn a_replay_takes_no_filter_it_does_not_know() {
 #[tokio::test]
 async fn the_oldest_pending_event_has_an_age() {
     let incode = incode(&[10_000, 40_000]).await;
-    let inbox = answer(&incode, Asked { method: "GET", ..Asked::default() }, "/inbox").await;
+    let inbox = answer(&incode, Sent { method: "GET", ..Sent::default() }, "/inbox").await;
     let inbox: serde_json::Value = serde_json::from_slice(&inbox.body).unwrap();
     assert_eq!((&inbox["oldestPendingSeconds"], &inbox["counts"]["pending"]), (&90.into(), &2.into()));
-    let browser = Asked { method: "GET", headers: vec![("accept", "text/html")], actor: None };
+    let browser = Sent { method: "GET", headers: vec![("accept", "text/html")], ..Sent::default() };
     let page = String::from_utf8(answer(&incode, browser, "inbox").await.body.to_vec()).unwrap();
     assert!(page.contains("oldest waits 1 min"), "{page}");
 }
@@ -110,7 +96,7 @@ async fn the_oldest_pending_event_has_an_age() {
 async fn the_trail_names_the_actor_or_nobody() {
     let incode = incode(&[]).await;
     for actor in [Some(Actor::new("anna").unwrap()), None] {
-        let reply = answer(&incode, Asked { method: "POST", headers: vec![], actor }, "inbox/7/replay").await;
+        let reply = answer(&incode, Sent { method: "POST", actor, ..Sent::default() }, "inbox/7/replay").await;
         assert_eq!(reply.status, 200);
     }
     let audits = incode.audits(10, None).await.unwrap();
@@ -128,22 +114,26 @@ async fn a_store_that_is_gone_is_said_so() {
         ("GET", "identities/person"),
         ("POST", "inbox/1/replay"),
         ("POST", "inbox/replay"),
+        ("GET", "jobs"),
+        ("GET", "jobs/1"),
+        ("POST", "jobs/1/replay"),
+        ("POST", "jobs/replay"),
         ("POST", "identities/person/forget"),
     ] {
         for headers in [vec![], vec![("accept", "text/html")]] {
-            let reply = answer(&incode, Asked { method, headers, actor: None }, path).await;
+            let reply = answer(&incode, Sent { method, headers, ..Sent::default() }, path).await;
             assert_eq!(reply.status, 503, "{path}");
             assert!(reply.headers.iter().any(|(name, _)| *name == "retry-after"), "{path}");
         }
     }
 }
 
-/// A form that never ends its sending is not waited for.
+/// A form that never ends is not waited for.
 #[tokio::test(start_paused = true)]
 async fn a_slow_form_is_given_up() {
     let incode = incode(&[]).await;
-    let exchange = Admin::new(incode).open(&Asked { method: "POST", ..Asked::default() }, "inbox/replay");
-    let reply = exchange.answer(futures_util::stream::pending::<Result<Vec<u8>, Infallible>>()).await;
+    let request = Admin::new(incode).open(&Sent { method: "POST", ..Sent::default() }, "inbox/replay");
+    let reply = request.answer(futures_util::stream::pending::<Result<Vec<u8>, Infallible>>()).await;
     assert_eq!(reply.status, 408);
 }
 
@@ -157,21 +147,59 @@ fn who_did_it_is_one_line_of_text() {
     }
 }
 
-/// With events accepted at these milliseconds, and the clock at 100 s. Nobody is there to be asked about them.
+/// With events accepted at these milliseconds, and the clock at 100 s. The vendor can't be reached.
 async fn incode(accepted: &[i64]) -> Incode {
     let store = MemoryStore::new();
     for at in accepted {
-        // As the inbox keeps a token that is not sealed.
-        let token = b"\0token".to_vec();
-        store.accept(NewEvent { token, ..pending(&format!("object-{at}"), "token", *at) }).await.unwrap();
+        store.accept(pending(&format!("object-{at}"), Timestamp::from_millis(*at))).await.unwrap();
     }
-    let clock = ManualClock::new(Timestamp::from_secs(100));
-    let client = Client::builder("http://127.0.0.1:9", "key").connect_timeout(Duration::from_secs(1)).build().unwrap();
-    let builder = Incode::builder().client(client).webhook_authenticity(Authenticity::fetch_back());
-    builder.store(store).clock(clock).build().await.unwrap()
+    builder(store).build().await.unwrap()
 }
 
-async fn answer(incode: &Incode, head: Asked, path: &str) -> Reply {
-    let exchange = Admin::new(incode.clone()).open(&head, path);
-    exchange.answer(futures_util::stream::empty::<Result<Vec<u8>, Infallible>>()).await
+fn builder(store: MemoryStore) -> incode_core::Builder {
+    let clock = ManualClock::new(Timestamp::from_secs(100));
+    let client = Client::builder("http://127.0.0.1:9", "key").connect_timeout(Duration::from_secs(1)).build().unwrap();
+    Incode::builder().client(client).webhook_authenticity(Authenticity::fetch_back()).store(store).clock(clock)
+}
+
+fn pending(object: &str, received_at: Timestamp) -> NewEvent {
+    NewEvent {
+        kind: EventKind::Verification,
+        object_id: Some(ObjectId::new(object).unwrap()),
+        token: b"\0token".to_vec(),
+        token_hash: Token::new("token").unwrap().hash(),
+        correlation_id: None,
+        vendor_time: None,
+        received_at,
+        authenticated: true,
+        implausible: false,
+        state: EventState::Pending,
+        reason: None,
+    }
+}
+
+async fn answer(incode: &Incode, head: Sent, path: &str) -> Reply {
+    let request = Admin::new(incode.clone()).open(&head, path);
+    request.answer(futures_util::stream::empty::<Result<Vec<u8>, Infallible>>()).await
+}
+
+fn get() -> Sent {
+    Sent { method: "GET", ..Sent::default() }
+}
+
+fn browser() -> Sent {
+    Sent { method: "GET", headers: vec![("accept", "text/html")], ..Sent::default() }
+}
+
+fn post(actor: &str) -> Sent {
+    Sent { method: "POST", actor: Some(Actor::new(actor).unwrap()), ..Sent::default() }
+}
+
+fn text(reply: &Reply) -> String {
+    String::from_utf8(reply.body.to_vec()).unwrap()
+}
+
+fn json(reply: &Reply) -> serde_json::Value {
+    assert_eq!(reply.status, 200, "{}", text(reply));
+    serde_json::from_slice(&reply.body).unwrap()
 }

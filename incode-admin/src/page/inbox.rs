@@ -1,27 +1,28 @@
+use incode_core::Timestamp;
+use incode_core::adapter::Reply;
+use incode_core::store::{Audit, EventId, EventRow, EventState, InboxCounts, Reason};
 use maud::{Markup, html};
 
-use crate::Timestamp;
-use crate::http::Reply;
-use crate::store::{Audit, EventId, EventRow, EventState, InboxCounts, Reason};
+use crate::lists::EventList;
 
-use super::super::route::List;
 use super::words::{age, events_are, meaning};
-use super::{Place, notice, page, rows, trail};
+use super::{Place, notice, page, rows, tile, trail};
 
 /// What the page of the inbox shows.
-pub(in crate::admin) struct Inbox<'a> {
-    pub(in crate::admin) list: &'a List,
-    pub(in crate::admin) counts: &'a InboxCounts,
-    pub(in crate::admin) events: &'a [EventRow],
-    pub(in crate::admin) next: Option<EventId>,
-    pub(in crate::admin) trail: &'a [Audit],
-    pub(in crate::admin) now: Timestamp,
+pub(crate) struct Inbox<'a> {
+    pub(crate) list: &'a EventList,
+    pub(crate) counts: &'a InboxCounts,
+    pub(crate) events: &'a [EventRow],
+    pub(crate) next: Option<EventId>,
+    pub(crate) trail: &'a [Audit],
+    pub(crate) now: Timestamp,
 }
 
-pub(in crate::admin) fn inbox(inbox: &Inbox<'_>) -> Reply {
+pub(crate) fn inbox(inbox: &Inbox<'_>) -> Reply {
     let Inbox { list, counts, events, next, trail, now } = *inbox;
-    let chosen = List { before: None, replayed: None, ..list.clone() };
+    let chosen = EventList { before: None, replayed: None, ..list.clone() };
     let content = html! {
+        h1 { "Events" }
         @match list.replayed {
             None => {}
             Some(0) => { (notice("calm", &html! { "Nothing to replay: none of these is dead any more." })) }
@@ -43,29 +44,27 @@ pub(in crate::admin) fn inbox(inbox: &Inbox<'_>) -> Reply {
         @if list.before.is_some() || next.is_some() {
             p class="pages" {
                 @if list.before.is_some() { a href=(chosen.link()) { "← Newest" } }
-                @if next.is_some() { a class="older" href=(List { before: next, ..chosen.clone() }.link()) { "Older →" } }
+                @if next.is_some() { a class="older" href=(EventList { before: next, ..chosen.clone() }.link()) { "Older →" } }
             }
         }
         @if !trail.is_empty() {
             h2 { "Done by hand" }
-            (trail::table(trail, "", now))
+            (trail::table("Done by hand", trail, "", now))
             p class="pages" { a class="older" href="audit" { "Whole trail →" } }
         }
     };
     page(200, "Events", "", Some(Place::Inbox), &content)
 }
 
-fn tiles(list: &List, counts: &InboxCounts, now: Timestamp) -> Markup {
+fn tiles(list: &EventList, counts: &InboxCounts, now: Timestamp) -> Markup {
     // Counted a moment apart: the one that waited may be applied by now.
     let oldest = counts.oldest_pending.filter(|_| counts.pending > 0).map(|oldest| now.since(oldest));
     let late = oldest.is_some_and(|oldest| oldest.as_secs() >= LATE_SECS);
     html! {
         nav class="tiles" aria-label="Events by state" {
             @for state in [EventState::Dead, EventState::Pending, EventState::Done, EventState::Ignored] {
-                a class="card" href=(List { state: Some(state), ..List::default() }.link())
-                    aria-current=[(list.state == Some(state)).then_some("page")] {
-                    span { (title(state)) }
-                    b { (count(counts, state)) }
+                (tile(&EventList { state: Some(state), ..EventList::default() }.link(), list.state == Some(state), title(state),
+                    count(counts, state), &html! {
                     small class=[(state == EventState::Pending && late).then_some("late")] {
                         @match (state, oldest) {
                             (EventState::Pending, Some(oldest)) => { "oldest waits " (age(oldest)) }
@@ -75,13 +74,13 @@ fn tiles(list: &List, counts: &InboxCounts, now: Timestamp) -> Markup {
                             (EventState::Ignored, _) => { "unknown kinds" }
                         }
                     }
-                }
+                }))
             }
         }
     }
 }
 
-fn filter(list: &List) -> Markup {
+fn filter(list: &EventList) -> Markup {
     html! {
         form class="filter" method="get" action="inbox" {
             label { "State"
@@ -109,13 +108,13 @@ fn filter(list: &List) -> Markup {
                 }
             }
             button { "Show" }
-            @if *list != List::default() { a class="clear" href="inbox" { "Clear" } }
+            @if *list != EventList::default() { a class="clear" href="inbox" { "Clear" } }
         }
     }
 }
 
 /// For all that died, or all that died of what is being looked at; there when any of them may be on the page.
-fn replay_all(list: &List, counts: &InboxCounts) -> Markup {
+fn replay_all(list: &EventList, counts: &InboxCounts) -> Markup {
     let narrowed = list.reason.is_some() || list.kind.is_some();
     let offered = counts.dead > 0 && list.state.is_none_or(|state| state == EventState::Dead);
     html! {
@@ -131,7 +130,7 @@ fn replay_all(list: &List, counts: &InboxCounts) -> Markup {
     }
 }
 
-fn nothing(list: &List) -> &'static str {
+fn nothing(list: &EventList) -> &'static str {
     if list.before.is_some() {
         "No older events."
     } else if list.state == Some(EventState::Dead) {

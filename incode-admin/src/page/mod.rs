@@ -1,6 +1,7 @@
 //! The pages. Everything shown goes through maud, which escapes it; nothing but the style sheet is taken verbatim.
 
 mod inbox;
+mod jobs;
 mod rows;
 mod trail;
 mod words;
@@ -8,14 +9,14 @@ mod words;
 use std::sync::LazyLock;
 
 use data_encoding::BASE64;
+use incode_core::Timestamp;
+use incode_core::adapter::{Problem, Reply};
+use incode_core::identity::Identity;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest, Sha256};
 
-use crate::Timestamp;
-use crate::http::{Problem, Reply};
-use crate::identity::Identity;
-
 pub(super) use inbox::{Inbox, inbox};
+pub(super) use jobs::{Jobs, job, jobs};
 pub(super) use rows::event;
 pub(super) use trail::audit;
 
@@ -23,7 +24,7 @@ pub(super) fn identity(identity: &Identity, root: &str) -> Reply {
     let Identity { status, verification_id, verified_at, face_authenticated_at, attestation, .. } = identity;
     let content = html! {
         h1 { "Identity" }
-        section class="card" {
+        section class="card" aria-label="What is known" {
             dl class="facts" {
                 dt { "Identity" } dd { code { (identity.identity_id.as_str()) } }
                 dt { "Status" } dd { (status.as_str()) }
@@ -66,6 +67,7 @@ pub(super) fn problem(problem: &Problem) -> Reply {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
     Inbox,
+    Jobs,
     Trail,
 }
 
@@ -74,8 +76,9 @@ fn page(status: u16, title: &str, root: &str, place: Option<Place>, content: &Ma
     let body = html! {
         header class="bar" {
             span class="brand" { span class="mark" aria-hidden="true" {} "Incode inbox" }
-            nav {
+            nav aria-label="Pages" {
                 a href={ (root) "inbox" } aria-current=[current(Place::Inbox)] { "Events" }
+                a href={ (root) "jobs" } aria-current=[current(Place::Jobs)] { "Jobs" }
                 a href={ (root) "audit" } aria-current=[current(Place::Trail)] { "Audit trail" }
             }
         }
@@ -107,6 +110,27 @@ fn render(status: u16, title: &str, body: &Markup) -> Reply {
         // Tells other sites nothing, as `no-referrer` does; but with that one, browsers send `Origin: null` with the
         // page's own forms, and over plain http nothing else shows that they are its own.
         .header("referrer-policy", "same-origin")
+}
+
+/// A wide table. It can be scrolled with the keyboard, and so has a name.
+fn scrollable(name: &str, class: &str, table: &Markup) -> Markup {
+    html! { div class={ "card table " (class) } role="region" aria-label=(name) tabindex="0" { (table) } }
+}
+
+/// A count that leads to what it counts.
+fn tile(link: &str, is_current: bool, title: &str, count: u64, more: &Markup) -> Markup {
+    html! {
+        a class="card" href=(link) aria-current=[is_current.then_some("page")] {
+            span { (title) }
+            b { (count) }
+            (more)
+        }
+    }
+}
+
+/// Where a form leads back to.
+fn hidden(fields: &[(&'static str, String)]) -> Markup {
+    html! { @for (name, value) in fields { input type="hidden" name=(name) value=(value); } }
 }
 
 fn notice(tone: &'static str, text: &Markup) -> Markup {

@@ -1,52 +1,54 @@
+use incode_core::adapter::Reply;
+use incode_core::store::{EventId, EventRow, EventState};
+use incode_core::{Inspection, Timestamp, TokenState};
 use maud::{Markup, html};
 
-use crate::http::Reply;
-use crate::store::{EventId, EventRow, EventState};
-use crate::{Inspection, Timestamp, TokenState};
+use crate::lists::EventList;
 
-use super::super::route::List;
 use super::words::{age, meaning};
-use super::{Place, maybe_time, notice, page, time};
+use super::{Place, hidden, maybe_time, notice, page, scrollable, time};
 
 /// Events of the list `chosen`, on its page before the event `before`.
-pub(super) fn table(events: &[EventRow], chosen: &List, before: Option<EventId>, now: Timestamp) -> Markup {
-    let back = List { before, ..chosen.clone() };
-    html! {
-        div class="card table" {
-            table {
-                thead {
-                    tr {
-                        th { "Event" } th { "State" } th class="wide" { "What is known" } th { "Attempts" }
-                        th { "Accepted (UTC)" } th { span class="unseen" { "Action" } }
-                    }
-                }
-                tbody {
-                    @for event in events {
+pub(super) fn table(events: &[EventRow], chosen: &EventList, before: Option<EventId>, now: Timestamp) -> Markup {
+    let back = EventList { before, ..chosen.clone() };
+    scrollable(
+        "Events",
+        "",
+        &html! {
+                table {
+                    thead {
                         tr {
-                            td class="event" {
-                                a href={ "inbox/" (event.id.0) } { "#" (event.id.0) }
-                                @if let Some(id) = &event.object_id { " " code { (id.masked()) } }
-                                small class="kind" { (event.kind.as_str()) }
-                            }
-                            td { (badge(event.state)) }
-                            td class="wide" { (known(event, chosen.reason.is_none())) }
-                            td class="number" { span class="label" { "Attempts: " } (event.attempts) }
-                            td { (age(now.since(event.received_at))) " ago" small { (time(event.received_at)) } }
-                            td class="action" {
-                                @if event.state == EventState::Dead && event.object_id.is_some() {
-                                    (replay(&format!("inbox/{}/replay", event.id.0), Some(&back)))
+                            th { "Event" } th { "State" } th class="wide" { "What is known" } th { "Attempts" }
+                            th { "Accepted (UTC)" } th { span class="unseen" { "Action" } }
+                        }
+                    }
+                    tbody {
+                        @for event in events {
+                            tr {
+                                td class="event" {
+                                    a href={ "inbox/" (event.id.0) } { "#" (event.id.0) }
+                                    @if let Some(id) = &event.object_id { " " code { (id.masked()) } }
+                                    small class="kind" { (event.kind.as_str()) }
+                                }
+                                td { (badge(event.state)) }
+                                td class="wide" { (known(event, chosen.reason.is_none())) }
+                                td class="number" { span class="label" { "Attempts: " } (event.attempts) }
+                                td { (age(now.since(event.received_at))) " ago" small { (time(event.received_at)) } }
+                                td class="action" {
+                                    @if event.state == EventState::Dead && event.object_id.is_some() {
+                                        (replay(&format!("inbox/{}/replay", event.id.0), Some(&back)))
+                                    }
                                 }
                             }
                         }
                     }
                 }
-            }
-        }
-    }
+        },
+    )
 }
 
 /// The page of one event.
-pub(in crate::admin) fn event(seen: &Inspection, root: &str, now: Timestamp) -> Reply {
+pub(crate) fn event(seen: &Inspection, root: &str, now: Timestamp) -> Reply {
     let dead = seen.state == EventState::Dead;
     let content = html! {
         div class="title" {
@@ -61,7 +63,7 @@ pub(in crate::admin) fn event(seen: &Inspection, root: &str, now: Timestamp) -> 
         } @else if dead && seen.token == TokenState::Wiped {
             (notice("wait", &html! { "Its token is gone, so a replay can't succeed. A fresh event for the same object is applied as usual." }))
         }
-        section class="card" {
+        section class="card" aria-label="What is known" {
             dl class="facts" {
                 dt { "Kind" } dd { span class="kind" { (seen.kind.as_str()) } }
                 dt { "Object" } dd { @if let Some(id) = &seen.object_id { code { (id) } } @else { "none" } }
@@ -90,12 +92,10 @@ fn known(event: &EventRow, advise: bool) -> Markup {
     }
 }
 
-fn replay(action: &str, back: Option<&List>) -> Markup {
+fn replay(action: &str, back: Option<&EventList>) -> Markup {
     html! {
         form method="post" action=(action) {
-            @for (name, value) in back.map(List::fields).unwrap_or_default() {
-                input type="hidden" name=(name) value=(value);
-            }
+            (hidden(&back.map(EventList::fields).unwrap_or_default()))
             button { "Replay" }
         }
     }

@@ -1,14 +1,13 @@
+use incode_core::Timestamp;
+use incode_core::adapter::Reply;
+use incode_core::store::{Audit, AuditAction, AuditId, DeadFilter, Reason, Replay, ReplayJobs};
 use maud::{Markup, html};
 
-use crate::Timestamp;
-use crate::http::Reply;
-use crate::store::{Audit, AuditAction, AuditId, DeadFilter, Reason, Replay};
-
-use super::words::{age, events};
-use super::{Place, notice, page, time};
+use super::words::{age, events, jobs};
+use super::{Place, notice, page, scrollable, time};
 
 /// The page of the audit trail.
-pub(in crate::admin) fn audit(
+pub(crate) fn audit(
     audits: &[Audit],
     next: Option<AuditId>,
     forgotten: Option<bool>,
@@ -22,8 +21,8 @@ pub(in crate::admin) fn audit(
             Some(false) => { (notice("calm", &html! { "Nothing was known of this identity." })) }
         }
         h1 { "Audit trail" }
-        p class="soft lead" { "Every replay and every erasure, written in the transaction that did it." }
-        @if audits.is_empty() { p class="card empty" { "Nothing was done by hand yet." } } @else { (table(audits, root, now)) }
+        p class="soft lead" { "Every replay, erasure and link by hand, written in the transaction that did it." }
+        @if audits.is_empty() { p class="card empty" { "Nothing was done by hand yet." } } @else { (table("Audit trail", audits, root, now)) }
         @if let Some(AuditId(next)) = next {
             p class="pages" { a class="older" href={ (root) "audit?before=" (next) } { "Older →" } }
         }
@@ -31,9 +30,11 @@ pub(in crate::admin) fn audit(
     page(200, "Audit trail", root, Some(Place::Trail), &content)
 }
 
-pub(super) fn table(audits: &[Audit], root: &str, now: Timestamp) -> Markup {
-    html! {
-        div class="card table trail" {
+pub(super) fn table(name: &str, audits: &[Audit], root: &str, now: Timestamp) -> Markup {
+    scrollable(
+        name,
+        "trail",
+        &html! {
             table {
                 thead { tr { th { "When (UTC)" } th { "Who" } th class="wide" { "What" } th class="number" { "How many" } } }
                 tbody {
@@ -47,8 +48,8 @@ pub(super) fn table(audits: &[Audit], root: &str, now: Timestamp) -> Markup {
                     }
                 }
             }
-        }
-    }
+        },
+    )
 }
 
 fn what(action: &AuditAction, root: &str) -> Markup {
@@ -56,7 +57,15 @@ fn what(action: &AuditAction, root: &str) -> Markup {
         @match action {
             AuditAction::Replay(Replay::One(id)) => { "Replayed event " a href={ (root) "inbox/" (id.0) } { "#" (id.0) } }
             AuditAction::Replay(Replay::Dead(filter)) => { (dead(filter)) }
+            AuditAction::ReplayJobs(ReplayJobs::One(id)) => { "Replayed job " a href={ (root) "jobs/" (id.0) } { "#" (id.0) } }
+            AuditAction::ReplayJobs(ReplayJobs::Dead(None)) => { "Replayed all dead jobs" }
+            AuditAction::ReplayJobs(ReplayJobs::Dead(Some(handler))) => {
+                "Replayed all dead jobs of handler " span class="kind" { (handler) }
+            }
             AuditAction::Forget(masked) => { "Erased identity " code { (masked) } }
+            AuditAction::Link(masked) => { "Linked a subject to identity " code { (masked) } }
+            AuditAction::Unlink(masked) => { "Unlinked a subject from identity " code { (masked) } }
+            other => { (other.as_str()) }
         }
     }
 }
@@ -74,6 +83,8 @@ fn count(audit: &Audit) -> Markup {
     match (&audit.action, audit.count) {
         (_, 0) => html! { span class="soft" { "nothing to do" } },
         (AuditAction::Replay(_), count) => html! { (events(count)) },
+        (AuditAction::ReplayJobs(_), count) => html! { (jobs(count)) },
         (AuditAction::Forget(_), _) => html! { "1 identity" },
+        (_, count) => html! { (count) },
     }
 }

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::store::Reason;
+use incode_core::store::{JobFailure, Reason};
 
 /// A reason in plain words; the table of `docs/operations.md`.
 pub(super) struct Meaning {
@@ -22,11 +22,15 @@ pub(super) fn meaning(reason: Reason) -> Meaning {
             ("The vendor's answers could not be read.", "It changed something, or a proxy answers in its place.")
         }
         Reason::BindingMismatch => {
-            ("The pieces belong to different people.", "Look closely: somebody may be trying. It is never applied.")
+            ("The pieces belong to different people.", "Look closely: it may be an attempt. It is never applied.")
         }
         Reason::Unproven => (
-            "Anybody could have sent it, and nothing the vendor says shows whose it is.",
+            "Any caller could have sent it, and nothing the vendor says shows whose it is.",
             "It is never applied. If genuine ones look like that, have deliveries authenticated.",
+        ),
+        Reason::TokenSealed => (
+            "The token was sealed with a key that this process does not have.",
+            "Add the old store key behind the new one. Nothing is lost meanwhile.",
         ),
         Reason::LinkRuleFailed => {
             ("The application's link rule gave no answer.", "Mend the rule, and replay while the token may live.")
@@ -38,11 +42,20 @@ pub(super) fn meaning(reason: Reason) -> Meaning {
         Reason::UnknownKind => {
             ("This version does not know the kind.", "Nothing to do, unless a newer version knows it.")
         }
-        Reason::Other => {
-            ("A reason this version does not know.", "See what wrote it: a newer version used this store.")
-        }
+        // Also a reason that a newer core adds.
+        _ => ("A reason this version does not know.", "See what wrote it: a newer version used this store."),
     };
     Meaning { what, advice }
+}
+
+/// How a handler's last call failed.
+pub(super) fn failed(failure: JobFailure) -> &'static str {
+    match failure {
+        JobFailure::Failed => "The handler returned an error.",
+        JobFailure::Panicked => "The handler panicked.",
+        JobFailure::TimedOut => "The handler did not return within its deadline.",
+        _ => "A failure this version does not know.",
+    }
 }
 
 /// In one unit, rounded down.
@@ -61,6 +74,14 @@ pub(super) fn events(count: u64) -> String {
 
 pub(super) fn events_are(count: u64) -> String {
     format!("{} {}", events(count), if count == 1 { "is" } else { "are" })
+}
+
+pub(super) fn jobs(count: u64) -> String {
+    if count == 1 { "1 job".to_owned() } else { format!("{count} jobs") }
+}
+
+pub(super) fn jobs_are(count: u64) -> String {
+    format!("{} {}", jobs(count), if count == 1 { "is" } else { "are" })
 }
 
 #[cfg(test)]

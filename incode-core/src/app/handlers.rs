@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::Actor;
 use crate::inbox::{AppliedEvent, Handler, RevokedSubject, VerifiedSubject};
-use crate::store::{JobCounts, JobFilter, JobRow, ReplayJobs, StoreError};
+use crate::store::{JobCounts, JobFilter, JobId, JobRow, ReplayJobs, StoreError};
 
 use super::{Builder, Incode};
 
@@ -82,6 +82,17 @@ impl Incode {
     /// When the store does not answer.
     pub async fn jobs(&self, filter: JobFilter) -> Result<Vec<JobRow>, StoreError> {
         self.0.store.jobs(filter).await
+    }
+
+    /// One job; `None` when there is none, or no longer.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn job(&self, id: JobId) -> Result<Option<JobRow>, StoreError> {
+        // The newest of those that are not newer.
+        let Some(before) = id.0.checked_add(1).map(JobId) else { return Ok(None) };
+        let filter = JobFilter { state: None, handler: None, before: Some(before), limit: 1 };
+        Ok(self.0.store.jobs(filter).await?.into_iter().find(|row| row.id == id))
     }
 
     /// Makes dead jobs pending again and wakes the handlers. Returns how many; repeating it does no harm. The audit trail

@@ -114,7 +114,8 @@ pub enum Reason {
 }
 
 impl Reason {
-    pub(crate) const ALL: [Self; 14] = [
+    /// Every reason.
+    pub const ALL: [Self; 14] = [
         Self::VendorUnavailable,
         Self::RateLimited,
         Self::KeyRefused,

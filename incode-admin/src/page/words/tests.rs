@@ -1,5 +1,5 @@
 use super::meaning;
-use crate::store::Reason;
+use incode_core::store::Reason;
 
 #[test]
 fn every_reason_is_told_in_words_of_its_own() {
