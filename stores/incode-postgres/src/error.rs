@@ -223,3 +223,6 @@ fn tls_fault(error: &tokio_postgres::Error) -> Option<String> {
 
 /// What poolers say at their limit, with codes of other faults: PgBouncer before 1.20, and Supavisor.
 const LIMITS_OF_POOLERS: [&str; 2] = ["no more connections allowed", "max clients"];
+
+#[cfg(test)]
+mod tests;

@@ -18,16 +18,18 @@ use super::rows::get;
 
 /// Starts the listener. `is_shared`: it connects to the same URL as everything else.
 pub(crate) fn start(pool: &Arc<Pool>, target: &Arc<Target>, is_shared: bool, hub: Weak<ChangeHub>) -> AbortHandle {
-    let listener = Listener { pool: Arc::clone(pool), target: Arc::clone(target), is_shared, hub, is_warned: false };
+    let listener =
+        Listener { pool: Arc::downgrade(pool), target: Arc::clone(target), is_shared, hub, is_warned: false };
     tokio::spawn(listener.run()).abort_handle()
 }
 
 struct Listener {
-    /// For its pulse: what this process publishes must come back over the listening connection.
-    pool: Arc<Pool>,
+    /// For its pulse: what this process publishes must come back over the listening connection. Weak: the listener ends
+    /// with the store.
+    pool: Weak<Pool>,
     target: Arc<Target>,
     is_shared: bool,
-    /// Weak: the listener ends with the store.
+    /// Weak for the same reason.
     hub: Weak<ChangeHub>,
     /// Its absence was logged, and is not again until it listened.
     is_warned: bool,
@@ -66,8 +68,8 @@ impl Listener {
             match end {
                 End::Closed => return,
                 End::Failed(failure) => {
-                    if failure.too_many_connections {
-                        self.pool.release_one();
+                    if let (true, Some(pool)) = (failure.too_many_connections, self.pool.upgrade()) {
+                        pool.release_one();
                     }
                     // A restart of the server is over in less: only what lasts is worth a line.
                     if wait >= LONGEST_WAIT {
@@ -103,13 +105,14 @@ impl Listener {
     /// Whether the connection keeps one server process for itself. A transaction pooler lends it to the next client,
     /// and a `LISTEN` would be left behind on it: so this is found out before, by holding another connection busy.
     async fn has_session(&self, connection: &Connection) -> Result<bool, Failure> {
+        let pool = self.pool.upgrade().ok_or_else(Failure::closed)?;
         let own = || async {
             let statements = [backend()];
             let asked = connection.pipeline("", &statements, "");
             timeout(CONNECT_DEADLINE, asked).await.unwrap_or_else(|_| Err(Failure::timed_out()))
         };
         let first = process(&own().await?)?;
-        let mut other = self.pool.begin().await?;
+        let mut other = pool.begin().await?;
         let busy = process(&other.step(&[backend()]).await?)?;
         // A pooler with no other connection to lend does not answer.
         let second = own().await;
@@ -143,8 +146,8 @@ impl Listener {
                     }
                 }
                 _ = pulse.tick(), if publishing.is_none() => {
-                    let Some(hub) = self.hub.upgrade() else { break End::Closed };
-                    publishing = Some(Box::pin(publish(Arc::clone(&self.pool), hub)));
+                    let (Some(hub), Some(pool)) = (self.hub.upgrade(), self.pool.upgrade()) else { break End::Closed };
+                    publishing = Some(Box::pin(publish(pool, hub)));
                 }
                 published = async { publishing.as_mut()?.await.into() }, if publishing.is_some() => {
                     publishing = None;

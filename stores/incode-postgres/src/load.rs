@@ -137,3 +137,6 @@ pub(crate) const IDENTITY: &str =
     concat!("SELECT ", identity_columns!(), " FROM incode.identity WHERE identity_id = $1");
 pub(crate) const CONFIRMATIONS: &str =
     concat!("SELECT ", confirmation_columns!(), " FROM incode.confirmation WHERE subject = $1 ORDER BY passed_at DESC");
+
+#[cfg(test)]
+mod tests;

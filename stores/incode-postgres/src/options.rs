@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
-use incode_core::store::StoreError;
 use incode_core::store::hub::ChangeHub;
+use incode_core::store::{OpenFuture, OpenStore, Store, StoreError};
 use percent_encoding::percent_decode_str;
 use tokio_postgres::Config;
 use tokio_postgres::config::{Host as ConfigHost, SslMode};
@@ -158,6 +158,12 @@ impl PostgresOptions {
     }
 }
 
+impl OpenStore for PostgresOptions {
+    fn open(self: Box<Self>) -> OpenFuture {
+        Box::pin(async move { Ok(Arc::new(Self::open(*self).await?) as Arc<dyn Store>) })
+    }
+}
+
 impl PostgresStore {
     /// Opens a URL with the defaults of [`PostgresOptions`].
     ///
@@ -195,8 +201,8 @@ impl Url {
                 "sslkey" => key = path(),
                 // Every connection is for writes, whatever is asked for.
                 "target_session_attrs" | "gssencmode" => {}
-                name if TO_CLIENT.contains(&name) => rest.push(pair),
-                name if NOT_SUPPORTED.contains(&name) => {
+                name if is_listed(TO_CLIENT, name) => rest.push(pair),
+                name if is_listed(NOT_SUPPORTED, name) => {
                     return Err(Failure::failed(format!("the parameter {name} is not supported")));
                 }
                 name => return Err(Failure::failed(format!("the parameter {} is unknown", shown(name)))),
@@ -263,6 +269,10 @@ pub(crate) fn is_ours(url: &str) -> bool {
     ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme))
 }
 
+fn is_listed(list: &str, name: &str) -> bool {
+    list.split_ascii_whitespace().any(|listed| listed == name)
+}
+
 /// A name that needs no quoting, so that it can't be more than a name.
 fn is_plain(name: &str) -> bool {
     (1..=48).contains(&name.len())
@@ -321,37 +331,12 @@ fn is_here(config: &Config) -> bool {
 /// At the start no caller waits, and everything else on the machine starts at the same time.
 const OPEN_DEADLINE: Duration = Duration::from_secs(10);
 /// Parameters that the client reads itself.
-const TO_CLIENT: [&str; 17] = [
-    "user",
-    "password",
-    "dbname",
-    "options",
-    "application_name",
-    "sslnegotiation",
-    "host",
-    "hostaddr",
-    "port",
-    "connect_timeout",
-    "tcp_user_timeout",
-    "keepalives",
-    "keepalives_idle",
-    "keepalives_interval",
-    "keepalives_retries",
-    "channel_binding",
-    "load_balance_hosts",
-];
+const TO_CLIENT: &str = "user password dbname options application_name sslnegotiation host hostaddr port connect_timeout \
+    tcp_user_timeout keepalives keepalives_idle keepalives_interval keepalives_retries channel_binding \
+    load_balance_hosts";
 /// libpq's, which are understood and do not work here.
-const NOT_SUPPORTED: [&str; 12] = [
-    "passfile",
-    "service",
-    "sslpassword",
-    "sslcrl",
-    "sslcrldir",
-    "sslsni",
-    "requirepeer",
-    "krbsrvname",
-    "gsslib",
-    "replication",
-    "client_encoding",
-    "require_auth",
-];
+const NOT_SUPPORTED: &str = "passfile service sslpassword sslcrl sslcrldir sslsni requirepeer krbsrvname gsslib replication \
+    client_encoding require_auth";
+
+#[cfg(test)]
+mod tests;

@@ -149,3 +149,6 @@ impl From<u64> for Param {
 pub(crate) fn stored(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }
+
+#[cfg(test)]
+mod tests;

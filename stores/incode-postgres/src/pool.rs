@@ -31,14 +31,12 @@ pub(crate) struct Pool {
     state: Mutex<State>,
     /// Wakes a caller that waits for a connection of ours.
     returned: Notify,
-    /// Held while connecting, so that a limit of connections is met by one caller and not by all.
-    connecting: tokio::sync::Mutex<()>,
 }
 
 struct State {
     /// With the instant since when each is idle. The newest last: it is used first.
     idle: Vec<(Connection, Instant)>,
-    /// Idle and leased connections.
+    /// Idle and leased connections, and those that are being made.
     open: usize,
     /// The number of connections at which one more was refused, and when. Not exceeded for [`LIMIT_KEPT`].
     limit: Option<(usize, Instant)>,
@@ -61,7 +59,6 @@ impl Pool {
             transactions,
             state: Mutex::new(state),
             returned: Notify::new(),
-            connecting: tokio::sync::Mutex::default(),
         })
     }
 
@@ -143,15 +140,17 @@ impl Pool {
                 return Ok(self.leased(connection));
             }
             if self.may_connect()? {
-                let _connecting = self.connecting.lock().await;
-                if self.may_connect()? {
-                    match Connection::open(&self.target, CONNECT_DEADLINE).await {
-                        Ok(connection) => {
-                            self.state().open += 1;
-                            return Ok(self.leased(connection));
+                let mut counted = Counted { pool: self, is_kept: false };
+                match Connection::open(&self.target, CONNECT_DEADLINE).await {
+                    Ok(connection) => {
+                        counted.is_kept = true;
+                        return Ok(self.leased(connection));
+                    }
+                    Err(failure) => {
+                        drop(counted);
+                        if !failure.too_many_connections || !self.note_limit() {
+                            return Err(failure);
                         }
-                        Err(failure) if failure.too_many_connections && self.note_limit() => {}
-                        Err(failure) => return Err(failure),
                     }
                 }
             }
@@ -214,6 +213,7 @@ impl Pool {
         Lease { pool: Arc::clone(self), connection: Some(connection), is_discarded: AtomicBool::new(false) }
     }
 
+    /// Whether one more connection may be made. True: it is counted.
     fn may_connect(&self) -> Result<bool, Failure> {
         let mut state = self.state();
         if state.is_closed {
@@ -222,7 +222,9 @@ impl Pool {
         if state.limit.is_some_and(|(_, since)| since.elapsed() >= LIMIT_KEPT) {
             state.limit = None;
         }
-        Ok(state.limit.is_none_or(|(limit, _)| state.open < limit))
+        let may_connect = state.limit.is_none_or(|(limit, _)| state.open < limit);
+        state.open += usize::from(may_connect);
+        Ok(may_connect)
     }
 
     /// Remembers that no more connections are allowed. False: we have none, so there is nothing to wait for.
@@ -243,7 +245,7 @@ impl Pool {
     }
 }
 
-/// A connection taken from the idle ones. Not kept, it is gone.
+/// A connection that is counted as open: one of the idle ones, or one that is being made. Not kept, it is gone.
 struct Counted<'a> {
     pool: &'a Pool,
     is_kept: bool,

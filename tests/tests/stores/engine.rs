@@ -119,7 +119,7 @@ impl Engine {
         match self {
             Self::Postgres { server, schema } => {
                 let options = PostgresOptions::new(&server.url_at(port, schema)).unwrap();
-                Box::new(|builder| builder.postgres(options))
+                Box::new(|builder| builder.open_store(options))
             }
             Self::Redis { server, name } => {
                 let options = crate::redis::options(&server.url_at(port), name).strict();
@@ -132,11 +132,9 @@ impl Engine {
     pub(crate) async fn end_listeners(&self) -> i64 {
         match self {
             Self::Postgres { server, schema } => {
-                // Unless its pulse was the last thing it said.
                 let sql = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
-                    WHERE application_name = 'incode' AND pid <> pg_backend_pid() AND query IN ('', $1)";
-                let listens = format!("LISTEN \"incode_{schema}\"");
-                server.connect(schema).await.query_one(sql, &[&listens]).await.unwrap().get(0)
+                    WHERE application_name = 'incode' AND query LIKE 'LISTEN %'";
+                server.connect(schema).await.query_one(sql, &[]).await.unwrap().get(0)
             }
             Self::Redis { server, .. } => {
                 let mut kill = redis::cmd("CLIENT");
@@ -149,7 +147,8 @@ impl Engine {
     /// What a client says last when it writes.
     pub(crate) fn commits(&self) -> &'static str {
         match self {
-            Self::Postgres { .. } => "COMMIT",
+            // With its end: `synchronous_commit` is named before.
+            Self::Postgres { .. } => "COMMIT\0",
             Self::Redis { .. } => "EVALSHA",
         }
     }

@@ -12,6 +12,8 @@
 
 pub(crate) mod bouncer;
 pub(crate) mod calls;
+pub(crate) mod certificates;
+pub(crate) mod proxy;
 pub(crate) mod server;
 pub(crate) mod turns;
 

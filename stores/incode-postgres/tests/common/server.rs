@@ -1,4 +1,5 @@
-use std::os::unix::fs::chown;
+use std::fs::{Permissions, set_permissions};
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -9,6 +10,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio_postgres::{Client, NoTls};
 
+use super::certificates::{Certificates, place};
 use super::{free_port, log, program, skipped};
 
 /// A PostgreSQL server of one's own, with `fsync` as it comes; ended when dropped.
@@ -47,6 +49,21 @@ impl PostgresServer {
     /// The same with settings of its own: `name=value`.
     pub(crate) async fn start_with(settings: &[&str]) -> Option<Self> {
         let server = Self::prepare(settings)?;
+        server.initialize();
+        server.resume().await;
+        Some(server)
+    }
+
+    /// The same, with TLS for clients that ask for it.
+    pub(crate) async fn start_with_tls(certificates: &Certificates) -> Option<Self> {
+        let mut server = Self::prepare(&["ssl=on"])?;
+        let [certificate, key] = certificates.server().map(|file| place(&file, server.folder.path()));
+        if let Some((user, group)) = server.user {
+            chown(&key, Some(user), Some(group)).unwrap();
+        }
+        set_permissions(&key, Permissions::from_mode(0o600)).unwrap();
+        server.settings.push(format!("ssl_cert_file={}", certificate.display()));
+        server.settings.push(format!("ssl_key_file={}", key.display()));
         server.initialize();
         server.resume().await;
         Some(server)

@@ -2,16 +2,16 @@ use std::net::Ipv4Addr;
 use std::time::{Duration, Instant, SystemTime};
 
 use incode_core::Timestamp;
-use incode_core::store::{EventState, PostgresOptions, Store, StoreNotice};
+use incode_core::store::{EventState, IdentityStore, LifeCycle};
 use incode_core::testing::ManualClock;
-use incode_core::testing::store_suite::seen;
+use incode_core::testing::store_suite::{observe, seen};
+use incode_postgres::PostgresOptions;
 use incode_tests::servers::{PostgresServer, Proxy};
 use tokio::net::{TcpSocket, TcpStream};
 
 use super::open;
 use crate::engine::rows;
 use crate::load::Load;
-use crate::next;
 
 /// The primary is killed under load, and its standby takes its place: nothing that was acknowledged is lost or doubled.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -23,7 +23,7 @@ async fn the_primary_is_killed_under_load_and_what_was_acknowledged_is_applied()
     let url = format!("postgres://incode@{hosts}/postgres?schema={schema}");
     let clock = ManualClock::new(Timestamp::from(SystemTime::now()));
     let shown = clock.clone();
-    let load = Load::start(move |builder| builder.postgres(PostgresOptions::new(&url).unwrap()).clock(shown)).await;
+    let load = Load::start(move |builder| builder.open_store(PostgresOptions::new(&url).unwrap()).clock(shown)).await;
     let senders = load.run(8);
     tokio::time::sleep(Duration::from_millis(700)).await;
     primary.kill();
@@ -38,25 +38,6 @@ async fn the_primary_is_killed_under_load_and_what_was_acknowledged_is_applied()
     load.drain(&clock).await;
     load.is_applied_once_each(rows(&standby, schema).await, EventState::Done.as_str());
     println!("{before} acknowledged by the primary, {} by its standby, {refused} sent away", acknowledged - before);
-}
-
-/// A standby is no place to write, whichever is named first, and news comes from the one that takes writes.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_several_hosts_the_one_that_takes_writes_is_used() {
-    let Some(primary) = PostgresServer::start().await else { return };
-    let standby = primary.standby().await;
-    for (n, hosts) in [[primary.port(), standby.port()], [standby.port(), primary.port()]].into_iter().enumerate() {
-        let [first, second] = hosts.map(|port| format!("127.0.0.1:{port}"));
-        let store = open(&format!("postgres://incode@{first},{second}/postgres?schema=of_{n}")).await;
-        let other = open(&primary.url(&format!("of_{n}"))).await;
-        let mut feed = store.feed().unwrap();
-        assert_eq!(next(&mut feed).await, StoreNotice::Up);
-        other.observe(seen("person", 10)).await.unwrap();
-        assert!(matches!(next(&mut feed).await, StoreNotice::Changed(_)));
-        store.observe(seen("person", 11)).await.unwrap();
-    }
-    let alone = incode_core::store::PostgresStore::open(&standby.url("of_none")).await;
-    assert!(alone.is_err(), "a standby takes no writes");
 }
 
 /// A machine that is gone refuses nobody: its host takes connections and says nothing, or does not even take them.
@@ -76,8 +57,8 @@ async fn a_host_that_is_silent_holds_up_no_other() {
         let hosts = format!("127.0.0.1:{gone},127.0.0.1:{}", server.port());
         let begun = Instant::now();
         let store = open(&format!("postgres://incode@{hosts}/postgres?schema={schema}")).await;
-        store.observe(seen("person", 10)).await.unwrap();
-        store.ping().await.unwrap();
+        store.change(observe(seen("person", 10))).await.unwrap();
+        store.time().await.unwrap();
         assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     }
     assert!(waiting.iter().any(|connect| !connect.is_finished()), "it was not deaf");

@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use incode_core::store::PostgresOptions;
+use incode_postgres::PostgresOptions;
 use incode_tests::servers::{PostgresServer, Proxy};
 use incode_tests::{Adapter, Plan, event, eventually};
 
@@ -13,7 +13,7 @@ async fn a_revocation_that_is_committed_after_its_caller_gave_up_is_heard_of() {
     let url = server.url_at(proxy.port(), &schema);
     let store = move |builder: incode_core::Builder| {
         // What is not pushed stays unknown for as long as this test runs.
-        builder.postgres(PostgresOptions::new(&url).unwrap()).near_cache_lifetime(Duration::from_secs(600))
+        builder.open_store(PostgresOptions::new(&url).unwrap()).near_cache_lifetime(Duration::from_secs(600))
     };
     let world = Plan::new(Adapter::Axum).incode(store).start().await;
     let ana = world.person("Ana Flores");
