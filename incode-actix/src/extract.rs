@@ -6,8 +6,8 @@ use actix_web::body::BoxBody;
 use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
 use actix_web::{FromRequest, HttpRequest, HttpResponse, Responder, ResponseError};
+use incode_core::adapter::Reply;
 use incode_core::gate::{self, Denial, Policy};
-use incode_core::http::Reply;
 use incode_core::identity::Identity;
 
 use crate::head::ActixHead;

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use actix_web::dev::{self, Extensions};
 use actix_web::http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE};
 use actix_web::{HttpMessage, HttpRequest};
+use incode_core::adapter::RequestHead;
 use incode_core::gate::Visitor;
-use incode_core::http::RequestHead;
 use incode_core::{Actor, SessionHash, Subject};
 
 /// A request head as core reads it: what services without extractors hand to the functions of
@@ -86,6 +86,10 @@ impl RequestHead for ActixHead<'_> {
 
     fn session(&self) -> Option<&SessionHash> {
         self.extensions.get()
+    }
+
+    fn authority(&self) -> Option<&str> {
+        self.head.uri.authority().map(|authority| authority.as_str())
     }
 
     fn extensions(&self) -> &dyn Any {

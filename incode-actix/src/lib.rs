@@ -6,21 +6,32 @@
 //! replies back.
 
 #[cfg(feature = "admin")]
-mod admin;
+pub mod admin;
 mod body;
+mod env;
 mod extract;
 mod gate;
 mod head;
 mod middleware;
 mod reply;
+mod routes;
 
 #[cfg(feature = "admin")]
 pub use admin::{AdminFuture, AdminService};
+pub use env::builder_from_env;
 pub use extract::{Active, Denied, MaybeActive, Satisfies, Visitor};
 pub use gate::{Gate, GateFuture, GateMiddleware};
 pub use head::{ActixHead, extension};
 pub use incode_core as core;
 pub use incode_core::gate::{Policy, Requirement, Standing, SubjectSource, TimeZone};
-pub use incode_core::{Builder, Incode, SettingError, Subject};
+pub use incode_core::{Builder, ConfigError, Incode, Subject};
 pub use middleware::{IncodeFuture, IncodeMiddleware, IncodeService};
 pub use reply::response;
+pub use routes::configure;
+
+#[cfg(feature = "postgres")]
+pub use incode_postgres as postgres;
+#[cfg(feature = "redis")]
+pub use incode_redis as redis;
+#[cfg(feature = "sqlite")]
+pub use incode_sqlite as sqlite;

@@ -5,7 +5,7 @@ use actix_web::body::BoxBody;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::web::Bytes;
-use incode_core::http::Reply;
+use incode_core::adapter::Reply;
 
 /// Core's reply as a response. What core writes is always legal; a status that is not becomes 500, and a header that
 /// is not is left out.

@@ -5,8 +5,8 @@ use axum_core::body::Body;
 use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum_core::response::{IntoResponse, Response};
 use http::request::Parts;
+use incode_core::adapter::Reply;
 use incode_core::gate::{self, Denial, Policy};
-use incode_core::http::Reply;
 use incode_core::identity::Identity;
 
 use crate::head::HttpHead;

@@ -2,7 +2,7 @@ use std::any::Any;
 
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE};
 use http::{Extensions, Request};
-use incode_core::http::RequestHead;
+use incode_core::adapter::RequestHead;
 use incode_core::{Actor, SessionHash, Subject};
 
 /// A request head as core reads it: what services without extractors hand to the functions of
@@ -98,6 +98,10 @@ impl RequestHead for HttpHead<'_> {
 
     fn session(&self) -> Option<&SessionHash> {
         self.extensions.get()
+    }
+
+    fn authority(&self) -> Option<&str> {
+        self.uri.authority().map(http::uri::Authority::as_str)
     }
 
     fn extensions(&self) -> &dyn Any {

@@ -6,24 +6,37 @@
 //! replies back.
 
 #[cfg(feature = "admin")]
-mod admin;
+pub mod admin;
 mod body;
+mod env;
 #[cfg(feature = "axum")]
 mod extract;
 mod gate;
 mod head;
 mod middleware;
 mod reply;
+#[cfg(feature = "axum")]
+mod routes;
 
 #[cfg(feature = "admin")]
 pub use admin::{AdminFuture, AdminService};
 pub use body::ResponseBody;
+pub use env::builder_from_env;
 #[cfg(feature = "axum")]
 pub use extract::{Active, Denied, MaybeActive, Satisfies, Visitor};
 pub use gate::{Gate, GateFuture, GateLayer};
 pub use head::{HttpHead, extension};
 pub use incode_core as core;
 pub use incode_core::gate::{Policy, Requirement, Standing, SubjectSource, TimeZone};
-pub use incode_core::{Builder, Incode, SettingError, Subject};
+pub use incode_core::{Builder, ConfigError, Incode, Subject};
 pub use middleware::{IncodeFuture, IncodeLayer, IncodeService};
 pub use reply::response;
+#[cfg(feature = "axum")]
+pub use routes::routes;
+
+#[cfg(feature = "postgres")]
+pub use incode_postgres as postgres;
+#[cfg(feature = "redis")]
+pub use incode_redis as redis;
+#[cfg(feature = "sqlite")]
+pub use incode_sqlite as sqlite;

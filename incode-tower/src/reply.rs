@@ -3,7 +3,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::Full;
-use incode_core::http::Reply;
+use incode_core::adapter::Reply;
 
 /// Core's reply as a response. A header that is not legal is left out.
 pub fn response(reply: Reply) -> Response<Full<Bytes>> {

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use actix_web::Error;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use incode_core::admin::AdminExchange;
+use incode_admin::AdminRequest;
 
 use crate::body::ReplyBody;
 use crate::reply::response;
@@ -17,8 +17,8 @@ pub struct AdminFuture {
 }
 
 impl AdminFuture {
-    pub(super) fn answer(exchange: AdminExchange, request: ServiceRequest) -> Self {
-        Self { response: Box::pin(answer(exchange, request)) }
+    pub(super) fn answer(admin: AdminRequest, request: ServiceRequest) -> Self {
+        Self { response: Box::pin(answer(admin, request)) }
     }
 }
 
@@ -36,9 +36,9 @@ impl fmt::Debug for AdminFuture {
     }
 }
 
-async fn answer(exchange: AdminExchange, request: ServiceRequest) -> ServiceResponse {
+async fn answer(admin: AdminRequest, request: ServiceRequest) -> ServiceResponse {
     let (request, mut payload) = request.into_parts();
-    let mut reply = exchange.answer(&mut payload).await;
+    let mut reply = admin.answer(&mut payload).await;
     let body = ReplyBody::new(mem::take(&mut reply.body), payload);
     ServiceResponse::new(request, response(reply).set_body(body).map_into_boxed_body())
 }

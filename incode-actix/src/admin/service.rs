@@ -3,16 +3,16 @@ use std::task::{Context, Poll};
 
 use actix_web::Error;
 use actix_web::dev::{Service, ServiceFactory, ServiceRequest, ServiceResponse};
+use incode_admin::Admin;
 use incode_core::Incode;
-use incode_core::admin::Admin;
 
 use super::AdminFuture;
 use crate::head::ActixHead;
 
-/// **Has no guard of its own: whoever reaches it may read the inbox, replay events and erase identities.** Mount it
+/// **Has no guard of its own: every caller may read the inbox, replay events and erase identities.** Mount it
 /// behind the application's own.
 ///
-/// The routes are those of [`incode_core::admin`], below wherever it is mounted: as the default service of a scope, or
+/// The routes are those of [`incode_admin`], below wherever it is mounted: as the default service of a scope, or
 /// of an `App`, where they begin at `/`. A guard that puts an [`Actor`](incode_core::Actor) into the request extensions
 /// says who is named in the audit trail.
 ///
@@ -76,8 +76,8 @@ impl Service<ServiceRequest> for AdminService {
 
     fn call(&self, request: ServiceRequest) -> AdminFuture {
         let head = ActixHead::from(request.request());
-        let exchange = self.admin.open(&head, request.match_info().unprocessed());
+        let admin = self.admin.open(&head, request.match_info().unprocessed());
         drop(head);
-        AdminFuture::answer(exchange, request)
+        AdminFuture::answer(admin, request)
     }
 }

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 use actix_web::body::EitherBody;
 use actix_web::dev::ServiceResponse;
 use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
-use incode_core::gate::GRANTED_CACHE_CONTROL;
+use incode_core::adapter::GRANTED_CACHE_CONTROL;
 use pin_project_lite::pin_project;
 
 pin_project! {

@@ -8,8 +8,7 @@ use std::task::{Context, Poll, ready};
 use actix_web::HttpMessage;
 use actix_web::body::EitherBody;
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse};
-use incode_core::RouteRequest;
-use incode_core::gate::PendingVisitor;
+use incode_core::adapter::{PendingVisitor, RouteRequest};
 use pin_project_lite::pin_project;
 
 use crate::body::ReplyBody;
@@ -44,8 +43,8 @@ impl<S: Service<ServiceRequest>> IncodeFuture<S> {
         Self { state: State::PendingVisitor { load, waiting: Some((service, request)) } }
     }
 
-    pub(super) fn answer(exchange: RouteRequest, request: ServiceRequest) -> Self {
-        Self { state: State::Answer { response: Box::pin(answer(exchange, request)) } }
+    pub(super) fn answer(route: RouteRequest, request: ServiceRequest) -> Self {
+        Self { state: State::Answer { response: Box::pin(answer(route, request)) } }
     }
 }
 
@@ -84,9 +83,9 @@ impl<S: Service<ServiceRequest>> fmt::Debug for IncodeFuture<S> {
     }
 }
 
-async fn answer(exchange: RouteRequest, request: ServiceRequest) -> ServiceResponse {
+async fn answer(route: RouteRequest, request: ServiceRequest) -> ServiceResponse {
     let (request, mut payload) = request.into_parts();
-    let mut reply = exchange.answer(&mut payload).await;
+    let mut reply = route.answer(&mut payload).await;
     let body = ReplyBody::new(mem::take(&mut reply.body), payload);
     ServiceResponse::new(request, response(reply).set_body(body).map_into_boxed_body())
 }

@@ -3,7 +3,8 @@ use std::rc::Rc;
 use actix_web::HttpMessage;
 use actix_web::body::EitherBody;
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, forward_ready};
-use incode_core::{Incode, Resolved};
+use incode_core::Incode;
+use incode_core::adapter::Resolved;
 
 use super::IncodeFuture;
 use crate::head::ActixHead;
@@ -34,9 +35,13 @@ where
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
         let head = ActixHead::from(request.request());
-        if let Some(exchange) = self.incode.open(&head) {
+        if let Some(route) = self.incode.open(&head) {
             drop(head);
-            return IncodeFuture::answer(exchange, request);
+            return IncodeFuture::answer(route, request);
+        }
+        if self.incode.is_inner(head.visitor()) {
+            drop(head);
+            return IncodeFuture::pass(self.inner.call(request));
         }
         let visit = self.incode.visit(&head);
         drop(head);

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::Response;
 use http_body_util::Full;
-use incode_core::http::Reply;
+use incode_core::adapter::Reply;
 
 use crate::reply::response;
 

@@ -5,18 +5,18 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
 use http_body_util::Full;
+use incode_admin::Admin;
 use incode_core::Incode;
-use incode_core::admin::Admin;
 use tower_service::Service;
 
 use super::AdminFuture;
 use crate::body::Chunks;
 use crate::head::HttpHead;
 
-/// **Has no guard of its own: whoever reaches it may read the inbox, replay events and erase identities.** Mount it
+/// **Has no guard of its own: every caller may read the inbox, replay events and erase identities.** Mount it
 /// behind the application's own.
 ///
-/// The routes are those of [`incode_core::admin`], below wherever it is mounted: with `Router::nest_service`, or bare,
+/// The routes are those of [`incode_admin`], below wherever it is mounted: with `Router::nest_service`, or bare,
 /// where they begin at `/`. A guard that puts an [`Actor`](incode_core::Actor) into the request extensions says who is
 /// named in the audit trail.
 ///
@@ -67,7 +67,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> AdminFuture {
-        let exchange = self.admin.open(&HttpHead::from(&request), request.uri().path());
-        AdminFuture::answer(exchange.answer(Chunks::new(request.into_body())))
+        let admin = self.admin.open(&HttpHead::from(&request), request.uri().path());
+        AdminFuture::answer(admin.answer(Chunks::new(request.into_body())))
     }
 }

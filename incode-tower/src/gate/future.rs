@@ -6,8 +6,7 @@ use bytes::Bytes;
 use http::header::CACHE_CONTROL;
 use http::{HeaderValue, Response};
 use http_body::Body;
-use incode_core::gate::GRANTED_CACHE_CONTROL;
-use incode_core::http::Reply;
+use incode_core::adapter::{GRANTED_CACHE_CONTROL, Reply};
 use pin_project_lite::pin_project;
 
 use crate::body::ResponseBody;

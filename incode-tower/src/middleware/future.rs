@@ -5,8 +5,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
-use incode_core::gate::PendingVisitor;
-use incode_core::http::Reply;
+use incode_core::adapter::{PendingVisitor, Reply};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 

@@ -4,7 +4,8 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
-use incode_core::{Incode, Resolved};
+use incode_core::Incode;
+use incode_core::adapter::Resolved;
 use tower_service::Service;
 
 use super::IncodeFuture;
@@ -40,9 +41,12 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let head = HttpHead::from(&request);
-        if let Some(exchange) = self.incode.open(&head) {
+        if let Some(route) = self.incode.open(&head) {
             let body = Chunks::new(request.into_body());
-            return IncodeFuture::answer(exchange.answer(body));
+            return IncodeFuture::answer(route.answer(body));
+        }
+        if self.incode.is_inner(request.extensions().get()) {
+            return IncodeFuture::pass(self.inner.call(request));
         }
         match self.incode.visit(&head) {
             Resolved::Ready(visitor) => {

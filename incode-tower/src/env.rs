@@ -1,0 +1,35 @@
+//! The settings of the environment, joined with the engines whose features are on.
+
+use incode_core::adapter::Engine;
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
+use incode_core::store::{OpenStore, StoreError};
+use incode_core::{Builder, ConfigError};
+
+/// A builder with the settings of the process's environment: the variables of the README's table. `INCODE_STORE` may name
+/// `memory:` and each engine whose feature is on.
+///
+/// # Errors
+/// [`ConfigError`] for what is missing, malformed or too weak: one line that names the variable and says what to write.
+pub fn builder_from_env() -> Result<Builder, ConfigError> {
+    Builder::from_settings(std::env::vars_os(), ENGINES)
+}
+
+const ENGINES: &[Engine] = &[
+    #[cfg(feature = "sqlite")]
+    |store| boxed(incode_sqlite::from_url(store.url)),
+    #[cfg(feature = "postgres")]
+    |store| {
+        let options = incode_postgres::from_url(store.url);
+        boxed(options.map(|options| match store.listen {
+            Some(listen) => options?.listen_url(listen),
+            None => options,
+        }))
+    },
+    #[cfg(feature = "redis")]
+    |store| boxed(incode_redis::from_url(store.url)),
+];
+
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
+fn boxed<O: OpenStore>(options: Option<Result<O, StoreError>>) -> Option<Result<Box<dyn OpenStore>, StoreError>> {
+    options.map(|options| options.map(|options| Box::new(options) as Box<dyn OpenStore>))
+}

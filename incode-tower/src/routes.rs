@@ -1,0 +1,53 @@
+use axum::Router;
+use axum::extract::State;
+use axum::handler::Handler;
+use axum_core::body::Body;
+use axum_core::extract::Request;
+use axum_core::response::{IntoResponse, Response};
+use http::StatusCode;
+use incode_core::Incode;
+
+use crate::body::Chunks;
+use crate::head::HttpHead;
+use crate::reply::response;
+
+/// The routes that [`IncodeLayer`](crate::IncodeLayer) answers, as a router: webhook, start, callback and token.
+///
+/// With them the webhook arrives wherever the layer is: merge them into the outermost router, without a prefix. axum then
+/// refuses, at start, an application that has a route of its own at one of these paths. The layer is still what attaches
+/// the visitor, and the login layer goes around both.
+///
+/// ```
+/// use axum::Router;
+/// use axum::routing::get;
+/// use incode_tower::{Active, Incode, IncodeLayer};
+///
+/// fn app(incode: &Incode) -> Router {
+///     let pages = Router::new().route("/vault", get(vault)).layer(IncodeLayer::new(incode.clone()));
+///     Router::new().merge(incode_tower::routes(incode)).merge(pages)
+/// }
+///
+/// async fn vault(_: Active) -> &'static str {
+///     "verified"
+/// }
+/// ```
+pub fn routes(incode: &Incode) -> Router {
+    let routes = incode.mounts().fold(Router::new(), |router, path| {
+        // Any method: core says which ones a route takes.
+        router.route_service(&literal(path), answer.with_state(incode.clone()))
+    });
+    routes.with_state(())
+}
+
+async fn answer(State(incode): State<Incode>, request: Request) -> Response {
+    match incode.open(&HttpHead::from(&request)) {
+        Some(route) => response(route.answer(Chunks::new(request.into_body())).await).map(Body::new),
+        // The token endpoint of a policy that has no OAuth part.
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+/// A path in which nothing is a capture of axum's.
+fn literal(path: &str) -> String {
+    path.replace('{', "{{").replace('}', "}}")
+}
