@@ -112,10 +112,10 @@ impl Bearer {
     pub(super) fn visit(self: &Arc<Self>, head: &dyn RequestHead) -> Resolved {
         let near = &self.near;
         if !self.settings.takes(head) {
-            return Resolved::Ready(near.nobody());
+            return Resolved::Ready(near.no_subject());
         }
         let token = match Presented::of(head) {
-            Presented::Nothing => return Resolved::Ready(near.nobody()),
+            Presented::Nothing => return Resolved::Ready(near.no_subject()),
             Presented::Illegible => return Resolved::Ready(near.refused()),
             Presented::Token(token) => token,
         };
@@ -152,26 +152,26 @@ impl Bearer {
     }
 
     fn find_out(self: &Arc<Self>, token: Token, hash: TokenHash) -> PendingVisitor {
-        let landing = match self.flights.join(hash, || self.recall(&hash)) {
+        let waiter = match self.flights.join(hash, || self.recall(&hash)) {
             Join::Ready(found) => {
                 let bearer = Arc::clone(self);
                 return PendingVisitor::new(async move { bearer.arrive(found).visitor().await });
             }
-            Join::Waiting(landing) => landing,
-            Join::Leader(landing, ticket) => {
-                self.runtime.spawn(Arc::clone(self).redeem(token, ticket));
-                landing
+            Join::Waiting(waiter) => waiter,
+            Join::Leader(waiter, guard) => {
+                self.runtime.spawn(Arc::clone(self).redeem(token, guard));
+                waiter
             }
         };
         let bearer = Arc::clone(self);
         PendingVisitor::new(async move {
-            let found = landing.wait().await.unwrap_or(Found::Unknown);
+            let found = waiter.wait().await.unwrap_or(Found::Unknown);
             bearer.arrive(found).visitor().await
         })
     }
 
     /// A task of its own, to the end: what the vendor says is recorded even if the request is gone.
-    async fn redeem(self: Arc<Self>, token: Token, ticket: LeaderGuard<TokenHash, Found>) {
+    async fn redeem(self: Arc<Self>, token: Token, guard: LeaderGuard<TokenHash, Found>) {
         let found = self.ask(&token).await;
         let outcome = match &found {
             Found::Belongs(_) => "accepted",
@@ -179,8 +179,8 @@ impl Bearer {
             Found::NotNow(_) | Found::Unknown => "unavailable",
         };
         metrics::counter!("incode_bearer_tokens_total", "outcome" => outcome).increment(1);
-        let hash = ticket.key;
-        self.flights.land(ticket, |_| {
+        let hash = guard.key;
+        self.flights.finish(guard, |_| {
             self.remember(hash, &token, found.clone());
             found
         });

@@ -72,7 +72,7 @@ struct Shared {
     near: Arc<NearCache>,
     context: Arc<Context>,
     subjects: SubjectSource,
-    /// Asked where the subject source finds nobody.
+    /// Asked where the subject source finds no subject.
     bearer: Option<Arc<bearer::Bearer>>,
     flow: Option<Arc<Flow>>,
     /// Longest face image sent, in characters of base64.
@@ -87,7 +87,7 @@ struct Shared {
     handlers: Arc<Handlers>,
     /// Dropped or set to true: the runners drain and end.
     stop: watch::Sender<bool>,
-    /// The worker and a runner for each handler; empty once they were told to stop.
+    /// The worker and a runner for each handler; empty once they were stopped.
     runners: std::sync::Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -157,19 +157,19 @@ impl Incode {
     }
 
     /// Puts another policy in the place of the webhook's: with the secrets of a rotation, for instance, or another OAuth
-    /// client. Deliveries under way are judged by the policy they began with, all later ones by the new. Each replica
-    /// is told by itself, so let secrets overlap: first everybody takes old and new, then the vendor changes over, then
-    /// the old one goes.
+    /// client. Deliveries under way are judged by the policy they began with, all later ones by the new. Each
+    /// process is changed by itself, so let secrets overlap: first all take old and new, then the vendor changes over, then
+    /// the old one is removed.
     pub fn replace_webhook_authenticity(&self, authenticity: Authenticity) {
         self.0.webhook.replace_authenticity(builder::found_by(authenticity, self.0.addresses.as_ref()));
     }
 
-    /// Who asks, and how they stand. Without I/O when the near cache knows them.
+    /// The visitor of a request, with its standing. Without I/O when the near cache has it.
     #[inline]
     pub fn visit(&self, head: &dyn RequestHead) -> Resolved {
         self.0.placement.visitor_came(head);
         let Some(subject) = self.0.subjects.find(head) else {
-            return self.visit_of_nobody(head);
+            return self.visit_without_subject(head);
         };
         match self.0.near.hit(CacheKeyRef::Subject(&subject)) {
             Some(visitor) => Resolved::Ready(visitor),
@@ -177,18 +177,18 @@ impl Incode {
         }
     }
 
-    fn visit_of_nobody(&self, head: &dyn RequestHead) -> Resolved {
+    fn visit_without_subject(&self, head: &dyn RequestHead) -> Resolved {
         match &self.0.bearer {
             Some(bearer) => bearer.visit(head),
-            None => Resolved::Ready(self.0.near.nobody()),
+            None => Resolved::Ready(self.0.near.no_subject()),
         }
     }
 
     fn load(&self, subject: &str) -> Resolved {
         match Subject::new(subject) {
             Ok(subject) => Resolved::Pending(self.0.near.load(CacheKey::Subject(subject))),
-            // No account has such a key, so nobody can be logged in under it.
-            Err(_) => Resolved::Ready(self.0.near.nobody()),
+            // No account has such a key.
+            Err(_) => Resolved::Ready(self.0.near.no_subject()),
         }
     }
 
@@ -233,9 +233,9 @@ impl Incode {
         self.0.context.reply(problem, Audience::of(head))
     }
 
-    /// ChangeEvent of identities from now on, whatever brought it: an event, a callback, a face authentication, `unlink`,
-    /// `forget`; and what other processes change, when the store they share tells of it. Without the promise that a
-    /// [`Handler`](crate::Handler) has.
+    /// Changes of identities from now on, whatever caused them: an event, a callback, a face authentication, `unlink`,
+    /// `forget`; and changes of other processes, when the store they share has a feed. A reader that is too slow misses some:
+    /// what must not be missed belongs into a [`Handler`](crate::Handler).
     pub fn changes(&self) -> Changes {
         self.0.listeners.feed.subscribe()
     }
@@ -250,14 +250,14 @@ impl Incode {
     }
 }
 
-/// Runs `work` on a task of its own, so that a caller who hangs up in between does not leave a change written and
-/// nobody told: the near cache would go on with what was true before.
+/// Runs `work` on a task of its own: a caller that is dropped in between would otherwise leave a change written and the near
+/// cache unaware of it.
 async fn to_the_end<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
     match tokio::spawn(work).await {
         Ok(done) => done,
         Err(error) => match error.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
-            // The runtime is going away, and whoever waits here with it.
+            // The runtime is shutting down, and this task with it.
             Err(_) => std::future::pending().await,
         },
     }

@@ -78,12 +78,12 @@ fn start(incode: &Incode, head: &dyn RequestHead) -> Result<Reply, Problem> {
     }
 }
 
-/// A browser goes to the application's login and comes back here, where the application opted in to that. Everybody else
-/// is told.
+/// A browser goes to the application's login and comes back here, where the application opted in to that. Every other
+/// client gets the problem.
 fn log_in_first(incode: &Incode, head: &dyn RequestHead) -> Result<Reply, Problem> {
-    let denial = Denial::of_nobody(Arc::clone(&incode.0.context), head);
-    let told = denial.problem();
-    match (denial.redirect(&told, Audience::of(head)), told.login_url()) {
+    let denial = Denial::without_subject(Arc::clone(&incode.0.context), head);
+    let problem = denial.problem();
+    match (denial.redirect(&problem, Audience::of(head)), problem.login_url()) {
         (Some(url), _) => Ok(Reply::see_other(url.to_owned())),
         (None, Some(url)) => Err(flow::login_first().login_at(url.to_owned())),
         (None, None) => Err(flow::login_first()),
@@ -102,7 +102,7 @@ fn token(incode: &Incode, head: &dyn RequestHead) -> Step {
     let shared = &*incode.0;
     match shared.tokens.begin(&shared.webhook.authenticity(), head, &*shared.clock) {
         Ok(request) => Step::Issue { request: Box::new(request), read_deadline: shared.webhook.read_deadline() },
-        Err(refusal) => Step::Answered(told(Err(refusal))),
+        Err(refusal) => Step::Answered(token_reply(Err(refusal))),
     }
 }
 
@@ -119,11 +119,11 @@ where
         request.finish()
     };
     let read = tokio::time::timeout(read_deadline, read).await;
-    told(read.unwrap_or_else(|_| Err(TokenRefusal::too_slow())))
+    token_reply(read.unwrap_or_else(|_| Err(TokenRefusal::too_slow())))
 }
 
-/// What a client of the token endpoint is told: as OAuth has it, so not rendered by the application.
-fn told(answer: Result<Reply, TokenRefusal>) -> Reply {
+/// The answer of the token endpoint: as OAuth has it, so not rendered by the application.
+fn token_reply(answer: Result<Reply, TokenRefusal>) -> Reply {
     let outcome = answer.as_ref().map_or_else(TokenRefusal::as_str, |_| "issued");
     metrics::counter!("incode_token_requests_total", "outcome" => outcome).increment(1);
     answer.unwrap_or_else(|refusal| {

@@ -28,7 +28,7 @@ impl RetryPolicy {
         match error.retry_after() {
             Some(asked) if asked > wait => None,
             // A half to one and a half, so that callers that failed together do not come back together.
-            _ => Some(wait.mul_f64(0.5 + jitter())),
+            _ => Some(Duration::try_from_secs_f64(wait.as_secs_f64() * (0.5 + jitter())).unwrap_or(Duration::MAX)),
         }
     }
 }

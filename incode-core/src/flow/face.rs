@@ -23,13 +23,13 @@ pub enum FaceOutcome {
     Passed(Identity),
     /// The vendor did not pass the face, for this reason when it gave one.
     Failed(Option<FailureReason>),
-    /// The vendor passed the face, as somebody else's. Nothing was recorded.
+    /// The vendor passed the face as that of another person. Nothing was recorded.
     OtherIdentity,
 }
 
 impl FaceOutcome {
-    /// What to tell the person whose face did not count: a status, a stable code, and what to do now. `None` when it did;
-    /// whether that opens anything is for the gate to say.
+    /// The problem to show to a person whose face did not count: a status, a stable code, and what to do now. `None` when it
+    /// counted; the gate decides what that opens.
     pub fn problem(&self) -> Option<Problem> {
         match self {
             Self::Passed(_) => None,
@@ -181,7 +181,7 @@ impl FaceError {
         self.kind
     }
 
-    /// What to tell the person: a status, a stable code, and what to do now.
+    /// The problem to show to the person: a status, a stable code, and what to do now.
     pub fn problem(&self) -> Problem {
         messages::no_outcome(self.kind, self.retry_after, self.verify_at.as_deref())
     }

@@ -1,4 +1,4 @@
-//! What a person is told of a face authentication. Codes are stable, texts say what to do.
+//! The problems of face authentication. Codes are stable, texts say what to do.
 
 use std::time::Duration;
 
@@ -36,9 +36,9 @@ pub(super) fn failed(reason: Option<&FailureReason>) -> Problem {
     Problem::new(403, code, title, detail)
 }
 
-/// It passed as somebody else.
+/// It passed as another person.
 pub(super) fn other_identity() -> Problem {
-    let detail = "This face belongs to somebody else's identity. Only the person who was verified can confirm.";
+    let detail = "This face belongs to another identity. Only the person who was verified can confirm.";
     Problem::new(403, "face_of_other_identity", "Not your face", detail)
 }
 

@@ -65,8 +65,8 @@ impl HostedFlow {
         })
     }
 
-    /// Also takes what was sealed with an older secret, so that nobody's flow is cut off when a new one comes: give
-    /// the old one here until the lifetime of a flow has gone by on every replica.
+    /// Also takes what was sealed with an older secret, so that a new secret cuts off no flow: give the old
+    /// one here until the lifetime of a flow has gone by on every replica.
     ///
     /// # Errors
     /// [`ConfigError`] for a short secret.

@@ -5,8 +5,8 @@ use super::check::{attached, check};
 use super::order;
 use super::{DenialKind, Requirement, Visitor};
 
-/// A visitor whose identity is ACTIVE. Only [`active`] and its kin make one, so a function that takes it can't be called
-/// for anybody else.
+/// A visitor whose identity is ACTIVE. Only [`active`], [`maybe_active`] and [`satisfies`](super::satisfies) make one, so a
+/// function that takes it can't be called for another visitor.
 #[derive(Clone)]
 pub struct Active {
     visitor: Visitor,
@@ -21,8 +21,8 @@ pub fn active(visitor: Option<&Visitor>, head: &dyn RequestHead) -> Result<Activ
     meeting(visitor, &Requirement::active(), head)
 }
 
-/// As [`active`], for pages that are open to everybody and look different to some: `None` for nobody and for whoever is
-/// not ACTIVE.
+/// As [`active`], for pages that every visitor may see and that look different to some: `None` without a subject, and for
+/// a visitor who is not ACTIVE.
 ///
 /// # Errors
 /// The reply to send when nothing is known: while the store does not answer, "not verified" would be a guess.
@@ -36,7 +36,7 @@ pub fn maybe_active(visitor: Option<&Visitor>, head: &dyn RequestHead) -> Result
     }
 }
 
-/// As [`active`], for somebody who meets a requirement: each includes ACTIVE.
+/// As [`active`], for a visitor who meets a requirement: each includes ACTIVE.
 pub(super) fn meeting(
     visitor: Option<&Visitor>,
     requirement: &Requirement,

@@ -1,4 +1,4 @@
-//! What is known of somebody, packed into one allocation: a near cache may hold a million of these.
+//! What is known of one subject or identity, packed into one allocation: a near cache may hold a million of these.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,8 +13,8 @@ use super::policy_fields::PolicyFields;
 
 /// What was known of one subject, or of one identity, at one instant. Shared by the near cache and every request.
 ///
-/// Ids and words lie behind each other in `text`, so that looking somebody up touches two or three cache lines. What
-/// requirements read is beside them, ready to use; an [`Identity`] is put together only for who asks for one.
+/// Ids and words lie behind each other in `text`, so that a look-up touches two or three cache lines. What requirements
+/// read is beside them, ready to use; an [`Identity`] is put together only when it is asked for.
 pub(crate) struct CachedStanding<T: ?Sized = [u8]> {
     context: Arc<Context>,
     loaded: Loaded,
@@ -40,20 +40,21 @@ struct Confirmed {
     passed_at: i64,
 }
 
-/// Whom a [`CachedStanding`] is about.
+/// What a [`CachedStanding`] is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Principal {
-    Nobody,
-    /// Nobody, who presented a token that is not theirs.
+    /// A request without a subject.
+    None,
+    /// The same, with a bearer token that was refused.
     Refused,
     Subject,
     Identity,
 }
 
-/// By what somebody is looked up.
+/// The key of a look-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CacheKeyRef<'a> {
-    /// A subject's text, which nobody has checked yet.
+    /// A subject's text, not checked yet.
     Subject(&'a str),
     /// An identity whose token came with the request.
     Identity(&'a str),
@@ -70,7 +71,7 @@ pub(crate) enum CacheKey {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Loaded(u64);
 
-/// The attestation's overall verdict, as far as requirements tell verdicts apart.
+/// The attestation's overall verdict, as far as requirements distinguish verdicts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Attested {
     /// None, or one that is not OK.
@@ -80,25 +81,25 @@ pub(crate) enum Attested {
 }
 
 impl CachedStanding {
-    pub(crate) fn nobody(context: Arc<Context>) -> Arc<Self> {
-        Draft::new(Principal::Nobody, "").finish(Standing::NoSubject, Loaded(0), context)
+    pub(crate) fn no_subject(context: Arc<Context>) -> Arc<Self> {
+        Draft::new(Principal::None, "").finish(Standing::NoSubject, Loaded(0), context)
     }
 
     pub(crate) fn refused(context: Arc<Context>) -> Arc<Self> {
         Draft::new(Principal::Refused, "").finish(Standing::NoSubject, Loaded(0), context)
     }
 
-    /// Nothing is known, not even who it is.
+    /// Nothing is known, not even which identity it is.
     pub(crate) fn out_of_reach(context: Arc<Context>) -> Arc<Self> {
-        Draft::new(Principal::Nobody, "").finish(Standing::Unavailable, Loaded(0), context)
+        Draft::new(Principal::None, "").finish(Standing::Unavailable, Loaded(0), context)
     }
 
-    /// Nothing is known of somebody, for the store did not say.
+    /// Nothing is known, because the store did not answer.
     pub(crate) fn unavailable(whose: &CacheKey, loaded: Loaded, context: Arc<Context>) -> Arc<Self> {
         Draft::of(whose).finish(Standing::Unavailable, loaded, context)
     }
 
-    /// The store knows no identity of theirs.
+    /// The store knows no identity of this subject, or no such identity.
     pub(crate) fn stranger(whose: &CacheKey, loaded: Loaded, context: Arc<Context>) -> Arc<Self> {
         Draft::of(whose).finish(Standing::NotLinked, loaded, context)
     }
@@ -129,7 +130,7 @@ impl CachedStanding {
         self.standing
     }
 
-    /// A token came with the request, and is nobody's.
+    /// A bearer token came with the request and was refused.
     pub(crate) fn has_refused_token(&self) -> bool {
         self.who == Principal::Refused
     }
@@ -175,7 +176,7 @@ impl CachedStanding {
         &self.context
     }
 
-    /// Whether it is about the one who is asked about.
+    /// Whether it is about this key: two keys may share a hash.
     pub(crate) fn is_about(&self, key: CacheKeyRef<'_>) -> bool {
         let (who, key) = match key {
             CacheKeyRef::Subject(key) => (Principal::Subject, key),
@@ -184,11 +185,11 @@ impl CachedStanding {
         self.who == who && self.bytes(Piece::CacheKeyRef) == key.as_bytes()
     }
 
-    /// `None` for nobody.
+    /// `None` for a request without a subject.
     pub(crate) fn whose(&self) -> Option<CacheKey> {
         let key = self.piece(Piece::CacheKeyRef);
         match self.who {
-            Principal::Nobody | Principal::Refused => None,
+            Principal::None | Principal::Refused => None,
             Principal::Subject => Subject::new(key).ok().map(CacheKey::Subject),
             Principal::Identity => IdentityId::new(key).ok().map(CacheKey::Identity),
         }
@@ -244,7 +245,7 @@ impl CachedStanding {
         })
     }
 
-    /// Whether it says the same of the same person. When it was loaded does not count, nor when the vendor was asked.
+    /// Whether both say the same of one person. When they were loaded does not count, nor when the vendor was asked.
     pub(crate) fn says_the_same(&self, other: &Self) -> bool {
         let rest = |known: &Self| {
             (known.standing, known.proof, known.attested, known.verified_at, known.face_authenticated_at, known.ends)
@@ -253,7 +254,7 @@ impl CachedStanding {
     }
 
     /// Whether it says something else than `other`, and is not older.
-    pub(crate) fn is_news_to(&self, other: &Self) -> bool {
+    pub(crate) fn replaces(&self, other: &Self) -> bool {
         self.loaded >= other.loaded && !self.says_the_same(other)
     }
 
@@ -409,7 +410,7 @@ impl Draft {
     }
 }
 
-/// What lies in the text, in this order. Those of people are the ids first: all of usual length.
+/// What lies in the text, in this order.
 #[derive(Clone, Copy)]
 enum Piece {
     /// What it is looked up by: a subject, or an identity id.

@@ -5,7 +5,8 @@ use super::order;
 use super::requirement::Unmet;
 use super::{Audience, Requirement, Visitor};
 
-/// What a gate asks, and whom it lets by unasked: a [`Requirement`] with the gate's own settings. Adapters hold one.
+/// What a gate asks for, and which requests pass unasked: a [`Requirement`] with the gate's own settings. Adapters hold
+/// one.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct GatePolicy {
@@ -14,7 +15,7 @@ pub struct GatePolicy {
 }
 
 impl GatePolicy {
-    /// Asks everybody for `requirement`.
+    /// Asks every request for `requirement`.
     pub fn new(requirement: Requirement) -> Self {
         Self { requirement, passes_preflights: false }
     }
@@ -52,7 +53,7 @@ pub fn check(visitor: Option<&Visitor>, requirement: &Requirement, head: &dyn Re
     requirement.check(visitor, Some(head)).map_err(|unmet| denied(visitor, unmet, head))
 }
 
-/// Apart, and with all that a denial needs: who passes goes by.
+/// Out of line: a request that passes never comes here.
 #[cold]
 fn denied(visitor: &Visitor, unmet: Unmet, head: &dyn RequestHead) -> Reply {
     if order::is_wrong(visitor, head) {
@@ -75,8 +76,8 @@ pub fn visitor(visitor: Option<&Visitor>, head: &dyn RequestHead) -> Result<Visi
 /// Whether a browser asks if a request of another site would be taken: `OPTIONS` with `Origin` and
 /// `Access-Control-Request-Method`. It carries no credentials, so no gate would let it pass.
 ///
-/// Anybody can send one. A gate that [lets preflights by](GatePolicy::passing_preflights) hands them to whatever is inside it,
-/// for people of any standing: right for a CORS layer that answers them, and for a router that takes `OPTIONS` nowhere
+/// Any client can send one. A gate that [lets preflights by](GatePolicy::passing_preflights) hands them to what is
+/// inside it, for visitors of any standing: right for a CORS layer that answers them, and for a router that takes `OPTIONS` nowhere
 /// else. A handler that takes any method is reached by them.
 pub fn is_preflight(head: &dyn RequestHead) -> bool {
     let has = |name| head.header(name) != Field::Missing;

@@ -7,7 +7,7 @@ use crate::identity::{Field, LinkProof};
 use super::requirement::Unmet;
 use super::{DenialKind, Requirement, TimeZone, Visitor};
 
-/// What a [`Requirement`] asks for beyond what is known of everybody.
+/// What a [`Requirement`] asks for beyond verification, face and attestation.
 #[derive(Clone)]
 pub(super) enum Clause {
     Linked(LinkProof),
@@ -15,7 +15,7 @@ pub(super) enum Clause {
         years: u16,
         zone: TimeZone,
     },
-    /// Folded as the facts are.
+    /// Folded as [`PolicyFields`](super::policy_fields::PolicyFields) are.
     Country(Box<[Box<str>]>),
     Rule {
         name: &'static str,
@@ -29,7 +29,7 @@ pub(super) enum Clause {
 type CustomRule = dyn Fn(&Visitor) -> bool + Send + Sync;
 
 impl Clause {
-    /// Of somebody who is ACTIVE.
+    /// Decides for a visitor who is ACTIVE.
     pub(super) fn check(&self, visitor: &Visitor, head: Option<&dyn RequestHead>) -> Result<(), Unmet> {
         let met = |met, kind| if met { Ok(()) } else { Err(Unmet { kind, requirement: None }) };
         match self {
@@ -64,15 +64,15 @@ impl Clause {
     }
 }
 
-/// A requirement over a field that the application does not keep could never be met, and says so instead of turning
-/// everybody away for a reason that is not theirs.
+/// A requirement over a field that the application does not retain could never be met. It says so, instead of denying
+/// every visitor for a reason that is not theirs.
 fn kept(visitor: &Visitor, field: Field) -> Result<(), Unmet> {
     if visitor.keeps(field) {
         return Ok(());
     }
     tracing::error!(
         field = field.as_str(),
-        "a requirement asks for a personal field that is not kept: opt in with Builder::keep"
+        "a requirement asks for a personal field that is not retained: opt in with Builder::retain"
     );
     Err(Unmet { kind: DenialKind::RequirementNotSetUp, requirement: None })
 }

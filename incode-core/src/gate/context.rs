@@ -62,11 +62,11 @@ pub(crate) struct Context {
     pub(crate) aging: MonotonicAge,
     /// Whether the login layer is where it should be.
     pub(crate) login_order: LoginOrder,
-    /// Where a visitor finds out what is known by now. Not owned: the cache owns what owns this.
+    /// Where a visitor reads what is known by now. Weak: the cache owns this context.
     pub(crate) near: OnceLock<Weak<NearCache>>,
 }
 
-/// Where people do something about a denial. Paths without a query.
+/// The pages where a person can act on a denial. Paths without a query.
 #[derive(Debug, Default)]
 pub(crate) struct Pages {
     /// The path of the public URL, without a slash at its end: what browsers put before every path. Often empty.
@@ -77,7 +77,7 @@ pub(crate) struct Pages {
     pub(crate) login: Option<String>,
     /// The application's own.
     pub(crate) step_up: Option<String>,
-    /// Browsers are sent there, and not only told.
+    /// Browsers are redirected there.
     pub(crate) redirects: bool,
 }
 

@@ -15,7 +15,7 @@ use super::requirement::Unmet;
 #[derive(Clone)]
 pub struct Denial {
     unmet: Unmet,
-    /// False: no identity is known of them at all.
+    /// False: the visitor has no identity at all.
     linked: bool,
     context: Arc<Context>,
     asked: Option<Arc<RequestContext>>,
@@ -25,18 +25,18 @@ pub struct Denial {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DenialKind {
-    /// Nobody is logged in.
+    /// The request has no subject.
     AuthenticationRequired,
-    /// A bearer token was presented, and the vendor takes it for nobody's; see
+    /// A bearer token was presented, and the vendor does not accept it; see
     /// [`Builder::bearer_tokens`](crate::Builder::bearer_tokens).
     TokenRefused,
     /// Not linked, or never verified.
     VerificationRequired,
     /// Back from the hosted flow, and the vendor has not said yet that the check passed.
     VerificationPending,
-    /// The vendor's last word was REVOKED.
+    /// The vendor's last answer was REVOKED.
     IdentityRevoked,
-    /// The vendor's last word was neither ACTIVE nor REVOKED.
+    /// The vendor's last answer was neither ACTIVE nor REVOKED.
     IdentityNotActive,
     /// Verified too long ago.
     VerificationExpired,
@@ -66,8 +66,8 @@ impl Denial {
         Self { unmet, linked, context, asked }
     }
 
-    /// Nobody asks for what must be somebody's.
-    pub(crate) fn of_nobody(context: Arc<Context>, head: &dyn RequestHead) -> Self {
+    /// Of a request without a subject, to a route that needs one.
+    pub(crate) fn without_subject(context: Arc<Context>, head: &dyn RequestHead) -> Self {
         let unmet = Unmet { kind: DenialKind::AuthenticationRequired, requirement: None };
         Self::new(unmet, false, context, None).returning_to(head)
     }
@@ -109,7 +109,7 @@ impl Denial {
         self.reply(self.asked.as_deref().map(|asked| asked.audience).unwrap_or_default())
     }
 
-    /// What may be told.
+    /// What the client may read.
     pub fn problem(&self) -> Problem {
         let kind = self.unmet.kind;
         let (problem, pages) = (kind.problem(), &self.context.pages);
@@ -129,8 +129,8 @@ impl Denial {
         }
     }
 
-    /// A browser that wants to see a page goes to where the next step is made, and nowhere when that has been made
-    /// already and did not help: who is known and revoked would go round in circles without being told why.
+    /// A browser that wants to see a page goes to the page of the next step. It stays where that step was made already and
+    /// did not help: a person whose identity is known would go round in circles without learning why.
     pub(crate) fn redirect<'a>(&self, problem: &'a Problem, audience: Audience) -> Option<&'a str> {
         let asked = self.asked.as_deref()?;
         if !self.context.pages.redirects || !audience.html || audience.grpc || !asked.is_safe {

@@ -45,7 +45,7 @@ impl<S: Stream> Stream for Guarded<S> {
             *this.changed = Box::pin(now.changed());
             *this.visitor = now;
         }
-        // RequestContext each time, for what a requirement counts in minutes ends without news.
+        // Checked at each poll: a requirement of recency ends with time, without a change.
         if is_over || this.visitor.require(this.requirement).is_err() {
             tracing::info!(standing = this.visitor.standing().as_str(), "guarded stream ended");
             this.stream.set(None);

@@ -1,18 +1,18 @@
 //! subject -> standing -> requirement -> decision.
 //!
-//! A [`SubjectSource`] finds out who asks, the near cache knows their standing or loads it once, a [`Visitor`] carries
+//! A [`SubjectSource`] finds the subject of a request, the near cache has its standing or loads it once, a [`Visitor`] carries
 //! it to handlers, and a [`Requirement`] turns it into a pass or a [`Denial`]. The adapters put these into layers, gates
 //! and extractors under the same names: `IncodeLayer`, `GateLayer`, `Active` of `incode-tower`; `IncodeMiddleware`,
 //! `GateMiddleware`, `Active` of `incode-actix`.
 //!
 //! # What a route can ask for
 //!
-//! Every requirement includes ACTIVE: nothing else counts for somebody whom the vendor does not call that. What is added
+//! Every requirement includes ACTIVE: nothing else counts for a visitor whose identity has another status. What is added
 //! makes it stricter.
 //!
 //! | ask | with | when it is not met |
 //! |---|---|---|
-//! | the vendor's last word is ACTIVE | [`Requirement::active`] | by standing, see below |
+//! | the vendor's last answer was ACTIVE | [`Requirement::active`] | by standing, see below |
 //! | a VERIFIED verification was seen | [`verified`](Requirement::verified) | 403 `verification_required` |
 //! | and not too long ago | [`verified_within`](Requirement::verified_within) | 403 `verification_expired` |
 //! | the document check ended with OK | [`attested`](Requirement::attested) | 403 `attestation_insufficient` |
@@ -20,7 +20,8 @@
 //! | so many years of age | [`minimum_age`](Requirement::minimum_age) | 403 `age_insufficient` |
 //! | one of these countries | [`country`](Requirement::country) | 403 `country_not_accepted` |
 //! | a rule of your own | [`satisfying`](Requirement::satisfying) | 403 `requirement_not_met` |
-//! | a recent face authentication | [`face_authenticated_within`](Requirement::face_authenticated_within) | 401 `face_authentication_required` |
+//! | a recent face, confirmed here in this session | [`face_authenticated_within`](Requirement::face_authenticated_within) | 401 `face_authentication_required` |
+//! | a recent face that the vendor saw anywhere | [`face_seen_by_vendor_within`](Requirement::face_seen_by_vendor_within) | 401 `face_authentication_required` |
 //!
 //! [`and`](Requirement::and), [`or`](Requirement::or) and [`named`](Requirement::named) compose them:
 //!
@@ -37,15 +38,31 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # What a face confirms
+//!
+//! A face that passes [`Incode::authenticate`](crate::Incode::authenticate) is recorded for its subject, for the session it
+//! was made in and, where one is named, for an action.
+//!
+//! | to guard | use |
+//! |---|---|
+//! | one action, such as a transfer | [`Incode::use_confirmation`](crate::Incode::use_confirmation) in the handler: one face, one action, once |
+//! | pages for a while after a face | `face_authenticated_within`: any face of this session |
+//! | what a kiosk's face may open too | `face_seen_by_vendor_within`, which says nothing of the session |
+//!
+//! Name the sessions ([`Builder::sessions`](crate::Builder::sessions), [`SessionSource`]). Where an application names none,
+//! a face counts in every session of its subject: a second device that is logged in as the same user may use it.
+//!
+//! # When a requirement takes effect
+//!
 //! Requirements are values of your program, and decided at each request over what is known then. A release that asks for
 //! more turns away at once who was let in before, and one that asks for less lets them in again; nothing is stored.
 //!
 //! Age and country read two personal fields of userinfo, which are kept only where the application opted in with
-//! [`Builder::keep`](crate::Builder::keep). Where it did not, the gate is shut with 500 `requirement_not_set_up`, and a
+//! [`Builder::retain`](crate::Builder::retain). Where it did not, the gate is shut with 500 `requirement_not_set_up`, and a
 //! line in the log names the field. Of what is kept, the near cache holds the birth date and the country, and nothing for
 //! an application that keeps neither.
 //!
-//! # Which denial is told
+//! # Which denial
 //!
 //! One request, one denial. The standing comes first:
 //!
@@ -53,34 +70,36 @@
 //! |---|---|
 //! | [`NoSubject`](Standing::NoSubject) | 401 `authentication_required`; 401 `invalid_token` when a bearer token was refused |
 //! | [`NotLinked`](Standing::NotLinked) | 403 `verification_required` |
+//! | [`VerificationPending`](Standing::VerificationPending) | 403 `verification_pending` with `Retry-After` |
 //! | [`Revoked`](Standing::Revoked) | 403 `identity_revoked` |
 //! | [`Other`](Standing::Other) | 403 `identity_not_active` |
 //! | [`Unavailable`](Standing::Unavailable) | 503 `identity_unavailable` with `Retry-After` |
 //!
-//! Then, for who is ACTIVE: verification, attestation, and what was added in the order it was added; a missing face comes
-//! last, so that nobody is asked for it at a door that stays shut all the same. Of two alternatives that are both not met
-//! the one is told that the person can act on best, in this order: face, verification, attestation, link, your own rule,
-//! country, age. Of two alike, the first. The name told as `requirement` is that of the smallest named requirement around
+//! Then, for a visitor who is ACTIVE: verification, attestation, and what was added in the order it was added; a missing face comes
+//! last, so that it is not asked for at a gate that stays shut all the same. Of two alternatives that are both not met the
+//! denial is the one that the person can act on best, in this order: face, verification, attestation, link, your own rule,
+//! country, age. Of two alike, the first. The name shown as `requirement` is that of the smallest named requirement around
 //! what was not met.
 //!
-//! # How it is told
+//! # How it is shown
 //!
 //! As `application/problem+json` (RFC 9457) with `Cache-Control: no-store`. The `code` never changes for the same cause;
 //! `verify_url`, `login_url` or `step_up_url` say where a person can do something about it, each only when that would help
-//! and there is such a page.
+//! and there is such a page. A revoked person gets no `verify_url`: another check does not undo a revocation.
 //!
 //! - **401** always has a `WWW-Authenticate`. For a face it is the step-up challenge of RFC 9470; for a login it is
 //!   `Login`, which makes no browser show a dialog, or your own ([`Builder::challenge`](crate::Builder::challenge)).
 //! - **Browsers** (GET or HEAD, an `Accept` that likes HTML better than JSON) are redirected where the application opted
 //!   in: [`Builder::redirect_browsers`](crate::Builder::redirect_browsers), `login_at`, `step_up_at`. A POST never is: what
-//!   was posted would be lost. Somebody who is known and revoked, or whose document was refused, is told in place, because
-//!   sending them round again would help nobody. A new verification is known when its event has been applied, a moment
-//!   after the person is back.
+//!   was posted would be lost. Everything else is shown in place, as a small page: pending, revoked, not active, and what a
+//!   new verification would not change. It is in English, Spanish or Portuguese by `Accept-Language`, works without
+//!   JavaScript, and shows the application's name, logo and stylesheet ([`Builder::brand`](crate::Builder::brand)). The page
+//!   of a pending verification reloads itself.
 //! - **gRPC** calls (`Content-Type: application/grpc`) get 200 with `grpc-status` 16, 7, 14 or 13 for 401, 403, 503 or 500,
 //!   the code in `incode-code`, and no body. Not so the routes that the layer answers itself: none of them is a call.
 //! - **Your own rendering** ([`Builder::render`](crate::Builder::render)) replaces all of these but redirects, for gates,
 //!   extractors, `require` in handlers, the hosted flow and the webhook alike; [`Audience`] says who reads. The one answer
-//!   that it does not reach is 500 `layer_missing`: without the layer nobody knows of it. There is no `Vary: Accept`,
+//!   that it does not reach is 500 `layer_missing`: without the layer it is not known. There is no `Vary: Accept`,
 //!   because `no-store` leaves nothing that could be taken for another answer.
 //!
 //! What a gate lets through is marked `Cache-Control: private, no-cache` unless its handler says something itself: no shared
@@ -89,7 +108,7 @@
 //!
 //! # Where it goes
 //!
-//! The layer goes around the whole application and lets everybody pass; a gate goes around what it guards, inside the layer:
+//! The layer goes around the whole application and lets every request pass; a gate goes around what it guards, inside the layer:
 //! a route (`route_layer`, or `layer` on `any(..)`), a nested router, a scope, a resource, a whole service. It guards what it
 //! wraps, whatever path led there: there is no pattern of paths that a router could read differently. A nested gate asks
 //! in addition to the one around it. axum's `route_layer` leaves fallbacks outside; `layer` on the nested router takes them
@@ -107,10 +126,10 @@
 //!
 //! | extractor | is | rejects |
 //! |---|---|---|
-//! | `Visitor` | who asks, whatever their standing; [`require`](Visitor::require) decides inside | only without the layer |
-//! | `Active` | somebody who is ACTIVE | everybody else |
+//! | `Visitor` | the visitor, whatever the standing; [`require`](Visitor::require) decides inside | only without the layer |
+//! | `Active` | a visitor who is ACTIVE | every other |
 //! | `MaybeActive` (and in axum `Option<Active>`) | an `Active`, if there is one | while nothing is known: 503 |
-//! | `Satisfies<R>` | somebody who meets the requirement that the type `R` stands for: [`Policy`] | everybody else |
+//! | `Satisfies<R>` | a visitor who meets the requirement that the type `R` stands for: [`Policy`] | every other |
 //!
 //! `Active` and `Satisfies` are made by these functions alone, so a handler that takes one is safe wherever it is mounted. A visitor
 //! is none:
@@ -141,7 +160,7 @@
 //! }
 //! ```
 //!
-//! and nobody makes an `Active` of an identity by hand, be it ACTIVE or not:
+//! and no code outside makes an `Active` of an identity, be it ACTIVE or not:
 //!
 //! ```compile_fail,E0451
 //! use incode_core::gate::{Active, Visitor};
@@ -152,7 +171,7 @@
 //! }
 //! ```
 //!
-//! though whoever has one may take it apart:
+//! though it may be taken apart:
 //!
 //! ```
 //! use incode_core::gate::{Active, Visitor};
@@ -163,7 +182,7 @@
 //! }
 //! ```
 //!
-//! Nor does what one requirement let in count for another:
+//! Nor does one requirement count for another:
 //!
 //! ```
 //! use incode_core::gate::Satisfies;

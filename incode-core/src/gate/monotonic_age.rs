@@ -3,8 +3,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::Clock;
 
-/// How old things get: by [`Clock::elapsed`], and by the time during which the machine was suspended, as far as anybody
-/// looked. What is old by either clock is old; a wall clock that is set back makes nothing younger.
+/// Ages by [`Clock::elapsed`], and by the time during which the machine was suspended, as far as
+/// [`MonotonicAge::compare_clocks`] saw it. What is old by either clock is old; a wall clock that is set back makes nothing
+/// younger.
 pub(crate) struct MonotonicAge {
     clock: Arc<dyn Clock>,
     /// Milliseconds by which the wall clock leapt ahead since the start.
@@ -20,7 +21,7 @@ impl MonotonicAge {
 
     /// Since some fixed instant, in nanoseconds.
     pub(crate) fn nanos(&self) -> u64 {
-        // Every gated request asks, so it is reckoned in one word: it lasts for 584 years, and stays at its end then.
+        // Every gated request asks, so it is one `u64`: enough for 584 years, and saturated after that.
         let (leapt, elapsed) = (self.leapt.load(Ordering::Relaxed), self.clock.elapsed());
         let whole = elapsed.as_secs().saturating_mul(1_000_000_000).saturating_add(elapsed.subsec_nanos().into());
         whole.saturating_add(leapt.saturating_mul(1_000_000))

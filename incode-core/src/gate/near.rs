@@ -1,4 +1,4 @@
-//! The near cache: standings close at hand, bounded, each loaded once however many requests wait for it.
+//! The near cache: standings in memory, bounded, each loaded once however many requests wait for it.
 
 use std::future::Future;
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
@@ -27,27 +27,27 @@ use super::{Standing, Visitor};
 pub(crate) struct NearCache {
     store: Arc<dyn Store>,
     context: Arc<Context>,
-    /// By [`NearCache::hash`]. What is found is compared with whom was asked for, so that two that share a key only push
-    /// each other out.
+    /// By [`NearCache::hash`]. What is found is compared with the key, so two keys that share a hash only replace each
+    /// other.
     known: papaya::HashMap<u64, Arc<CachedStanding>, BuildHasherDefault<HashedAlready>>,
-    /// SipHash under a random key: subjects come from outside, and who could choose some that collide could push others
-    /// out, and make the map grow and every look-up slow.
+    /// SipHash under a random key: subjects come from outside. A client that could choose some that collide could push
+    /// others out and slow every look-up down.
     keys: SipHasher13,
-    /// Loads under way. A change removes them, so that what was read before it is not kept, and who asks later starts
+    /// Loads under way. A change removes them, so that what was read before it is not kept, and a later request loads
     /// anew. A hit doesn't take its lock.
     single_flight: SingleFlight<CacheKey, Visitor>,
-    /// While news of changes may be missing, nothing is believed without asking the store.
+    /// While changes of other processes may go unnoticed, every request asks the store.
     bypassed: AtomicBool,
-    /// Where loads run: on the runtime of `build`, whose worker has to run anyway. On that of whoever asked first, a
-    /// handler that blocks its thread would hold up everybody who waits for the same person.
+    /// Where loads run: on the runtime of `build`, whose worker has to run anyway. On the runtime of the first request, a
+    /// handler that blocks its thread would hold up every request that waits for the same standing.
     runtime: Handle,
     watched: Watched,
     /// Identities that are answered for by another status than the stored one.
     withheld: Withheld,
-    nobody: Arc<CachedStanding>,
+    no_subject: Arc<CachedStanding>,
     refused: Arc<CachedStanding>,
     out_of_reach: Arc<CachedStanding>,
-    /// RequestContext for once: looking a counter up by name would cost more than the hit it counts.
+    /// Looked up once: looking a counter up by name would cost more than the hit it counts.
     hits: metrics::Counter,
     settings: NearSettings,
 }
@@ -56,9 +56,9 @@ pub(crate) struct NearCache {
 pub(crate) struct NearSettings {
     /// How many standings are kept at most.
     pub(crate) capacity: usize,
-    /// How long a standing is believed without asking the store: the worst case when news of a change is lost.
+    /// How long a standing is served without asking the store: the worst case when a notice of a change is lost.
     pub(crate) lifetime: Duration,
-    /// How long a request waits for the store.
+    /// How long a request waits for the store before it gets 503.
     pub(crate) load_deadline: Duration,
     /// How old a standing may be that is served because the store does not answer. Zero: none is.
     pub(crate) serve_stale: Duration,
@@ -78,7 +78,7 @@ impl Default for NearSettings {
 impl NearCache {
     /// Must be called inside the tokio runtime that is to run the loads.
     pub(crate) fn new(store: Arc<dyn Store>, context: Arc<Context>, settings: NearSettings) -> Arc<Self> {
-        let nobody = CachedStanding::nobody(Arc::clone(&context));
+        let no_subject = CachedStanding::no_subject(Arc::clone(&context));
         let refused = CachedStanding::refused(Arc::clone(&context));
         let out_of_reach = CachedStanding::out_of_reach(Arc::clone(&context));
         let near = Arc::new(Self {
@@ -91,7 +91,7 @@ impl NearCache {
             runtime: Handle::current(),
             watched: Watched::new(),
             withheld: Withheld::default(),
-            nobody,
+            no_subject,
             refused,
             out_of_reach,
             hits: metrics::counter!("incode_standing_hits_total"),
@@ -101,16 +101,17 @@ impl NearCache {
         near
     }
 
-    pub(crate) fn nobody(&self) -> Visitor {
-        Arc::clone(&self.nobody).into()
+    /// A request without a subject.
+    pub(crate) fn no_subject(&self) -> Visitor {
+        Arc::clone(&self.no_subject).into()
     }
 
-    /// Nobody, whose token was refused.
+    /// A request without a subject whose bearer token was refused.
     pub(crate) fn refused(&self) -> Visitor {
         Arc::clone(&self.refused).into()
     }
 
-    /// Somebody, but nobody can say who.
+    /// A request with a bearer token, while the vendor does not say whose it is.
     pub(crate) fn out_of_reach(&self) -> Visitor {
         Arc::clone(&self.out_of_reach).into()
     }
@@ -125,31 +126,31 @@ impl NearCache {
     /// The miss path: joins the load under way, or starts one.
     pub(crate) fn load(self: &Arc<Self>, whose: CacheKey) -> PendingVisitor {
         self.context.aging.compare_clocks();
-        // While bypassed no change is heard of that would end a flight, so nobody joins one that may have read before it.
-        let boarding = if self.bypassed.load(Ordering::SeqCst) {
+        // While bypassed no change ends a load, so no request joins one that may have read before a change.
+        let join = if self.bypassed.load(Ordering::SeqCst) {
             self.single_flight.start(whose.clone())
         } else {
             self.single_flight.join(whose.clone(), || self.fresh(whose.key()))
         };
-        let landing = match boarding {
+        let waiter = match join {
             Join::Ready(visitor) => return PendingVisitor::new(std::future::ready(visitor)),
-            Join::Waiting(landing) => landing,
-            Join::Leader(landing, ticket) => {
-                // A task of its own: who asked first may hang up, and the others still get their answer.
-                self.runtime.spawn(Arc::clone(self).fly(ticket));
-                landing
+            Join::Waiting(waiter) => waiter,
+            Join::Leader(waiter, guard) => {
+                // A task of its own: the first request may end early, and the others still get their answer.
+                self.runtime.spawn(Arc::clone(self).run_load(guard));
+                waiter
             }
         };
         let context = Arc::clone(&self.context);
         PendingVisitor::new(async move {
-            landing.wait().await.unwrap_or_else(|| {
+            waiter.wait().await.unwrap_or_else(|| {
                 tracing::error!("standing not loaded: the tokio runtime that built Incode has ended");
                 CachedStanding::unavailable(&whose, Loaded::now(&context), context).into()
             })
         })
     }
 
-    /// How those whom a change is about stood, as far as is known, however long ago.
+    /// The cached standing, of whatever age, of a subject or identity that a change is about.
     pub(crate) fn stood(&self, change: &Change) -> Option<Standing> {
         let keys = change.subjects.iter().map(|subject| CacheKeyRef::Subject(subject.as_str()));
         let known = self.known.pin();
@@ -169,34 +170,34 @@ impl NearCache {
                 known.remove(&self.hash(whose.key()));
             }
         });
-        self.watched.ring(&stale);
+        self.watched.notify(&stale);
     }
 
-    /// Forgets everything: something changed, and nobody can say what.
+    /// Forgets everything: something changed, and it is unknown what.
     pub(crate) fn invalidate_all(&self) {
         self.single_flight.forget_all(|| self.known.pin().clear());
-        self.watched.ring_all();
+        self.watched.notify_all();
     }
 
-    /// While bypassed, each request waits for the store, and who watches looks every second: for as long as news of
-    /// changes can't be heard. Afterwards nothing of before is believed.
+    /// While bypassed, each request waits for the store, and watched standings are read every second: for as long as notices
+    /// of changes don't arrive. Afterwards nothing that was read before is served.
     pub(crate) fn bypass(&self, bypassed: bool) {
         if !bypassed {
             self.invalidate_all();
         }
         self.bypassed.store(bypassed, Ordering::SeqCst);
         if bypassed {
-            // They sleep for as long as what they know was to be believed.
-            self.watched.ring_all();
+            // Watchers sleep until the end of the standing's lifetime, and must look earlier now.
+            self.watched.notify_all();
         }
     }
 
-    /// What a request would be told now; without its being counted as one.
+    /// What a request would get now, without counting as a hit.
     pub(super) fn look(self: &Arc<Self>, whose: &CacheKey) -> Result<Visitor, PendingVisitor> {
         self.fresh(whose.key()).ok_or_else(|| self.load(whose.clone()))
     }
 
-    /// How long what a look found is good for, unless a change comes.
+    /// How long the result of a look is good for, unless a change comes.
     pub(super) fn looks_again_after(&self, found: &Visitor) -> Duration {
         let is_poor = found.standing() == Standing::Unavailable || found.is_stale();
         if is_poor || self.bypassed.load(Ordering::SeqCst) {
@@ -213,18 +214,18 @@ impl NearCache {
         &self.runtime
     }
 
-    /// Tells everybody who watches a standing that it is over.
+    /// Ends every watch.
     pub(crate) fn end_watches(&self) {
         self.watched.end();
     }
 
-    async fn fly(self: Arc<Self>, ticket: LeaderGuard<CacheKey, Visitor>) {
+    async fn run_load(self: Arc<Self>, guard: LeaderGuard<CacheKey, Visitor>) {
         let loaded = Loaded::now(&self.context);
-        let read = tokio::time::timeout(self.settings.load_deadline, self.read(&ticket.key, loaded)).await;
+        let read = tokio::time::timeout(self.settings.load_deadline, self.read(&guard.key, loaded)).await;
         let failure = match read {
             Ok(Ok(known)) => {
                 metrics::counter!("incode_standing_loads_total", "outcome" => "loaded").increment(1);
-                self.single_flight.land(ticket, |is_own| {
+                self.single_flight.finish(guard, |is_own| {
                     if is_own {
                         self.keep(Arc::clone(&known));
                     }
@@ -237,9 +238,9 @@ impl NearCache {
         };
         tracing::warn!(error.kind = failure, "standing not loaded");
         metrics::counter!("incode_standing_loads_total", "outcome" => "failed").increment(1);
-        let whose = ticket.key.clone();
-        self.single_flight.land(ticket, |_| {
-            // What a change removed is not there, however young it was, and comes back only when it was read anew.
+        let whose = guard.key.clone();
+        self.single_flight.finish(guard, |_| {
+            // A change removed what it made stale, so nothing older than a change is served.
             let stale = self.stale(whose.key());
             stale.unwrap_or_else(|| CachedStanding::unavailable(&whose, loaded, Arc::clone(&self.context)).into())
         });
@@ -275,7 +276,7 @@ impl NearCache {
             let is_of = |known: &CachedStanding| known.identity_id() == Some(identity.as_str());
             self.known.pin().retain(|_, known| !is_of(known));
         });
-        self.watched.ring_all();
+        self.watched.notify_all();
     }
 
     /// The fields that requirements read, when the application keeps any.
@@ -321,7 +322,7 @@ impl NearCache {
             let is_useful =
                 |known: &CachedStanding| known.loaded_when().age(&self.context).is_some_and(|age| age < useful);
             known.retain(|_, known| is_useful(known));
-            // All fresh: a sixteenth goes, whichever the map names first, so that this sweep is rare.
+            // All fresh: a sixteenth is dropped, in the map's order, so that this sweep is rare.
             if known.len() >= self.settings.capacity {
                 let surplus: Vec<_> = known.keys().take(self.settings.capacity / 16 + 1).copied().collect();
                 for key in &surplus {
@@ -342,7 +343,7 @@ impl NearCache {
     }
 }
 
-/// Under keys that nobody outside knows.
+/// Under random keys.
 fn random_hasher() -> SipHasher13 {
     let random = RandomState::new();
     SipHasher13::new_with_keys(random.hash_one(0), random.hash_one(1))
@@ -393,5 +394,5 @@ impl Hasher for HashedAlready {
     }
 }
 
-/// Tells identities from subjects of the same name.
+/// Keeps identities apart from subjects of the same text.
 const IDENTITIES: u64 = 0x1de7_711e_5000_0000;

@@ -13,7 +13,7 @@ pub(crate) struct PolicyFields {
     pub(super) country: Option<Box<str>>,
 }
 
-/// A birth date as far as it can be told without a zone.
+/// A birth date as far as it can be read without a zone.
 pub(super) enum BirthDate {
     /// Midnight of the day, somewhere, in milliseconds since 1970.
     At(i64),

@@ -3,8 +3,8 @@ use crate::http::{RequestHead, return_to};
 
 use super::{Audience, SessionSource};
 
-/// What a denial has to know of the request it answers. Put together only where somebody may be denied: a request that
-/// passes a gate never pays for it.
+/// What a denial has to know of the request it answers. Made only where a denial may follow: a request that passes a gate
+/// never pays for it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RequestContext {
     pub(super) audience: Audience,
@@ -12,7 +12,7 @@ pub(crate) struct RequestContext {
     pub(super) is_safe: bool,
     /// In which session, where the application names sessions.
     pub(super) session: Option<SessionHash>,
-    /// Where it was asked for. Nobody has looked yet whether people can be sent there: few denials name it.
+    /// Path and query. Whether a person can be sent there is checked where a denial names it: few do.
     target: Option<String>,
 }
 
@@ -30,8 +30,7 @@ impl RequestContext {
         Self { audience: Audience::of(head), is_safe, session, target }
     }
 
-    /// The way back, when start and the application's pages would take it: they would refuse any other, and leave the
-    /// person nowhere.
+    /// The way back, when start and the application's pages would take it: they refuse any other.
     pub(super) fn return_to(&self) -> Option<&str> {
         self.target.as_deref().filter(|target| return_to::is_local(target))
     }

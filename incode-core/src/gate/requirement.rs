@@ -9,7 +9,7 @@ use super::clause::Clause;
 use super::{DenialKind, Standing, TimeZone, Visitor};
 
 /// What a route asks of a visitor. Every requirement includes ACTIVE; what is added can only make it stricter, and
-/// [`or`](Self::or) is the one way to let somebody choose.
+/// [`or`](Self::or) is the one way to offer a choice.
 ///
 /// A requirement is decided at each request over what is known then, so raising one takes effect at once, also for
 /// people who were let in before.
@@ -53,7 +53,7 @@ pub(crate) struct Unmet {
 }
 
 impl Requirement {
-    /// The vendor's last word on the identity is ACTIVE.
+    /// The vendor's last answer about the identity was ACTIVE.
     pub const fn active() -> Self {
         Self { verified: None, face: None, face_seen: None, attested: false, name: None, clauses: None }
     }
@@ -78,7 +78,7 @@ impl Requirement {
     /// And a face authentication passed **through this application, in this session**, at most this long ago: step-up.
     /// Of two ages the shorter counts.
     ///
-    /// [`Incode::authenticate`](crate::Incode::authenticate) makes one. Sessions are told apart where the application
+    /// [`Incode::authenticate`](crate::Incode::authenticate) makes one. Sessions are distinguished where the application
     /// names them ([`Builder::sessions`](crate::Builder::sessions)); elsewhere a face counts in every session of the
     /// subject. Faces that the vendor saw elsewhere, at a kiosk for instance, don't count:
     /// [`face_seen_by_vendor_within`](Self::face_seen_by_vendor_within) is about those. For one action, a transfer say,
@@ -123,15 +123,15 @@ impl Requirement {
 
     /// And the `country` of userinfo, which the application has to [keep](crate::Builder::keep), is one of these: the
     /// vendor's text without blanks around it, compared without case. No list of codes is assumed: look at what the
-    /// vendor sends. Nobody comes from an empty list.
+    /// vendor sends. An empty list accepts no country.
     pub fn country<C: AsRef<str>>(self, accepted: impl IntoIterator<Item = C>) -> Self {
         let accepted = accepted.into_iter().map(|country| super::policy_fields::folded(country.as_ref())).collect();
         self.with(Clause::Country(accepted))
     }
 
-    /// And the application's own rule holds. Its name is told in the denial, as `requirement`.
+    /// And the application's own rule holds. The denial shows its name as `requirement`.
     ///
-    /// The rule runs inside the request, so it must not block; it is asked only about somebody who is ACTIVE.
+    /// The rule runs inside the request, so it must not block; it is asked only about a visitor who is ACTIVE.
     ///
     /// ```
     /// use incode_core::gate::Requirement;
@@ -156,14 +156,15 @@ impl Requirement {
         Self::active().with(Clause::Either(self, other))
     }
 
-    /// Gives it a name, which denials tell as `requirement` and the metric of denials as a label: for instance
-    /// `transfer`. Of several around one another, the name of the smallest that is not met is told.
+    /// Gives it a name, for instance `transfer`: denials show it as `requirement`, and the metric of denials has it as a
+    /// label. Of several around one another, that of the smallest that is not met is shown.
     pub const fn named(mut self, name: &'static str) -> Self {
         self.name = Some(name);
         self
     }
 
-    /// The decision. Standing first: nothing else counts for somebody who is not ACTIVE.
+    /// The decision. Standing first: nothing else counts for a visitor who is not ACTIVE. `head` is that of the request,
+    /// where it is at hand: the session is read from it.
     #[inline]
     pub(crate) fn check(&self, visitor: &Visitor, head: Option<&dyn RequestHead>) -> Result<(), Unmet> {
         match active(visitor) {
@@ -180,8 +181,8 @@ impl Requirement {
         verified.is_none() && face.is_none() && face_seen.is_none() && !attested && clauses.is_none()
     }
 
-    /// A face that is missing is told last: nobody is asked for it at a door that stays shut all the same. The clock is
-    /// asked only where a time counts: most gates have none, and asking costs as much as the rest of the decision.
+    /// A missing face is checked last: it is not asked for at a gate that stays shut all the same. The clock is read only
+    /// where a time counts: most requirements have none, and reading it costs as much as the rest of the decision.
     pub(super) fn check_active(&self, visitor: &Visitor, head: Option<&dyn RequestHead>) -> Result<(), Unmet> {
         let (unmet, known) = (|kind| Unmet { kind, requirement: self.name }, visitor.known());
         match (self.verified, known.verified_at()) {

@@ -29,7 +29,7 @@ pub trait Policy: 'static {
 }
 
 /// A visitor who meets the requirement of `R`. Only [`satisfies`] makes one, so a function that takes it can't be called for
-/// anybody else. Of another requirement it says nothing: a `Satisfies<A>` is no `Satisfies<B>`.
+/// another visitor. Of another requirement it says nothing: a `Satisfies<A>` is no `Satisfies<B>`.
 pub struct Satisfies<R> {
     active: Active,
     /// Neither owns nor shares an `R`.

@@ -10,76 +10,77 @@ use tokio::sync::watch;
 /// The lock is held for a few map operations and never across I/O.
 pub(crate) struct SingleFlight<K, V> {
     under_way: Mutex<HashMap<K, Flight<V>>>,
+    /// Numbers flights, so that an old one can't finish for a new one of the same key.
     next: AtomicU64,
 }
 
 struct Flight<V> {
     number: u64,
-    landed: watch::Receiver<Option<V>>,
+    done: watch::Receiver<Option<V>>,
 }
 
-/// How somebody comes to what a flight brings.
+/// How a caller gets the value of a flight.
 pub(crate) enum Join<K, V> {
-    /// One has just landed.
+    /// One has just finished.
     Ready(V),
-    /// Somebody else flies.
+    /// Another task is loading it.
     Waiting(Waiter<V>),
-    /// The caller has to fly.
+    /// This caller must load it.
     Leader(Waiter<V>, LeaderGuard<K, V>),
 }
 
-/// The right to land a flight. Dropped without landing, the flight comes to nothing and everybody waiting is told.
+/// The right to finish a flight. When it is dropped unfinished, every waiter gets `None`.
 pub(crate) struct LeaderGuard<K, V> {
     pub(crate) key: K,
     number: u64,
-    land: watch::Sender<Option<V>>,
+    done: watch::Sender<Option<V>>,
 }
 
-/// A flight to wait for.
+/// Waits for a flight.
 pub(crate) struct Waiter<V>(watch::Receiver<Option<V>>);
 
 impl<K: Clone + Eq + Hash, V: Clone> SingleFlight<K, V> {
     /// Joins the flight under way for `key`, or starts one.
     ///
-    /// `known` is asked before one is started: a flight may have landed since the caller looked.
+    /// `known` is asked before one is started: a flight may have finished since the caller looked.
     pub(crate) fn join(&self, key: K, known: impl FnOnce() -> Option<V>) -> Join<K, V> {
         let mut under_way = self.lock();
         match under_way.get(&key) {
-            // A sender that is gone means that the flight's runtime was: nobody would ever land.
-            Some(flight) if flight.landed.has_changed().is_ok() => Join::Waiting(Waiter(flight.landed.clone())),
+            // A sender that is gone means that the flight's runtime has ended: it would never finish.
+            Some(flight) if flight.done.has_changed().is_ok() => Join::Waiting(Waiter(flight.done.clone())),
             _ => match known() {
                 Some(value) => Join::Ready(value),
-                None => self.take_off(&mut under_way, key),
+                None => self.lead(&mut under_way, key),
             },
         }
     }
 
     /// Starts a flight in any case: the one under way, if there is one, may have read too early.
     pub(crate) fn start(&self, key: K) -> Join<K, V> {
-        self.take_off(&mut self.lock(), key)
+        self.lead(&mut self.lock(), key)
     }
 
-    fn take_off(&self, under_way: &mut HashMap<K, Flight<V>>, key: K) -> Join<K, V> {
-        let (land, landed) = watch::channel(None);
+    fn lead(&self, under_way: &mut HashMap<K, Flight<V>>, key: K) -> Join<K, V> {
+        let (sender, done) = watch::channel(None);
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        under_way.insert(key.clone(), Flight { number, landed: landed.clone() });
-        Join::Leader(Waiter(landed), LeaderGuard { key, number, land })
+        under_way.insert(key.clone(), Flight { number, done: done.clone() });
+        Join::Leader(Waiter(done), LeaderGuard { key, number, done: sender })
     }
 
-    /// Gives everybody who waits what `outcome` makes. It is told whether the flight is still the key's own: if not, it
-    /// was forgotten meanwhile, and what it brings is not to be kept. No flight is forgotten while `outcome` runs.
-    pub(crate) fn land(&self, ticket: LeaderGuard<K, V>, outcome: impl FnOnce(bool) -> V) {
+    /// Gives every waiter what `outcome` makes. Its argument says whether the flight is still the key's own: if not, it was
+    /// forgotten meanwhile, and its value is not to be cached. No flight is forgotten while `outcome` runs.
+    pub(crate) fn finish(&self, guard: LeaderGuard<K, V>, outcome: impl FnOnce(bool) -> V) {
         let mut under_way = self.lock();
-        let is_own = under_way.get(&ticket.key).is_some_and(|flight| flight.number == ticket.number);
+        let is_own = under_way.get(&guard.key).is_some_and(|flight| flight.number == guard.number);
         if is_own {
-            under_way.remove(&ticket.key);
+            under_way.remove(&guard.key);
         }
         let outcome = outcome(is_own);
         drop(under_way);
-        ticket.land.send_replace(Some(outcome));
+        guard.done.send_replace(Some(outcome));
     }
 
-    /// Principal comes later starts anew. `also` runs before anybody can.
+    /// Later callers start anew. `also` runs before any of them can.
     pub(crate) fn forget<'a>(&self, keys: impl IntoIterator<Item = &'a K>, also: impl FnOnce())
     where
         K: 'a,
@@ -99,7 +100,7 @@ impl<K: Clone + Eq + Hash, V: Clone> SingleFlight<K, V> {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<K, Flight<V>>> {
-        // Whoever panicked under the lock left a map that is still whole: every change to it is one call.
+        // Every change to the map is one call, so it is whole even if a thread panicked under the lock.
         self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -114,7 +115,7 @@ impl<V: Clone> Waiter<V> {
     /// `None` when the flight's runtime went away.
     pub(crate) async fn wait(mut self) -> Option<V> {
         if self.0.borrow_and_update().is_none() {
-            // Changes exactly once; an error means that nobody will land.
+            // Changes exactly once; an error means that the flight will not finish.
             let _ = self.0.changed().await;
         }
         self.0.borrow().clone()

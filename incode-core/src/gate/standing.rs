@@ -6,17 +6,17 @@ use crate::model::IdentityStatus;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Standing {
-    /// Nobody is logged in.
+    /// The request has no subject.
     NoSubject,
     /// The subject is linked to no identity: never verified, as far as we know.
     NotLinked,
     /// The subject came back from the hosted flow, and the vendor has not said yet that the check passed.
     VerificationPending,
-    /// The vendor's last word was ACTIVE.
+    /// The vendor's last answer was ACTIVE.
     Active,
-    /// The vendor's last word was REVOKED.
+    /// The vendor's last answer was REVOKED.
     Revoked,
-    /// The vendor's last word was something else.
+    /// The vendor's last answer was another status.
     Other,
     /// The store did not answer, so nothing is known; never open.
     Unavailable,

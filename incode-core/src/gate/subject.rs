@@ -6,7 +6,7 @@ use crate::http::{Field, RequestHead};
 
 use super::cookie;
 
-/// How the layer finds out which of the application's users asks. Reads the request head only, and does no I/O: a
+/// How the layer finds the application's user of a request. Reads the request head only, and does no I/O: a
 /// session store is asked by the application's own middleware, which leaves a [`Subject`](crate::Subject) in the
 /// request extensions.
 ///
@@ -39,8 +39,8 @@ impl SubjectSource {
         Self(Source::Extension)
     }
 
-    /// A header that a proxy in front of the application sets, **and strips from what clients send**. Anybody who can
-    /// reach the application past that proxy can be anybody.
+    /// A header that a proxy in front of the application sets, **and strips from what clients send**. A client
+    /// that can reach the application past that proxy can name any subject.
     pub fn trusted_header(name: &str) -> Self {
         Self(Source::TrustedHeader(name.to_ascii_lowercase().into()))
     }
@@ -61,7 +61,7 @@ impl SubjectSource {
         Self(Source::Function(Arc::new(find)))
     }
 
-    /// This source, or `other` where this one finds nobody: a browser's cookie, say, or else a program's token.
+    /// This source, or `other` where this one finds no subject: a browser's cookie, say, or else a program's token.
     ///
     /// ```
     /// # use incode_core::gate::SubjectSource;
@@ -114,7 +114,7 @@ impl fmt::Debug for SubjectSource {
     }
 }
 
-/// Apart, so that the usual sources stay short enough to be compiled into whoever asks.
+/// Out of line, so that the usual sources stay short enough to be inlined.
 #[inline(never)]
 fn first_of<'a>(sources: &[SubjectSource], head: &'a dyn RequestHead) -> Option<Cow<'a, str>> {
     sources.iter().find_map(|source| source.find(head))

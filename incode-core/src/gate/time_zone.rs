@@ -23,7 +23,7 @@ impl TimeZone {
         jiff::tz::TimeZone::get(name).map(Self).map_err(|_| InvalidValue("time zone"))
     }
 
-    /// Whether somebody has had this birthday, day by day in this zone. What can't be read as a day is no.
+    /// Whether a person born then has had this birthday, day by day in this zone. What can't be read as a day is no.
     pub(super) fn is_of_age(&self, born: &BirthDate, years: u16, now: Timestamp) -> bool {
         let (Some(born), Some(today)) = (self.day_of(born), self.date(now.as_millis())) else { return false };
         let had_birthday = (today.month(), today.day()) >= (born.month(), born.day());
@@ -31,8 +31,8 @@ impl TimeZone {
         age >= i32::from(years)
     }
 
-    /// An instant that is not midnight here is a mistake of somebody's: the zone is another, or the number no longer
-    /// milliseconds. Rounding would make it the wrong day, or make seconds a birth in 1970 and a child an adult.
+    /// An instant that is not midnight here is a mistake: another zone, or a number that is not in milliseconds. Rounding
+    /// would give the wrong day, or read seconds as a birth in 1970 and make a child an adult.
     fn day_of(&self, born: &BirthDate) -> Option<Date> {
         let at = match born {
             BirthDate::On(date) => return Some(*date),

@@ -17,11 +17,11 @@ use super::{Denial, DenialKind, Guarded, Requirement, Standing};
 ///
 /// Cloning it is cheap. It shows what was known when the request came in.
 ///
-/// Nobody but the layer makes one, so an extension of this type can be believed.
+/// Only the layer makes one, so an extension of this type can be trusted.
 #[derive(Clone)]
 pub struct Visitor {
     known: Arc<CachedStanding>,
-    /// Put together for who asks, and kept for who asks again.
+    /// Made at the first call that needs it.
     unpacked: OnceLock<Arc<Unpacked>>,
     asked: Option<Arc<RequestContext>>,
     is_stale: bool,
@@ -40,7 +40,7 @@ impl Visitor {
         self.known.standing()
     }
 
-    /// The application's user, when somebody is logged in.
+    /// The application's user, when the request has one.
     pub fn subject(&self) -> Option<&Subject> {
         self.unpacked().subject.as_ref()
     }
@@ -55,8 +55,8 @@ impl Visitor {
         self.known.proof()
     }
 
-    /// How long ago the standing was read from the store. For nobody, and when the store did not answer, it says
-    /// nothing.
+    /// How long ago the standing was read from the store. Without meaning for a request without a subject, and when the
+    /// store did not answer.
     pub fn age(&self) -> Duration {
         self.known.loaded_when().age(self.known.context()).unwrap_or_default()
     }
@@ -81,16 +81,15 @@ impl Visitor {
         self.session_in(None)
     }
 
-    /// Waits until something else is known of this person than this visitor shows, and gives what is: revoked, unlinked,
+    /// Waits until something else is known of this person than this visitor shows, and returns it: revoked, unlinked,
     /// forgotten, verified anew, confirmed by face, or [`Unavailable`](Standing::Unavailable) while the store does not
     /// answer. `None` once watching has ended, at [`Incode::end_watches`](crate::Incode::end_watches) or `shutdown`.
     ///
-    /// For a WebSocket or a stream that is held open. What changed since the request came in is seen at once. News of
-    /// changes that got lost on the way is caught up with when the standing's lifetime in the near cache ends, at the
-    /// cost of one look at the store for each person who is watched, however many of their requests do; while it is
-    /// known that news of other processes does not arrive, there is such a look every second. That a bearer token came to
-    /// its end is no change: how the person stands is what is watched. Nothing is watched until the future is polled, and
-    /// nothing any longer once it is dropped.
+    /// For a WebSocket or a stream that is held open. What changed since the request came in is seen at once. A notice that
+    /// got lost is made up for when the standing's lifetime in the near cache ends, at the cost of one read of the store for
+    /// each person who is watched, however many of their requests do. While notices of other processes don't arrive, there
+    /// is such a read every second. The end of a bearer token is no change: the standing is what is watched. Nothing is
+    /// watched until the future is polled, and nothing any longer once it is dropped.
     ///
     /// ```
     /// # use incode_core::gate::{Requirement, Visitor};

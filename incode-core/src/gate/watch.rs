@@ -9,93 +9,93 @@ use tokio::sync::{Notify, watch};
 use super::cached_standing::{CacheKey, CachedStanding};
 use super::{NearCache, Visitor};
 
-/// Whoever is watched, each by one task however many watch. Empty, and without cost, while nobody does.
+/// The standings that are watched, each by one task however many requests watch it. Empty, and without cost, while none is.
 pub(super) struct Watched {
-    /// The lock is held for a few map operations. `None` once watching has ended.
-    posts: Mutex<Option<HashMap<CacheKey, Post>>>,
+    /// Held for a few map operations, never across an await. `None` once watching has ended.
+    watches: Mutex<Option<HashMap<CacheKey, Watch>>>,
+    /// True once watching has ended: for requests without a subject, which no task watches.
     ended: watch::Sender<bool>,
 }
 
-/// Where somebody is watched from.
-struct Post {
-    /// The task's own; gone with it, so that nobody waits for news from a runtime that has ended.
-    tell: Weak<watch::Sender<Option<Visitor>>>,
-    /// Rung when a change came.
-    bell: Arc<Notify>,
+/// One standing that is watched.
+struct Watch {
+    /// The task's own. Weak: it is gone with the task, so no request waits on a runtime that has ended.
+    latest: Weak<watch::Sender<Option<Visitor>>>,
+    /// Notified at each change: wakes the task.
+    wakeup: Arc<Notify>,
 }
 
 /// What is known by now, or `None` once watching has ended.
 ///
-/// Compares what is known, and not pieces of news: what changed between the request and this call is seen at once,
-/// whatever news got lost is caught up with when the standing's lifetime ends, and what was taken back in between is no
-/// change.
+/// Compares standings and not notices. So a change between the request and this call is seen at once, a notice that is lost
+/// is made up for when the standing's lifetime ends, and what was taken back in between is no change.
 pub(super) async fn changed(known: Arc<CachedStanding>) -> Option<Visitor> {
     let near = known.context().near()?;
-    let Some(whose) = known.whose() else {
-        // Nobody stays nobody.
+    let Some(key) = known.whose() else {
+        // A request without a subject stays one.
         let mut ended = near.watched().ended.subscribe();
         drop(near);
         let _ = ended.wait_for(|ended| *ended).await;
         return None;
     };
-    let mut told = near.watched().join(&near, whose)?;
-    // A request that is held open must not hold all the rest.
+    let mut latest = near.watched().join(&near, key)?;
+    // A request that is held open must not keep the cache alive.
     drop(near);
     loop {
         {
-            let now = told.borrow_and_update();
-            if let Some(now) = now.as_ref().filter(|now| now.known().is_news_to(&known)) {
+            let now = latest.borrow_and_update();
+            if let Some(now) = now.as_ref().filter(|now| now.known().replaces(&known)) {
                 return Some(now.clone());
             }
         }
-        told.changed().await.ok()?;
+        latest.changed().await.ok()?;
     }
 }
 
 impl Watched {
     pub(super) fn new() -> Self {
-        Self { posts: Mutex::new(Some(HashMap::new())), ended: watch::Sender::new(false) }
+        Self { watches: Mutex::new(Some(HashMap::new())), ended: watch::Sender::new(false) }
     }
 
-    /// Somebody changed. Called when nothing old can be found of them any longer.
-    pub(super) fn ring<'a>(&self, whom: impl IntoIterator<Item = &'a CacheKey>) {
-        if let Some(posts) = &*self.posts() {
-            whom.into_iter().filter_map(|whose| posts.get(whose)).for_each(|post| post.bell.notify_one());
+    /// These changed. Called when the cache holds nothing old of them.
+    pub(super) fn notify<'a>(&self, keys: impl IntoIterator<Item = &'a CacheKey>) {
+        if let Some(watches) = &*self.lock() {
+            keys.into_iter().filter_map(|key| watches.get(key)).for_each(|watch| watch.wakeup.notify_one());
         }
     }
 
-    pub(super) fn ring_all(&self) {
-        if let Some(posts) = &*self.posts() {
-            posts.values().for_each(|post| post.bell.notify_one());
+    pub(super) fn notify_all(&self) {
+        if let Some(watches) = &*self.lock() {
+            watches.values().for_each(|watch| watch.wakeup.notify_one());
         }
     }
 
-    /// Everybody who watches is told that it is over, and so is who comes later.
+    /// Ends every watch, and each that is begun later.
     pub(super) fn end(&self) {
-        let posts = self.posts().take();
+        let watches = self.lock().take();
         self.ended.send_replace(true);
-        posts.into_iter().flat_map(HashMap::into_values).for_each(|post| post.bell.notify_one());
+        watches.into_iter().flat_map(HashMap::into_values).for_each(|watch| watch.wakeup.notify_one());
     }
 
-    fn join(&self, near: &Arc<NearCache>, whose: CacheKey) -> Option<watch::Receiver<Option<Visitor>>> {
-        let mut posts = self.posts();
-        let posts = posts.as_mut()?;
-        if let Some(tell) = posts.get(&whose).and_then(|post| post.tell.upgrade()) {
-            return Some(tell.subscribe());
+    fn join(&self, near: &Arc<NearCache>, key: CacheKey) -> Option<watch::Receiver<Option<Visitor>>> {
+        let mut watches = self.lock();
+        let watches = watches.as_mut()?;
+        if let Some(latest) = watches.get(&key).and_then(|watch| watch.latest.upgrade()) {
+            return Some(latest.subscribe());
         }
-        let (tell, told) = watch::channel(None);
-        let (tell, bell) = (Arc::new(tell), Arc::new(Notify::new()));
-        posts.insert(whose.clone(), Post { tell: Arc::downgrade(&tell), bell: Arc::clone(&bell) });
-        near.runtime().spawn(look_out(Arc::downgrade(near), whose, tell, bell));
-        Some(told)
+        let (latest, receiver) = watch::channel(None);
+        let (latest, wakeup) = (Arc::new(latest), Arc::new(Notify::new()));
+        watches.insert(key.clone(), Watch { latest: Arc::downgrade(&latest), wakeup: Arc::clone(&wakeup) });
+        near.runtime().spawn(run(Arc::downgrade(near), key, latest, wakeup));
+        Some(receiver)
     }
 
-    /// True when nobody watches any longer: then the post is given up, and who comes now sets up another.
-    fn leave(&self, whose: &CacheKey, tell: &watch::Sender<Option<Visitor>>) -> bool {
-        let mut posts = self.posts();
-        let is_alone = tell.receiver_count() == 0;
-        if is_alone && let Some(posts) = posts.as_mut() {
-            posts.remove(whose);
+    /// True when no request watches any longer: the watch is removed, and a later request begins another.
+    fn leave(&self, key: &CacheKey, latest: &watch::Sender<Option<Visitor>>) -> bool {
+        let mut watches = self.lock();
+        let is_alone = latest.receiver_count() == 0;
+        if is_alone && let Some(watches) = watches.as_mut() {
+            watches.remove(key);
         }
         is_alone
     }
@@ -104,46 +104,41 @@ impl Watched {
         *self.ended.borrow()
     }
 
-    fn posts(&self) -> MutexGuard<'_, Option<HashMap<CacheKey, Post>>> {
-        // Every change to the map is one call, so it is whole whoever panicked.
-        self.posts.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Option<HashMap<CacheKey, Watch>>> {
+        // Every change to the map is one call, so it is whole even if a thread panicked under the lock.
+        self.watches.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The cache goes, and with it the news.
+/// The watches end with the cache.
 impl Drop for Watched {
     fn drop(&mut self) {
         self.end();
     }
 }
 
-/// Looks at somebody at every change, and at the end of each lifetime, for as long as anybody watches.
-async fn look_out(
-    near: Weak<NearCache>,
-    whose: CacheKey,
-    tell: Arc<watch::Sender<Option<Visitor>>>,
-    bell: Arc<Notify>,
-) {
+/// Reads a standing at every change, and at the end of each lifetime, for as long as a request watches it.
+async fn run(near: Weak<NearCache>, key: CacheKey, latest: Arc<watch::Sender<Option<Visitor>>>, wakeup: Arc<Notify>) {
     loop {
         let look = {
             let Some(near) = near.upgrade().filter(|near| !near.watched().has_ended()) else { return };
-            near.look(&whose)
+            near.look(&key)
         };
         let now = match look {
             Ok(known) => known,
             Err(load) => load.await,
         };
         let Some(wait) = near.upgrade().map(|near| near.looks_again_after(&now)) else { return };
-        tell.send_if_modified(|told| {
-            let says_more = told.as_ref().is_none_or(|told| !told.known().says_the_same(now.known()));
-            *told = Some(now);
-            says_more
+        latest.send_if_modified(|before| {
+            let is_changed = before.as_ref().is_none_or(|before| !before.known().says_the_same(now.known()));
+            *before = Some(now);
+            is_changed
         });
         tokio::select! {
-            () = bell.notified() => {}
+            () = wakeup.notified() => {}
             () = tokio::time::sleep(wait) => {}
-            () = tell.closed() => {
-                if near.upgrade().is_none_or(|near| near.watched().leave(&whose, &tell)) {
+            () = latest.closed() => {
+                if near.upgrade().is_none_or(|near| near.watched().leave(&key, &latest)) {
                     return;
                 }
             }
@@ -151,8 +146,8 @@ async fn look_out(
     }
 }
 
-/// While the store does not answer, or news of changes can't be heard.
+/// How often a watched standing is read while the store does not answer, or notices of changes don't arrive.
 pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-/// However short a lifetime is.
+/// The shortest time between two reads, however short a lifetime is.
 pub(super) const SHORTEST_LOOK: Duration = Duration::from_millis(100);

@@ -16,7 +16,7 @@ use super::error::Failure;
 macro_rules! identity_columns {
     () => {
         "identity_id, status, checked_at, verification_id, verified_at, face_authenticated_at, attestation,
-        face_verification_id, face_source_id, passed_at, untimed_pass_received_at, failed_received_at, failed_at"
+        face_verification_id, face_source_id, checks"
     };
 }
 
@@ -99,12 +99,7 @@ pub(crate) fn identity(row: &Row, first: usize) -> Result<Identity, Failure> {
     identity.face_authenticated_at = maybe_time(row, at(5))?;
     identity.attestation = get::<Option<&str>>(row, at(6))?.map(AttestationStatus::from);
     identity.face_origin = FaceOrigin { verification_id: maybe_object_id(row, at(7))?, source_id: get(row, at(8))? };
-    let mut checks = Checks::default();
-    checks.passed_at = maybe_time(row, at(9))?;
-    checks.untimed_pass_received_at = maybe_time(row, at(10))?;
-    checks.failed_received_at = maybe_time(row, at(11))?;
-    checks.failed_at = maybe_time(row, at(12))?;
-    identity.checks = checks;
+    identity.checks = Checks::decode(get(row, at(9))?).ok_or_else(|| Failure::unreadable("checks"))?;
     Ok(identity)
 }
 

@@ -52,10 +52,7 @@ CREATE TABLE incode.identity (
     attestation text,
     face_verification_id text,
     face_source_id text,
-    passed_at bigint,            -- the newest checks
-    untimed_pass_received_at bigint,
-    failed_received_at bigint,
-    failed_at bigint
+    checks text NOT NULL         -- Checks, encoded by core
 );
 CREATE INDEX identity_verification ON incode.identity (verification_id) WHERE verification_id IS NOT NULL;
 

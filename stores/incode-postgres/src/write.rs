@@ -87,7 +87,7 @@ fn rows<T>(
 }
 
 fn put_identity(identity: &Identity) -> Statement {
-    let (origin, checks) = (&identity.face_origin, &identity.checks);
+    let origin = &identity.face_origin;
     let params = params![
         &identity.identity_id,
         identity.status.as_str(),
@@ -98,10 +98,7 @@ fn put_identity(identity: &Identity) -> Statement {
         identity.attestation.as_ref().map(|status| status.as_str()),
         origin.verification_id.as_ref(),
         origin.source_id.as_deref(),
-        checks.passed_at,
-        checks.untimed_pass_received_at,
-        checks.failed_received_at,
-        checks.failed_at,
+        identity.checks.encode().as_str(),
     ];
     (PUT_IDENTITY, params)
 }
@@ -203,13 +200,12 @@ fn put_jobs(jobs: &[NewJob]) -> Statement {
 const PUT_IDENTITY: &str = concat!(
     "INSERT INTO incode.identity (",
     identity_columns!(),
-    ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+    ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
     ON CONFLICT (identity_id) DO UPDATE SET status = excluded.status, checked_at = excluded.checked_at,
         verification_id = excluded.verification_id, verified_at = excluded.verified_at,
         face_authenticated_at = excluded.face_authenticated_at, attestation = excluded.attestation,
         face_verification_id = excluded.face_verification_id, face_source_id = excluded.face_source_id,
-        passed_at = excluded.passed_at, untimed_pass_received_at = excluded.untimed_pass_received_at,
-        failed_received_at = excluded.failed_received_at, failed_at = excluded.failed_at"
+        checks = excluded.checks"
 );
 const PUT_TOMBSTONE: &str = "INSERT INTO incode.tombstone (identity_hash, forgotten_at) VALUES ($1, $2)
     ON CONFLICT (identity_hash) DO UPDATE SET forgotten_at = excluded.forgotten_at";

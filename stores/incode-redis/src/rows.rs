@@ -6,8 +6,8 @@
 use data_encoding::BASE64_NOPAD;
 use incode_core::identity::transition::JobCause;
 use incode_core::identity::{
-    ActionHash, Confirmation, FaceOrigin, Field, FlowWindow, Identity, Link, LinkProof, PendingLink, RetainedField,
-    SessionHash,
+    ActionHash, Checks, Confirmation, FaceOrigin, Field, FlowWindow, Identity, Link, LinkProof, PendingLink,
+    RetainedField, SessionHash,
 };
 use incode_core::model::{AttestationStatus, EventKind, IdentityStatus};
 use incode_core::store::{EventId, EventRow, EventState, Reason};
@@ -94,33 +94,27 @@ pub(crate) fn write_identity(identity: &Identity) -> Result<Vec<u8>, Failure> {
         face.verification_id.as_ref().map(ObjectId::as_str),
         face.source_id.as_deref(),
         identity.attestation.as_ref().map(AttestationStatus::as_str),
-        checks.passed_at.map(Timestamp::as_millis),
-        checks.untimed_pass_received_at.map(Timestamp::as_millis),
-        checks.failed_received_at.map(Timestamp::as_millis),
-        checks.failed_at.map(Timestamp::as_millis),
+        checks.encode(),
     ))
 }
 
 /// The columns of [`write_identity`] as they are read.
-type IdentityColumns = (
-    String,
-    i64,
-    Option<String>,
-    Option<i64>,
-    Option<i64>,
-    Option<String>,
-    Option<String>,
-    Option<String>,
-    Option<i64>,
-    Option<i64>,
-    Option<i64>,
-    Option<i64>,
-);
+type IdentityColumns =
+    (String, i64, Option<String>, Option<i64>, Option<i64>, Option<String>, Option<String>, Option<String>, String);
 
 pub(crate) fn read_identity(id: &IdentityId, row: &[u8]) -> Result<Identity, Failure> {
     let columns: IdentityColumns = unpack(row)?;
-    let (status, checked_at, verification_id, verified_at, face_at, face_verification, face_source, ..) = columns;
-    let (.., attestation, passed_at, untimed_pass_received_at, failed_received_at, failed_at) = columns;
+    let (
+        status,
+        checked_at,
+        verification_id,
+        verified_at,
+        face_at,
+        face_verification,
+        face_source,
+        attestation,
+        checks,
+    ) = columns;
     let object = |text: Option<String>| text.as_deref().map(object_id).transpose();
     let time = |millis: Option<i64>| millis.map(Timestamp::from_millis);
     let mut identity =
@@ -130,10 +124,7 @@ pub(crate) fn read_identity(id: &IdentityId, row: &[u8]) -> Result<Identity, Fai
     identity.face_authenticated_at = time(face_at);
     identity.face_origin = FaceOrigin { verification_id: object(face_verification)?, source_id: face_source };
     identity.attestation = attestation.as_deref().map(AttestationStatus::from);
-    identity.checks.passed_at = time(passed_at);
-    identity.checks.untimed_pass_received_at = time(untimed_pass_received_at);
-    identity.checks.failed_received_at = time(failed_received_at);
-    identity.checks.failed_at = time(failed_at);
+    identity.checks = Checks::decode(&checks).ok_or_else(|| Failure::unreadable("checks"))?;
     Ok(identity)
 }
 

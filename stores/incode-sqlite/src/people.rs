@@ -1,8 +1,8 @@
 //! The rows of identities and subjects, one statement each.
 
 use incode_core::identity::{
-    ActionHash, Confirmation, FaceOrigin, Field, FlowWindow, Identity, Link, LinkProof, PendingLink, RetainedField,
-    SessionHash,
+    ActionHash, Checks, Confirmation, FaceOrigin, Field, FlowWindow, Identity, Link, LinkProof, PendingLink,
+    RetainedField, SessionHash,
 };
 use incode_core::model::{AttestationStatus, IdentityStatus};
 use incode_core::{IdentityId, Subject, Timestamp};
@@ -14,8 +14,7 @@ use crate::rows::{self, millis};
 /// The row of an identity.
 pub(crate) fn identity(conn: &Connection, id: &IdentityId) -> rusqlite::Result<Option<Identity>> {
     let sql = "SELECT identity_id, status, checked_at, verification_id, verified_at, face_authenticated_at,
-            face_verification_id, face_source_id, attestation, passed_at, untimed_pass_received_at, failed_received_at,
-            failed_at
+            face_verification_id, face_source_id, attestation, checks
         FROM identity WHERE identity_id = ?";
     conn.prepare_cached(sql)?.query_row([id.as_str()], read_identity).optional()
 }
@@ -25,10 +24,9 @@ pub(crate) fn put_identity(conn: &Connection, identity: &Identity) -> rusqlite::
     // Every column is in the statement, so replacing the row loses nothing.
     let sql = "INSERT OR REPLACE INTO identity
             (identity_id, status, checked_at, verification_id, verified_at, face_authenticated_at,
-            face_verification_id, face_source_id, attestation, passed_at, untimed_pass_received_at, failed_received_at,
-            failed_at)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
-    let (face, checks) = (&identity.face_origin, identity.checks);
+            face_verification_id, face_source_id, attestation, checks)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    let face = &identity.face_origin;
     conn.prepare_cached(sql)?.execute(params![
         identity.identity_id.as_str(),
         identity.status.as_str(),
@@ -39,10 +37,7 @@ pub(crate) fn put_identity(conn: &Connection, identity: &Identity) -> rusqlite::
         face.verification_id.as_ref().map(|id| id.as_str()),
         face.source_id,
         identity.attestation.as_ref().map(|status| status.as_str()),
-        millis(checks.passed_at),
-        millis(checks.untimed_pass_received_at),
-        millis(checks.failed_received_at),
-        millis(checks.failed_at),
+        identity.checks.encode(),
     ])?;
     Ok(())
 }
@@ -202,10 +197,7 @@ fn read_identity(row: &Row<'_>) -> rusqlite::Result<Identity> {
     identity.face_origin =
         FaceOrigin { verification_id: rows::maybe(row, 6, rows::object_id)?, source_id: row.get(7)? };
     identity.attestation = rows::maybe(row, 8, rows::text_of)?.as_deref().map(AttestationStatus::from);
-    identity.checks.passed_at = rows::maybe_time(row, 9)?;
-    identity.checks.untimed_pass_received_at = rows::maybe_time(row, 10)?;
-    identity.checks.failed_received_at = rows::maybe_time(row, 11)?;
-    identity.checks.failed_at = rows::maybe_time(row, 12)?;
+    identity.checks = rows::required(Checks::decode(rows::text(row, 9)?), 9, "checks")?;
     Ok(identity)
 }
 

@@ -87,10 +87,7 @@ CREATE TABLE identity (
     face_verification_id TEXT,
     face_source_id TEXT,
     attestation TEXT,
-    passed_at INTEGER,            -- the four parts of Checks
-    untimed_pass_received_at INTEGER,
-    failed_received_at INTEGER,
-    failed_at INTEGER
+    checks TEXT NOT NULL          -- Checks, encoded by core
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX identity_verification ON identity (verification_id) WHERE verification_id IS NOT NULL;
 

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use crate::TokenHash;
 
-/// Tells a refused API key from odd tokens: the vendor answers 403 to both.
+/// Distinguishes a refused API key from odd tokens: the vendor answers 403 to both.
 ///
 /// One token that gets 403 says nothing of the others. [`MOST_IN_A_ROW`] different tokens in a row, and none accepted in
 /// between, look like a refused key: then questions wait for [`PAUSE`], and go on. Nothing is refused meanwhile, so a

@@ -23,7 +23,7 @@ fn decide(requirement: &Requirement, standing: Standing, identity: Option<&Ident
         (Some(identity), _) => {
             CachedStanding::linked(&whose, identity, (Some(super::PROOF), &[]), None, loaded, context)
         }
-        (None, Standing::NoSubject) => CachedStanding::nobody(context),
+        (None, Standing::NoSubject) => CachedStanding::no_subject(context),
         (None, Standing::Unavailable) => CachedStanding::unavailable(&whose, loaded, context),
         (None, _) => CachedStanding::stranger(&whose, loaded, context),
     };

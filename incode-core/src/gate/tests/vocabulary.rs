@@ -126,7 +126,7 @@ fn the_smallest_name_is_told() {
         named(yes().or(yes()).and(active().attested().or(active().verified().named("v"))).named("o")),
         Some("v")
     );
-    let denied = active().named("door").check(&CachedStanding::nobody(context()).into(), None).unwrap_err();
+    let denied = active().named("door").check(&CachedStanding::no_subject(context()).into(), None).unwrap_err();
     assert_eq!((denied.kind, denied.requirement), (DenialKind::AuthenticationRequired, Some("door")));
 }
 

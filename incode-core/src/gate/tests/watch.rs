@@ -139,7 +139,7 @@ async fn standing_in_for_a_failing_store_is_no_change() {
 #[tokio::test(start_paused = true)]
 async fn watching_ends_for_everybody() {
     let (Setup { near, .. }, visitor) = ready(NearSettings::default()).await;
-    let nobody = near.nobody();
+    let nobody = near.no_subject();
     let (mut alice, mut stranger) = (Box::pin(visitor.changed()), Box::pin(nobody.changed()));
     assert!(waits(&mut alice).await && waits(&mut stranger).await);
     near.end_watches();

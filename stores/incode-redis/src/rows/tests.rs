@@ -3,7 +3,7 @@
 use incode_core::identity::transition::JobCause;
 use incode_core::identity::{
     ActionHash, Confirmation, FaceOrigin, Field, FlowWindow, Identity, Link, LinkProof, PendingLink, RetainedField,
-    SessionHash,
+    SessionHash, SubjectHash,
 };
 use incode_core::model::{AttestationStatus, EventKind, IdentityStatus};
 use incode_core::store::EventId;
@@ -36,6 +36,8 @@ fn an_identity_is_read_as_it_was_written() {
     whole.checks.untimed_pass_received_at = Some(at(5));
     whole.checks.failed_received_at = Some(at(6));
     whole.checks.failed_at = Some(at(-7));
+    whole.checks.passed_for = Some(SubjectHash([9; 16]));
+    whole.checks.untimed_failure_received_at = Some(at(8));
     let bare = Identity::new(person(), IdentityStatus::Active, at(i64::MAX));
     for identity in [whole, bare] {
         assert_eq!(read_identity(&person(), &write_identity(&identity).unwrap()).unwrap(), identity);
