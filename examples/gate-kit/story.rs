@@ -7,10 +7,13 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use app::{App, Browser, FORM, JSON, clean, is_one_line};
+pub(crate) use pending::{a_failed_check, pending};
 pub(crate) use trust::{half_a_head, link_by_webhook, ops_port, sandbox_refused, sessions};
 
 #[path = "story/app.rs"]
 mod app;
+#[path = "story/pending.rs"]
+mod pending;
 #[path = "story/trust.rs"]
 mod trust;
 
@@ -50,6 +53,16 @@ macro_rules! contract_of {
         #[test]
         fn the_sandbox_starts_only_where_nothing_points_at_a_real_deployment() {
             story::sandbox_refused($program);
+        }
+
+        #[test]
+        fn a_verification_is_pending_until_its_event_arrives() {
+            story::pending($program);
+        }
+
+        #[test]
+        fn a_check_that_failed_links_no_account_and_the_person_may_try_again() {
+            story::a_failed_check($program);
         }
 
         #[test]
@@ -140,7 +153,7 @@ fn story_of(mut app: App) {
     app.face(&alice, "aGk=").is_problem(403, "verification_required");
 
     let callback = app.verify(&alice);
-    app.get(&alice, &callback).is_problem(409, "flow_used");
+    assert_eq!(app.get(&alice, &callback).location(), "/vault", "a reload of the callback leads to the same place");
     assert_eq!(app.get(&alice, "/vault").status, 200);
     let me = app.me_when(&alice, |me| me["identity"]["verifiedAt"].is_string());
     assert_eq!(me["standing"], "active");

@@ -26,8 +26,9 @@ use common::partial_store::{Part, PartialStore};
 use common::raw_log::RawLog;
 use incode_core::Secret;
 use incode_core::client::Client;
-use incode_core::store::{Accepted, EventId, NewEvent, SqliteStore, Store, StoreFuture};
+use incode_core::store::{Accepted, EventId, InboxStore, LifeCycle, NewEvent, Store, StoreFuture};
 use incode_core::webhook::Authenticity;
+use incode_sqlite::{SqliteOptions, SqliteStore};
 use incode_tower::{Incode, IncodeLayer};
 use tokio::net::TcpListener;
 
@@ -90,7 +91,7 @@ fn measure(kind: Kind, connections: u64) -> Outcome {
                 outcome
             }
             Kind::Sqlite => {
-                let store = Arc::new(SqliteStore::open(directory.path().join("db")).await.unwrap());
+                let store = Arc::new(SqliteOptions::new(directory.path().join("db")).open().await.unwrap());
                 let outcome = serve_and_load(PartialStore(Arc::clone(&store)), connections).await;
                 eprintln!(
                     "{connections} connections, SQLite: {:.0}/s, {} commits",
@@ -140,7 +141,7 @@ impl Part for Arc<RawLog> {
 /// The real store, its accept alone.
 impl Part for Arc<SqliteStore> {
     fn accept(&self, event: NewEvent) -> StoreFuture<'_, Accepted> {
-        Store::accept(self.as_ref(), event)
+        InboxStore::accept(self.as_ref(), event)
     }
 }
 

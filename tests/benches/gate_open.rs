@@ -6,6 +6,7 @@ mod common {
 }
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -14,9 +15,10 @@ use axum::serve::ListenerExt;
 use common::figures::Figures;
 use futures_util::future::join_all;
 use incode_core::client::Client;
-use incode_core::identity::{Link, LinkProof, Observation};
+use incode_core::identity::transition::{ChangeRequest, Command, Outcome};
+use incode_core::identity::{Checks, FaceOrigin, Link, LinkProof, Observation};
 use incode_core::model::{EventKind, WebhookEvent};
-use incode_core::store::{Linked, NewLink, SqliteStore, Store};
+use incode_core::store::{IdentityStore, LifeCycle};
 use incode_core::webhook::Authenticity;
 use incode_core::{Clock, IdentityId, Secret, Subject, SystemClock};
 use incode_sandbox::{NewPerson, Sandbox};
@@ -79,34 +81,29 @@ async fn wait_for_gate(sandbox: &Sandbox, app: &str, http: &reqwest::Client, per
 }
 
 async fn link_everybody(path: &Path, people: &[String]) {
-    let store = SqliteStore::open(path).await.unwrap();
-    let links = people.iter().map(|person| {
+    let store = SqliteOptions::new(path).open().await.unwrap();
+    let links = people.iter().map(|person| async {
         let now = SystemClock.now();
         let identity_id = IdentityId::new(person).unwrap();
-        store.link(NewLink {
-            link: Link {
-                subject: Subject::new(person).unwrap(),
-                identity_id: identity_id.clone(),
-                proof: LinkProof::Application,
-                linked_at: now,
-            },
-            seen: Observation {
-                identity_id,
-                sent_at: now,
-                status: "PENDING".into(),
-                attestation: None,
-                verified: None,
-                face_authenticated_at: None,
-                face_origin: Default::default(),
-                fields: Vec::new(),
-            },
-            spend: None,
-            shared: false,
-        })
+        let seen = Observation {
+            identity_id: identity_id.clone(),
+            sent_at: now,
+            status: "PENDING".into(),
+            attestation: None,
+            verified: None,
+            face_authenticated_at: None,
+            face_origin: FaceOrigin::default(),
+            checks: Checks::default(),
+            fields: Vec::new(),
+        };
+        let link = Link::new(Subject::new(person).unwrap(), identity_id, LinkProof::Application, now);
+        for command in [Command::Observe(seen), Command::Link { link, by: None }] {
+            let request = ChangeRequest { command, rules: Arc::default(), now };
+            let changed = store.change(request).await.unwrap();
+            assert!(matches!(changed.outcome, Outcome::Observed | Outcome::Linked), "{changed:?}");
+        }
     });
-    for linked in join_all(links).await {
-        assert!(matches!(linked.unwrap(), Linked::Done(_)));
-    }
+    join_all(links).await;
     store.close().await.unwrap();
 }
 

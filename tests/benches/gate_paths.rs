@@ -111,7 +111,7 @@ async fn repeat_actix(way: &str, times: u32) {
 /// A vendor, with one person who is known, by account and by token; nothing else runs once it is ready.
 async fn prepare(way: &str) -> (World, Asked) {
     let lifetime = if way == "to be loaded" { Duration::ZERO } else { Duration::from_secs(24 * 60 * 60) };
-    let tokens = BearerTokens::new().believed_for(Duration::from_secs(60 * 60));
+    let tokens = BearerTokens::on_paths(["/"]).believed_for(Duration::from_secs(60 * 60));
     let plan =
         Plan::new(Adapter::Tower).incode(move |builder| builder.near_cache_lifetime(lifetime).bearer_tokens(tokens));
     let world = plan.start().await;

@@ -17,7 +17,8 @@ use common::figures::Figures;
 use common::partial_store::PartialStore;
 use common::raw_log::RawLog;
 use common::rows::row;
-use incode_core::store::{SqliteStore, Store};
+use incode_core::store::{LifeCycle, Store};
+use incode_sqlite::SqliteOptions;
 
 fn main() {
     println!("{RUNS} runs of {} s each; median (range)\n", TIME.as_secs());
@@ -39,7 +40,7 @@ fn measure(name: &str, writers: u64) -> (u64, u64) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
     runtime.block_on(async {
         if name == "SQLite" {
-            let store = Arc::new(SqliteStore::open(directory.path().join("db")).await.unwrap());
+            let store = Arc::new(SqliteOptions::new(directory.path().join("db")).open().await.unwrap());
             let before = store.commits();
             let accepted = accept(Arc::clone(&store), writers).await;
             let commits = store.commits() - before;

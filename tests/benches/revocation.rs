@@ -14,10 +14,12 @@ use std::time::{Duration, Instant};
 
 use common::caller::Caller;
 use common::figures::Figures;
+use incode_core::adapter::Resolved;
 use incode_core::client::Client;
-use incode_core::store::{PostgresOptions, RedisOptions};
 use incode_core::webhook::Authenticity;
-use incode_core::{Builder, IdentityId, Incode, ObjectId, Resolved, Secret, Subject, Token};
+use incode_core::{Builder, IdentityId, Incode, ObjectId, Secret, Subject, Token};
+use incode_postgres::PostgresOptions;
+use incode_redis::RedisOptions;
 use incode_sandbox::{NewPerson, Sandbox};
 use incode_tests::servers::{PostgresServer, Proxy, RedisServer};
 
@@ -30,11 +32,13 @@ fn main() {
         if let Some(server) = PostgresServer::start().await {
             let (_, schema) = server.fresh();
             let join =
-                |builder: Builder, port| builder.postgres(PostgresOptions::new(&server.url_at(port, &schema)).unwrap());
+                |builder: Builder, port| {
+                builder.open_store(PostgresOptions::new(&server.url_at(port, &schema)).unwrap())
+            };
             measure("PostgreSQL", server.port(), join).await;
         }
         if let Some(server) = RedisServer::start(&["--appendonly", "yes", "--appendfsync", "always"]).await {
-            let join = |builder: Builder, port| builder.redis(RedisOptions::new(&server.url_at(port)).unwrap());
+            let join = |builder: Builder, port| builder.open_store(RedisOptions::new(&server.url_at(port)).unwrap());
             measure("Redis, appendfsync always", server.port(), join).await;
         }
     });
@@ -111,7 +115,7 @@ impl Town {
         let town = Self { sandbox, person, verification, writer, others, caller };
         town.tell_the_writer().await;
         let (subject, identity) = (Subject::new("ana").unwrap(), IdentityId::new(&*town.person).unwrap());
-        town.writer.link(&subject, &identity).await.unwrap();
+        town.writer.link(&subject, &identity, None).await.unwrap();
         town
     }
 

@@ -19,11 +19,14 @@ use common::figures::Figures;
 use common::partial_store::{Part, PartialStore};
 use common::rows::row;
 use incode_core::client::Client;
-use incode_core::identity::LinkedIdentity;
-use incode_core::store::{MemoryStore, PostgresStore, RedisStore, SqliteStore, Store, StoreErrorKind, StoreFuture};
-use incode_core::testing::store_suite::new_link;
+use incode_core::identity::SubjectState;
+use incode_core::store::{MemoryStore, Store, StoreErrorKind, StoreFuture};
+use incode_core::testing::store_suite::link;
 use incode_core::webhook::Authenticity;
 use incode_core::{Incode, Secret, Subject};
+use incode_postgres::PostgresStore;
+use incode_redis::{RedisOptions, RedisStore};
+use incode_sqlite::SqliteOptions;
 use incode_tests::servers::{PostgresServer, RedisServer};
 
 fn main() {
@@ -40,14 +43,14 @@ fn main() {
             for run in 0..RUNS {
                 let store: Arc<dyn Store> = match name {
                     "memory" => Arc::new(MemoryStore::with_capacity(usize::MAX)),
-                    "SQLite" => Arc::new(SqliteStore::open(folder.path().join(format!("{run}.db"))).await.unwrap()),
+                    "SQLite" => Arc::new(SqliteOptions::new(folder.path().join(format!("{run}.db"))).open().await.unwrap()),
                     "PostgreSQL" => {
                         let Some(server) = &postgres else { continue };
                         Arc::new(PostgresStore::open(&server.fresh().0).await.unwrap())
                     }
                     _ => {
                         let Some(server) = &redis else { continue };
-                        let options = incode_core::store::RedisOptions::new(&server.url()).unwrap();
+                        let options = RedisOptions::new(&server.url()).unwrap();
                         let store: RedisStore = options.name(&server.fresh()).unwrap().open().await.unwrap();
                         Arc::new(store)
                     }
@@ -95,7 +98,7 @@ async fn accept(store: &Arc<dyn Store>, writers: u64, first: u64) -> f64 {
 /// nothing is believed of what was known.
 async fn gate_misses(store: &Arc<dyn Store>) -> Figures {
     for n in 0..LINKED {
-        store.link(new_link(&format!("user-{n}"), &format!("person-{n}"), 1, None)).await.unwrap();
+        store.change(link(&format!("user-{n}"), &format!("person-{n}"), 1)).await.unwrap();
     }
     // Nobody is asked.
     let client = Client::builder("http://127.0.0.1:9", Secret::from("a-key-that-nobody-asks-for")).build().unwrap();
@@ -120,8 +123,8 @@ async fn gate_misses(store: &Arc<dyn Store>) -> Figures {
 struct LookUps(Arc<dyn Store>);
 
 impl Part for LookUps {
-    fn linked(&self, subject: Subject) -> StoreFuture<'_, Option<LinkedIdentity>> {
-        self.0.linked(subject)
+    fn subject(&self, subject: Subject) -> StoreFuture<'_, SubjectState> {
+        self.0.subject(subject)
     }
 }
 

@@ -12,9 +12,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use common::rows::row;
-use incode_core::store::{Claim, MemoryStore, PostgresStore, RedisOptions, Settlement, SqliteStore, Store};
-use incode_core::testing::store_suite::new_link;
+use incode_core::store::{Claim, MemoryStore, Settlement, Store};
+use incode_core::testing::store_suite::link;
 use incode_core::{Clock, SystemClock};
+use incode_postgres::PostgresStore;
+use incode_redis::RedisOptions;
+use incode_sqlite::SqliteOptions;
 use incode_tests::servers::{PostgresServer, RedisServer};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 use tokio::task::JoinSet;
@@ -31,7 +34,7 @@ fn main() {
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let path = folder.path().join("incode.db");
         measured("memory", Arc::new(MemoryStore::with_capacity(usize::MAX)), async || 0).await;
-        measured("SQLite", Arc::new(SqliteStore::open(&path).await.unwrap()), async || file(&path)).await;
+        measured("SQLite", Arc::new(SqliteOptions::new(&path).open().await.unwrap()), async || file(&path)).await;
         if let Some(server) = PostgresServer::start().await {
             let (url, schema) = server.fresh();
             // Sizes are the same without, and are there sooner.
@@ -85,7 +88,7 @@ impl Stage {
                         for n in numbers {
                             // As long as a UUID.
                             let identity = format!("5f0c1d9e-8a54-4c1e-9b7a-{n:012}");
-                            store.link(new_link(&format!("user-{n:08}"), &identity, 1, None)).await.unwrap();
+                            store.change(link(&format!("user-{n:08}"), &identity, 1)).await.unwrap();
                         }
                     }
                     Self::Waiting => {
@@ -106,12 +109,12 @@ async fn settle_all(store: &dyn Store) {
         let now = SystemClock.now();
         let until = now.after(std::time::Duration::from_secs(600));
         let claim = Claim { now, lease_until: until, limit: 100, newest_first: false };
-        let events = store.claim(claim).await.unwrap();
+        let events = store.claim(claim).await.unwrap().events;
         if events.is_empty() {
             return;
         }
         for event in events {
-            let done = Settlement::Done { seen: None, link: None, handlers: Vec::new(), at: SystemClock.now() };
+            let done = Settlement::Done { apply: None, at: SystemClock.now() };
             store.settle(event.lease, done).await.unwrap();
         }
     }

@@ -14,9 +14,10 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use incode_core::model::EventKind;
-use incode_core::store::{Accepted, Claim, EventState, NewEvent, SqliteStore, Store};
+use incode_core::store::{Accepted, Claim, EventState, InboxStore, LifeCycle, NewEvent};
 use incode_core::{Clock, ObjectId, SystemClock, Timestamp, Token};
 use incode_sandbox::{Effect, Fault, NewPerson, Sandbox};
+use incode_sqlite::{SqliteOptions, SqliteStore};
 use incode_tests::process::within;
 use incode_tests::{Adapter, Plan};
 use tempfile::TempDir;
@@ -25,7 +26,7 @@ use tempfile::TempDir;
 async fn a_backlog_takes_little_memory_and_lets_newcomers_through() {
     let directory = TempDir::new().unwrap();
     let path = directory.path().join("store.db");
-    let store = SqliteStore::open(&path).await.unwrap();
+    let store = SqliteOptions::new(&path).open().await.unwrap();
     // Once around, so that what every start costs is there already.
     let oldest = SystemClock.now().before(Duration::from_secs(3600));
     put(&store, 0..100, oldest).await;
@@ -40,7 +41,7 @@ async fn a_backlog_takes_little_memory_and_lets_newcomers_through() {
         limit: u32::try_from(EVENTS).unwrap(),
         newest_first: false,
     };
-    assert_eq!(store.claim(tried).await.unwrap().len(), EVENTS);
+    assert_eq!(store.claim(tried).await.unwrap().events.len(), EVENTS);
     let grown = resident().saturating_sub(before);
     println!("{} KiB more for the store with all of them", grown >> 10);
     assert!(grown < MOST_BYTES, "{grown} bytes for {EVENTS} events");
@@ -68,10 +69,12 @@ async fn a_backlog_takes_little_memory_and_lets_newcomers_through() {
 
     // A restart reads it all back, and all of it is due: its leases ended with the process that held them.
     let begun = Instant::now();
-    let store = SqliteStore::open(&path).await.unwrap();
+    let store = SqliteOptions::new(&path).open().await.unwrap();
     println!("opened again in {:.1} s", begun.elapsed().as_secs_f64());
-    assert_eq!(store.counts().await.unwrap().pending, u64::try_from(EVENTS).unwrap());
-    assert_eq!(store.next_due().await.unwrap(), Some(oldest));
+    assert_eq!(store.counts().await.unwrap().inbox.pending, u64::try_from(EVENTS).unwrap());
+    // A claim that takes none says when the next is due.
+    let none = Claim { limit: 0, ..tried };
+    assert_eq!(store.claim(none).await.unwrap().next_due, Some(oldest));
     store.close().await.unwrap();
 }
 
@@ -95,6 +98,7 @@ fn event(number: usize, received_at: Timestamp) -> NewEvent {
         vendor_time: None,
         received_at,
         authenticated: true,
+        implausible: false,
         state: EventState::Pending,
         reason: None,
     }

@@ -239,7 +239,7 @@ fn identity(id: &str) -> IdentityId {
 }
 
 async fn bearer_tokens(tally: &Tally) {
-    let plan = Plan::new(Adapter::Axum).incode(|builder| builder.bearer_tokens(BearerTokens::new()));
+    let plan = Plan::new(Adapter::Axum).incode(|builder| builder.bearer_tokens(BearerTokens::on_paths(["/vault"])));
     let world = plan.start().await;
     let ana = world.person("Ana Flores").identity_id;
     let ask = async |token: String, status| {

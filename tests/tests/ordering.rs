@@ -6,10 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use incode_core::identity::{Identity, Observation, Verified};
+use incode_core::identity::transition::Rules;
+use incode_core::identity::{Checks, Identity, Observation, Verified};
 use incode_core::model::{EventKind, IdentityStatus};
-use incode_core::store::{Accepted, Claim, EventState, MemoryStore, NewEvent, Settled, Settlement, SqliteStore, Store};
+use incode_core::store::{Accepted, Claim, EventState, MemoryStore, NewEvent, Settled, Store};
+use incode_core::testing::store_suite::{apply, applying};
 use incode_core::{IdentityId, ObjectId, Timestamp, Token};
+use incode_sqlite::SqliteOptions;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
@@ -70,9 +73,10 @@ fn observation(number: usize, shown: &Shown) -> Observation {
         sent_at: at,
         status: IdentityStatus::from(status),
         attestation: None,
-        verified: matches!(shown.step, Step::Grant | Step::Reverify).then(|| Verified { id: id(), at }),
+        verified: matches!(shown.step, Step::Grant | Step::Reverify).then(|| Verified { id: id(), at: Some(at) }),
         face_authenticated_at: matches!(shown.step, Step::Face).then_some(at),
         face_origin: Default::default(),
+        checks: Checks::default(),
         fields: Vec::new(),
     }
 }
@@ -104,6 +108,7 @@ async fn play(store: &dyn Store, steps: &[(usize, Shown)]) -> Identity {
             vendor_time: None,
             received_at: now,
             authenticated: true,
+            implausible: false,
             state: EventState::Pending,
             reason: None,
         };
@@ -111,10 +116,9 @@ async fn play(store: &dyn Store, steps: &[(usize, Shown)]) -> Identity {
         assert!(matches!(store.accept(event.clone()).await.unwrap(), Accepted::New(_)));
         assert_eq!(store.accept(event).await.unwrap(), Accepted::Duplicate);
         let claim = Claim { now, lease_until: now.after(Duration::from_secs(60)), limit: 10, newest_first: false };
-        let claimed = store.claim(claim).await.unwrap();
+        let claimed = store.claim(claim).await.unwrap().events;
         assert_eq!(claimed.len(), 1);
-        let done =
-            Settlement::Done { seen: Some(observation(*number, shown)), link: None, handlers: Vec::new(), at: now };
+        let done = apply(applying(&claimed[0], observation(*number, shown)), &Rules::default(), now.as_millis());
         let settled = store.settle(claimed[0].lease, done.clone()).await.unwrap();
         assert!(matches!(settled, Settled::Written(Some(_))));
         assert_eq!(store.settle(claimed[0].lease, done).await.unwrap(), Settled::LeaseLost, "settled once");
@@ -159,6 +163,6 @@ fn any_order_ends_where_the_model_says_in_sqlite() {
     let number = AtomicU32::new(0);
     check(40, async || {
         let file = format!("{}.db", number.fetch_add(1, Ordering::Relaxed));
-        Arc::new(SqliteStore::open(folder.path().join(file)).await.unwrap()) as _
+        Arc::new(SqliteOptions::new(folder.path().join(file)).open().await.unwrap()) as _
     });
 }

@@ -25,7 +25,8 @@ impl Site {
         B: Stream<Item = Result<C, E>>,
         C: AsRef<[u8]>,
     {
-        let Some(subject) = visitor.subject() else {
+        // In the session of this request: a second session of the same account gains nothing by it.
+        let Some(scope) = FaceScope::of(visitor) else {
             return match visitor.require(&Requirement::active()) {
                 Err(denial) => refusal::deny(&denial, request),
                 Ok(()) => refusal::refuse(&refusal::not_found(), request),
@@ -36,7 +37,7 @@ impl Site {
             Err(problem) => return refusal::refuse(&problem, request),
         };
         let face = FaceAuthenticationRequest { face: Face::Base64Image(image), source: None };
-        match self.incode.authenticate(FaceScope::new(subject.clone()), &face).await {
+        match self.incode.authenticate(scope, &face).await {
             Ok(outcome) => told(outcome, request),
             Err(error) => {
                 if matches!(error.kind(), FaceErrorKind::Vendor | FaceErrorKind::Store) {

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use hmac::{Hmac, KeyInit, Mac};
-use incode_core::gate::SubjectSource;
+use incode_core::gate::{SessionSource, SubjectSource};
 use incode_core::{Clock, SystemClock, Timestamp};
 use sha2::Sha256;
 
@@ -85,6 +85,12 @@ impl Sessions {
     pub fn subjects(&self) -> SubjectSource {
         let sessions = self.clone();
         SubjectSource::cookie(self.name(), move |value| sessions.user(value).map(Cow::Borrowed))
+    }
+
+    /// How the layer tells sessions apart: by the session cookie, whose value stays the same from login to logout. A face
+    /// that was confirmed in one session then counts in no other.
+    pub fn sessions(&self) -> SessionSource {
+        SessionSource::cookie(self.name())
     }
 
     fn user_at<'a>(&self, token: &'a str, now: Timestamp) -> Option<&'a str> {

@@ -8,9 +8,12 @@ use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, Write};
 use std::net::TcpListener;
+use std::time::Duration;
 
-use data_encoding::{BASE64, HEXLOWER};
+use data_encoding::{BASE64, BASE64_NOPAD, BASE64URL, BASE64URL_NOPAD, HEXLOWER};
 use incode_core::Builder;
+use incode_core::adapter::Engine;
+use incode_core::store::{OpenStore, StoreError};
 use incode_sandbox::Sandbox;
 use tempfile::TempDir;
 use url::Url;
@@ -115,8 +118,10 @@ impl Settings {
             }
         };
         let sessions = self.sessions(public.scheme() == "https")?;
-        let builder = Builder::from_settings(|name| self.value(name))?;
+        let mut builder = Builder::from_settings(self.variables(), ENGINES)?.sessions(sessions.sessions());
         if let Some(sandbox) = &sandbox {
+            // The sandbox has a few faces to choose from. A camera never makes the same picture twice.
+            builder = builder.same_face_image_after(Duration::ZERO);
             let secret = self.text("INCODE_WEBHOOK_SECRETS")?.unwrap_or_default();
             vendor::deliver_to(sandbox, address, secret).map_err(|error| WrongSetting::new("INCODE_HOST", error))?;
         }
@@ -171,8 +176,9 @@ impl Settings {
         let Some(list) = self.text(NAME)? else { return Ok(Sessions::new(&random()?, secure)) };
         let mut sessions = None::<Sessions>;
         for text in list.split([',', '\n']) {
-            let secret = BASE64.decode(text.trim().as_bytes()).ok().filter(|secret| secret.len() >= 32);
-            let secret = secret.ok_or_else(|| WrongSetting::new(NAME, "is not padded base64 of 32 bytes or more"))?;
+            let secret = ALPHABETS.iter().find_map(|base64| base64.decode(text.trim().as_bytes()).ok());
+            let secret = secret.filter(|secret| secret.len() >= 32);
+            let secret = secret.ok_or_else(|| WrongSetting::new(NAME, "is not base64 of 32 bytes or more"))?;
             sessions = Some(match sessions {
                 Some(sessions) => sessions.older_secret(&secret),
                 None => Sessions::new(&secret, secure),
@@ -181,27 +187,46 @@ impl Settings {
         sessions.ok_or_else(|| WrongSetting::new(NAME, "is empty"))
     }
 
+    /// The environment, with what this process made up in the place of what is set.
+    fn variables(&self) -> impl Iterator<Item = (OsString, OsString)> + '_ {
+        let is_made_up = |name: &OsString| self.made_up.keys().any(|made_up| name == made_up);
+        let set = std::env::vars_os().filter(move |(name, _)| !is_made_up(name));
+        set.chain(self.made_up.iter().map(|(name, value)| (OsString::from(name), OsString::from(value))))
+    }
+
     fn value(&self, name: &'static str) -> Option<OsString> {
         self.made_up.get(name).map(OsString::from).or_else(|| std::env::var_os(name))
     }
 
-    /// The value of a variable, or of the file that `<name>_FILE` names. An empty value counts as unset.
+    /// The value of a variable, or of the file that `<name>_FILE` names, without blanks and line ends around it. One that
+    /// is set and empty is an error: a template whose variable was not filled in, for example.
     pub(crate) fn text(&self, name: &'static str) -> Result<Option<String>, WrongSetting> {
-        if let Some(value) = self.value(name).filter(|value| !value.is_empty()) {
-            return value.into_string().map(Some).map_err(|_| WrongSetting::new(name, "is not UTF-8"));
+        if let Some(value) = self.value(name) {
+            let value = value.into_string().map_err(|_| WrongSetting::new(name, "is not UTF-8"))?;
+            return trimmed(name, &value).map(Some);
         }
         let file = format!("{name}_FILE");
-        let Some(path) = std::env::var_os(&file).filter(|path| !path.is_empty()) else { return Ok(None) };
+        let Some(path) = std::env::var_os(&file) else { return Ok(None) };
         let text = std::fs::read_to_string(path)
             .map_err(|error| WrongSetting::new(&file, format!("names a file that can't be read ({})", error.kind())))?;
-        Ok(Some(text.trim_end().to_owned()).filter(|text| !text.is_empty()))
+        trimmed(&file, &text).map(Some)
+    }
+}
+
+fn trimmed(name: &str, value: &str) -> Result<String, WrongSetting> {
+    match value.trim() {
+        "" => Err(WrongSetting::new(name, "is empty: write a value, or remove the variable")),
+        value => Ok(value.to_owned()),
     }
 }
 
 fn listen(name: &str, address: &str) -> Result<TcpListener, WrongSetting> {
     TcpListener::bind(address)
         .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
-        .map_err(|error| WrongSetting::new(name, format!("can't be listened on ({})", error.kind())))
+        .map_err(|error| {
+            let problem = "can't be listened on: write an address with a port, such as 127.0.0.1:3000";
+            WrongSetting::new(name, format!("{problem} ({})", error.kind()))
+        })
 }
 
 /// An http(s) URL. Plain http would show session cookies and callback tokens to the network, so it is for loopback alone.
@@ -222,6 +247,27 @@ fn random() -> Result<[u8; 32], WrongSetting> {
         .map_err(|_| WrongSetting::new("INCODE_FLOW_SECRET", "no randomness on this machine"))?;
     Ok(bytes)
 }
+
+/// The stores that `INCODE_STORE` may name. `builder_from_env()` of an adapter has them ready; this crate is for both
+/// adapters, and changes some settings before they are read.
+const ENGINES: &[Engine] = &[
+    |store| boxed(incode_sqlite::from_url(store.url)),
+    |store| {
+        let options = incode_postgres::from_url(store.url)?;
+        boxed(Some(options.and_then(|options| match store.listen {
+            Some(listen) => options.listen_url(listen),
+            None => Ok(options),
+        })))
+    },
+    |store| boxed(incode_redis::from_url(store.url)),
+];
+
+fn boxed<O: OpenStore>(options: Option<Result<O, StoreError>>) -> Option<Result<Box<dyn OpenStore>, StoreError>> {
+    options.map(|options| options.map(|options| Box::new(options) as Box<dyn OpenStore>))
+}
+
+/// Of base64: each that core takes for a key.
+const ALPHABETS: [data_encoding::Encoding; 4] = [BASE64, BASE64_NOPAD, BASE64URL, BASE64URL_NOPAD];
 
 /// Off with a real vendor unless set: see [`Start::announce`].
 const LINK_BY_WEBHOOK: &str = "INCODE_LINK_BY_WEBHOOK";

@@ -88,18 +88,24 @@ impl App {
         answer.headers["set-cookie"].split(';').next().unwrap().to_owned()
     }
 
-    /// Through the hosted flow and back; gives the callback that did it.
+    /// Through the hosted flow and back, until the event of the check arrived; gives the callback that did it.
     pub(crate) fn verify(&self, browser: &Browser) -> String {
         let callback = self.hosted(browser);
         assert_eq!(self.get(browser, &callback).location(), "/vault");
+        self.me_when(browser, |me| me["standing"] == "active");
         callback
     }
 
     /// Through the hosted flow, up to the callback that the browser would be sent to.
     pub(crate) fn hosted(&self, browser: &Browser) -> String {
+        self.hosted_with(browser, "pass")
+    }
+
+    /// The same with a check that ends so.
+    pub(crate) fn hosted_with(&self, browser: &Browser, outcome: &str) -> String {
         let hosted = self.get(browser, "/incode/start?return_to=/vault").location();
-        let person = "name=Ana&email=ana%40example.com&phone=%2B521234567890&date_of_birth=1988-08-13&outcome=pass";
-        let form = format!("{}&{person}", hosted.split_once('?').unwrap().1);
+        let person = "name=Ana&email=ana%40example.com&phone=%2B521234567890&date_of_birth=1988-08-13";
+        let form = format!("{}&{person}&outcome={outcome}", hosted.split_once('?').unwrap().1);
         let back = self.vendor_post("/", &form, FORM).location();
         back.strip_prefix(&self.url).unwrap().to_owned()
     }

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::app::{App, Browser, FORM, JSON, clean, eventually, exchange, is_one_line};
+use super::app::{App, Browser, FORM, clean, eventually, exchange, is_one_line};
+use super::pending::{SECRET, deliver_of_flow};
 
 /// The sandbox verifies every person, so any sign of a real deployment keeps it from starting.
 pub(crate) fn sandbox_refused(program: &str) {
@@ -60,27 +61,6 @@ pub(crate) fn link_by_webhook(program: &str) {
     assert!(complaints.contains("WARN") && complaints.contains("INCODE_LINK_BY_WEBHOOK is on"), "{complaints}");
 }
 
-/// A person goes through the hosted flow, and the vendor's event arrives with the flow's correlation id, as sibling products
-/// send it. Gives the callback that the browser was not sent to yet.
-fn deliver_of_flow(app: &App, browser: &Browser) -> String {
-    let callback = app.hosted(browser);
-    let query = |name: &str| {
-        let pairs = callback.split_once('?').unwrap().1.split('&');
-        pairs.filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == name).unwrap().1.to_owned()
-    };
-    let people = exchange(&app.vendor, "GET", "/control/api/people", "", &[]).json();
-    let event = json!({
-        "event": "verification.completed",
-        "object": "verification",
-        "id": people[0]["verificationId"],
-        "token": query("token"),
-        "correlation_id": query("correlation_id"),
-    });
-    let headers = [("content-type", JSON), ("x-incode-secret", SECRET)];
-    assert_eq!(app.ask("POST", browser, "/incode/webhook", &event.to_string(), &headers).status, 204, "{event}");
-    callback
-}
-
 pub(crate) fn sessions(program: &str) {
     let app = App::start(program, &[]);
     let alice = Browser { session: app.log_in("alice"), html: true };
@@ -92,6 +72,12 @@ pub(crate) fn sessions(program: &str) {
     assert_eq!(app.get(&Browser::default(), "/verify").location(), "/");
 
     let other = Browser { session: app.log_in("alice"), html: false };
+    let owner = Browser { session: alice.session.clone(), html: false };
+    app.verify(&owner);
+    assert_eq!(app.face(&owner, &app.sample_face("enrolled")).status, 200);
+    assert_eq!(app.post(&owner, "/transfer", "", FORM).status, 200);
+    assert_eq!(app.get(&other, "/me").json()["standing"], "active");
+    app.post(&other, "/transfer", "", FORM).is_problem(401, "face_authentication_required");
     assert_eq!(app.post(&alice, "/logout", "", FORM).status, 303);
     assert_eq!(app.get(&alice, "/me").json()["standing"], "no_subject", "a copy of the cookie is worth nothing");
     assert_eq!(app.get(&other, "/me").json()["subject"], "alice", "the other session goes on");
@@ -154,5 +140,3 @@ fn own_address(port: u16) -> String {
     let id = std::process::id();
     format!("127.{}.{}.1:{port}", 1 + (id >> 8) % 250, id % 256)
 }
-
-const SECRET: &str = "a webhook secret for this test";

@@ -1,13 +1,11 @@
-use std::sync::Arc;
-
 use axum::extract::Multipart;
 use data_encoding::BASE64;
-use incode_core::flow::FaceOutcome;
-use incode_core::flow::FaceScope;
+use incode_core::Subject;
+use incode_core::flow::{FaceOutcome, FaceScope};
 use incode_core::model::{Face, FaceAuthenticationRequest, FailureReason, IdentityStatus};
 
+use crate::Bank;
 use crate::refusal::Refusal;
-use crate::{Bank, Session};
 
 /// The form of the confirmation page.
 #[derive(Default)]
@@ -36,10 +34,11 @@ impl FaceForm {
     }
 }
 
-/// Whether this is the face of the session's person, and that identity is ACTIVE now.
-pub(crate) async fn confirm(bank: &Arc<Bank>, session: &Session, face: Face) -> Result<Confirmed, Refusal> {
+/// Whether this is the face of the session's person, and that identity is ACTIVE now. A pass is recorded for this action in
+/// this session, until it is used.
+pub(crate) async fn confirm(bank: &Bank, scope: FaceScope, subject: &Subject, face: Face) -> Result<Confirmed, Refusal> {
     let request = FaceAuthenticationRequest { face, source: None };
-    match bank.incode.authenticate(FaceScope::new(session.subject.clone()), &request).await? {
+    match bank.incode.authenticate(scope, &request).await? {
         FaceOutcome::Passed(_) => {}
         FaceOutcome::Failed(reason) => return Ok(Confirmed::No(FaceFailure::of(reason.as_ref()))),
         FaceOutcome::OtherIdentity => return Ok(Confirmed::No(ELSE)),
@@ -47,7 +46,7 @@ pub(crate) async fn confirm(bank: &Arc<Bank>, session: &Session, face: Face) -> 
     }
     // A face that passes may be a revoked person's, and a revocation may have come while the vendor looked at it: what
     // counts is what is known now, not when the request came in.
-    let linked = bank.incode.linked(&session.subject).await?;
+    let linked = bank.incode.linked(subject).await?;
     Ok(match linked.is_some_and(|linked| linked.identity.status == IdentityStatus::Active) {
         true => Confirmed::Yes,
         false => Confirmed::Revoked,

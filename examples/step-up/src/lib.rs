@@ -1,7 +1,8 @@
-//! A bank whose transfers ask for a face that was confirmed within five minutes.
+//! A bank that asks for a face for each transfer: one face, one transfer.
 //!
-//! When there is none, the transfer is not refused but kept, and its owner is sent to a page that shows it and asks for
-//! the face. Confirmed there, that very transfer is made: once, with the amount and recipient that were shown.
+//! A transfer is kept, and its owner is sent to a page that shows it and asks for the face. Confirmed there, that very
+//! transfer is made: once, with the amount and recipient that were shown. The face counts for this transfer and in this
+//! session only. A second session of the same account gains nothing by it.
 //!
 //! - `transfer_service`: sessions, transfers that wait, transfers that were made. The rules of "exactly once" are there.
 //! - `routes`: what each request does, and in which order it is checked.
@@ -18,11 +19,12 @@ mod transfer;
 mod transfer_service;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
-use incode_core::{Clock, Incode};
+use incode_core::{Builder, Incode, RevokedSubject, VerifiedSubject};
+use incode_core::gate::SessionSource;
 use incode_sandbox::Sandbox;
-use incode_tower::Requirement;
 
 pub use key::Key;
 pub use refusal::render;
@@ -33,17 +35,42 @@ pub use transfer_service::{CompletedTransfer, Session, TransferError, TransferSe
 /// What the routes work with.
 pub struct Bank {
     incode: Incode,
-    transfers: TransferService,
+    /// Shared with the handlers of [`set_up`].
+    transfers: Arc<TransferService>,
     /// The stand-in vendor, when it runs in this process: it has faces to choose from.
     sandbox: Option<Sandbox>,
     /// Scheme, host and port of the site, as browsers send it in `Origin`.
     origin: String,
 }
 
+/// What the bank asks of incode: its own pages, its own sessions, and a call when a person is verified or revoked.
+pub fn set_up(builder: Builder, transfers: &Arc<TransferService>) -> Builder {
+    let (accounts, waiting) = (Arc::clone(transfers), Arc::clone(transfers));
+    builder
+        .render(render)
+        // The session is found by the middleware `session::attach`.
+        .sessions(SessionSource::extension())
+        .on_verified("open-account", move |verified: VerifiedSubject| {
+            let accounts = Arc::clone(&accounts);
+            async move {
+                // Called again after a crash: an account that is open stays as it is.
+                accounts.open_account(verified.subject, verified.verified_at);
+                Ok(())
+            }
+        })
+        .on_revoked("drop-transfers", move |revoked: RevokedSubject| {
+            let waiting = Arc::clone(&waiting);
+            async move {
+                waiting.cancel_all(&revoked.subject);
+                Ok(())
+            }
+        })
+}
+
 impl Bank {
-    /// A bank without sessions.
-    pub fn new(incode: Incode, sandbox: Option<Sandbox>, origin: String, clock: impl Clock) -> Self {
-        Self { incode, transfers: TransferService::new(clock), sandbox, origin }
+    /// A bank over an incode that was [`set_up`] with the same transfers.
+    pub fn new(incode: Incode, transfers: Arc<TransferService>, sandbox: Option<Sandbox>, origin: String) -> Self {
+        Self { incode, transfers, sandbox, origin }
     }
 
     /// Browsers come over https.
@@ -58,5 +85,5 @@ impl fmt::Debug for Bank {
     }
 }
 
-/// What a transfer asks for.
-pub const TRANSFER: Requirement = Requirement::active().face_authenticated_within(Duration::from_secs(5 * 60));
+/// How old the face of a transfer may be when the transfer is made. It is made right after: this is for a slow store.
+const FACE_AGE: Duration = Duration::from_secs(5 * 60);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use gate_kit::Start;
 use incode_core::SystemClock;
-use step_up::{Bank, app, render};
+use step_up::{Bank, TransferService, app, set_up};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -13,8 +13,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let start = Start::from_env().await?;
     start.announce("step-up");
     let origin = start.public_origin();
-    let incode = start.builder.render(render).build().await?;
-    let bank = Arc::new(Bank::new(incode.clone(), start.sandbox, origin, SystemClock));
+    let transfers = Arc::new(TransferService::new(SystemClock));
+    let incode = set_up(start.builder, &transfers).build().await?;
+    let bank = Arc::new(Bank::new(incode.clone(), transfers, start.sandbox, origin));
     gate_kit::serve(start.listener, app(bank), gate_kit::stopped()).await?;
     incode.shutdown().await;
     Ok(())

@@ -1,12 +1,12 @@
 //! HTML without script, with gate-kit's frame and style.
 
-use gate_kit::view::{faces, page, sign, time};
+use gate_kit::view::{faces, page, page_that_reloads, sign, time};
 use incode_core::gate::{Standing, Visitor};
 use incode_core::http::{Problem, Reply};
 use maud::{Markup, html};
 
 use crate::face::FaceFailure;
-use crate::{Bank, CompletedTransfer, Key, Session, TRANSFER, Transfer};
+use crate::{Bank, CompletedTransfer, Key, Session, Transfer};
 
 /// `GET /` without a session.
 pub(crate) fn welcome() -> Reply {
@@ -17,8 +17,8 @@ pub(crate) fn welcome() -> Reply {
                 div {
                     h1 { "Money moves when its owner says so" }
                     p class="lead" {
-                        "Enter a transfer. Unless you confirmed your face within five minutes, you are asked to, and see \
-                         once more what you are about to confirm."
+                        "Enter a transfer. You see once more what you are about to confirm, and your face confirms exactly \
+                         that: one face, one transfer."
                     }
                 }
                 form class="card" method="post" action="/login" {
@@ -45,7 +45,7 @@ pub(crate) fn home(bank: &Bank, visitor: &Visitor, session: &Session) -> Reply {
         (bar(Some(session)))
         main {
             @if visitor.standing() == Standing::Active {
-                (new_transfer(session, visitor))
+                (new_transfer(session))
             } @else {
                 (verify_first(session, visitor))
             }
@@ -64,6 +64,9 @@ pub(crate) fn home(bank: &Bank, visitor: &Visitor, session: &Session) -> Reply {
                 h2 { "Made" }
                 @for made in &made { div class="row" { (line(&made.transfer)) span class="soft" { (time(made.at)) } } }
                 @if made.is_empty() { p class="soft" { "No transfer so far." } }
+                @if let Some(since) = bank.transfers.account_since(&session.subject) {
+                    p class="soft" { "Your account is open since " (time(since)) "." }
+                }
             }
             @if let Some(sandbox) = &bank.sandbox {
                 p class="foot" {
@@ -73,7 +76,8 @@ pub(crate) fn home(bank: &Bank, visitor: &Visitor, session: &Session) -> Reply {
             }
         }
     };
-    page(200, "Transfers", "home", &content)
+    let reload = (visitor.standing() == Standing::VerificationPending).then_some("3");
+    page_that_reloads(200, "Transfers", "home", &content, reload)
 }
 
 /// `GET /confirm/{id}`: the transfer once more, and the face that makes it.
@@ -133,11 +137,13 @@ pub(crate) fn problem(problem: &Problem) -> Reply {
         (None, "authentication_required") => ("/", "Log in"),
         (None, _) => ("/", "Back to your transfers"),
     };
+    let is_pending = problem.code == "verification_pending";
+    let reload = problem.headers.iter().find(|(name, _)| is_pending && *name == "retry-after");
     let content = html! {
         (bar(None))
         main {
             div class="card" {
-                (sign(if problem.status == 403 { "bad" } else { "wait" }))
+                (sign(if problem.status == 403 && !is_pending { "bad" } else { "wait" }))
                 h1 { (problem.title) }
                 p class="soft" { (problem.detail) }
                 div class="actions" { a class="button main" href=(url) { (label) } }
@@ -145,13 +151,13 @@ pub(crate) fn problem(problem: &Problem) -> Reply {
             }
         }
     };
-    let mut reply = page(problem.status, problem.title, "alone", &content);
+    let reload = reload.map(|(_, seconds)| &**seconds);
+    let mut reply = page_that_reloads(problem.status, problem.title, "alone", &content, reload);
     reply.headers.extend(problem.headers.iter().cloned());
     reply
 }
 
-fn new_transfer(session: &Session, visitor: &Visitor) -> Markup {
-    let fresh = visitor.require(&TRANSFER).is_ok();
+fn new_transfer(session: &Session) -> Markup {
     html! {
         form class="card transfer" method="post" action="/transfer" {
             h1 { "A new transfer" }
@@ -171,10 +177,7 @@ fn new_transfer(session: &Session, visitor: &Visitor) -> Markup {
             }
             div class="actions" {
                 button class="main" { "Transfer" }
-                span class="soft" {
-                    @if fresh { "Your face was confirmed a moment ago: this is made at once." }
-                    @else { "You will be asked for your face." }
-                }
+                span class="soft" { "You will be asked for your face." }
             }
         }
     }
@@ -183,6 +186,9 @@ fn new_transfer(session: &Session, visitor: &Visitor) -> Markup {
 fn verify_first(session: &Session, visitor: &Visitor) -> Markup {
     let (tone, title, detail) = match visitor.standing() {
         Standing::Revoked => ("bad", "Your identity was revoked", "Incode no longer vouches for you: no transfers."),
+        Standing::VerificationPending => {
+            ("wait", "Your verification is being confirmed", "Incode says in a moment whether you passed.")
+        }
         Standing::Unavailable => ("wait", "We can't look right now", "Your status can't be read. Reload soon."),
         _ => ("wait", "Verify your identity first", "Show your document and your face once. It takes a minute."),
     };

@@ -9,17 +9,19 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use gate_kit::RequestContext;
 use incode_core::Subject;
-use incode_core::gate::DenialKind;
+use incode_core::flow::FaceScope;
+use incode_core::gate::Visitor as IncodeVisitor;
+use incode_core::identity::ActionHash;
 use incode_tower::{GateLayer, IncodeLayer, Visitor, response};
 use serde::Deserialize;
 
 use crate::face::{Confirmed, FaceFailure, FaceForm, confirm};
 use crate::refusal::{Refusal, not_found};
 use crate::session::{MaybeSession, attach, cookie, key};
-use crate::{Bank, Key, Session, TRANSFER, Transfer, TransferError, pages};
+use crate::{Bank, FACE_AGE, Key, Session, Transfer, TransferError, pages};
 
 /// The whole site. From outside in: the session names the subject, the incode layer finds its standing, a gate on each route
-/// that moves money requires ACTIVE, and the handlers require a face.
+/// that moves money requires ACTIVE, and a transfer is made only with a face of its own.
 pub fn app(bank: Arc<Bank>) -> Router {
     let incode = IncodeLayer::new(bank.incode.clone());
     let transfers = Router::new()
@@ -83,10 +85,9 @@ async fn logout(State(bank): At, session: Session, Form(form): Form<Plain>) -> R
     Ok(response)
 }
 
-/// Made at once when a face was confirmed lately; kept until one is otherwise.
+/// Kept until its own face confirms it. A face that was confirmed for another transfer does not count.
 async fn transfer(
     State(bank): At,
-    Visitor(visitor): Visitor,
     session: Session,
     Form(form): Form<NewTransfer>,
 ) -> Result<Redirect, Refusal> {
@@ -95,16 +96,7 @@ async fn transfer(
     let transfer = Transfer::read(&form.amount, &form.recipient)
         .map_err(|detail| Refusal::problem(400, "transfer_malformed", "Not a transfer", detail))?;
     bank.transfers.hold(&session, &id, transfer).map_err(|refused| Refusal::of(refused, &id))?;
-    match visitor.require(&TRANSFER) {
-        Ok(()) => {
-            bank.transfers.make(&session, &id).map_err(|refused| Refusal::of(refused, &id))?;
-            Ok(Redirect::to(&format!("/transfers/{}", id.as_str())))
-        }
-        Err(denial) if matches!(denial.kind(), DenialKind::FaceAuthenticationRequired { .. }) => {
-            Ok(Redirect::to(&format!("/confirm/{}", id.as_str())))
-        }
-        Err(denial) => Err(denial.into()),
-    }
+    Ok(Redirect::to(&format!("/confirm/{}", id.as_str())))
 }
 
 /// What you see here is what will be made.
@@ -124,6 +116,7 @@ async fn confirmation(
 /// One face, one transfer. However often it is sent, at once or after each other, what waits is made once.
 async fn confirmed(
     State(bank): At,
+    Visitor(visitor): Visitor,
     session: Session,
     Path(id): Path<String>,
     parts: Multipart,
@@ -132,10 +125,13 @@ async fn confirmed(
     let form = FaceForm::read(parts).await?;
     session.check(&form.form)?;
     let of = |refused| Refusal::of(refused, &id);
+    let action = bank.transfers.waiting(&session, &id).map_err(of)?.action(&id);
     bank.transfers.try_face(&session, &id).map_err(of)?;
-    match confirm(&bank, &session, form.face()).await? {
+    // The gate has let the visitor pass, so it has a subject; and a session, or it would not be here.
+    let scope = FaceScope::of(&visitor).ok_or_else(Refusal::foreign_form)?.for_action(action);
+    match confirm(&bank, scope, &session.subject, form.face()).await? {
         Confirmed::Yes => {
-            bank.transfers.make(&session, &id).map_err(of)?;
+            make(&bank, &visitor, &session, &id, action).await?;
             Ok(Redirect::to(&format!("/transfers/{}", id.as_str())))
         }
         // Away from the POST, so that neither reload nor the back button sends a face again.
@@ -146,6 +142,23 @@ async fn confirmed(
             Err(Refusal::problem(403, "identity_revoked", "Identity revoked", detail))
         }
     }
+}
+
+/// Uses the face up, then makes the transfer. A crash in between makes nothing, and the person confirms again.
+async fn make(
+    bank: &Bank,
+    visitor: &IncodeVisitor,
+    session: &Session,
+    id: &Key,
+    action: ActionHash,
+) -> Result<(), Refusal> {
+    let of = |refused| Refusal::of(refused, id);
+    let making = bank.transfers.making(session, id).map_err(of)?;
+    let _making = making.lock().await;
+    // Made by another request meanwhile: that one used the face, and its receipt is the answer to both.
+    bank.transfers.waiting(session, id).map_err(of)?;
+    bank.incode.use_confirmation(visitor, action, FACE_AGE).await?;
+    bank.transfers.make(session, id).map_err(of)
 }
 
 async fn cancel(

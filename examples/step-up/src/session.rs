@@ -8,13 +8,16 @@ use axum::http::{HeaderMap, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{Redirect, Response};
 
+use incode_core::SessionHash;
+
 use crate::{Bank, Key, Session};
 
-/// Middleware, outside of the incode layer: puts the session's subject into the extensions, where the layer finds it. An
-/// application's own login does the same.
+/// Middleware, outside of the incode layer: puts the session's subject and the hash of its key into the extensions, where
+/// the layer finds them. An application's own login does the same.
 pub(crate) async fn attach(State(bank): State<Arc<Bank>>, mut request: Request, next: Next) -> Response {
     if let Some(session) = key(&bank, request.headers()).and_then(|key| bank.transfers.session(&key)) {
         request.extensions_mut().insert(session.subject.clone());
+        request.extensions_mut().insert(SessionHash::of(session.key.as_str().as_bytes()));
         request.extensions_mut().insert(session);
     }
     next.run(request).await

@@ -1,5 +1,9 @@
 use std::fmt;
 
+use incode_core::identity::ActionHash;
+
+use crate::Key;
+
 /// What a person asks for: so much, to one recipient. Made only of text that reads as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transfer {
@@ -35,6 +39,13 @@ impl Transfer {
             grouped.push(digit);
         }
         format!("{grouped}.{:02}", self.cents % 100)
+    }
+
+    /// What a face confirms: this amount to this recipient, in this transfer. Lengths keep the parts apart, so two
+    /// transfers that differ spell different bytes.
+    pub(crate) fn action(&self, id: &Key) -> ActionHash {
+        let (id, recipient) = (id.as_str(), &self.recipient);
+        ActionHash::of(format!("transfer {}:{id} {} {}:{recipient}", id.len(), self.cents, recipient.len()).as_bytes())
     }
 
     /// The recipient.

@@ -61,6 +61,8 @@ pub enum TransferError {
 struct State {
     sessions: HashMap<Key, Open>,
     made: HashMap<Subject, Vec<(Key, CompletedTransfer)>>,
+    /// Since when each person has an account.
+    accounts: HashMap<Subject, Timestamp>,
 }
 
 /// An open session.
@@ -74,6 +76,9 @@ struct Waiting {
     transfer: Transfer,
     until: Timestamp,
     faces: u8,
+    /// Held from the use of a face to the end of its transfer: of two requests at once the second finds the transfer made.
+    /// One for each transfer, so that no transfer waits for another.
+    making: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl TransferService {
@@ -101,13 +106,30 @@ impl TransferService {
         self.state().sessions.get(key).filter(|open| self.clock.now() < open.until).map(|open| open.session.clone())
     }
 
+    /// Opens the account of a person who was verified. A second call changes nothing.
+    pub fn open_account(&self, subject: Subject, at: Timestamp) {
+        self.state().accounts.entry(subject).or_insert(at);
+    }
+
+    /// Since when a person has an account.
+    pub fn account_since(&self, subject: &Subject) -> Option<Timestamp> {
+        self.state().accounts.get(subject).copied()
+    }
+
+    /// Drops everything that waits in the sessions of a person.
+    pub fn cancel_all(&self, subject: &Subject) {
+        for open in self.state().sessions.values_mut().filter(|open| open.session.subject == *subject) {
+            open.waiting.clear();
+        }
+    }
+
     /// Ends a session, and what waits in it.
     pub fn end(&self, key: &Key) {
         self.state().sessions.remove(key);
     }
 
-    /// Lets a transfer wait. RequestContext again for the same, nothing changes: a page that is open already must go on to show
-    /// what will be made.
+    /// Lets a transfer wait. For one that waits already nothing changes: a page that is open must go on to show what will be
+    /// made.
     ///
     /// # Errors
     /// Made already, there with other details, or too many.
@@ -125,7 +147,7 @@ impl TransferService {
         if open.waiting.len() >= WAITING {
             return Err(TransferError::TooMany);
         }
-        open.waiting.push((id.clone(), Waiting { transfer, until: now.after(PATIENCE), faces: 0 }));
+        open.waiting.push((id.clone(), Waiting { transfer, until: now.after(PATIENCE), faces: 0, making: Arc::default() }));
         Ok(())
     }
 
@@ -136,6 +158,16 @@ impl TransferService {
     pub fn waiting(&self, session: &Session, id: &Key) -> Result<Transfer, TransferError> {
         let mut state = self.state();
         state.waiting(session, id, self.clock.now()).map(|waiting| waiting.transfer.clone())
+    }
+
+    /// To be locked while the transfer's face is used and the transfer is made. It may have been made while the lock was
+    /// waited for.
+    ///
+    /// # Errors
+    /// When it does not wait (any more).
+    pub fn making(&self, session: &Session, id: &Key) -> Result<Arc<tokio::sync::Mutex<()>>, TransferError> {
+        let mut state = self.state();
+        state.waiting(session, id, self.clock.now()).map(|waiting| Arc::clone(&waiting.making))
     }
 
     /// Everything that waits in a session.

@@ -37,21 +37,42 @@ async fn a_transfer_is_shown_again_and_made_by_the_face_of_its_owner() {
 }
 
 #[tokio::test]
-async fn with_a_face_confirmed_lately_it_is_made_at_once_and_sent_twice_it_is_one() {
+async fn each_transfer_asks_for_a_face_of_its_own() {
     let site = Site::build().await;
     let alice = site.verified("alice").await;
     alice.transfer_and_confirm().await;
     let form = alice.new_form().await;
     let both = join_all([alice.send(&form, "5", "Bob"), alice.send(&form, "5", "Bob")]).await;
     for sent in both {
-        assert_eq!((sent.status, sent.header("location").unwrap()), (303, form.receipt().as_str()));
+        assert_eq!((sent.status, sent.header("location").unwrap()), (303, form.confirm().as_str()));
     }
-    assert_eq!(alice.made().await, 2);
+    assert_eq!(alice.made().await, 1, "the face of a moment ago confirmed another transfer");
+    alice.confirm(&form, &alice.face()).await;
+    assert_eq!(alice.made().await, 2, "sent twice it is one");
+}
 
-    site.clock.advance(Duration::from_secs(5 * 60 + 1));
-    let form = alice.new_form().await;
-    assert_eq!(alice.send(&form, "5", "Bob").await.header("location").unwrap(), form.confirm());
-    assert_eq!(alice.made().await, 2, "five minutes are over");
+#[tokio::test]
+async fn a_second_session_of_the_account_gains_nothing() {
+    let site = Site::build().await;
+    let alice = site.verified("alice").await;
+    alice.transfer_and_confirm().await;
+    let second = site.log_in("alice").await;
+    let form = second.new_form().await;
+    assert_eq!(second.send(&form, "1000000", "Eve").await.header("location").unwrap(), form.confirm());
+    assert!(second.refused(&form, &site.sample("Stranger")).await.contains("not the face that was verified"));
+    assert_eq!((alice.made().await, second.made().await), (1, 1), "one list of one account");
+}
+
+#[tokio::test]
+async fn an_account_is_opened_once_its_owner_is_verified_and_a_revocation_drops_what_waits() {
+    let site = Site::build().await;
+    let alice = site.verified("alice").await;
+    eventually("the account is open", async || alice.get("/").await.text().contains("Your account is open since")).await;
+    alice.waiting("5", "Bob").await;
+    let form = alice.waiting("6", "Bob").await;
+    site.sandbox.revoke(&alice.identity()).unwrap();
+    assert!(alice.confirm(&form, &alice.face()).await.text().contains("403 · identity_revoked"));
+    eventually("what waits is dropped", async || !alice.get("/").await.text().contains("Waiting for your face")).await;
 }
 
 #[tokio::test]
@@ -222,7 +243,7 @@ async fn what_becomes_known_while_the_vendor_looks_counts() {
         assert!(site.incode.unlink(&Subject::new("alice").unwrap(), None).await.unwrap());
     };
     let (answer, ()) = tokio::join!(alice.confirm(&form, &face), meanwhile);
-    assert!(answer.text().contains("403 · identity_revoked"), "{answer:?}");
+    assert!(answer.text().contains("403 · verification_required"), "{answer:?}");
     assert_eq!(alice.made().await, 0);
 }
 

@@ -2,13 +2,14 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use futures_util::{FutureExt, stream};
+use incode_core::adapter::Resolved;
 use incode_core::client::Client;
 use incode_core::flow::HostedFlow;
 use incode_core::gate::{SubjectSource, Visitor};
 use incode_core::http::Reply;
 use incode_core::testing::ManualClock;
 use incode_core::webhook::Authenticity;
-use incode_core::{Incode, Resolved, Secret, Timestamp};
+use incode_core::{Incode, Secret, Timestamp};
 use tokio::runtime::Runtime;
 
 use crate::head::Written;

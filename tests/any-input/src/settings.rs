@@ -15,7 +15,7 @@ use crate::input::Input;
 /// first byte picks.
 pub fn settings(input: &[u8]) {
     let mut input = Input::new(input);
-    let mut values: HashMap<&str, Vec<u8>> = HashMap::new();
+    let mut values: HashMap<&'static str, Vec<u8>> = HashMap::new();
     while !input.is_empty() {
         let line = input.line();
         let named =
@@ -26,10 +26,8 @@ pub fn settings(input: &[u8]) {
         });
         values.insert(name, value.to_vec());
     }
-    let read = Builder::from_settings(|name| {
-        assert!(README.contains(name), "{name} is not documented");
-        values.get(name).map(|value| OsString::from_vec(value.clone()))
-    });
+    let variables = values.into_iter().map(|(name, value)| (OsString::from(name), OsString::from_vec(value)));
+    let read = Builder::from_settings(variables, &[]);
     let said = match read {
         Ok(builder) => format!("{builder:?}"),
         Err(error) => {
@@ -53,7 +51,7 @@ pub fn settings(input: &[u8]) {
 const README: &str = include_str!("../../../README.md");
 
 /// What is set.
-const NAMES: [&str; 14] = [
+const NAMES: [&str; 18] = [
     "BIND",
     "PUBLIC_URL",
     "INCODE_HOST",
@@ -63,6 +61,10 @@ const NAMES: [&str; 14] = [
     "INCODE_WEBHOOK_AUTH",
     "INCODE_WEBHOOK_SECRETS",
     "INCODE_WEBHOOK_HEADER",
+    "INCODE_WEBHOOK_PATH",
+    "INCODE_WEBHOOK_NETWORKS",
+    "INCODE_PROXIES",
+    "INCODE_LINK_BY_WEBHOOK",
     "INCODE_FLOW_SECRET",
     "INCODE_STORE",
     "INCODE_STORE_KEY",
@@ -71,10 +73,16 @@ const NAMES: [&str; 14] = [
 ];
 
 /// What may be said when settings are read, and the names of the types that say it.
-const CODE: [&str; 5] = [
-    include_str!("../../../incode-core/src/app/settings.rs"),
+const CODE: [&str; 11] = [
+    include_str!("../../../incode-core/src/app/settings/mod.rs"),
+    include_str!("../../../incode-core/src/app/settings/deliveries.rs"),
+    include_str!("../../../incode-core/src/app/settings/keys.rs"),
+    include_str!("../../../incode-core/src/app/settings/names.rs"),
+    include_str!("../../../incode-core/src/app/settings/urls.rs"),
+    include_str!("../../../incode-core/src/app/settings/variables.rs"),
     include_str!("../../../incode-core/src/app/builder.rs"),
-    include_str!("../../../incode-core/src/app/stores.rs"),
+    include_str!("../../../incode-core/src/config_error.rs"),
     include_str!("../../../incode-core/src/client/builder.rs"),
     include_str!("../../../incode-core/src/flow/mod.rs"),
+    include_str!("../../../incode-core/src/webhook/authenticity/error.rs"),
 ];

@@ -2,9 +2,9 @@
 
 use std::any::Any;
 
+use incode_core::adapter::{RequestHead, Resolved};
 use incode_core::gate::{Standing, SubjectSource, Visitor};
-use incode_core::http::RequestHead;
-use incode_core::{Incode, Resolved, Subject};
+use incode_core::{Incode, Subject};
 
 /// Who asks.
 pub(crate) struct Caller(pub(crate) String);

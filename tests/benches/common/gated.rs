@@ -15,7 +15,7 @@ use axum::routing::get;
 use http::{Request, Response};
 use incode_actix::{GateMiddleware, IncodeMiddleware};
 use incode_core::client::Client;
-use incode_core::identity::{Identity, Link, LinkProof, LinkedIdentity};
+use incode_core::identity::{Identity, Link, LinkProof, LinkedIdentity, SubjectState};
 use incode_core::model::{AttestationStatus, IdentityStatus};
 use incode_core::store::StoreFuture;
 use incode_core::webhook::Authenticity;
@@ -160,7 +160,7 @@ pub(crate) async fn incode(capacity: usize) -> Incode {
 struct EverybodyActive;
 
 impl Part for EverybodyActive {
-    fn linked(&self, subject: Subject) -> StoreFuture<'_, Option<LinkedIdentity>> {
+    fn subject(&self, subject: Subject) -> StoreFuture<'_, SubjectState> {
         let now = SystemClock.now();
         let identity_id = IdentityId::new("64bb17ff915ccccb85bb45b7").unwrap();
         let identity = Identity {
@@ -173,8 +173,10 @@ impl Part for EverybodyActive {
             face_origin: Default::default(),
             attestation: Some(AttestationStatus::Ok),
         };
-        let link = Link { subject, identity_id, proof: LinkProof::Flow, linked_at: now };
-        Box::pin(async { Ok(Some(LinkedIdentity { link, identity })) })
+        let link = Link::new(subject, identity_id, LinkProof::Flow, now);
+        let mut state = SubjectState::default();
+        state.linked = Some(LinkedIdentity { link, identity });
+        Box::pin(async { Ok(state) })
     }
 }
 

@@ -1,12 +1,13 @@
 //! Stores that do one thing of many, for what is measured against them.
 
 use std::future::pending;
-use std::sync::LazyLock;
 
-use incode_core::identity::{Change, Identity, LinkedIdentity, Observation, RetainedField};
+use incode_core::identity::transition::ChangeRequest;
+use incode_core::identity::{Identity, RetainedField, SubjectState};
 use incode_core::store::{
-    Accepted, Audit, AuditId, Claim, ClaimedEvent, EventDetail, EventFilter, EventId, EventRow, InboxCounts, JobStore,
-    Lease, Linked, MemoryStore, NewEvent, NewLink, Prune, Replay, Settled, Settlement, Store, StoreError,
+    Accepted, Audit, AuditId, AuditStore, Changed, Claim, Claimed, ClaimedJobs, Counts, EventDetail, EventFilter,
+    EventId, EventRow, IdentityStore, InboxStore, JobClaim, JobFilter, JobLease, JobRow, JobSettlement, JobStore,
+    Lease, LifeCycle, NewEvent, Prune, Replay, ReplayJobs, SecretCheck, Settled, Settlement, StoreError,
     StoreErrorKind, StoreFuture,
 };
 use incode_core::{Actor, IdentityId, ObjectId, Subject, Timestamp};
@@ -17,101 +18,87 @@ pub(crate) trait Part: Send + Sync + 'static {
         unavailable()
     }
 
-    fn linked(&self, _: Subject) -> StoreFuture<'_, Option<LinkedIdentity>> {
+    fn subject(&self, _: Subject) -> StoreFuture<'_, SubjectState> {
         unavailable()
     }
 }
 
-/// A [`Part`] as a store. It never has work to hand out: a claim waits for ever, and with it the worker, so that
-/// nothing runs beside what is measured.
+/// A [`Part`] as a store. It never has work to give: a claim waits for ever, and with it the worker, so that nothing runs
+/// beside what is measured.
 pub(crate) struct PartialStore<P>(pub(crate) P);
 
-impl<P: Part> Store for PartialStore<P> {
+/// Methods that no benchmark calls.
+macro_rules! unavailable {
+    ($($method:ident($($argument:ty),*) -> $answer:ty;)*) => { $(
+        fn $method(&self $(, _: $argument)*) -> StoreFuture<'_, $answer> {
+            unavailable()
+        }
+    )* };
+}
+
+impl<P: Part> InboxStore for PartialStore<P> {
     fn accept(&self, event: NewEvent) -> StoreFuture<'_, Accepted> {
         self.0.accept(event)
     }
 
-    fn linked(&self, subject: Subject) -> StoreFuture<'_, Option<LinkedIdentity>> {
-        self.0.linked(subject)
-    }
-
-    fn claim(&self, _: Claim) -> StoreFuture<'_, Vec<ClaimedEvent>> {
+    fn claim(&self, _: Claim) -> StoreFuture<'_, Claimed> {
         Box::pin(pending())
     }
 
+    unavailable! {
+        renew(Vec<Lease>, Timestamp) -> ();
+        settle(Lease, Settlement) -> Settled;
+        events(EventFilter) -> Vec<EventRow>;
+        event(EventId) -> Option<EventDetail>;
+        replay(Replay, Actor, Timestamp) -> u64;
+    }
+}
+
+impl<P: Part> IdentityStore for PartialStore<P> {
+    fn subject(&self, subject: Subject) -> StoreFuture<'_, SubjectState> {
+        self.0.subject(subject)
+    }
+
+    unavailable! {
+        change(ChangeRequest) -> Changed;
+        identity(IdentityId) -> Option<Identity>;
+        subjects(IdentityId) -> Vec<Subject>;
+        verified_as(ObjectId) -> Option<IdentityId>;
+        fields(IdentityId, Timestamp) -> Vec<RetainedField>;
+    }
+}
+
+impl<P: Part> JobStore for PartialStore<P> {
+    unavailable! {
+        claim_jobs(JobClaim) -> ClaimedJobs;
+        settle_job(JobLease, JobSettlement) -> bool;
+        jobs(JobFilter) -> Vec<JobRow>;
+        replay_jobs(ReplayJobs, Actor, Timestamp) -> u64;
+    }
+}
+
+impl<P: Part> AuditStore for PartialStore<P> {
+    unavailable! { audits(u32, Option<AuditId>) -> Vec<Audit>; }
+}
+
+impl<P: Part> LifeCycle for PartialStore<P> {
     fn prune(&self, _: Prune) -> StoreFuture<'_, u64> {
         Box::pin(async { Ok(0) })
+    }
+
+    fn time(&self) -> StoreFuture<'_, Option<Timestamp>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn check_secret(&self, _: &'static str, _: [u8; 16]) -> StoreFuture<'_, SecretCheck> {
+        Box::pin(async { Ok(SecretCheck::New) })
     }
 
     fn close(&self) -> StoreFuture<'_, ()> {
         Box::pin(async { Ok(()) })
     }
 
-    fn next_due(&self) -> StoreFuture<'_, Option<Timestamp>> {
-        unavailable()
-    }
-
-    fn settle(&self, _: Lease, _: Settlement) -> StoreFuture<'_, Settled> {
-        unavailable()
-    }
-
-    fn observe(&self, _: Observation) -> StoreFuture<'_, Change> {
-        unavailable()
-    }
-
-    fn link(&self, _: NewLink) -> StoreFuture<'_, Linked> {
-        unavailable()
-    }
-
-    fn unlink(&self, _: Subject) -> StoreFuture<'_, Option<Change>> {
-        unavailable()
-    }
-
-    fn identity(&self, _: IdentityId) -> StoreFuture<'_, Option<Identity>> {
-        unavailable()
-    }
-
-    fn verified_as(&self, _: ObjectId) -> StoreFuture<'_, Option<IdentityId>> {
-        unavailable()
-    }
-
-    fn forget(&self, _: IdentityId, _: Actor, _: Timestamp) -> StoreFuture<'_, Option<Change>> {
-        unavailable()
-    }
-
-    fn counts(&self) -> StoreFuture<'_, InboxCounts> {
-        unavailable()
-    }
-
-    fn events(&self, _: EventFilter) -> StoreFuture<'_, Vec<EventRow>> {
-        unavailable()
-    }
-
-    fn replay(&self, _: Replay, _: Actor, _: Timestamp) -> StoreFuture<'_, u64> {
-        unavailable()
-    }
-
-    fn inspect(&self, _: EventId) -> StoreFuture<'_, Option<EventDetail>> {
-        unavailable()
-    }
-
-    fn audits(&self, _: u32, _: Option<AuditId>) -> StoreFuture<'_, Vec<Audit>> {
-        unavailable()
-    }
-
-    fn fields(&self, _: IdentityId, _: Timestamp) -> StoreFuture<'_, Vec<RetainedField>> {
-        unavailable()
-    }
-
-    /// Empty for ever: nothing is applied, so nothing is owed.
-    fn effects(&self) -> &dyn JobStore {
-        static EMPTY: LazyLock<MemoryStore> = LazyLock::new(MemoryStore::new);
-        EMPTY.effects()
-    }
-
-    fn ping(&self) -> StoreFuture<'_, ()> {
-        unavailable()
-    }
+    unavailable! { counts() -> Counts; }
 }
 
 fn unavailable<'a, T: Send + 'a>() -> StoreFuture<'a, T> {

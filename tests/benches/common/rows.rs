@@ -23,6 +23,7 @@ pub(crate) fn row_of(event: Event, received_at: Timestamp) -> NewEvent {
         vendor_time: event.vendor_time,
         received_at,
         authenticated: true,
+        implausible: false,
         state: EventState::Pending,
         reason: None,
     }

@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 
 use apalis_core::backend::TaskSink;
 use apalis_sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions, SqliteStorage};
-use incode_core::store::{SqliteStore, Store};
+use incode_core::store::{InboxStore, LifeCycle};
 use incode_core::webhook::{Authenticity, HmacScheme, Webhook};
 use incode_core::{Clock, Secret, SystemClock};
+use incode_sqlite::{SqliteOptions, SqliteStore};
 use incode_tower::HttpHead;
 use tokio::task::JoinHandle;
 
@@ -62,7 +63,7 @@ fn measure(way: Way, tasks: u64) -> f64 {
     runtime.block_on(async {
         let (run, rate, count) = match way {
             Way::Incode => {
-                let store = Arc::new(SqliteStore::open(&file).await.unwrap());
+                let store = Arc::new(SqliteOptions::new(&file).open().await.unwrap());
                 let scheme = HmacScheme::standard_webhooks([Secret::from(WHSEC)]).unwrap();
                 let webhook = Webhook::new(Authenticity::hmac(scheme));
                 let run = Run::start();

@@ -1,11 +1,13 @@
 //! Ours: somebody who is linked to an ACTIVE identity, known by a cookie.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use incode_core::client::Client;
-use incode_core::identity::{Link, LinkProof, Observation};
+use incode_core::identity::transition::{ChangeRequest, Command};
+use incode_core::identity::{Checks, FaceOrigin, Link, LinkProof, Observation};
 use incode_core::model::IdentityStatus;
-use incode_core::store::{MemoryStore, NewLink, Store};
+use incode_core::store::{IdentityStore, MemoryStore};
 use incode_core::webhook::Authenticity;
 use incode_core::{Clock, IdentityId, Incode, Secret, Subject, SystemClock};
 use incode_tower::SubjectSource;
@@ -21,13 +23,15 @@ pub(crate) async fn incode() -> Incode {
         attestation: None,
         verified: None,
         face_authenticated_at: None,
-        face_origin: Default::default(),
+        face_origin: FaceOrigin::default(),
+        checks: Checks::default(),
         fields: Vec::new(),
     };
-    let link =
-        Link { subject: Subject::new(USER).unwrap(), identity_id, proof: LinkProof::Application, linked_at: now };
+    let link = Link::new(Subject::new(USER).unwrap(), identity_id, LinkProof::Application, now);
     let store = MemoryStore::new();
-    store.link(NewLink { link, seen, spend: None, shared: false }).await.unwrap();
+    for command in [Command::Observe(seen), Command::Link { link, by: None }] {
+        store.change(ChangeRequest { command, rules: Arc::default(), now }).await.unwrap();
+    }
     // Never asked: there are no events.
     let client = Client::builder("http://127.0.0.1:9", Secret::from("a-key")).build().unwrap();
     Incode::builder()

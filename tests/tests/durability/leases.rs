@@ -1,19 +1,25 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use incode_core::store::{Accepted, Claim, Settled, Settlement, Store};
-use incode_core::{Clock, IdentityId, SystemClock, Timestamp};
-use incode_sandbox::{Fault, NewPerson, Sandbox, Verified};
-use incode_tests::{Adapter, Plan, World, eventually};
+use incode_core::client::Client;
+use incode_core::store::{
+    Accepted, Claim, EventFilter, InboxStore, LifeCycle, Settled, Settlement, Store,
+};
+use incode_core::testing::ManualClock;
+use incode_core::webhook::Authenticity;
+use incode_core::{Builder, Clock, IdentityId, Incode, Secret, SystemClock, Timestamp};
+use incode_sandbox::{Effect, Fault, NewPerson, Sandbox, Verified};
+use incode_tests::{Adapter, FLOW_SECRET, Plan, World, eventually};
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::shared::SharedStore;
+use crate::shared::{self, SharedStore, put};
 
 #[tokio::test]
 async fn a_row_that_nobody_rang_the_bell_for_is_found() {
     let directory = TempDir::new().unwrap();
-    let store = SharedStore::open(&directory.path().join("store.db")).await;
+    let (store, _) = shared::open(&directory.path().join("store.db")).await;
     let world = world_on(&store).await;
     // An event through the front door first, so that the worker is known to be up and idle.
     let first = person(&world.sandbox, "first");
@@ -21,46 +27,91 @@ async fn a_row_that_nobody_rang_the_bell_for_is_found() {
     world.settles(1, 0, 0).await;
 
     let second = person(&world.sandbox, "second");
-    assert!(matches!(store.put(&second).await, Accepted::New(_)));
+    assert!(matches!(put(&store, &second).await, Accepted::New(_)));
     world.settles(2, 0, 0).await;
     assert!(world.identity(&second.identity_id).await.unwrap().verified_at.is_some());
 }
 
+/// The lease is compared by a clock that the test moves: however slow the machine is, nothing is taken before its end.
 #[tokio::test]
 async fn what_a_dead_worker_had_in_hand_is_applied_once_by_another() {
     let directory = TempDir::new().unwrap();
-    let store = SharedStore::open(&directory.path().join("store.db")).await;
+    let (store, _) = shared::open(&directory.path().join("store.db")).await;
     let sandbox = Sandbox::builder().start().await.unwrap();
+    let clock = ahead();
     let event = person(&sandbox, "held");
-    store.put(&event).await;
-    let now = SystemClock.now();
-    let lease_until = now.after(Duration::from_millis(1_500));
-    let held = store.claim(Claim { now, lease_until, limit: 10, newest_first: false }).await.unwrap();
+    put(&store, &event).await;
+    let now = clock.now();
+    let claim = Claim { now, lease_until: now.after(LEASE), limit: 10, newest_first: false };
+    let held = store.claim(claim).await.unwrap().events;
     assert_eq!(held.len(), 1);
 
-    let incode = incode_of(&sandbox, &store).await;
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    assert!(sandbox.calls().is_empty(), "the lease still runs");
-    eventually("applied by the other", async || incode.inbox_counts().await.unwrap().done == 1).await;
-    assert!(SystemClock.now() >= lease_until);
-    asked_once(&sandbox, &event);
+    let incode = builder_of(&sandbox, &store).clock(clock.clone()).build().await.unwrap();
+    clock.advance(LEASE - Duration::from_millis(1));
+    // An event that comes later shows that the worker looks for work.
+    put(&store, &person(&sandbox, "later")).await;
+    eventually("the later one is applied", async || incode.inbox_counts().await.unwrap().done == 1).await;
+    assert_eq!(times_asked(&sandbox, &event), 0, "the lease still runs");
+    clock.advance(Duration::from_millis(1));
+    eventually("applied by the other", async || incode.inbox_counts().await.unwrap().done == 2).await;
+    assert_eq!(times_asked(&sandbox, &event), 1);
     // The first one was only slow: what it brings now is not taken.
-    let late = Settlement::Done { seen: None, link: None, handlers: Vec::new(), at: SystemClock.now() };
+    let late = Settlement::Done { apply: None, at: clock.now() };
     assert_eq!(store.settle(held[0].lease, late).await.unwrap(), Settled::LeaseLost);
     incode.shutdown().await;
+}
+
+/// A replica dies with all of its places taken. Leases end ten seconds after they were last renewed, and the others look
+/// for work every two: within fifteen seconds the events are applied. Thirteen of these pass on the test's own clock, the
+/// rest is the machine's.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_killed_replica_had_in_hand_is_applied_by_another_within_fifteen_seconds() {
+    let directory = TempDir::new().unwrap();
+    let (store, _) = shared::open(&directory.path().join("store.db")).await;
+    let sandbox = Sandbox::builder().start().await.unwrap();
+    let clock = ahead();
+    let in_hand: Vec<_> = (0..PLACES).map(|n| person(&sandbox, &format!("in-hand-{n}"))).collect();
+    for event in &in_hand {
+        put(&store, event).await;
+    }
+    sandbox.add_fault(Fault::new(Effect::Stall).times(u32::MAX));
+    // On a runtime of its own, which ends with everything on it: nothing is given back.
+    let doomed = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let builder = builder_of(&sandbox, &store).clock(clock.clone());
+    let first = doomed.spawn(async move { builder.build().await.unwrap() }).await.unwrap();
+    eventually("all are in hand", async || {
+        let rows = store.events(EventFilter::default()).await.unwrap();
+        rows.iter().filter(|row| row.attempts == 1).count() == in_hand.len()
+    })
+    .await;
+    tokio::task::spawn_blocking(move || doomed.shutdown_timeout(Duration::from_secs(60))).await.unwrap();
+    drop(first);
+    sandbox.clear_faults();
+    let killed_at = clock.now();
+
+    let other = builder_of(&sandbox, &store).clock(clock.clone()).build().await.unwrap();
+    clock.advance(LEASE - Duration::from_millis(1));
+    put(&store, &person(&sandbox, "later")).await;
+    eventually("the later one is applied", async || store.counts().await.unwrap().inbox.done == 1).await;
+    assert_eq!(store.counts().await.unwrap().inbox.pending, PLACES, "the leases still run");
+    clock.advance(Duration::from_secs(13) - clock.now().since(killed_at));
+    eventually("all are applied by the other", async || store.counts().await.unwrap().inbox.pending == 0).await;
+    let counts = store.counts().await.unwrap().inbox;
+    assert_eq!((counts.done, counts.dead), (PLACES + 1, 0));
+    other.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_replicas_apply_each_event_once() {
     let directory = TempDir::new().unwrap();
-    let store = SharedStore::open(&directory.path().join("store.db")).await;
+    let (store, _) = shared::open(&directory.path().join("store.db")).await;
     let sandbox = Sandbox::builder().start().await.unwrap();
     let events: Vec<_> = (0..100).map(|n| person(&sandbox, &format!("raced-{n}"))).collect();
     for event in &events {
-        store.put(event).await;
+        put(&store, event).await;
     }
     let (one, other) = (incode_of(&sandbox, &store).await, incode_of(&sandbox, &store).await);
-    eventually("all applied", async || store.counts().await.unwrap().done == 100).await;
+    eventually("all applied", async || store.counts().await.unwrap().inbox.done == 100).await;
     for event in &events {
         asked_once(&sandbox, event);
     }
@@ -71,7 +122,7 @@ async fn two_replicas_apply_each_event_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_replicas_lose_no_update_of_one_identity() {
     let directory = TempDir::new().unwrap();
-    let store = SharedStore::open(&directory.path().join("store.db")).await;
+    let (store, _) = shared::open(&directory.path().join("store.db")).await;
     let world = world_on(&store).await;
     let ana = world.sandbox.add_person(NewPerson::named("Ana Flores").identity_id("ana"));
     let other = incode_of(&world.sandbox, &store).await;
@@ -106,17 +157,17 @@ async fn two_replicas_lose_no_update_of_one_identity() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn newcomers_get_past_an_untried_backlog() {
     let directory = TempDir::new().unwrap();
-    let store = SharedStore::open(&directory.path().join("store.db")).await;
+    let (store, _) = shared::open(&directory.path().join("store.db")).await;
     let sandbox = Sandbox::builder().start().await.unwrap();
     sandbox.add_fault(Fault::late(Duration::from_millis(400)).times(u32::MAX));
     for n in 0..BACKLOG {
-        store.put(&person(&sandbox, &format!("waiting-{n}"))).await;
+        put(&store, &person(&sandbox, &format!("waiting-{n}"))).await;
     }
     let incode = incode_of(&sandbox, &store).await;
     eventually("the worker is busy", async || sandbox.calls().len() >= 32).await;
     let newcomers: Vec<_> = (0..5).map(|n| person(&sandbox, &format!("newcomer-{n}"))).collect();
     for newcomer in &newcomers {
-        store.put(newcomer).await;
+        put(&store, newcomer).await;
     }
     for newcomer in &newcomers {
         let id = IdentityId::new(newcomer.identity_id.as_str()).unwrap();
@@ -130,8 +181,8 @@ async fn newcomers_get_past_an_untried_backlog() {
 }
 
 pub(crate) async fn world_on(store: &SharedStore) -> World {
-    let store = store.clone();
-    Plan::new(Adapter::Axum).incode(move |builder| builder.store(store)).start().await
+    let store = Arc::clone(store);
+    Plan::new(Adapter::Axum).incode(move |builder| builder.shared_store(store)).start().await
 }
 
 pub(crate) fn person(sandbox: &Sandbox, identity_id: &str) -> Verified {
@@ -143,22 +194,38 @@ pub(crate) fn event(verified: &Verified) -> serde_json::Value {
     incode_tests::event("verification.completed", &verified.verification_id, &verified.token)
 }
 
-async fn incode_of(sandbox: &Sandbox, store: &SharedStore) -> incode_core::Incode {
-    let client = incode_core::client::Client::builder(&sandbox.url(), sandbox.api_key()).build().unwrap();
-    incode_core::Incode::builder()
+async fn incode_of(sandbox: &Sandbox, store: &SharedStore) -> Incode {
+    builder_of(sandbox, store).build().await.unwrap()
+}
+
+/// Reads the tokens that [`incode_tests::row`] sealed.
+fn builder_of(sandbox: &Sandbox, store: &SharedStore) -> Builder {
+    let client = Client::builder(&sandbox.url(), sandbox.api_key()).build().unwrap();
+    Incode::builder()
         .client(client)
-        .webhook_authenticity(incode_core::webhook::Authenticity::fetch_back())
-        .store(store.clone())
-        .build()
-        .await
-        .unwrap()
+        .webhook_authenticity(Authenticity::fetch_back())
+        .shared_store(Arc::clone(store) as Arc<dyn Store>)
+        .store_key(Secret::from(FLOW_SECRET))
+}
+
+/// Later than the machine's clock for as long as a test runs: what is put by that one is due at once.
+fn ahead() -> ManualClock {
+    ManualClock::new(SystemClock.now().after(Duration::from_secs(3600)))
 }
 
 fn asked_once(sandbox: &Sandbox, event: &Verified) {
-    let path = format!("/omni/incode-id/verification/{}", event.verification_id);
-    assert_eq!(sandbox.call_counts().get(&path), Some(&1));
+    assert_eq!(times_asked(sandbox, event), 1);
 }
 
+fn times_asked(sandbox: &Sandbox, event: &Verified) -> usize {
+    let path = format!("/omni/incode-id/verification/{}", event.verification_id);
+    sandbox.call_counts().get(&path).copied().unwrap_or_default()
+}
+
+/// How long a worker's claim holds.
+const LEASE: Duration = Duration::from_secs(10);
+/// Events that a worker has in hand at a time.
+const PLACES: u64 = 16;
 const FIRST: i64 = 1_688_059_847;
 const UPDATES: i64 = 40;
 const BACKLOG: u64 = 600;

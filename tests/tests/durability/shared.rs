@@ -8,14 +8,18 @@ use std::time::Duration;
 use incode_core::store::{Accepted, InboxStore, StoreError, StoreErrorKind};
 use incode_core::testing::{Hook, HookedStore, StoreCall};
 use incode_sandbox::Verified;
-use incode_sqlite::SqliteStore;
+use incode_sqlite::SqliteOptions;
 use incode_tests::row;
 
 /// A store that others may hold too.
-pub(crate) type SharedStore = Arc<HookedStore<Arc<Accepts>>>;
+pub(crate) type SharedStore = Arc<HookedStore<Around>>;
+
+/// The hook of a store whose [`Accepts`] the test holds too.
+#[derive(Debug)]
+pub(crate) struct Around(Arc<Accepts>);
 
 /// How `accept` behaves, and what it saw.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Accepts {
     failing: AtomicBool,
     delay_ms: AtomicU64,
@@ -44,11 +48,11 @@ impl Accepts {
 /// Opens a file, and says how its `accept` behaves.
 pub(crate) async fn open(path: &Path) -> (SharedStore, Arc<Accepts>) {
     let accepts = Arc::new(Accepts::default());
-    let store = HookedStore::new(SqliteStore::open(path).await.unwrap(), Arc::clone(&accepts));
+    let store = HookedStore::new(SqliteOptions::new(path).open().await.unwrap(), Around(Arc::clone(&accepts)));
     (Arc::new(store), accepts)
 }
 
-/// Puts an event straight into the table, without a notice to any worker.
+/// Puts an event straight into the table, without waking a worker.
 pub(crate) async fn put(store: &SharedStore, verified: &Verified) -> Accepted {
     store.accept(row(verified)).await.unwrap()
 }
@@ -70,13 +74,14 @@ impl Drop for UnderWay<'_> {
     }
 }
 
-impl Hook for Arc<Accepts> {
+impl Hook for Around {
     async fn before(&self, call: StoreCall) -> Result<(), StoreError> {
         if call != StoreCall::Accept {
             return Ok(());
         }
-        let _under_way = UnderWay::new(self);
-        tokio::time::sleep(Duration::from_millis(self.delay_ms.load(Ordering::SeqCst))).await;
-        if self.failing.load(Ordering::SeqCst) { Err(StoreError::new(StoreErrorKind::Failed)) } else { Ok(()) }
+        let accepts = &*self.0;
+        let _under_way = UnderWay::new(accepts);
+        tokio::time::sleep(Duration::from_millis(accepts.delay_ms.load(Ordering::SeqCst))).await;
+        if accepts.failing.load(Ordering::SeqCst) { Err(StoreError::new(StoreErrorKind::Failed)) } else { Ok(()) }
     }
 }

@@ -1,28 +1,28 @@
 use std::time::{Duration, Instant};
 
-use incode_sqlite::SqliteStore;
+use incode_sqlite::SqliteOptions;
 use incode_tests::{Adapter, Plan, eventually};
 use rusqlite::Connection;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
 use crate::leases::{event, person, world_on};
-use crate::shared::SharedStore;
+use crate::shared;
 
 #[tokio::test]
 async fn a_store_that_fails_to_accept_sends_the_vendor_away_for_a_while() {
     let directory = TempDir::new().unwrap();
-    let store = SharedStore::open(&directory.path().join("store.db")).await;
+    let (store, accepts) = shared::open(&directory.path().join("store.db")).await;
     let world = world_on(&store).await;
     let event = event(&person(&world.sandbox, "unlucky"));
-    store.accepts.fail(true);
+    accepts.fail(true);
     for _ in 0..3 {
         let answer = world.send(world.delivery(event.to_string())).await;
         assert_eq!(answer.status, 503, "{answer:?}");
         assert!(answer.header("retry-after").unwrap().parse::<u32>().unwrap() > 0);
     }
     assert_eq!(world.counts().await.pending, 0);
-    store.accepts.fail(false);
+    accepts.fail(false);
     world.deliver(&event).await;
     world.settles(1, 0, 0).await;
 }
@@ -30,21 +30,20 @@ async fn a_store_that_fails_to_accept_sends_the_vendor_away_for_a_while() {
 #[tokio::test]
 async fn a_store_that_drags_is_given_up_at_the_deadline() {
     let directory = TempDir::new().unwrap();
-    let store = SharedStore::open(&directory.path().join("store.db")).await;
-    let shared = store.clone();
-    let plan = Plan::new(Adapter::Axum).incode(move |builder| builder.store(shared).accept_deadline(DEADLINE));
+    let (store, accepts) = shared::open(&directory.path().join("store.db")).await;
+    let plan = Plan::new(Adapter::Axum).incode(move |builder| builder.shared_store(store).accept_deadline(DEADLINE));
     let world = plan.start().await;
     let event = event(&person(&world.sandbox, "patient"));
-    store.accepts.delay(Duration::from_secs(60));
+    accepts.delay(Duration::from_secs(60));
     let begun = Instant::now();
     let answer = world.send(world.delivery(event.to_string())).await;
     assert_eq!(answer.status, 503, "{answer:?}");
     assert!(answer.header("retry-after").is_some());
     assert!((DEADLINE..DEADLINE * 8).contains(&begun.elapsed()), "{:?}", begun.elapsed());
-    assert_eq!((store.accepts.most_under_way(), store.accepts.under_way()), (1, 0), "nothing is left behind");
+    assert_eq!((accepts.most_under_way(), accepts.under_way()), (1, 0), "nothing is left behind");
 
     // Slow, but in time.
-    store.accepts.delay(DEADLINE / 4);
+    accepts.delay(DEADLINE / 4);
     world.deliver(&event).await;
     world.settles(1, 0, 0).await;
 }
@@ -53,9 +52,9 @@ async fn a_store_that_drags_is_given_up_at_the_deadline() {
 #[tokio::test]
 async fn a_store_that_drags_is_given_up_within_five_seconds() {
     let directory = TempDir::new().unwrap();
-    let store = SharedStore::open(&directory.path().join("store.db")).await;
+    let (store, accepts) = shared::open(&directory.path().join("store.db")).await;
     let world = world_on(&store).await;
-    store.accepts.delay(Duration::from_secs(60));
+    accepts.delay(Duration::from_secs(60));
     let begun = Instant::now();
     let answer = world.send(world.delivery(event(&person(&world.sandbox, "patient")).to_string())).await;
     assert_eq!(answer.status, 503, "{answer:?}");
@@ -68,7 +67,7 @@ async fn a_store_that_drags_is_given_up_within_five_seconds() {
 async fn only_so_many_wait_for_a_store_that_drags() {
     let directory = TempDir::new().unwrap();
     let path = directory.path().join("store.db");
-    let store = SqliteStore::options().queue_len(8).open(&path).await.unwrap();
+    let store = SqliteOptions::new(&path).queue_len(8).open().await.unwrap();
     let world = Plan::new(Adapter::Axum)
         .incode(move |builder| builder.store(store).accept_deadline(Duration::from_secs(1)))
         .start()

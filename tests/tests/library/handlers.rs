@@ -13,7 +13,7 @@ use incode_core::model::{Face, FaceAuthenticationRequest, IdentityStatus};
 use incode_core::store::{JobFailure, JobFilter, JobRow, JobState, ReplayJobs};
 use incode_core::testing::ManualClock;
 use incode_core::webhook::Authenticity;
-use incode_core::{AppliedEvent, Builder, ChangeNotice, HandlerError, IdentityId, Incode, Secret, Subject, Timestamp};
+use incode_core::{Actor, AppliedEvent, Builder, ChangeNotice, HandlerError, IdentityId, Incode, Secret, Subject, Timestamp};
 use incode_sandbox::{NewPerson, Sandbox, Verified};
 use incode_sqlite::SqliteOptions;
 use serde_json::json;
@@ -79,10 +79,10 @@ async fn a_handler_that_panics_dies_alone_and_is_replayed() {
     assert_eq!((counts.pending, counts.dead), (0, 1));
 
     broken.store(false, Ordering::SeqCst);
-    assert_eq!(incode.replay_jobs(ReplayJobs::Dead(Some("works".into()))).await.unwrap(), 0);
-    assert_eq!(incode.replay_jobs(ReplayJobs::One(row("panics").id), &incode_core::Actor::unknown()).await.unwrap(), 1);
+    assert_eq!(incode.replay_jobs(ReplayJobs::Dead(Some("works".into())), &Actor::unknown()).await.unwrap(), 0);
+    assert_eq!(incode.replay_jobs(ReplayJobs::One(row("panics").id), &Actor::unknown()).await.unwrap(), 1);
     until(async || are(&incode, 2, JobState::Done).await).await;
-    assert_eq!(incode.replay_jobs(ReplayJobs::Dead(None), &incode_core::Actor::unknown()).await.unwrap(), 0);
+    assert_eq!(incode.replay_jobs(ReplayJobs::Dead(None), &Actor::unknown()).await.unwrap(), 0);
     assert_eq!(calls.count(), 3);
     incode.shutdown().await;
 }
@@ -178,7 +178,7 @@ async fn changes_are_told_whatever_brought_them() {
     assert!(incode.unlink(&alice, None).await.unwrap());
     assert_eq!(subjects(changes.next().await), of_alice, "unlinked");
     assert!(
-        incode.forget(&IdentityId::new(&verified.identity_id).unwrap(), &incode_core::Actor::unknown()).await.unwrap()
+        incode.forget(&IdentityId::new(&verified.identity_id).unwrap(), &Actor::unknown()).await.unwrap()
     );
     assert_eq!(subjects(changes.next().await), [], "forgotten, linked to nobody");
     incode.shutdown().await;

@@ -12,6 +12,7 @@ use incode_core::testing::ManualClock;
 use incode_core::webhook::Authenticity;
 use incode_core::{Actor, Builder, Clock, IdentityId, Incode, Secret, Subject, SystemClock};
 use incode_sandbox::{NewPerson, Sandbox};
+use incode_sqlite::SqliteOptions;
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -168,7 +169,7 @@ impl World {
         Incode::builder()
             .client(client)
             .webhook_authenticity(Authenticity::fetch_back())
-            .sqlite(self.file())
+            .open_store(SqliteOptions::new(self.file()))
             .hosted_flow(flow)
     }
 

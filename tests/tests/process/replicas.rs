@@ -1,11 +1,11 @@
 //! Two apps, one of each kind, on one database: what one learns the other acts on.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use incode_sandbox::{Sandbox, Webhook, WebhookAuth};
+use incode_sandbox::{Effect, Fault, NewPerson, Sandbox, Webhook, WebhookAuth};
 use incode_tests::process::{App, Example, Settings, WEBHOOK_HEADER, WEBHOOK_SECRET, within};
 use incode_tests::servers::{PostgresServer, RedisServer};
-use incode_tests::{Response, get, post, verify};
+use incode_tests::{Response, event, get, post, verify};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -71,6 +71,53 @@ async fn one_vault_behind_two_apps(store: &str) {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_killed_app_had_in_hand_is_applied_by_the_other_on_postgres() {
+    let Some(server) = PostgresServer::shared().await else { return };
+    what_a_killed_app_had_in_hand_is_applied_by_the_other(&server.fresh().0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_killed_app_had_in_hand_is_applied_by_the_other_on_redis() {
+    // Apps use the keys `incode`, whatever the server.
+    let Some(server) = RedisServer::start(&["--appendonly", "yes", "--appendfsync", "always"]).await else { return };
+    what_a_killed_app_had_in_hand_is_applied_by_the_other(&server.url()).await;
+}
+
+/// Within fifteen seconds by the clocks of the store and the apps; `durability` shows that with a clock of its own. Here a
+/// real process dies, and the machine may take its time.
+async fn what_a_killed_app_had_in_hand_is_applied_by_the_other(store: &str) {
+    let sandbox = Sandbox::builder().start().await.unwrap();
+    let directory = TempDir::new().unwrap();
+    let settings = Settings::of(&sandbox, directory.path()).with("INCODE_STORE", store);
+    let axum = App::start(Example::Axum, &settings).await;
+    sandbox.add_fault(Fault::new(Effect::Stall).times(u32::MAX));
+    for n in 0..PLACES {
+        let id = format!("in-hand-{n}");
+        sandbox.add_person(NewPerson::named("Ana Flores").identity_id(&id));
+        let verified = sandbox.verify(&id).unwrap();
+        let event = event("verification.completed", &verified.verification_id, &verified.token);
+        assert_eq!(axum.send(App::delivery(event.to_string())).await.status, 204);
+    }
+    within(Duration::from_secs(30), "all are in hand", async || {
+        let inbox = axum.admin("/admin/inbox?state=pending&limit=100").await.expect("the admin routes are on");
+        let events = inbox["events"].as_array().unwrap();
+        events.iter().filter(|event| event["attempts"] == 1).count() == PLACES
+    })
+    .await;
+    let actix = App::start(Example::Actix, &settings).await;
+    axum.kill().await;
+    let killed = Instant::now();
+    sandbox.clear_faults();
+    within(Duration::from_secs(60), "applied by the other", async || actix.count("pending").await == 0).await;
+    println!("applied {:.1} s after the death of the other", killed.elapsed().as_secs_f64());
+    assert_eq!((actix.count("done").await, actix.count("dead").await), (PLACES as u64, 0));
+    assert_eq!(actix.stop().await.code, Some(0));
+}
+
 async fn vault(app: &App, cookie: &str) -> Response {
     app.send(get("/vault").header("cookie", cookie).header("accept", "application/json")).await
 }
+
+/// Events that a worker has in hand at a time.
+const PLACES: usize = 16;

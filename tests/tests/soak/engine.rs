@@ -2,6 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use incode_core::identity::transition::JobCause;
+use incode_core::store::{JobFilter, JobState, Store};
+use incode_postgres::PostgresStore;
+use incode_redis::RedisStore;
 use incode_tests::servers::{PostgresServer, RedisServer};
 
 /// A server of one's own: it is killed now and then.
@@ -72,12 +76,12 @@ impl Engine {
         match self {
             Self::Postgres(server) => {
                 let sql = "UPDATE event SET due_at = 0 WHERE state = 'pending';
-                    UPDATE effect SET due_at = 0 WHERE state = 'pending'";
+                    UPDATE job SET due_at = 0 WHERE state = 'pending'";
                 server.connect(SCHEMA).await.batch_execute(sql).await.unwrap();
             }
             Self::Redis(server) => {
                 let mut admin = server.connect().await;
-                for due in ["{incode}:due", "{incode}:xd:journal"] {
+                for due in ["{incode}:due", "{incode}:due:implausible", "{incode}:xd:journal"] {
                     let waiting: Vec<String> =
                         redis::cmd("ZRANGE").arg(due).arg(0).arg(-1).query_async(&mut admin).await.unwrap();
                     for member in waiting {
@@ -123,27 +127,25 @@ impl Engine {
         }
     }
 
-    /// How many effects each object had, by kind and object, and how many of all are not done.
-    pub(crate) async fn effects(&self) -> (BTreeMap<(String, String), u64>, u64) {
-        let rows: Vec<[String; 3]> = match self {
-            Self::Postgres(server) => {
-                let sql = "SELECT kind, object_id, state FROM effect";
-                let rows = server.connect(SCHEMA).await.query(sql, &[]).await.unwrap();
-                rows.iter().map(|row| [row.get(0), row.get(1), row.get(2)]).collect()
-            }
-            Self::Redis(server) => {
-                let rows = hashes(server, "{incode}:effects", "{incode}:x:", &["kind", "object_id", "state"]).await;
-                let text =
-                    |row: Vec<Option<String>>| row.into_iter().map(Option::unwrap_or_default).collect::<Vec<_>>();
-                rows.into_iter().map(|row| text(row).try_into().unwrap()).collect()
-            }
+    /// How many jobs each object had, by kind and object, and how many of all are not done.
+    pub(crate) async fn jobs(&self) -> (BTreeMap<(String, String), u64>, u64) {
+        let store: Box<dyn Store> = match self {
+            Self::Postgres(_) => Box::new(PostgresStore::open(&self.url_at(self.port())).await.unwrap()),
+            Self::Redis(_) => Box::new(RedisStore::open(&self.url_at(self.port())).await.unwrap()),
         };
-        let (mut effects, mut open) = (BTreeMap::new(), 0);
-        for [kind, object, state] in rows {
-            *effects.entry((kind, object)).or_default() += 1;
-            open += u64::from(state != "done");
+        let (mut jobs, mut open, mut before) = (BTreeMap::new(), 0, None);
+        loop {
+            let rows = store.jobs(JobFilter { state: None, handler: None, before, limit: 1_000 }).await.unwrap();
+            let Some(last) = rows.last() else { break };
+            before = Some(last.id);
+            for row in rows {
+                let Some(JobCause::Event { kind, object_id, .. }) = row.cause else { panic!("no event: {row:?}") };
+                *jobs.entry((kind.as_str().to_owned(), object_id.as_str().to_owned())).or_default() += 1;
+                open += u64::from(row.state != JobState::Done);
+            }
         }
-        (effects, open)
+        store.close().await.unwrap();
+        (jobs, open)
     }
 }
 

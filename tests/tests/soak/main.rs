@@ -60,7 +60,7 @@ async fn three_replicas_on_redis() {
 /// How long, and whether it may take its time.
 struct Length {
     time: Duration,
-    /// What a dead replica had in hand is its own for two minutes. The short form ends them sooner.
+    /// An event may wait for hours between two tries. The short form ends the waits sooner.
     is_short: bool,
 }
 

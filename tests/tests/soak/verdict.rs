@@ -5,7 +5,8 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use incode_core::{Actor, Builder, Incode, ObjectId, Token};
+use incode_core::store::{OpenStore, StoreError};
+use incode_core::{Actor, Builder, Incode, ObjectId, Token, adapter};
 use incode_sandbox::Outcome;
 use incode_tests::post;
 use incode_tests::process::{ADMIN_TOKEN, Settings};
@@ -54,7 +55,7 @@ pub(crate) async fn reach(
 
     let rows = engine.rows().await;
     let applied = is_applied(town, &rows);
-    let called_again = has_one_effect_each(town, engine, &rows, journal).await;
+    let called_again = has_one_job_each(town, engine, &rows, journal).await;
     let drifted = is_as_the_vendor_says(town, engine, settings, &last).await;
     town.fleet.weigh();
     let (most, growth) = town.fleet.weights();
@@ -85,7 +86,7 @@ async fn calm(town: &Town, engine: &Engine, length: &Length) {
     loop {
         let inbox = town.ask("the inbox", &admin("/admin/inbox?limit=1")).await.filter(|answer| answer.status == 200);
         let pending = inbox.map_or(u64::MAX, |inbox| inbox.json()["counts"]["pending"].as_u64().unwrap());
-        if pending == 0 && engine.effects().await.1 == 0 {
+        if pending == 0 && engine.jobs().await.1 == 0 {
             return;
         }
         assert!(begun.elapsed() < Duration::from_secs(300), "{pending} events are pending still on {}", engine.name());
@@ -143,17 +144,17 @@ fn is_applied(town: &Town, rows: &[Row]) -> usize {
     done.len()
 }
 
-/// One effect for each object, and the handler was called for each. How many calls were not the first.
-async fn has_one_effect_each(town: &Town, engine: &Engine, rows: &[Row], journal: &Path) -> usize {
-    let (effects, open) = engine.effects().await;
-    for (object, count) in effects.iter().filter(|(_, count)| **count != 1) {
-        town.book.wrong(format!("{count} effects of {object:?}"));
+/// One job for each object, and the handler was called for each. How many calls were not the first.
+async fn has_one_job_each(town: &Town, engine: &Engine, rows: &[Row], journal: &Path) -> usize {
+    let (jobs, open) = engine.jobs().await;
+    for (object, count) in jobs.iter().filter(|(_, count)| **count != 1) {
+        town.book.wrong(format!("{count} jobs of {object:?}"));
     }
     // A face that did not pass is nobody's, and has none.
     let done = rows.iter().filter(|row| row.state == "done" && row.kind == KIND).map(object);
     for object in done.collect::<BTreeSet<_>>() {
-        if !effects.contains_key(&object) {
-            town.book.wrong(format!("no effect of {object:?}"));
+        if !jobs.contains_key(&object) {
+            town.book.wrong(format!("no job of {object:?}"));
         }
     }
     let journal = std::fs::read_to_string(journal).unwrap();
@@ -161,8 +162,8 @@ async fn has_one_effect_each(town: &Town, engine: &Engine, rows: &[Row], journal
     for line in journal.lines() {
         *calls.entry(line.split(' ').next().unwrap()).or_default() += 1;
     }
-    if calls.len() != effects.len() || open != 0 {
-        town.book.wrong(format!("{} effects, {open} not done, {} in the journal", effects.len(), calls.len()));
+    if calls.len() != jobs.len() || open != 0 {
+        town.book.wrong(format!("{} jobs, {open} not done, {} in the journal", jobs.len(), calls.len()));
     }
     journal.lines().count() - calls.len()
 }
@@ -243,11 +244,17 @@ async fn is_as_the_vendor_says(
 
 async fn fourth(settings: &Settings, engine: &Engine) -> Incode {
     let store = engine.url_at(engine.port());
-    let value = |name: &str| match name {
-        "INCODE_STORE" => Some(OsString::from(&store)),
-        _ => settings.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into()),
-    };
-    Builder::from_settings(value).unwrap().build().await.unwrap()
+    let settings = settings.clone().with("INCODE_STORE", store);
+    let variables = settings.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
+    let engines: &[adapter::Engine] = &[
+        |store| incode_postgres::from_url(store.url).map(boxed),
+        |store| incode_redis::from_url(store.url).map(boxed),
+    ];
+    Builder::from_settings(variables, engines).unwrap().build().await.unwrap()
+}
+
+fn boxed<O: OpenStore>(options: Result<O, StoreError>) -> Result<Box<dyn OpenStore>, StoreError> {
+    options.map(|options| Box::new(options) as Box<dyn OpenStore>)
 }
 
 fn object(row: &Row) -> Object {

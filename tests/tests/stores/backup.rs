@@ -6,9 +6,11 @@ use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use incode_core::store::{Accepted, EventFilter, PostgresStore, SqliteStore, Store};
-use incode_core::testing::store_suite::{new_link, pending};
+use incode_core::store::{Accepted, EventFilter, LifeCycle, Store};
+use incode_core::testing::store_suite::{link, pending};
 use incode_core::{Subject, Timestamp};
+use incode_postgres::PostgresStore;
+use incode_sqlite::SqliteOptions;
 use incode_tests::servers::PostgresServer;
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
@@ -18,7 +20,7 @@ use tokio::task::JoinSet;
 async fn of_sqlite_while_it_runs() {
     let directory = TempDir::new().unwrap();
     let (path, copy) = (directory.path().join("incode.db"), directory.path().join("copy.db"));
-    let load = Load::start(Arc::new(SqliteStore::open(&path).await.unwrap()));
+    let load = Load::start(Arc::new(SqliteOptions::new(&path).open().await.unwrap()));
     let known = load.some_are_acknowledged().await;
     let (from, to) = (path.clone(), copy.clone());
     tokio::task::spawn_blocking(move || {
@@ -28,9 +30,9 @@ async fn of_sqlite_while_it_runs() {
     .await
     .unwrap();
     let all = load.end().await;
-    let restored = SqliteStore::open(&copy).await.unwrap();
+    let restored = SqliteOptions::new(&copy).open().await.unwrap();
     is_whole(&restored, &known, &all).await;
-    restored.close().await.unwrap();
+    LifeCycle::close(&restored).await.unwrap();
     let conn = rusqlite::Connection::open(&copy).unwrap();
     let sound: String = conn.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
     assert_eq!(sound, "ok");
@@ -74,8 +76,8 @@ async fn is_whole(store: &dyn Store, known: &HashSet<String>, all: &HashSet<Stri
     assert!(there.is_subset(all));
     for object in known {
         // Written before its event was acknowledged.
-        let linked = store.linked(Subject::new(format!("user of {object}")).unwrap()).await.unwrap().unwrap();
-        assert_eq!(linked.identity.checked_at, Timestamp::from_millis(5));
+        let state = store.subject(Subject::new(format!("user of {object}")).unwrap()).await.unwrap();
+        assert_eq!(state.linked.unwrap().identity.checked_at, Timestamp::from_millis(5));
         assert_eq!(store.accept(pending(object, "token", 10)).await.unwrap(), Accepted::Duplicate);
     }
     assert!(matches!(store.accept(pending("afterwards", "token", 10)).await.unwrap(), Accepted::New(_)));
@@ -101,7 +103,7 @@ impl Load {
                         return;
                     }
                     let object = format!("object-{writer}-{n}");
-                    store.link(new_link(&format!("user of {object}"), &format!("of-{object}"), 5, None)).await.unwrap();
+                    store.change(link(&format!("user of {object}"), &format!("of-{object}"), 5)).await.unwrap();
                     store.accept(pending(&object, "token", 10)).await.unwrap();
                     acknowledged.lock().unwrap().insert(object);
                 }

@@ -1,10 +1,13 @@
 //! The two servers, as one: what holds for both is said once.
 
 use std::collections::HashMap;
+use std::fmt::Debug;
 use std::sync::Arc;
 
 use incode_core::Builder;
 use incode_core::store::Store;
+use incode_core::testing::{Hook, HookedStore};
+use incode_postgres::{PostgresOptions, PostgresStore};
 use incode_tests::servers::{PostgresServer, RedisServer};
 
 /// Makes a test on each engine out of `async fn name(engine: Engine)`: on the server that all share, or `alone` on one that
@@ -123,7 +126,21 @@ impl Engine {
             }
             Self::Redis { server, name } => {
                 let options = crate::redis::options(&server.url_at(port), name).strict();
-                Box::new(|builder| builder.redis(options))
+                Box::new(|builder| builder.open_store(options))
+            }
+        }
+    }
+
+    /// Has a world keep everything here, behind a hook.
+    pub(crate) async fn choose_behind<H: Hook + Debug>(&self, hook: H) -> Chosen {
+        match self {
+            Self::Postgres { server, schema } => {
+                let store = PostgresStore::open(&server.url(schema)).await.unwrap();
+                Box::new(|builder| builder.store(HookedStore::new(store, hook)))
+            }
+            Self::Redis { server, name } => {
+                let store = crate::redis::options(&server.url(), name).open().await.unwrap();
+                Box::new(|builder| builder.store(HookedStore::new(store, hook)))
             }
         }
     }
@@ -150,27 +167,6 @@ impl Engine {
             // With its end: `synchronous_commit` is named before.
             Self::Postgres { .. } => "COMMIT\0",
             Self::Redis { .. } => "EVALSHA",
-        }
-    }
-
-    /// What version 1 had here after the life of `upgrade.rs`, as if it were still there.
-    pub(crate) async fn restore_version_1(&self) {
-        match self {
-            Self::Postgres { server, schema } => {
-                let dump = include_str!("../../fixtures/stores/version-1.sql").replace("version_1", schema);
-                server.connect("public").await.batch_execute(&dump).await.unwrap();
-            }
-            Self::Redis { server, name } => {
-                let mut admin = server.connect().await;
-                for line in include_str!("../../fixtures/stores/version-1.redis").lines() {
-                    let words: Vec<String> = serde_json::from_str(line).unwrap();
-                    let mut write = redis::cmd(&words[0]);
-                    for word in &words[1..] {
-                        write.arg(word.replace("{version-1}", &format!("{{{name}}}")));
-                    }
-                    write.exec_async(&mut admin).await.unwrap();
-                }
-            }
         }
     }
 

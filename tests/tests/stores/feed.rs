@@ -3,8 +3,9 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use incode_core::store::{StoreErrorKind, StoreNotice};
-use incode_core::testing::store_suite::seen;
-use incode_core::{IdentityId, Subject};
+use incode_core::testing::store_suite::{observe, seen, unlink};
+use incode_core::IdentityId;
+use incode_core::identity::transition::Outcome;
 use incode_tests::servers::Proxy;
 use incode_tests::{Adapter, Plan, World, eventually};
 
@@ -28,7 +29,7 @@ async fn a_listener_that_is_lost_is_down_until_there_is_another(engine: Engine) 
     assert_eq!(engine.end_listeners().await, 1);
     assert_eq!(next(&mut feed).await, StoreNotice::Down);
     assert_eq!(next(&mut feed).await, StoreNotice::Up);
-    one.observe(seen("person", 10)).await.unwrap();
+    one.change(observe(seen("person", 10))).await.unwrap();
     assert!(matches!(next(&mut feed).await, StoreNotice::Changed(_)));
 }
 
@@ -53,7 +54,7 @@ async fn while_the_server_is_away_nothing_known_is_believed(engine: Engine) {
     proxy.cut();
     engine.resume().await;
     // While nobody can listen.
-    engine.store().await.unlink(Subject::new("ana").unwrap()).await.unwrap().unwrap();
+    assert_eq!(engine.store().await.change(unlink("ana", 10)).await.unwrap().outcome, Outcome::Unlinked(true));
     proxy.mend();
     let answered = async || {
         let status = world.status("ana", "/vault").await;
@@ -82,7 +83,7 @@ async fn news_that_stops_without_a_word_is_believed_for_a_second_and_no_longer(e
     let proxy = Proxy::to(engine.port()).await;
     let world = opened(&engine, &proxy).await;
     proxy.silence_news();
-    engine.store().await.unlink(Subject::new("ana").unwrap()).await.unwrap().unwrap();
+    assert_eq!(engine.store().await.change(unlink("ana", 10)).await.unwrap().outcome, Outcome::Unlinked(true));
     let (changed, mut last) = (Instant::now(), Duration::ZERO);
     while world.status("ana", "/vault").await == 200 {
         last = changed.elapsed();
@@ -96,7 +97,7 @@ async fn news_that_stops_without_a_word_is_believed_for_a_second_and_no_longer(e
         if linked {
             world.link("ana", "person-of-ana").await;
         } else {
-            store.unlink(Subject::new("ana").unwrap()).await.unwrap();
+            store.change(unlink("ana", 10)).await.unwrap();
         }
         let status = world.status("ana", "/vault").await;
         assert_eq!(status, if linked { 200 } else { 403 }, "linked: {linked}");
@@ -109,11 +110,11 @@ async fn a_commit_whose_answer_is_lost_is_a_gap(engine: Engine) {
     let proxy = Proxy::to(engine.port()).await;
     let store = engine.store_at(proxy.port()).await;
     // The scripts are there, and the connections.
-    store.observe(seen("person", 9)).await.unwrap();
+    store.change(observe(seen("person", 9))).await.unwrap();
     let mut feed = store.feed().unwrap();
     assert_eq!(next(&mut feed).await, StoreNotice::Up);
     proxy.lose_answers_to(engine.commits());
-    let (asked, watched) = tokio::join!(store.observe(seen("person", 10)), async {
+    let (asked, watched) = tokio::join!(store.change(observe(seen("person", 10))), async {
         committed(&engine).await;
         proxy.mend();
         proxy.reset();
@@ -135,12 +136,12 @@ async fn a_commit_whose_answer_is_lost_is_a_gap(engine: Engine) {
 async fn a_caller_that_gives_up_on_a_commit_leaves_a_gap(engine: Engine) {
     let proxy = Proxy::to(engine.port()).await;
     let store = engine.store_at(proxy.port()).await;
-    store.observe(seen("person", 9)).await.unwrap();
+    store.change(observe(seen("person", 9))).await.unwrap();
     let mut feed = store.feed().unwrap();
     assert_eq!(next(&mut feed).await, StoreNotice::Up);
     proxy.lose_answers_to(engine.commits());
     tokio::select! {
-        answer = store.observe(seen("person", 10)) => panic!("an answer that was lost: {answer:?}"),
+        answer = store.change(observe(seen("person", 10))) => panic!("an answer that was lost: {answer:?}"),
         () = committed(&engine) => {}
     }
     assert_eq!(next(&mut feed).await, StoreNotice::Gap);

@@ -81,7 +81,7 @@ impl Load {
                 return;
             }
             assert!(begun.elapsed() < Duration::from_secs(60), "still pending: {counts:?}");
-            // What was in hand when the server went is under a lease of two minutes, unless it could be settled.
+            // What was in hand when the server went is under a lease of ten seconds, unless it could be settled.
             clock.advance(Duration::from_secs(1));
             tokio::time::sleep(Duration::from_millis(50)).await;
         }

@@ -9,9 +9,11 @@
     reason = "tests; clippy spares only the functions marked as such, and these are marked by a macro"
 )]
 
-mod backup;
 #[macro_use]
 mod engine;
+
+mod away;
+mod backup;
 mod feed;
 mod load;
 mod network;

@@ -27,7 +27,7 @@ async fn delivered(world: &World, name: &str) -> u16 {
     world.send(world.delivery(verified(world, name).to_string())).await.status
 }
 
-/// What was in hand when the network went is under a lease of two minutes, unless it could be settled.
+/// What was in hand when the network went is under a lease of ten seconds, unless it could be settled.
 async fn applied(world: &World, clock: &ManualClock) {
     let done = async || {
         clock.advance(Duration::from_secs(1));

@@ -16,19 +16,21 @@ mod tokens;
 /// Three replicas as behind a balancer: one public address, one vendor. The vendor is the first one's sandbox.
 pub(crate) async fn three(engine: &Engine, auth: Auth) -> [World; 3] {
     let first = plan(engine, auth).start().await;
-    let (second, third) = (beside(&first, engine, auth).await, beside(&first, engine, auth).await);
+    let second = beside(&first, plan(engine, auth)).start().await;
+    let third = beside(&first, plan(engine, auth)).start().await;
     [first, second, third]
 }
 
-async fn beside(first: &World, engine: &Engine, auth: Auth) -> World {
+/// The plan of a replica beside the first one: with its public address and its vendor.
+pub(crate) fn beside(first: &World, plan: Plan) -> Plan {
     let sandbox = &first.sandbox;
     let client = Client::builder(&sandbox.url(), sandbox.api_key()).retries(0).build().unwrap();
     let public = format!("http://{}", first.address);
     let flow = HostedFlow::new(sandbox.client_id(), &sandbox.web_url(), &public, Secret::from(FLOW_SECRET)).unwrap();
-    plan(engine, auth).incode(move |builder| builder.client(client).hosted_flow(flow)).start().await
+    plan.incode(move |builder| builder.client(client).hosted_flow(flow))
 }
 
-/// What is known is believed for long, unless news says otherwise.
+/// What is known is believed for long, unless a notice says otherwise.
 fn plan(engine: &Engine, auth: Auth) -> Plan {
     let choose = engine.choose();
     let lifetime = Duration::from_secs(600);

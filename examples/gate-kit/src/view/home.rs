@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use crate::Site;
 use crate::notice::Notice;
 
-use super::{bar, faces, page, sign, time};
+use super::{bar, faces, page_that_reloads, sign, time};
 
 /// `GET /`.
 pub(crate) fn home(site: &Site, visitor: &Visitor, notice: Option<Notice>) -> Reply {
@@ -28,7 +28,8 @@ pub(crate) fn home(site: &Site, visitor: &Visitor, notice: Option<Notice>) -> Re
             }
         }
     };
-    page(200, "Who am I", "home", &content)
+    let reload = (visitor.standing() == Standing::VerificationPending).then_some(PENDING_RELOAD);
+    page_that_reloads(200, "Who am I", "home", &content, reload)
 }
 
 fn welcome() -> Markup {
@@ -99,6 +100,7 @@ fn standing(site: &Site, visitor: &Visitor) -> Markup {
         Standing::Active | Standing::Unavailable => None,
         Standing::NotLinked | Standing::NoSubject => Some("Verify my identity"),
         Standing::Revoked | Standing::Other => Some("Verify again"),
+        Standing::VerificationPending => Some("Start again"),
     };
     html! {
         section class="card standing" {
@@ -122,6 +124,7 @@ fn words(standing: Standing) -> (&'static str, &'static str, &'static str) {
         Standing::Revoked => ("bad", "Revoked", "Your identity was revoked"),
         Standing::Other => ("wait", "Not active", "Your identity is not active"),
         Standing::NotLinked | Standing::NoSubject => ("wait", "Not verified", "We don't know you yet"),
+        Standing::VerificationPending => ("wait", "Pending", "Your verification is being confirmed"),
         Standing::Unavailable => ("wait", "Unknown", "We can't look right now"),
     }
 }
@@ -137,6 +140,10 @@ fn detail(visitor: &Visitor) -> Markup {
                 ". The doors open when it says ACTIVE."
             }
             Standing::NotLinked | Standing::NoSubject => "Show your document and your face once. It takes a minute.",
+            Standing::VerificationPending => {
+                "Incode says in a moment whether you passed. This page looks again by itself. If you did not finish, start \
+                 again."
+            }
             Standing::Unavailable => "Your status can't be read at the moment, so the doors stay closed. Reload soon.",
         }
     }
@@ -174,3 +181,6 @@ fn face(sandbox: Option<&Sandbox>, identity: Option<&Identity>) -> Markup {
         }
     }
 }
+
+/// After how many seconds the page looks again: the event of a check usually comes within a few.
+const PENDING_RELOAD: &str = "3";

@@ -22,6 +22,11 @@ pub(crate) use verify::{verify, verify_link};
 
 /// A whole page.
 pub fn page(status: u16, title: &str, class: &str, content: &Markup) -> Reply {
+    page_that_reloads(status, title, class, content, None)
+}
+
+/// A whole page. With `reload`, in seconds, the browser asks for it again by itself, without script.
+pub fn page_that_reloads(status: u16, title: &str, class: &str, content: &Markup, reload: Option<&str>) -> Reply {
     let markup = html! {
         (DOCTYPE)
         html lang="en" {
@@ -29,6 +34,7 @@ pub fn page(status: u16, title: &str, class: &str, content: &Markup) -> Reply {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
+                @if let Some(seconds) = reload { meta http-equiv="refresh" content=(seconds); }
                 title { (title) }
                 link rel="icon" href=(ICON);
                 style { (PreEscaped(STYLE)) }

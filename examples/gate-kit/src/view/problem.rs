@@ -1,7 +1,7 @@
 use incode_core::http::{Problem, Reply};
 use maud::html;
 
-use super::{bar, page, sign, verify_link};
+use super::{bar, page_that_reloads, sign, verify_link};
 
 /// A refusal for a person: the same status and headers as for a program, in plain words with one next step.
 pub(crate) fn problem(problem: &Problem) -> Reply {
@@ -22,7 +22,9 @@ pub(crate) fn problem(problem: &Problem) -> Reply {
             }
         }
     };
-    let mut reply = page(problem.status, problem.title, "alone", &content);
+    let reload = problem.headers.iter().find(|(name, _)| problem.code == PENDING && *name == "retry-after");
+    let reload = reload.map(|(_, seconds)| &**seconds);
+    let mut reply = page_that_reloads(problem.status, problem.title, "alone", &content, reload);
     reply.headers.extend(problem.headers.iter().cloned());
     reply
 }
@@ -42,4 +44,16 @@ fn next_step(problem: &Problem) -> (&'static str, String) {
 }
 
 /// Ends of the hosted flow that another start can mend.
-const RESTARTS: [&str; 5] = ["flow_incomplete", "flow_unknown", "flow_expired", "flow_used", "flow_token_dead"];
+const RESTARTS: [&str; 8] = [
+    "flow_incomplete",
+    "flow_unknown",
+    "flow_expired",
+    "flow_used",
+    "flow_token_dead",
+    "flow_token_foreign",
+    "flow_token_used",
+    "verification_not_passed",
+];
+
+/// What passes by itself: the page looks again.
+const PENDING: &str = "verification_pending";

@@ -1,4 +1,5 @@
 use super::Transfer;
+use crate::Key;
 
 #[test]
 fn amounts_are_read_exactly() {
@@ -29,5 +30,15 @@ fn a_recipient_reads_as_it_is() {
     let long = "x".repeat(71);
     for name in ["", "  ", "Bob\u{202e}eve", "Bob\nEve", "Bob\u{200b}", "<b>", &long] {
         assert!(Transfer::read("1", name).is_err(), "{name:?}");
+    }
+}
+
+#[test]
+fn a_face_confirms_one_amount_one_recipient_and_one_transfer() {
+    let key = |digit: char| Key::parse(&digit.to_string().repeat(32)).unwrap();
+    let action = |amount, recipient, id| Transfer::read(amount, recipient).unwrap().action(&key(id));
+    assert_eq!(action("5", "Bob", 'a'), action("5.00", "Bob", 'a'));
+    for other in [action("50", "Bob", 'a'), action("5", "Bob 1", 'a'), action("5", "Eve", 'a'), action("5", "Bob", 'b')] {
+        assert_ne!(action("5", "Bob", 'a'), other);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use incode_core::client::Client;
 use incode_core::flow::HostedFlow;
@@ -10,7 +11,7 @@ use incode_core::webhook::Authenticity;
 use incode_core::{Clock, Incode, Secret, SystemClock};
 use incode_sandbox::Sandbox;
 use incode_tests::{Response, get, post, verify};
-use step_up::{Bank, app, render};
+use step_up::{Bank, TransferService, app, set_up};
 
 pub(crate) struct Site {
     pub(crate) sandbox: Sandbox,
@@ -43,17 +44,23 @@ impl Site {
         let client = Client::builder(&sandbox.url(), sandbox.api_key()).retries(0).build().unwrap();
         let secret = Secret::from("a flow secret for tests, 32 bytes or more");
         let flow = HostedFlow::new(sandbox.client_id(), &sandbox.web_url(), &origin, secret).unwrap();
-        let incode = Incode::builder()
+        let transfers = Arc::new(TransferService::new(clock.clone()));
+        let incode = set_up(Incode::builder(), &transfers)
             .client(client)
             .webhook_authenticity(Authenticity::fetch_back())
             .hosted_flow(flow)
             .clock(clock.clone())
-            .render(render)
+            // Tests of the flow are elsewhere. Here a person who comes back is verified.
+            .trust_userinfo_alone()
+            .callback_wait(Duration::ZERO)
+            // The sandbox has one picture for each face.
+            .same_face_image_after(Duration::ZERO)
+            .face_limit(5, Duration::ZERO)
             .memory()
             .build()
             .await
             .unwrap();
-        let bank = Bank::new(incode.clone(), Some(sandbox.clone()), origin, clock.clone());
+        let bank = Bank::new(incode.clone(), transfers, Some(sandbox.clone()), origin);
         tokio::spawn(async move { axum::serve(listener, app(Arc::new(bank))).await });
         Self { sandbox, incode, clock, address }
     }

@@ -26,7 +26,7 @@ on_every_adapter! {
 }
 
 fn plan(adapter: Adapter) -> Plan {
-    Plan::new(adapter).incode(|builder| builder.bearer_tokens(BearerTokens::new()))
+    Plan::new(adapter).incode(|builder| builder.bearer_tokens(BearerTokens::on_paths(["/"])))
 }
 
 fn with(target: &str, token: &str) -> Call {
@@ -135,7 +135,7 @@ async fn tokens_count_only_where_they_are_taken(adapter: Adapter) {
     let token = world.sandbox.issue_token(&world.person("Ana Flores").identity_id);
     assert_eq!(vault(&world, &token).await.code(), "authentication_required", "off unless turned on");
     assert_eq!(asked(&world), 0);
-    let tokens = BearerTokens::new().only_where(|head| head.path() == "/vault");
+    let tokens = BearerTokens::only_where(|head| head.path() == "/vault");
     let world = Plan::new(adapter).incode(|builder| builder.bearer_tokens(tokens)).start().await;
     let token = world.sandbox.issue_token(&world.person("Ana Flores").identity_id);
     assert_eq!(world.send(with("/verified", &token)).await.code(), "authentication_required");
@@ -185,7 +185,7 @@ async fn a_store_that_is_down_opens_nothing(adapter: Adapter) {
 }
 
 async fn a_flood_of_junk_is_asked_about_a_few_at_a_time(adapter: Adapter) {
-    let tokens = BearerTokens::new().asking_at_most(4);
+    let tokens = BearerTokens::on_paths(["/"]).asking_at_most(4);
     let world = Plan::new(adapter).incode(|builder| builder.bearer_tokens(tokens)).start().await;
     world.fault(Fault::late(Duration::from_millis(20)).on(Route::Userinfo).times(u32::MAX));
     let junk: Vec<_> = (0..200).map(|number| format!("junk-{number}")).collect();

@@ -111,7 +111,7 @@ async fn who_waits_is_told_of_a_store_that_fails(adapter: Adapter) {
 }
 
 async fn the_application_is_told_who_changed_why_and_how_they_stood(adapter: Adapter) {
-    let tokens = BearerTokens::new();
+    let tokens = BearerTokens::on_paths(["/"]);
     let world = Plan::new(adapter).incode(|builder| builder.bearer_tokens(tokens)).start().await;
     let mut changes = world.incode.changes();
     let mut told = async || match changes.next().await {

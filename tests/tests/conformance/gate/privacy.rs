@@ -38,7 +38,7 @@ async fn canaries_stay_inside(adapter: Adapter) {
     let file = place.path().join("incode.db");
     let plan = incode_tests::Plan::new(adapter).sandbox(|sandbox| sandbox.api_key(API_KEY));
     let world = plan
-        .incode(|builder| builder.open_store(SqliteOptions::new(file)).bearer_tokens(BearerTokens::new()))
+        .incode(|builder| builder.open_store(SqliteOptions::new(file)).bearer_tokens(BearerTokens::on_paths(["/"])))
         .start()
         .await;
     world.sandbox.add_person(NewPerson::from_userinfo(json!({

@@ -64,7 +64,7 @@ async fn what_a_dead_worker_had_in_hand_is_applied_once_by_another(engine: Engin
         let now = SystemClock.now();
         let lease_until = now.after(Duration::from_millis(1_500));
         let claim = Claim { now, lease_until, limit: 10, newest_first: false };
-        held = store.claim(claim).await.unwrap().first().map(|claimed| (claimed.lease, lease_until, verified));
+        held = store.claim(claim).await.unwrap().events.first().map(|claimed| (claimed.lease, lease_until, verified));
     }
     let (lease, lease_until, verified) = held.unwrap();
     tokio::time::sleep(Duration::from_millis(500)).await;
@@ -74,7 +74,7 @@ async fn what_a_dead_worker_had_in_hand_is_applied_once_by_another(engine: Engin
     }
     assert!(SystemClock.now() >= lease_until);
     // The first one was only slow: what it brings now is not taken.
-    let late = Settlement::Done { seen: None, link: None, handlers: Vec::new(), at: SystemClock.now() };
+    let late = Settlement::Done { apply: None, at: SystemClock.now() };
     assert_eq!(store.settle(lease, late).await.unwrap(), Settled::LeaseLost);
     assert_eq!(times_asked(&worlds[0], &verified), 1);
 }

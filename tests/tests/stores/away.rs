@@ -1,0 +1,133 @@
+//! A revocation that was heard while the store can't take it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use incode_core::store::StoreError;
+use incode_core::testing::{Hook, StoreCall};
+use incode_tests::{Adapter, Plan, World, event, eventually};
+use tokio::sync::watch;
+
+use crate::engine::Engine;
+use crate::replicas::beside;
+
+on_both_engines!(a_revocation_in_hand_while_the_store_is_away_shuts_at_once_and_everywhere_after alone);
+
+/// Who is known is stood in for while the store is away, so both doors are open then. The process that heard of the
+/// revocation shuts all the same, and does not open again when the store is back with the older row.
+async fn a_revocation_in_hand_while_the_store_is_away_shuts_at_once_and_everywhere_after(engine: Engine) {
+    let gate = Gate::default();
+    let first = plan(&engine, &gate).await.start().await;
+    let worlds = [beside(&first, plan(&engine, &gate).await).start().await, first];
+    let first = &worlds[1];
+    let ana = first.person("Ana Flores");
+    let verified = first.sandbox.verify(&ana.identity_id).unwrap();
+    first.link("ana", &ana.identity_id).await;
+    for world in &worlds {
+        eventually("open", async || is_open(world).await).await;
+    }
+
+    first.sandbox.revoke(&ana.identity_id).unwrap();
+    gate.shut();
+    first.deliver(&event("verification.completed", &verified.verification_id, &verified.token)).await;
+    eventually("the vendor was asked", async || gate.waiting() > 0).await;
+    engine.kill();
+    let away_since = Instant::now();
+    for world in &worlds {
+        eventually("stood in for", async || is_open(world).await).await;
+    }
+    gate.open();
+    let mut heard = None;
+    eventually("shut where it was heard", async || {
+        for world in &worlds {
+            if !is_open(world).await {
+                heard = Some(world);
+            }
+        }
+        heard.is_some()
+    })
+    .await;
+    let heard = heard.unwrap();
+    while away_since.elapsed() < AWAY {
+        assert!(!is_open(heard).await, "open again while the store is away");
+        tokio::time::sleep(BETWEEN_LOOKS).await;
+    }
+
+    engine.resume().await;
+    let back = Instant::now();
+    loop {
+        assert!(!is_open(heard).await, "open again {:?} after the store came back", back.elapsed());
+        let mut codes = Vec::new();
+        for world in &worlds {
+            codes.push(world.get("ana", "/vault").await.code());
+        }
+        if codes.iter().all(|code| code == "identity_revoked") {
+            break;
+        }
+        assert!(back.elapsed() < BOUND, "not shut everywhere: {codes:?}");
+        tokio::time::sleep(BETWEEN_LOOKS).await;
+    }
+    println!("shut everywhere {} ms after the store came back", back.elapsed().as_millis());
+    first.settles(1, 0, 0).await;
+    for world in &worlds {
+        assert_eq!(world.get("ana", "/vault").await.code(), "identity_revoked");
+    }
+}
+
+async fn is_open(world: &World) -> bool {
+    world.status("ana", "/vault").await == 200
+}
+
+/// A replica whose settlements wait for the gate.
+async fn plan(engine: &Engine, gate: &Gate) -> Plan {
+    let choose = engine.choose_behind(gate.clone()).await;
+    let long = Duration::from_secs(600);
+    Plan::new(Adapter::Axum).incode(move |builder| choose(builder).near_cache_lifetime(long).serve_stale(long))
+}
+
+/// Holds settlements back while it is shut.
+#[derive(Clone, Debug)]
+struct Gate {
+    is_open: watch::Sender<bool>,
+    waiting: Arc<AtomicUsize>,
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self { is_open: watch::Sender::new(true), waiting: Arc::default() }
+    }
+}
+
+impl Gate {
+    fn shut(&self) {
+        self.is_open.send_replace(false);
+    }
+
+    fn open(&self) {
+        self.is_open.send_replace(true);
+    }
+
+    /// How many settlements came so far while it was shut.
+    fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::SeqCst)
+    }
+}
+
+impl Hook for Gate {
+    async fn before(&self, call: StoreCall) -> Result<(), StoreError> {
+        let mut is_open = self.is_open.subscribe();
+        if call == StoreCall::Settle && !*is_open.borrow() {
+            self.waiting.fetch_add(1, Ordering::SeqCst);
+            // An error would mean that the gate is gone, and this holds it.
+            let _ = is_open.wait_for(|is_open| *is_open).await;
+        }
+        Ok(())
+    }
+}
+
+/// How long the store is away at least.
+const AWAY: Duration = Duration::from_secs(3);
+/// A second or two on a machine with nothing else to do.
+const BOUND: Duration = Duration::from_secs(30);
+const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
