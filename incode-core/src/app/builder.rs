@@ -1,3 +1,6 @@
+mod linking;
+mod near_cache;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
@@ -14,8 +17,8 @@ use crate::http::{Problem, Reply};
 use crate::identity::transition::Rules;
 use crate::identity::{Directory, Field, Observer, Time};
 use crate::inbox::{
-    Applier, AtRest, ErasedRule, HandlerRunner, Handlers, IllegalHandler, Inbox, JobSettings, LinkRule, Runner,
-    Watchers, Worker, WorkerSettings,
+    Applier, AtRest, ErasedRule, HandlerRunner, Handlers, IllegalHandler, Inbox, JobSettings, Runner, Watchers, Worker,
+    WorkerSettings,
 };
 use crate::model::EventKind;
 use crate::seal::check_value;
@@ -45,7 +48,7 @@ pub struct Builder {
     shared_identities: bool,
     link_by_webhook: bool,
     link_rule: Option<Box<dyn ErasedRule>>,
-    face_image_cap: usize,
+    pub(super) face_image_cap: usize,
     webhook_paths: Vec<(Box<str>, Option<EventKind>)>,
     start_path: Box<str>,
     callback_path: Box<str>,
@@ -177,59 +180,6 @@ impl Builder {
         self
     }
 
-    /// Lets one identity serve several subjects. Off unless set: one person, one account.
-    pub fn shared_identities(mut self) -> Self {
-        self.shared_identities = true;
-        self
-    }
-
-    /// Lets an authenticated event that repeats the correlation id of a flow link the subject who started it, without a
-    /// callback. Off unless set.
-    ///
-    /// A callback shows that whoever verified came back in the browser of the subject. A webhook does not: who sends
-    /// somebody else the page of his own flow is linked to the person who falls for it. Switch it on where the callback
-    /// can't work, and tell people whose account they are verifying for. Only events whose sender
-    /// knows a secret of ours ([`Trust::Authenticated`](crate::webhook::Trust::Authenticated)) ever link.
-    pub fn link_by_webhook(mut self) -> Self {
-        self.link_by_webhook = true;
-        self
-    }
-
-    /// Links a subject on its callback alone, without waiting for the vendor to say that the check passed. Off unless set.
-    ///
-    /// **A person who failed the check, or never made it, is then linked to the identity whose name they typed.** For
-    /// applications without webhooks, whose vendor guarantees that only a passed check returns a token.
-    pub fn trust_userinfo_alone(mut self) -> Self {
-        self.trust_userinfo_alone = true;
-        self
-    }
-
-    /// Takes callback and bearer tokens only if they carry this claim (RFC 7519), for instance the audience or the client
-    /// id that the vendor puts there. Call it again for more. A token that shows no claims is refused.
-    pub fn expect_claim(mut self, name: &str, value: &str) -> Self {
-        self.claims.expect(name, value);
-        self
-    }
-
-    /// How long a callback waits for the event of its check before the browser is sent back. 3 s unless set.
-    pub fn callback_wait(mut self, longest: Duration) -> Self {
-        self.callback_wait = longest;
-        self
-    }
-
-    /// Links by a rule of the application's own; see [`LinkRule`]. The last one set counts.
-    pub fn link_rule(mut self, rule: impl LinkRule) -> Self {
-        self.link_rule = Some(Box::new(rule));
-        self
-    }
-
-    /// Longest face image that [`Incode::authenticate`] sends, in characters of its base64: a third more than the bytes
-    /// of the image. 8 MiB unless set, an image of 6 MiB; the vendor takes 10 MB in all.
-    pub fn face_image_cap(mut self, characters: usize) -> Self {
-        self.face_image_cap = characters;
-        self
-    }
-
     /// Mounts the webhook route for both kinds here instead of at `/incode/webhook`. May be called again, for more.
     pub fn webhook_path(mut self, path: &str) -> Self {
         self.webhook_paths.push((path.into(), None));
@@ -271,30 +221,6 @@ impl Builder {
     /// How long the store may take to keep an event before the sender is told to come again. 5 s unless set.
     pub fn accept_deadline(mut self, deadline: Duration) -> Self {
         self.accept_deadline = deadline;
-        self
-    }
-
-    /// How long a standing is believed without asking the store: the worst case when news of a change is lost. 10 s
-    /// unless set. Zero asks every time.
-    pub fn near_cache_lifetime(mut self, lifetime: Duration) -> Self {
-        self.near.lifetime = lifetime;
-        self
-    }
-
-    /// Lets known people pass while the store does not answer, on what it said last, if that was read at most `max_age`
-    /// ago. Off unless set: then they get 503. Nothing that a change made stale is served, and a clock that is set back
-    /// makes nothing younger. [`Visitor::is_stale`](crate::gate::Visitor::is_stale) tells; a handler that moves money can refuse.
-    ///
-    /// What it costs: somebody who is revoked during the outage goes on for up to `max_age`. A shared store that is lost in the
-    /// middle of a change takes along what was known of everybody, for nobody can say whom the change was about.
-    pub fn serve_stale(mut self, max_age: Duration) -> Self {
-        self.near.serve_stale = max_age;
-        self
-    }
-
-    /// How many standings are kept close at hand. 100,000 unless set.
-    pub fn near_cache_capacity(mut self, subjects: usize) -> Self {
-        self.near.capacity = subjects;
         self
     }
 
@@ -414,10 +340,11 @@ impl Builder {
         let handlers = Arc::new(self.handlers);
         let listeners =
             Arc::new(Listeners { near: Arc::clone(&near), feed: Feed::new(), handlers: Arc::clone(&handlers) });
-        let mut rules = Rules::default();
-        rules.shared_identities = self.shared_identities;
-        rules.trust_userinfo_alone = self.trust_userinfo_alone;
-        rules.handlers = handlers.names();
+        let rules = Rules {
+            shared_identities: self.shared_identities,
+            trust_userinfo_alone: self.trust_userinfo_alone,
+            handlers: handlers.names(),
+        };
         let directory = Directory::new(Arc::clone(&store), Arc::new(rules), time, Arc::clone(&listeners) as _);
         if let Some(feed) = store.feed() {
             near.bypass(true);

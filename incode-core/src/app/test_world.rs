@@ -64,8 +64,8 @@ impl World {
     pub(super) async fn begin(&self, subject: &str) -> String {
         let reply = self.answer(&Request::get("/incode/start?return_to=/vault").of(subject), b"").await;
         let location = url::Url::parse(header(&reply, "location").unwrap()).unwrap();
-        let id = location.query_pairs().find(|(name, _)| name == "correlation_id").unwrap().1.into_owned();
-        id
+        let (_, id) = location.query_pairs().find(|(name, _)| name == "correlation_id").unwrap();
+        id.into_owned()
     }
 
     pub(super) async fn come_back(&self, subject: &str, correlation_id: &str, token: &str) -> Reply {

@@ -216,11 +216,14 @@ fn not_redeemed(error: &crate::client::Error) -> Problem {
         return Problem::new(403, "flow_token_dead", "Verification not confirmed", detail);
     }
     let detail = "Verification can't be confirmed right now. Reload this page in a moment.";
-    Problem::new(503, "vendor_unavailable", "Try again soon", detail).retry_after(RETRY_AFTER)
+    let wait = error.retry_after().unwrap_or(RETRY_AFTER).clamp(RETRY_AFTER, LONGEST_RETRY_AFTER);
+    Problem::new(503, "vendor_unavailable", "Try again soon", detail).retry_after(wait)
 }
 
 /// When a vendor or a store that did not answer is worth another try.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
+/// A vendor that names a longer wait is asked again all the same: the person would not come back.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60);
 /// How much earlier than the flow a token may seem to be issued: the clocks of vendor and application differ.
 const ISSUE_TOLERANCE: Duration = Duration::from_secs(60);
 /// How often the store is asked while a callback waits for its event.

@@ -28,8 +28,12 @@ pub struct Check {
 pub struct Checks {
     /// The newest pass with a known time, by the vendor's clock.
     pub passed_at: Option<Timestamp>,
+    /// Whose flow that pass belongs to, where its authenticated event repeats the correlation id.
+    pub passed_for: Option<SubjectHash>,
     /// When the newest authenticated event was accepted whose check passed at an unknown time. By our clock.
     pub untimed_pass_received_at: Option<Timestamp>,
+    /// As `passed_for`, of the pass at an unknown time.
+    pub untimed_pass_for: Option<SubjectHash>,
     /// When the newest event was accepted whose check did not pass. By our clock.
     pub failed_received_at: Option<Timestamp>,
     /// When the newest check was made that did not pass, by the vendor's clock.
@@ -44,9 +48,12 @@ impl Checks {
             self.failed_received_at = self.failed_received_at.max(Some(check.received_at));
             self.failed_at = self.failed_at.max(check.made_at);
         } else if check.made_at.is_some() {
-            self.passed_at = self.passed_at.max(check.made_at);
+            let pass = Self { passed_at: check.made_at, passed_for: check.named(), ..Self::default() };
+            return self.join(pass);
         } else if check.authenticated {
-            self.untimed_pass_received_at = self.untimed_pass_received_at.max(Some(check.received_at));
+            let (received_at, named) = (Some(check.received_at), check.named());
+            let pass = Self { untimed_pass_received_at: received_at, untimed_pass_for: named, ..Self::default() };
+            return self.join(pass);
         }
         self
     }
@@ -54,9 +61,15 @@ impl Checks {
     /// The newer of each part.
     #[must_use]
     pub fn join(self, other: Self) -> Self {
+        // Of one check that was seen with its flow and without, the flow stays known.
+        let (passed_at, passed_for) = (self.passed_at, self.passed_for).max((other.passed_at, other.passed_for));
+        let untimed = |checks: Self| (checks.untimed_pass_received_at, checks.untimed_pass_for);
+        let (untimed_pass_received_at, untimed_pass_for) = untimed(self).max(untimed(other));
         Self {
-            passed_at: self.passed_at.max(other.passed_at),
-            untimed_pass_received_at: self.untimed_pass_received_at.max(other.untimed_pass_received_at),
+            passed_at,
+            passed_for,
+            untimed_pass_received_at,
+            untimed_pass_for,
             failed_received_at: self.failed_received_at.max(other.failed_received_at),
             failed_at: self.failed_at.max(other.failed_at),
         }
@@ -77,8 +90,8 @@ pub struct FlowWindow {
 impl FlowWindow {
     /// Whether a check that passed belongs to this flow: made between start and return, with a minute of tolerance
     /// for clocks. Where its time is unknown, an authenticated event that was accepted since the start.
-    pub fn is_passed_by(&self, check: &Check) -> bool {
-        check.passed && self.has_pass(Checks::default().with(check))
+    pub fn is_passed_by(&self, check: &Check, subject: &Subject) -> bool {
+        check.passed && self.has_pass(Checks::default().with(check), subject)
     }
 
     /// Whether a check that did not pass belongs to this flow.
@@ -86,12 +99,15 @@ impl FlowWindow {
         !check.passed && self.has_failure(Checks::default().with(check))
     }
 
-    /// Whether one of the newest checks is a pass of this flow.
-    pub fn has_pass(&self, checks: Checks) -> bool {
+    /// Whether one of the newest checks is a pass of this flow, which `subject` began. A check that names the flow of
+    /// another subject is not.
+    pub fn has_pass(&self, checks: Checks, subject: &Subject) -> bool {
+        let is_own = |named: Option<SubjectHash>| named.is_none_or(|named| named == SubjectHash::of(subject));
         let from = self.vendor_began_at.before(CLOCK_TOLERANCE);
         let until = self.vendor_returned_at.after(CLOCK_TOLERANCE);
-        checks.passed_at.is_some_and(|at| from <= at && at <= until)
-            || checks.untimed_pass_received_at.is_some_and(|at| at >= self.began_at)
+        let is_timed = checks.passed_at.is_some_and(|at| from <= at && at <= until);
+        let is_untimed = checks.untimed_pass_received_at.is_some_and(|at| at >= self.began_at);
+        (is_timed && is_own(checks.passed_for)) || (is_untimed && is_own(checks.untimed_pass_for))
     }
 
     /// Whether one of the newest checks is a failure of this flow: accepted since the start, and not made before it.
@@ -101,6 +117,36 @@ impl FlowWindow {
         let is_received = checks.failed_received_at.is_some_and(|at| at >= self.began_at);
         let is_made = checks.failed_at.is_none_or(|at| at >= self.vendor_began_at.before(CLOCK_GRAIN));
         is_received && is_made
+    }
+}
+
+impl Check {
+    /// The subject whose flow an authenticated event names.
+    fn named(&self) -> Option<SubjectHash> {
+        self.subject.as_ref().filter(|_| self.authenticated).map(SubjectHash::of)
+    }
+}
+
+/// Truncated SHA-256 of a subject: tells subjects apart in the row of an identity without naming them there.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SubjectHash(pub [u8; 16]);
+
+impl SubjectHash {
+    /// Of a subject.
+    pub fn of(subject: &Subject) -> Self {
+        use sha2::{Digest, Sha256};
+        let digest = Sha256::new_with_prefix(b"incode subject v1").chain_update(subject.as_str()).finalize();
+        let mut hash = [0; 16];
+        for (to, from) in hash.iter_mut().zip(digest) {
+            *to = from;
+        }
+        Self(hash)
+    }
+}
+
+impl std::fmt::Debug for SubjectHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SubjectHash(..)")
     }
 }
 

@@ -40,6 +40,19 @@ impl Identity {
 }
 
 impl Observation {
+    /// As it counts at `now`. A request that seems to have been sent long after `now` was sent by a clock that was set
+    /// back since, and how long ago is unknown. So it counts as older than everything if it trusts, and as of now if it
+    /// does not: otherwise an ACTIVE that was under way would outweigh a revocation that was seen since.
+    #[must_use]
+    pub(crate) fn as_of(&self, now: Timestamp) -> Self {
+        let mut seen = self.clone();
+        if self.sent_at > now.after(LONGEST_UNDER_WAY) {
+            let is_trusting = self.status == IdentityStatus::Active;
+            seen.sent_at = if is_trusting { Timestamp::from_millis(0) } else { now };
+        }
+        seen
+    }
+
     /// The instant from which this dates as the word of an event that was received at `received_at`: an identity that was
     /// forgotten then or later does not become known by it, however late the vendor was asked.
     ///

@@ -18,7 +18,7 @@ use crate::model::{AttestationStatus, IdentityStatus};
 use crate::{IdentityId, ObjectId, Subject, Timestamp};
 
 pub use crate::session::SessionHash;
-pub use check::{Check, Checks, FlowWindow};
+pub use check::{Check, Checks, FlowWindow, SubjectHash};
 pub use confirmation::{ActionHash, Confirmation};
 pub(crate) use directory::{ChangeListener, Directory, Time};
 pub use field::{Field, RetainedField};

@@ -11,6 +11,7 @@ fn checks() -> impl Strategy<Value = Checks> {
         untimed_pass_received_at: untimed,
         failed_received_at,
         failed_at,
+        ..Checks::default()
     })
 }
 
@@ -85,6 +86,7 @@ proptest! {
             untimed_pass_received_at: newest(|checks| checks.untimed_pass_received_at),
             failed_received_at: newest(|checks| checks.failed_received_at),
             failed_at: newest(|checks| checks.failed_at),
+            ..Checks::default()
         });
     }
 }

@@ -10,6 +10,10 @@ fn secs(secs: i64) -> Timestamp {
 }
 
 /// Our clock and the vendor's agree.
+fn alice() -> Subject {
+    Subject::new("alice").unwrap()
+}
+
 fn window() -> FlowWindow {
     FlowWindow { began_at: secs(START), vendor_began_at: secs(START), vendor_returned_at: secs(RETURN) }
 }
@@ -36,12 +40,12 @@ fn a_pass_was_made_within_the_flow_and_a_minute_of_tolerance() {
     ] {
         // When its event was accepted makes no difference.
         for received_at in [START - 7_200, RETURN + 7_200] {
-            assert_eq!(window().is_passed_by(&passed(Some(made_at), received_at)), belongs, "{made_at}");
+            assert_eq!(window().is_passed_by(&passed(Some(made_at), received_at), &alice()), belongs, "{made_at}");
         }
     }
     let millis = |at| Check { made_at: Some(Timestamp::from_millis(at)), ..passed(None, RETURN) };
-    assert!(!window().is_passed_by(&millis(START * 1_000 - 60_001)));
-    assert!(!window().is_passed_by(&millis(RETURN * 1_000 + 60_001)));
+    assert!(!window().is_passed_by(&millis(START * 1_000 - 60_001), &alice()));
+    assert!(!window().is_passed_by(&millis(RETURN * 1_000 + 60_001), &alice()));
 }
 
 #[test]
@@ -49,21 +53,21 @@ fn the_vendors_clock_decides_about_what_it_made() {
     let ahead = 7_200;
     let window =
         FlowWindow { vendor_began_at: secs(START + ahead), vendor_returned_at: secs(RETURN + ahead), ..window() };
-    assert!(window.is_passed_by(&passed(Some(START + ahead), RETURN)));
-    assert!(!window.is_passed_by(&passed(Some(START), RETURN)));
+    assert!(window.is_passed_by(&passed(Some(START + ahead), RETURN), &alice()));
+    assert!(!window.is_passed_by(&passed(Some(START), RETURN), &alice()));
     assert!(window.is_failed_by(&failed(Some(START + ahead), RETURN)));
     assert!(!window.is_failed_by(&failed(Some(START), RETURN)));
-    assert!(window.is_passed_by(&passed(None, START)), "ours decides about what we received");
+    assert!(window.is_passed_by(&passed(None, START), &alice()), "ours decides about what we received");
 }
 
 #[test]
 fn a_pass_of_unknown_time_is_authenticated_and_received_since() {
-    assert!(window().is_passed_by(&passed(None, START)));
-    assert!(window().is_passed_by(&passed(None, RETURN + 600)));
-    assert!(!window().is_passed_by(&passed(None, START - 1)));
-    assert!(!window().is_passed_by(&Check { authenticated: false, ..passed(None, RETURN) }));
+    assert!(window().is_passed_by(&passed(None, START), &alice()));
+    assert!(window().is_passed_by(&passed(None, RETURN + 600), &alice()));
+    assert!(!window().is_passed_by(&passed(None, START - 1), &alice()));
+    assert!(!window().is_passed_by(&Check { authenticated: false, ..passed(None, RETURN) }, &alice()));
     assert!(
-        window().is_passed_by(&Check { authenticated: false, ..passed(Some(START), RETURN) }),
+        window().is_passed_by(&Check { authenticated: false, ..passed(Some(START), RETURN) }, &alice()),
         "a known time will do"
     );
 }
@@ -80,7 +84,7 @@ fn a_failure_was_received_since_and_not_made_before() {
         (Some(RETURN + 600), RETURN + 600, true),
     ] {
         assert_eq!(window().is_failed_by(&failed(made_at, received_at)), belongs, "{made_at:?} {received_at}");
-        assert!(!window().is_passed_by(&failed(made_at, received_at)));
+        assert!(!window().is_passed_by(&failed(made_at, received_at), &alice()));
     }
     assert!(!window().is_failed_by(&passed(Some(START), RETURN)));
 }
@@ -136,8 +140,26 @@ proptest! {
 
     #[test]
     fn a_pass_is_never_made_up(checks in proptest::collection::vec(check(), 0..6)) {
-        if window().has_pass(all(&checks)) {
-            prop_assert!(checks.iter().any(|check| window().is_passed_by(check)));
+        if window().has_pass(all(&checks), &alice()) {
+            prop_assert!(checks.iter().any(|check| window().is_passed_by(check, &alice())));
         }
+    }
+}
+
+/// A check that names the flow of one subject is no pass of another's.
+#[test]
+fn a_pass_that_names_a_flow_is_of_that_flow_alone() {
+    let mallory = Subject::new("mallory").unwrap();
+    for made_at in [Some(START), None] {
+        let named = Check { subject: Some(alice()), ..passed(made_at, START) };
+        assert!(window().is_passed_by(&named, &alice()), "{made_at:?}");
+        assert!(!window().is_passed_by(&named, &mallory), "{made_at:?}");
+        // The same check without its flow, earlier or later, changes nothing.
+        let unnamed = Checks::default().with(&passed(made_at, START));
+        for checks in [unnamed.with(&named), Checks::default().with(&named).join(unnamed)] {
+            assert!(!window().has_pass(checks, &mallory), "{made_at:?}");
+        }
+        let forged = Check { authenticated: false, ..named };
+        assert_eq!(Checks::default().with(&forged).passed_for, None);
     }
 }

@@ -41,7 +41,7 @@ fn decide_pending(after: &mut After, before: &Before, event: &ApplyEvent, rules:
     for pending in before.pending_links.iter().filter(is_live).filter(is_named) {
         if failed(pending) {
             after.pending_links.push((pending.subject.clone(), Write::Delete));
-        } else if pending.window.is_passed_by(&event.check) {
+        } else if pending.window.is_passed_by(&event.check, &pending.subject) {
             passed.push(pending);
         }
     }

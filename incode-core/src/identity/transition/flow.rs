@@ -26,18 +26,27 @@ pub(super) fn come_back(before: &Before, back: &Return, rules: &Rules, now: Time
     after.nonce = Some(back.nonce);
     after.token = Some((back.token, back.subject.clone()));
     after.concerns(&back.subject);
-    if before.pending.is_some() {
+    // An old tab that comes back late does not end the flow that the subject began since.
+    let is_newer = |other: &PendingLink| other.window.began_at > back.window.began_at && now < other.expires_at;
+    let is_overtaken = !is_linked && before.pending.as_ref().is_some_and(is_newer);
+    if before.pending.is_some() && !is_overtaken {
         after.pending_links.push((back.subject.clone(), Write::Delete));
     }
-    let (has_passed, has_failed) = (back.window.has_pass(identity.checks), back.window.has_failure(identity.checks));
+    let (has_passed, has_failed) =
+        (back.window.has_pass(identity.checks, &back.subject), back.window.has_failure(identity.checks));
     if is_linked {
         after.outcome = Outcome::Linked;
     } else if has_failed && !rules.trust_userinfo_alone {
         after.outcome = Outcome::Refused(Refusal::CheckFailed);
     } else if has_passed || rules.trust_userinfo_alone {
         after.outcome = Outcome::Linked;
+        if is_overtaken {
+            after.pending_links.push((back.subject.clone(), Write::Delete));
+        }
         let link = Link::new(back.subject.clone(), identity_id.clone(), LinkProof::Flow, now);
         observe::insert_link(&mut after, link, rules, now);
+    } else if is_overtaken {
+        after.outcome = Outcome::Pending;
     } else {
         after.outcome = Outcome::Pending;
         let pending = PendingLink {

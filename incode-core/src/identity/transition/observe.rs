@@ -16,7 +16,8 @@ pub(super) fn only(before: &Before, seen: &Observation, rules: &Rules, now: Time
 /// `since` is the instant from which the observation dates. An identity that was forgotten then or later does not
 /// become known by it. One that is known again is held against the tombstone by `sent_at` alone.
 pub(super) fn merge(before: &Before, seen: &Observation, since: Timestamp, rules: &Rules, now: Timestamp) -> After {
-    let since = if before.identity.is_some() { seen.sent_at } else { since };
+    let seen = &seen.as_of(now);
+    let since = if before.identity.is_some() { seen.sent_at } else { since.min(seen.sent_at) };
     if before.is_forgotten(since) {
         return After::new(Outcome::Dropped);
     }
