@@ -32,7 +32,10 @@ impl Incode {
                 return Ok(());
             }
         };
-        metrics::counter!("incode_links_refused_total", "proof" => LinkProof::Application.as_str()).increment(1);
+        // A mistake of the application is no sign of two accounts or an attack.
+        if refusal != LinkErrorKind::UnknownIdentity {
+            metrics::counter!("incode_links_refused_total", "proof" => LinkProof::Application.as_str()).increment(1);
+        }
         Err(refusal.into())
     }
 

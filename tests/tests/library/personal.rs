@@ -131,9 +131,9 @@ async fn keeping_needs_a_key_and_a_time() {
     let world = World::start().await;
     let refused = |builder: Builder| async { builder.build().await.map(|_| ()).expect_err("refused").to_string() };
     let no_key = world.builder().retain(Field::Email, DAY);
-    assert_eq!(refused(no_key).await, "keep: keeping personal fields needs a store key");
+    assert_eq!(refused(no_key).await, "retain: retaining personal fields needs a store key");
     let no_time = world.keeping().retain(Field::Email, Duration::from_micros(999));
-    assert_eq!(refused(no_time).await, "keep: a field can't be kept for no time at all");
+    assert_eq!(refused(no_time).await, "retain: a field can't be kept for no time at all");
     let weak = world.builder().store_key(Secret::from("too short")).retain(Field::Email, DAY);
     assert_eq!(refused(weak).await, "store_key: shorter than 32 bytes");
     assert!(!world.file().exists(), "refused before anything is opened");
@@ -170,6 +170,7 @@ impl World {
             .client(client)
             .webhook_authenticity(Authenticity::fetch_back())
             .open_store(SqliteOptions::new(self.file()))
+            .trust_userinfo_alone()
             .hosted_flow(flow)
     }
 

@@ -161,12 +161,13 @@ impl Engine {
         }
     }
 
-    /// What a client says last when it writes.
+    /// What a client says when it writes an identity, and nothing else.
     pub(crate) fn commits(&self) -> &'static str {
         match self {
             // With its end: `synchronous_commit` is named before.
             Self::Postgres { .. } => "COMMIT\0",
-            Self::Redis { .. } => "EVALSHA",
+            // The row of an identity: no script that only reads names this command.
+            Self::Redis { .. } => "\r\nSET\r\n",
         }
     }
 

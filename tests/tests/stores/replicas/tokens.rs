@@ -1,3 +1,4 @@
+use incode_core::Subject;
 use incode_tests::{ACKNOWLEDGED, Auth, event};
 
 use super::three;
@@ -17,7 +18,14 @@ async fn a_flow_begun_on_one_ends_on_another_and_once_in_all(engine: Engine) {
         assert_ne!(elsewhere.come_back("mallory", &correlation_id, &token()).await.status, 303);
         assert_eq!(there.come_back(&user, &correlation_id, &token()).await.status, 303);
         assert_eq!(elsewhere.status(&user, "/vault").await, 200);
-        // Used is used everywhere.
+        // A reload by the same person leads back, and the vendor is not asked again.
+        let asked = worlds[0].sandbox.calls().len();
+        for world in &worlds {
+            assert_eq!(world.come_back(&user, &correlation_id, &token()).await.status, 303);
+        }
+        assert_eq!(worlds[0].sandbox.calls().len(), asked);
+        // It links nobody once more: used is used everywhere.
+        assert!(there.incode.unlink(&Subject::new(&*user).unwrap(), None).await.unwrap());
         for world in &worlds {
             let answer = world.come_back(&user, &correlation_id, &token()).await;
             assert_eq!((answer.status, answer.code().as_str()), (409, "flow_used"));
