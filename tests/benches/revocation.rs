@@ -31,8 +31,7 @@ fn main() {
     runtime.block_on(async {
         if let Some(server) = PostgresServer::start().await {
             let (_, schema) = server.fresh();
-            let join =
-                |builder: Builder, port| {
+            let join = |builder: Builder, port| {
                 builder.open_store(PostgresOptions::new(&server.url_at(port, &schema)).unwrap())
             };
             measure("PostgreSQL", server.port(), join).await;

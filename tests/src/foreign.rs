@@ -2,9 +2,9 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use incode_core::gate::Visitor;
 use incode_core::Incode;
 use incode_core::adapter::Resolved;
+use incode_core::gate::Visitor;
 use incode_tower::HttpHead;
 
 /// The app's own authentication puts what was left into requests that carry this header.

@@ -3,9 +3,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use incode_core::client::Client;
-use incode_core::store::{
-    Accepted, Claim, EventFilter, InboxStore, LifeCycle, Settled, Settlement, Store,
-};
+use incode_core::store::{Accepted, Claim, EventFilter, InboxStore, LifeCycle, Settled, Settlement, Store};
 use incode_core::testing::ManualClock;
 use incode_core::webhook::Authenticity;
 use incode_core::{Builder, Clock, IdentityId, Incode, Secret, SystemClock, Timestamp};

@@ -13,7 +13,9 @@ use incode_core::model::{Face, FaceAuthenticationRequest, IdentityStatus};
 use incode_core::store::{JobFailure, JobFilter, JobRow, JobState, ReplayJobs};
 use incode_core::testing::ManualClock;
 use incode_core::webhook::Authenticity;
-use incode_core::{Actor, AppliedEvent, Builder, ChangeNotice, HandlerError, IdentityId, Incode, Secret, Subject, Timestamp};
+use incode_core::{
+    Actor, AppliedEvent, Builder, ChangeNotice, HandlerError, IdentityId, Incode, Secret, Subject, Timestamp,
+};
 use incode_sandbox::{NewPerson, Sandbox, Verified};
 use incode_sqlite::SqliteOptions;
 use serde_json::json;
@@ -177,9 +179,7 @@ async fn changes_are_told_whatever_brought_them() {
     assert_eq!(subjects(changes.next().await), of_alice, "a face");
     assert!(incode.unlink(&alice, None).await.unwrap());
     assert_eq!(subjects(changes.next().await), of_alice, "unlinked");
-    assert!(
-        incode.forget(&IdentityId::new(&verified.identity_id).unwrap(), &Actor::unknown()).await.unwrap()
-    );
+    assert!(incode.forget(&IdentityId::new(&verified.identity_id).unwrap(), &Actor::unknown()).await.unwrap());
     assert_eq!(subjects(changes.next().await), [], "forgotten, linked to nobody");
     incode.shutdown().await;
     assert_eq!(changes.next().await, None);

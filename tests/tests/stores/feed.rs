@@ -2,10 +2,10 @@ use std::future::poll_fn;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use incode_core::store::{StoreErrorKind, StoreNotice};
-use incode_core::testing::store_suite::{observe, seen, unlink};
 use incode_core::IdentityId;
 use incode_core::identity::transition::Outcome;
+use incode_core::store::{StoreErrorKind, StoreNotice};
+use incode_core::testing::store_suite::{observe, seen, unlink};
 use incode_tests::servers::Proxy;
 use incode_tests::{Adapter, Plan, World, eventually};
 
