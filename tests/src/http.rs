@@ -10,6 +10,7 @@ use tokio::net::{TcpSocket, TcpStream};
 pub struct Call {
     method: String,
     target: String,
+    host: String,
     headers: Vec<(String, Vec<u8>)>,
     body: Sent,
 }
@@ -36,7 +37,15 @@ pub fn post(target: &str) -> Call {
 impl Call {
     /// Any method, any target.
     pub fn new(method: &str, target: &str) -> Self {
-        Self { method: method.to_owned(), target: target.to_owned(), headers: Vec::new(), body: Sent::Nothing }
+        let (method, target, host) = (method.to_owned(), target.to_owned(), "app.test".to_owned());
+        Self { method, target, host, headers: Vec::new(), body: Sent::Nothing }
+    }
+
+    /// Another host than `app.test`.
+    #[must_use]
+    pub fn host(mut self, host: &str) -> Self {
+        self.host = host.to_owned();
+        self
     }
 
     /// Adds a header; again for a second one of that name.
@@ -90,7 +99,7 @@ impl Call {
 
     /// What is written.
     pub fn bytes(&self) -> Vec<u8> {
-        let mut bytes = format!("{} {} HTTP/1.1\r\nhost: app.test\r\n", self.method, self.target).into_bytes();
+        let mut bytes = format!("{} {} HTTP/1.1\r\nhost: {}\r\n", self.method, self.target, self.host).into_bytes();
         for (name, value) in &self.headers {
             bytes.extend_from_slice(name.as_bytes());
             bytes.extend_from_slice(b": ");

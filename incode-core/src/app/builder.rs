@@ -444,7 +444,8 @@ fn at_rest_keys(store_keys: &[Secret], flow_secrets: &[Secret], client: &Client)
 async fn check_secrets(store: &dyn Store, keys: &[Secret], flow_secrets: &[Secret]) -> Result<(), ConfigError> {
     for (name, secrets) in [("store key", keys), ("flow secret", flow_secrets)] {
         let mut is_known = secrets.is_empty();
-        for secret in secrets.iter().rev() {
+        // The newest first: where there is no check value yet, that of the secret in use is kept.
+        for secret in secrets {
             let checked = store.check_secret(name, check_value(secret)).await;
             let checked = checked.map_err(|error| ConfigError::store("store", "does not answer").with_source(error))?;
             is_known |= checked != SecretCheck::Other;

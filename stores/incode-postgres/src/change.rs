@@ -91,7 +91,11 @@ async fn attempt(
     if let (Some(change), true) = (&after.change, publishes) {
         statements.push(notice(pool, change)?);
     }
-    transaction.commit(&statements).await?;
+    if after.change.is_some() {
+        transaction.commit_change(&statements).await?;
+    } else {
+        transaction.commit(&statements).await?;
+    }
     Ok(Attempt::Done(Some(Changed { outcome: after.outcome, change: after.change })))
 }
 

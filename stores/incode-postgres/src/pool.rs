@@ -67,7 +67,7 @@ impl Pool {
         let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| Failure::closed())?;
         let lease = self.lease().await?;
         let deadline = Instant::now() + self.call_deadline;
-        Ok(Transaction { lease, deadline, has_begun: false, is_committing: false, _permit: Some(permit) })
+        Ok(Transaction { lease, deadline, has_begun: false, is_committing_change: false, _permit: Some(permit) })
     }
 
     /// A transaction in one round trip.
@@ -79,7 +79,7 @@ impl Pool {
     pub(crate) async fn run_first(self: &Arc<Self>, statements: &[Statement]) -> Result<Vec<Answer>, Failure> {
         let deadline = Instant::now() + self.call_deadline;
         let lease = timeout(self.call_deadline, self.lease()).await.unwrap_or_else(|_| Err(Failure::timed_out()))?;
-        let transaction = Transaction { lease, deadline, has_begun: false, is_committing: false, _permit: None };
+        let transaction = Transaction { lease, deadline, has_begun: false, is_committing_change: false, _permit: None };
         transaction.commit(statements).await
     }
 
@@ -305,7 +305,8 @@ pub(crate) struct Transaction {
     lease: Lease,
     deadline: Instant,
     has_begun: bool,
-    is_committing: bool,
+    /// A change of standings is being committed.
+    is_committing_change: bool,
     _permit: Option<OwnedSemaphorePermit>,
 }
 
@@ -321,7 +322,6 @@ impl Transaction {
 
     /// The last round trip.
     pub(crate) async fn commit(mut self, statements: &[Statement]) -> Result<Vec<Answer>, Failure> {
-        self.is_committing = true;
         let answers = self.send(statements, "COMMIT").await;
         match &answers {
             // The server undid it, or did it: either is known.
@@ -330,6 +330,12 @@ impl Transaction {
             Err(_) => {}
         }
         answers
+    }
+
+    /// The last round trip of a transaction that changes standings: when its outcome stays unknown, the feed says so.
+    pub(crate) async fn commit_change(mut self, statements: &[Statement]) -> Result<Vec<Answer>, Failure> {
+        self.is_committing_change = true;
+        self.commit(statements).await
     }
 
     /// Gives everything back as it was.
@@ -346,7 +352,7 @@ impl Transaction {
     }
 
     fn end(&mut self) {
-        (self.has_begun, self.is_committing) = (false, false);
+        (self.has_begun, self.is_committing_change) = (false, false);
     }
 }
 
@@ -355,7 +361,7 @@ impl Drop for Transaction {
         if self.has_begun {
             self.lease.discard();
         }
-        if self.is_committing {
+        if self.is_committing_change {
             // The caller gave up, or the connection ended: the server may still commit.
             self.lease.pool.hub.outcome_unknown();
         }

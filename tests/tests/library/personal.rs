@@ -116,7 +116,7 @@ async fn another_key_reads_nothing_and_blocks_nobody() {
     incode.shutdown().await;
 
     let other = || Secret::from("another key of thirty-two bytes!");
-    let clock = ManualClock::new(SystemClock.now().after(Duration::from_secs(60)));
+    let clock = ManualClock::new(SystemClock.now().after(Duration::from_secs(30)));
     let incode = world.builder().store_key(other()).retain(Field::Email, DAY).clock(clock).build().await.unwrap();
     assert_eq!(incode.personal(&world.id()).await.unwrap().fields().count(), 0);
     let linked = incode.linked(&alice()).await.unwrap().unwrap();

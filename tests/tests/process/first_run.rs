@@ -13,7 +13,7 @@ async fn one_line_with_a_link_to_a_page_that_answers(example: Example) {
     assert!(page.text().contains("Log in"));
     let vendor = app.line.rsplit("http://").next().unwrap();
     let (vendor, path) = vendor.trim_end_matches(')').split_once('/').unwrap();
-    let control = get(&format!("/{path}")).send(vendor.parse().unwrap()).await;
+    let control = get(&format!("/{path}")).host(vendor).send(vendor.parse().unwrap()).await;
     assert_eq!(control.status, 200);
 
     let ended = app.stop().await;

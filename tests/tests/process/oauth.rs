@@ -45,7 +45,7 @@ async fn the_vendors_oauth_sequence_by_curl(example: Example) {
 
     let (head, body) = ask("incode:a-wrong-client-secret-0123456789").await;
     assert!(head.starts_with("HTTP/1.1 401 "), "{head}");
-    assert!(head.to_ascii_lowercase().contains("www-authenticate: basic realm=\"incode\"\r\n"), "{head}");
+    assert!(head.to_ascii_lowercase().contains("www-authenticate: basic realm=\"incode\""), "{head}");
     let error: Value = serde_json::from_str(&body).unwrap();
     assert_eq!(error["error"], "invalid_client");
     let (head, _) = deliver(format!("Authorization: Bearer {token}x")).await;

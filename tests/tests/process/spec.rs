@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use incode_core::{Clock, SystemClock};
 use incode_sandbox::{NewPerson, Sandbox};
 use incode_tests::process::{App, Example, Settings, within};
 use incode_tests::{fixture, get};
@@ -20,6 +21,8 @@ impl Spec {
         let mut verification = fixture("verification.json");
         // The page's two samples show different objects; the event names this one.
         verification["id"] = event["id"].clone();
+        // Made in the flow that a test goes through: one of another time would link nobody.
+        verification["createdAt"] = (SystemClock.now().as_millis() / 1_000).into();
         sandbox.seed_verification(text(&event["id"]), Some(&person.identity_id), verification);
         sandbox.seed_token(text(&event["token"]), Some(&person.identity_id), Duration::from_secs(900));
         Self { sandbox, directory: TempDir::new().unwrap() }

@@ -10,6 +10,7 @@ use incode_tests::{Adapter, Plan, World, event, eventually};
 use tokio::sync::watch;
 
 use crate::engine::Engine;
+use crate::is_kept;
 use crate::replicas::beside;
 
 on_both_engines!(a_revocation_in_hand_while_the_store_is_away_shuts_at_once_and_everywhere_after alone);
@@ -24,8 +25,15 @@ async fn a_revocation_in_hand_while_the_store_is_away_shuts_at_once_and_everywhe
     let ana = first.person("Ana Flores");
     let verified = first.sandbox.verify(&ana.identity_id).unwrap();
     first.link("ana", &ana.identity_id).await;
+    // Notices come in order: when the last change is known everywhere, so are those before it.
+    let ben = first.person("Ben Ochoa");
     for world in &worlds {
-        eventually("open", async || is_open(world).await).await;
+        eventually("a stranger", async || world.status("ben", "/vault").await == 403 && is_kept(world, "ben")).await;
+    }
+    first.link("ben", &ben.identity_id).await;
+    for world in &worlds {
+        eventually("linked", async || world.status("ben", "/vault").await == 200).await;
+        eventually("open", async || is_open(world).await && is_kept(world, "ana")).await;
     }
 
     first.sandbox.revoke(&ana.identity_id).unwrap();

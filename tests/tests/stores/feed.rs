@@ -10,7 +10,7 @@ use incode_tests::servers::Proxy;
 use incode_tests::{Adapter, Plan, World, eventually};
 
 use crate::engine::Engine;
-use crate::next;
+use crate::{is_kept, next};
 
 on_both_engines!(
     a_listener_that_is_lost_is_down_until_there_is_another alone,
@@ -171,7 +171,7 @@ async fn with_ana(plan: Plan) -> World {
     let ana = incode_sandbox::NewPerson::named("Ana Flores").identity_id("person-of-ana");
     world.sandbox.add_person(ana);
     world.link("ana", "person-of-ana").await;
-    eventually("open", async || world.status("ana", "/vault").await == 200).await;
+    eventually("open", async || world.status("ana", "/vault").await == 200 && is_kept(&world, "ana")).await;
     world
 }
 

@@ -25,14 +25,22 @@ mod restarts;
 use std::future::poll_fn;
 use std::time::Duration;
 
+use incode_core::adapter::Resolved;
 use incode_core::store::{StoreFeed, StoreNotice};
 use incode_tests::{World, event};
+use incode_tower::HttpHead;
 use serde_json::Value;
 
 /// A delivery about a person who was verified just now.
 fn verified(world: &World, name: &str) -> Value {
     let verified = world.sandbox.verify(&world.person(name).identity_id).unwrap();
     event("verification.completed", &verified.verification_id, &verified.token)
+}
+
+/// Whether this process answers from memory: notices arrive, and none made it forget what it knows of the user.
+fn is_kept(world: &World, user: &str) -> bool {
+    let request = http::Request::builder().header("x-user", user).body(()).unwrap();
+    matches!(world.incode.visit(&HttpHead::from(&request)), Resolved::Ready(_))
 }
 
 /// What a feed tells next.
