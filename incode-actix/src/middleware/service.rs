@@ -39,10 +39,7 @@ where
             drop(head);
             return IncodeFuture::answer(route, request);
         }
-        if self.incode.is_inner(head.visitor()) {
-            drop(head);
-            return IncodeFuture::pass(self.inner.call(request));
-        }
+        self.incode.notice_outer(head.visitor());
         let visit = self.incode.visit(&head);
         drop(head);
         match visit {

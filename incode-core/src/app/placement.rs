@@ -100,10 +100,10 @@ impl Placement {
     }
 
     /// Another layer outside of this one has resolved the visitor already.
-    pub(super) fn is_inner(&self) {
+    pub(super) fn has_outer(&self) {
         if !self.said_nested.swap(true, Ordering::Relaxed) {
             tracing::warn!(
-                "two incode layers are around the same route, and the outer one counts: remove the inner one"
+                "two incode layers are around the same route, and each request is resolved twice: remove one of them"
             );
         }
     }

@@ -45,9 +45,7 @@ where
             let body = Chunks::new(request.into_body());
             return IncodeFuture::answer(route.answer(body));
         }
-        if self.incode.is_inner(request.extensions().get()) {
-            return IncodeFuture::pass(self.inner.call(request));
-        }
+        self.incode.notice_outer(request.extensions().get());
         match self.incode.visit(&head) {
             Resolved::Ready(visitor) => {
                 request.extensions_mut().insert(visitor);

@@ -86,6 +86,8 @@ async fn every_kind(stage: &Stage) -> Vec<(&'static str, u16, &'static str, Resp
     all.push(("token used", 409, "flow_token_used", world.come_back("ben", &of_ben, TOKEN).await));
     let token = world.sandbox.issue_token(&ana.identity_id);
     all.push(("identity taken", 409, "identity_taken", world.come_back("ben", &of_ben, &token).await));
+    // Later than the link: a flow that was under way when the subject was linked is led back to where it came from.
+    stage.clock.advance(Duration::from_secs(1));
     let again = world.start_flow("ana").await;
     let token = world.sandbox.issue_token(&ben.identity_id);
     all.push(("subject taken", 409, "subject_taken", world.come_back("ana", &again, &token).await));
