@@ -112,6 +112,7 @@ fn gated() -> Vec<(&'static str, Requirement)> {
         ("/attested", active().attested()),
         ("/transfer", Transfer::requirement()),
         ("/step-up", active().face_authenticated_within(Duration::from_secs(300)).named("step-up")),
+        ("/seen", active().face_seen_by_vendor_within(Duration::from_secs(300)).named("seen")),
         ("/adult", active().minimum_age(18, zone()).named("adult")),
         ("/at-home", active().country(["mex", "México"])),
         ("/by-flow", active().linked_by(LinkProof::Flow)),

@@ -122,6 +122,10 @@ impl Plan {
             .subjects(SubjectSource::trusted_header("x-user"))
             .hosted_flow(flow.unwrap())
             .callback_wait(Duration::ZERO)
+            // The sandbox has one picture for each face, and a test asks as often as it likes. Tests of limits set their own.
+            .same_face_image_after(Duration::ZERO)
+            .face_limit(5, Duration::ZERO)
+            .callback_limit(8, Duration::ZERO)
             .memory();
         // A test about something else links people without a check; tests of the flow itself ask for one.
         let builder = if self.checks { builder } else { builder.trust_userinfo_alone() };

@@ -221,12 +221,10 @@ fn trimmed(name: &str, value: &str) -> Result<String, WrongSetting> {
 }
 
 fn listen(name: &str, address: &str) -> Result<TcpListener, WrongSetting> {
-    TcpListener::bind(address)
-        .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
-        .map_err(|error| {
-            let problem = "can't be listened on: write an address with a port, such as 127.0.0.1:3000";
-            WrongSetting::new(name, format!("{problem} ({})", error.kind()))
-        })
+    TcpListener::bind(address).and_then(|listener| listener.set_nonblocking(true).map(|()| listener)).map_err(|error| {
+        let problem = "can't be listened on: write an address with a port, such as 127.0.0.1:3000";
+        WrongSetting::new(name, format!("{problem} ({})", error.kind()))
+    })
 }
 
 /// An http(s) URL. Plain http would show session cookies and callback tokens to the network, so it is for loopback alone.

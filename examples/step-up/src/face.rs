@@ -36,7 +36,12 @@ impl FaceForm {
 
 /// Whether this is the face of the session's person, and that identity is ACTIVE now. A pass is recorded for this action in
 /// this session, until it is used.
-pub(crate) async fn confirm(bank: &Bank, scope: FaceScope, subject: &Subject, face: Face) -> Result<Confirmed, Refusal> {
+pub(crate) async fn confirm(
+    bank: &Bank,
+    scope: FaceScope,
+    subject: &Subject,
+    face: Face,
+) -> Result<Confirmed, Refusal> {
     let request = FaceAuthenticationRequest { face, source: None };
     match bank.incode.authenticate(scope, &request).await? {
         FaceOutcome::Passed(_) => {}

@@ -22,8 +22,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use incode_core::{Builder, Incode, RevokedSubject, VerifiedSubject};
 use incode_core::gate::SessionSource;
+use incode_core::{Builder, Incode, RevokedSubject, VerifiedSubject};
 use incode_sandbox::Sandbox;
 
 pub use key::Key;

@@ -86,11 +86,7 @@ async fn logout(State(bank): At, session: Session, Form(form): Form<Plain>) -> R
 }
 
 /// Kept until its own face confirms it. A face that was confirmed for another transfer does not count.
-async fn transfer(
-    State(bank): At,
-    session: Session,
-    Form(form): Form<NewTransfer>,
-) -> Result<Redirect, Refusal> {
+async fn transfer(State(bank): At, session: Session, Form(form): Form<NewTransfer>) -> Result<Redirect, Refusal> {
     session.check(&form.form)?;
     let id = Key::parse(&form.id).ok_or_else(Refusal::malformed)?;
     let transfer = Transfer::read(&form.amount, &form.recipient)

@@ -147,7 +147,8 @@ impl TransferService {
         if open.waiting.len() >= WAITING {
             return Err(TransferError::TooMany);
         }
-        open.waiting.push((id.clone(), Waiting { transfer, until: now.after(PATIENCE), faces: 0, making: Arc::default() }));
+        open.waiting
+            .push((id.clone(), Waiting { transfer, until: now.after(PATIENCE), faces: 0, making: Arc::default() }));
         Ok(())
     }
 

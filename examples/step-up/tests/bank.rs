@@ -67,7 +67,8 @@ async fn a_second_session_of_the_account_gains_nothing() {
 async fn an_account_is_opened_once_its_owner_is_verified_and_a_revocation_drops_what_waits() {
     let site = Site::build().await;
     let alice = site.verified("alice").await;
-    eventually("the account is open", async || alice.get("/").await.text().contains("Your account is open since")).await;
+    eventually("the account is open", async || alice.get("/").await.text().contains("Your account is open since"))
+        .await;
     alice.waiting("5", "Bob").await;
     let form = alice.waiting("6", "Bob").await;
     site.sandbox.revoke(&alice.identity()).unwrap();

@@ -11,11 +11,16 @@ use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::rt::{self, task::spawn_blocking, time::sleep};
 use actix_web::{App, HttpServer, web};
 use incode_actix::core::client::Client;
-use incode_actix::core::identity::{Change, Identity, Link, LinkProof, LinkedIdentity, Observation, RetainedField};
+use incode_actix::core::identity::transition::{ChangeRequest, Command};
+use incode_actix::core::identity::{
+    Checks, FaceOrigin, Identity, Link, LinkProof, Observation, RetainedField, SubjectState,
+};
 use incode_actix::core::model::IdentityStatus;
 use incode_actix::core::store::{
-    Accepted, Audit, AuditId, Claim, ClaimedEvent, EventDetail, EventFilter, EventId, EventRow, InboxCounts, JobStore,
-    Lease, Linked, MemoryStore, NewEvent, NewLink, Prune, Replay, Settled, Settlement, Store, StoreFuture,
+    Accepted, Audit, AuditId, AuditStore, Changed, Claim, Claimed, ClaimedJobs, Counts, EventDetail, EventFilter,
+    EventId, EventRow, IdentityStore, InboxStore, JobClaim, JobFilter, JobLease, JobRow, JobSettlement, JobStore,
+    Lease, LifeCycle, MemoryStore, NewEvent, Prune, Replay, ReplayJobs, SecretCheck, Settled, Settlement, Store,
+    StoreFuture,
 };
 use incode_actix::core::webhook::Authenticity;
 use incode_actix::core::{Actor, Clock, IdentityId, ObjectId, SystemClock, Timestamp};
@@ -95,12 +100,7 @@ pub(crate) fn builder(store: impl Store) -> Builder {
 pub(crate) async fn link(store: &impl Store, subject: &str, status: &str) {
     let now = SystemClock.now();
     let identity_id = IdentityId::new(format!("id-of-{subject}")).unwrap();
-    let link = Link {
-        subject: Subject::new(subject).unwrap(),
-        identity_id: identity_id.clone(),
-        proof: LinkProof::Application,
-        linked_at: now,
-    };
+    let link = Link::new(Subject::new(subject).unwrap(), identity_id.clone(), LinkProof::Application, now);
     let seen = Observation {
         identity_id,
         sent_at: now,
@@ -108,59 +108,41 @@ pub(crate) async fn link(store: &impl Store, subject: &str, status: &str) {
         attestation: None,
         verified: None,
         face_authenticated_at: None,
-        face_origin: Default::default(),
+        face_origin: FaceOrigin::default(),
+        checks: Checks::default(),
         fields: Vec::new(),
     };
-    let linked = store.link(NewLink { link, seen, spend: None, shared: false }).await.unwrap();
-    assert!(matches!(linked, Linked::Done(_)));
+    for command in [Command::Observe(seen), Command::Link { link, by: None }] {
+        store.change(ChangeRequest { command, rules: Arc::default(), now }).await.unwrap();
+    }
 }
 
-/// Answers for links late, and counts how often it was asked.
+/// Answers for subjects late, and counts how often it was asked.
 pub(crate) struct SlowStore {
     pub(crate) store: MemoryStore,
     pub(crate) loads: Arc<AtomicUsize>,
     pub(crate) wait: Duration,
 }
 
-impl Store for SlowStore {
-    fn linked(&self, subject: Subject) -> StoreFuture<'_, Option<LinkedIdentity>> {
+impl IdentityStore for SlowStore {
+    fn subject(&self, subject: Subject) -> StoreFuture<'_, SubjectState> {
         Box::pin(async move {
             self.loads.fetch_add(1, Ordering::SeqCst);
             sleep(self.wait).await;
-            self.store.linked(subject).await
+            self.store.subject(subject).await
         })
     }
 
-    fn accept(&self, event: NewEvent) -> StoreFuture<'_, Accepted> {
-        self.store.accept(event)
-    }
-
-    fn claim(&self, claim: Claim) -> StoreFuture<'_, Vec<ClaimedEvent>> {
-        self.store.claim(claim)
-    }
-
-    fn next_due(&self) -> StoreFuture<'_, Option<Timestamp>> {
-        self.store.next_due()
-    }
-
-    fn settle(&self, lease: Lease, settlement: Settlement) -> StoreFuture<'_, Settled> {
-        self.store.settle(lease, settlement)
-    }
-
-    fn observe(&self, seen: Observation) -> StoreFuture<'_, Change> {
-        self.store.observe(seen)
-    }
-
-    fn link(&self, new: NewLink) -> StoreFuture<'_, Linked> {
-        self.store.link(new)
-    }
-
-    fn unlink(&self, subject: Subject) -> StoreFuture<'_, Option<Change>> {
-        self.store.unlink(subject)
+    fn change(&self, request: ChangeRequest) -> StoreFuture<'_, Changed> {
+        self.store.change(request)
     }
 
     fn identity(&self, id: IdentityId) -> StoreFuture<'_, Option<Identity>> {
         self.store.identity(id)
+    }
+
+    fn subjects(&self, id: IdentityId) -> StoreFuture<'_, Vec<Subject>> {
+        self.store.subjects(id)
     }
 
     fn verified_as(&self, verification: ObjectId) -> StoreFuture<'_, Option<IdentityId>> {
@@ -170,41 +152,77 @@ impl Store for SlowStore {
     fn fields(&self, id: IdentityId, now: Timestamp) -> StoreFuture<'_, Vec<RetainedField>> {
         self.store.fields(id, now)
     }
+}
 
-    fn forget(&self, id: IdentityId, by: Actor, at: Timestamp) -> StoreFuture<'_, Option<Change>> {
-        self.store.forget(id, by, at)
+impl InboxStore for SlowStore {
+    fn accept(&self, event: NewEvent) -> StoreFuture<'_, Accepted> {
+        self.store.accept(event)
     }
 
-    fn counts(&self) -> StoreFuture<'_, InboxCounts> {
-        self.store.counts()
+    fn claim(&self, claim: Claim) -> StoreFuture<'_, Claimed> {
+        self.store.claim(claim)
+    }
+
+    fn renew(&self, leases: Vec<Lease>, lease_until: Timestamp) -> StoreFuture<'_, ()> {
+        self.store.renew(leases, lease_until)
+    }
+
+    fn settle(&self, lease: Lease, settlement: Settlement) -> StoreFuture<'_, Settled> {
+        self.store.settle(lease, settlement)
     }
 
     fn events(&self, filter: EventFilter) -> StoreFuture<'_, Vec<EventRow>> {
         self.store.events(filter)
     }
 
-    fn inspect(&self, id: EventId) -> StoreFuture<'_, Option<EventDetail>> {
-        self.store.inspect(id)
-    }
-
-    fn audits(&self, limit: u32, before: Option<AuditId>) -> StoreFuture<'_, Vec<Audit>> {
-        self.store.audits(limit, before)
+    fn event(&self, id: EventId) -> StoreFuture<'_, Option<EventDetail>> {
+        self.store.event(id)
     }
 
     fn replay(&self, which: Replay, by: Actor, now: Timestamp) -> StoreFuture<'_, u64> {
         self.store.replay(which, by, now)
     }
+}
 
-    fn effects(&self) -> &dyn JobStore {
-        self.store.effects()
+impl JobStore for SlowStore {
+    fn claim_jobs(&self, claim: JobClaim) -> StoreFuture<'_, ClaimedJobs> {
+        self.store.claim_jobs(claim)
+    }
+
+    fn settle_job(&self, lease: JobLease, settlement: JobSettlement) -> StoreFuture<'_, bool> {
+        self.store.settle_job(lease, settlement)
+    }
+
+    fn jobs(&self, filter: JobFilter) -> StoreFuture<'_, Vec<JobRow>> {
+        self.store.jobs(filter)
+    }
+
+    fn replay_jobs(&self, which: ReplayJobs, by: Actor, now: Timestamp) -> StoreFuture<'_, u64> {
+        self.store.replay_jobs(which, by, now)
+    }
+}
+
+impl AuditStore for SlowStore {
+    fn audits(&self, limit: u32, before: Option<AuditId>) -> StoreFuture<'_, Vec<Audit>> {
+        self.store.audits(limit, before)
+    }
+}
+
+impl LifeCycle for SlowStore {
+    fn counts(&self) -> StoreFuture<'_, Counts> {
+        self.store.counts()
     }
 
     fn prune(&self, prune: Prune) -> StoreFuture<'_, u64> {
         self.store.prune(prune)
     }
 
-    fn ping(&self) -> StoreFuture<'_, ()> {
-        self.store.ping()
+    fn time(&self) -> StoreFuture<'_, Option<Timestamp>> {
+        self.store.time()
+    }
+
+    fn check_secret(&self, name: &'static str, check_value: [u8; 16]) -> StoreFuture<'_, SecretCheck> {
+        self.store.check_secret(name, check_value)
     }
 
     fn close(&self) -> StoreFuture<'_, ()> {

@@ -23,19 +23,22 @@ pub struct Health {
 
 /// Operations: what an application's own admin pages and commands call.
 impl Incode {
-    /// Whether the worker and every handler's runner are at work; asks neither store nor vendor. The worker has to have
-    /// claimed within the last seconds: a runtime that nothing drives, or a store that refuses claims, is not working. A
-    /// runner that ended otherwise than by [`Incode::shutdown`] does not come back in this process.
+    /// Whether the worker and every handler's runner are at work; asks neither store nor vendor. The worker's loop
+    /// has to have turned within the last seconds: in a runtime that nothing drives it does not. A runner that ended otherwise than by [`Incode::shutdown`] does not come back in this process.
     pub fn is_working(&self) -> bool {
         let runners = self.0.runners.lock().unwrap_or_else(PoisonError::into_inner);
         let is_running = !runners.is_empty() && !runners.iter().any(JoinHandle::is_finished);
-        is_running && self.0.inbox.since_claim() < LONGEST_WITHOUT_CLAIM
+        is_running && self.0.inbox.since_alive() < LONGEST_SILENCE
     }
 
-    /// Whether store and worker are well. A worker that ended otherwise than by [`Incode::shutdown`] is a fault: events
+    /// Whether store and worker are well: readiness. Unlike [`is_working`](Self::is_working), the worker has to have claimed
+    /// within the last seconds, which a store that is away keeps it from. A worker that ended otherwise than by [`Incode::shutdown`] is a fault: events
     /// are kept and not applied.
     pub async fn health(&self) -> Health {
-        Health { store: self.0.store.time().await.is_ok(), worker: self.is_working() }
+        Health {
+            store: self.0.store.time().await.is_ok(),
+            worker: self.is_working() && self.0.inbox.since_claim() < LONGEST_SILENCE,
+        }
     }
 
     /// Events by state.
@@ -150,5 +153,5 @@ impl Incode {
     }
 }
 
-/// How long the worker may go without a claim: ten of its sweeps, so that a busy machine is not taken for a dead worker.
-const LONGEST_WITHOUT_CLAIM: Duration = Duration::from_secs(20);
+/// How long the worker may be silent: ten of its sweeps, so that a busy machine is not taken for a dead worker.
+const LONGEST_SILENCE: Duration = Duration::from_secs(20);

@@ -138,14 +138,14 @@ impl Incode {
         self.0.mounts.iter().map(|(path, _)| &**path)
     }
 
-    /// Whether a layer outside of this one has resolved the visitor already, as the request extensions show: then the outer
-    /// one counts, and the request is passed on as it is. Logged once.
+    /// Whether a layer of the same [`Incode`] outside of this one has resolved the visitor already, as the request
+    /// extensions show: then the outer one counts, and the request is passed on as it is. A visitor of another `Incode` is
+    /// replaced: what another one knows opens nothing here. Either is logged once.
     #[inline]
     pub fn is_inner(&self, attached: Option<&Visitor>) -> bool {
-        if attached.is_some() {
-            self.0.placement.is_inner();
-        }
-        attached.is_some()
+        let Some(visitor) = attached else { return false };
+        self.0.placement.is_inner();
+        visitor.is_of(&self.0.context)
     }
 
     fn open_at(&self, mount: &Mount, head: &dyn RequestHead) -> Option<RouteRequest> {

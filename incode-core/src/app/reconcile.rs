@@ -96,6 +96,7 @@ impl Incode {
         for (event, told) in waiting {
             match tokio::time::timeout_at(give_up, told).await {
                 Ok(Ok(End::Done { before, seen: Some(seen) })) => {
+                    let before = before.map(|before| *before);
                     let after = Identity::merge(before.clone(), &seen);
                     report.applied.push(Diff { before, after });
                 }

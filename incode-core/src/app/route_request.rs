@@ -71,6 +71,7 @@ fn deliver(incode: &Incode, webhook: &Webhook, head: &dyn RequestHead) -> Result
 
 fn start(incode: &Incode, head: &dyn RequestHead) -> Result<Reply, Problem> {
     only_get(head)?;
+    not_ahead_of_time(head)?;
     let flow = incode.0.flow.as_ref().ok_or_else(not_set_up)?;
     match incode.subject(head) {
         Some(subject) => flow::start(flow, head, &subject, incode.0.clock.now()),

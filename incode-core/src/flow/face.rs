@@ -18,6 +18,7 @@ use super::{FlowLimits, image, messages};
 /// What a face authentication of a subject came to, when the vendor answered.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
+#[expect(clippy::large_enum_variant, reason = "made once for a face, and the usual variant is the large one")]
 pub enum FaceOutcome {
     /// The face is that of the identity the subject is linked to. What is known of it now: it may have been revoked.
     Passed(Identity),

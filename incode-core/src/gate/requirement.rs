@@ -111,7 +111,7 @@ impl Requirement {
     }
 
     /// And the person is at least so many years old, by the birth date of userinfo, which the application has to
-    /// [keep](crate::Builder::keep).
+    /// [keep](crate::Builder::retain).
     ///
     /// The vendor gives the birth date as an instant, midnight at some place, and `zone` says where. An instant that is
     /// not midnight there is not taken for a birth date, so a wrong zone shuts the gate and a line in the log says so. A
@@ -121,7 +121,7 @@ impl Requirement {
         self.with(Clause::MinimumAge { years, zone })
     }
 
-    /// And the `country` of userinfo, which the application has to [keep](crate::Builder::keep), is one of these: the
+    /// And the `country` of userinfo, which the application has to [keep](crate::Builder::retain), is one of these: the
     /// vendor's text without blanks around it, compared without case. No list of codes is assumed: look at what the
     /// vendor sends. An empty list accepts no country.
     pub fn country<C: AsRef<str>>(self, accepted: impl IntoIterator<Item = C>) -> Self {

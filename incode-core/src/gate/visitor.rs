@@ -9,6 +9,7 @@ use crate::identity::{Field, Identity, LinkProof};
 use crate::{SessionHash, Subject, Timestamp};
 
 use super::cached_standing::CachedStanding;
+use super::context::Context;
 use super::request_context::RequestContext;
 use super::requirement::Unmet;
 use super::{Denial, DenialKind, Guarded, Requirement, Standing};
@@ -151,6 +152,11 @@ impl Visitor {
 
     pub(super) fn stale(known: Arc<CachedStanding>) -> Self {
         Self { is_stale: true, ..known.into() }
+    }
+
+    /// Whether it was resolved by the [`Incode`](crate::Incode) of this context.
+    pub(crate) fn is_of(&self, context: &Arc<Context>) -> bool {
+        Arc::ptr_eq(self.known.context(), context)
     }
 
     pub(super) fn known(&self) -> &CachedStanding {

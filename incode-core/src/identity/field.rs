@@ -4,7 +4,7 @@ use crate::Timestamp;
 use crate::model::{Name, RawDate, UserInfo};
 
 /// A personal field of userinfo that an application may opt in to keep (spec: "Get User Info"); see
-/// [`Builder::keep`](crate::Builder::keep). All of them are text, as the vendor wrote it.
+/// [`Builder::retain`](crate::Builder::retain). All of them are text, as the vendor wrote it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Field {

@@ -6,7 +6,7 @@ use crate::model::{Authentication, UserInfo, Verification, VerificationStatus};
 use super::{Check, Checks, FaceOrigin, Observation, Verified};
 
 impl Observation {
-    /// What userinfo says, asked at `sent_at`. PersonalData data is left behind here; [`super::Observer`] adds what is kept.
+    /// What userinfo says, asked at `sent_at`. Personal data is left behind here; [`super::Observer`] adds what is kept.
     pub(super) fn of(person: &UserInfo, sent_at: Timestamp) -> Self {
         let attestation = person.id_attestation.as_ref().and_then(|attestation| attestation.overall.as_ref());
         Self {

@@ -14,7 +14,7 @@ use crate::{Timestamp, Token};
 use super::at_rest::Unreadable;
 use super::linking::CorrelationReader;
 use super::rule::ErasedRule;
-use super::schedule::{gives_up_at, wait_after};
+use super::schedule::{gives_up_at, last_useful_at, wait_after};
 use super::{AtRest, Watchers};
 
 pub(crate) struct Applier {
@@ -189,10 +189,11 @@ impl Applier {
     ) -> Verdict {
         let wait = wait_after(event.attempts, crate::time::jitter());
         let ends = token.map(|token| gives_up_at(token, event.received_at));
+        let last = token.map(|token| last_useful_at(token, event.received_at));
         let asked_for = now.after(wait.max(at_least.unwrap_or_default()));
         // A Retry-After beyond the token's life must not end the event: the last moment of the token is tried instead.
         let due_at = match ends {
-            Some(ends) if asked_for > ends && now.after(wait) < ends.before(LAST_TRY) => ends.before(LAST_TRY),
+            Some(ends) if asked_for > ends => last.filter(|last| now.after(wait) < *last).unwrap_or(asked_for),
             _ => asked_for,
         };
         let is_over = ends.is_none_or(|ends| due_at > ends) && event.attempts >= FEWEST_ATTEMPTS;
@@ -232,8 +233,6 @@ impl From<StoreError> for ApplyError {
 const LONGEST_WITHOUT_KEY: Duration = Duration::from_secs(24 * 60 * 60);
 /// How often it is tried meanwhile.
 const KEY_WAIT: Duration = Duration::from_secs(15);
-/// How long before the end of a token it is tried a last time.
-const LAST_TRY: Duration = Duration::from_secs(20);
 /// How many attempts are made however late it seems to be: our clock may have been set ahead.
 const FEWEST_ATTEMPTS: u32 = 4;
 /// No `Retry-After` is taken for longer: with a wrong one an event would wait for years.

@@ -20,6 +20,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::store::dedupe::object_key;
 use crate::store::{Accepted, EventState, NewEvent, Reason, Store, StoreError, StoreErrorKind};
@@ -48,8 +49,12 @@ pub(crate) struct Inbox {
     /// Rung after each acceptance. A ring that is lost costs one sweep, not the event.
     wakeup: Notify,
     accept_deadline: Duration,
-    /// When the worker last claimed, in milliseconds of elapsed time: its sign of life.
+    /// What the two times below count from. Real time: they are about this process, not about events.
+    started: Instant,
+    /// When the worker last claimed, in milliseconds: events are being worked on.
     claimed_at: AtomicU64,
+    /// When the worker's loop last turned, in milliseconds: its sign of life.
+    alive_at: AtomicU64,
 }
 
 impl Inbox {
@@ -59,8 +64,8 @@ impl Inbox {
         at_rest: AtRest,
         accept_deadline: Duration,
     ) -> Arc<Self> {
-        let claimed_at = AtomicU64::new(millis(clock.elapsed()));
-        Arc::new(Self { store, clock, at_rest, wakeup: Notify::new(), accept_deadline, claimed_at })
+        let (started, claimed_at, alive_at) = (Instant::now(), AtomicU64::new(0), AtomicU64::new(0));
+        Arc::new(Self { store, clock, at_rest, wakeup: Notify::new(), accept_deadline, started, claimed_at, alive_at })
     }
 
     /// Keeps an authenticated event. Returns only once it is durable, or can't be in time: then the sender must be told
@@ -88,13 +93,22 @@ impl Inbox {
 
     /// The worker claimed, with or without result.
     fn claimed(&self) {
-        self.claimed_at.store(millis(self.clock.elapsed()), Ordering::Relaxed);
+        self.claimed_at.store(millis(self.started.elapsed()), Ordering::Relaxed);
     }
 
-    /// How long ago the worker last claimed: a runtime that nothing drives, a worker that died, or a store that refuses
-    /// claims show here.
+    /// The worker's loop turned.
+    fn alive(&self) {
+        self.alive_at.store(millis(self.started.elapsed()), Ordering::Relaxed);
+    }
+
+    /// How long ago the worker's loop last turned: a runtime that nothing drives, or a worker that died, shows here.
+    pub(crate) fn since_alive(&self) -> Duration {
+        Duration::from_millis(millis(self.started.elapsed()).saturating_sub(self.alive_at.load(Ordering::Relaxed)))
+    }
+
+    /// How long ago the worker last claimed: a store that refuses claims shows here too.
     pub(crate) fn since_claim(&self) -> Duration {
-        Duration::from_millis(millis(self.clock.elapsed()).saturating_sub(self.claimed_at.load(Ordering::Relaxed)))
+        Duration::from_millis(millis(self.started.elapsed()).saturating_sub(self.claimed_at.load(Ordering::Relaxed)))
     }
 
     pub(crate) fn notify(&self) {

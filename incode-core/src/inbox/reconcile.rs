@@ -27,8 +27,8 @@ struct Watcher {
 /// How a watched event ended.
 #[derive(Debug)]
 pub(crate) enum End {
-    /// AppliedEvent; nothing was seen when it was about nobody or of somebody who was forgotten, or applied before.
-    Done { before: Option<Identity>, seen: Option<Box<Observation>> },
+    /// Applied. Nothing was seen when it was about no identity or a forgotten one, or had been applied before.
+    Done { before: Option<Box<Identity>>, seen: Option<Box<Observation>> },
     /// Dead again.
     Dead,
 }
@@ -70,7 +70,7 @@ impl Watchers {
                     Command::ApplyEvent(event) => Some(Box::new(event.seen.clone())),
                     _ => None,
                 });
-                End::Done { before, seen }
+                End::Done { before: before.map(Box::new), seen }
             }
             _ => End::Dead,
         });

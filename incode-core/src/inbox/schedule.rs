@@ -41,6 +41,13 @@ pub(super) fn gives_up_at(token: &Token, received_at: Timestamp) -> Timestamp {
     }
 }
 
+/// The last moment at which the vendor probably still takes the token: shortly before its `exp` where it shows one, else
+/// by the vendor's usual life of a token.
+pub(super) fn last_useful_at(token: &Token, received_at: Timestamp) -> Timestamp {
+    let ends = expiry_hint(token).unwrap_or_else(|| received_at.after(USUAL_LIFE));
+    ends.before(LAST_TRY).min(received_at.after(LONGEST))
+}
+
 /// Whether a token that anyone could have sent looks like one of the vendor's: a JWT that was issued lately, has not
 /// expired, and came with an event of now. A forger can make one, at the price of making one for each event.
 pub(super) fn is_plausible(token: &Token, vendor_time: Option<Timestamp>, now: Timestamp) -> bool {
@@ -96,6 +103,10 @@ const WAITS: [Duration; 6] = [
     Duration::from_secs(40),
 ];
 const LAST_WAIT: Duration = Duration::from_secs(60);
+/// The vendor's sample tokens live for 15 minutes.
+const USUAL_LIFE: Duration = Duration::from_secs(15 * 60);
+/// How long before its end a token is tried a last time.
+const LAST_TRY: Duration = Duration::from_secs(20);
 const SKEW: Duration = Duration::from_secs(60);
 const PATIENCE: Duration = Duration::from_secs(40 * 60);
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);

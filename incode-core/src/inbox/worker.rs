@@ -216,6 +216,7 @@ impl Work for Worker {
     }
 
     async fn maintain(&self) {
+        self.inbox.alive();
         if !self.capacity().0.is_zero() {
             // Paused because of the vendor: alive all the same, and deliveries are kept.
             self.inbox.claimed();

@@ -11,7 +11,6 @@ pub(crate) struct FakeHead {
     method: &'static str,
     headers: Vec<(String, Vec<u8>)>,
     peer: Option<IpAddr>,
-    authority: Option<&'static str>,
 }
 
 impl FakeHead {
@@ -20,17 +19,11 @@ impl FakeHead {
     }
 
     pub(crate) fn new(method: &'static str) -> Self {
-        Self { method, headers: Vec::new(), peer: None, authority: None }
+        Self { method, headers: Vec::new(), peer: None }
     }
 
     pub(crate) fn from(mut self, peer: &str) -> Self {
         self.peer = Some(peer.parse().unwrap());
-        self
-    }
-
-    /// Sent over HTTP/2, to this `:authority`.
-    pub(crate) fn to(mut self, authority: &'static str) -> Self {
-        self.authority = Some(authority);
         self
     }
 
@@ -64,10 +57,6 @@ impl RequestHead for FakeHead {
 
     fn extensions(&self) -> &dyn Any {
         &()
-    }
-
-    fn authority(&self) -> Option<&str> {
-        self.authority
     }
 
     fn peer(&self) -> Option<IpAddr> {

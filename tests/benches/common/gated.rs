@@ -163,16 +163,10 @@ impl Part for EverybodyActive {
     fn subject(&self, subject: Subject) -> StoreFuture<'_, SubjectState> {
         let now = SystemClock.now();
         let identity_id = IdentityId::new("64bb17ff915ccccb85bb45b7").unwrap();
-        let identity = Identity {
-            identity_id: identity_id.clone(),
-            status: IdentityStatus::Active,
-            checked_at: now,
-            verification_id: Some(ObjectId::new("64bb17ff915ccccb85bb45b8").unwrap()),
-            verified_at: Some(now),
-            face_authenticated_at: None,
-            face_origin: Default::default(),
-            attestation: Some(AttestationStatus::Ok),
-        };
+        let mut identity = Identity::new(identity_id.clone(), IdentityStatus::Active, now);
+        identity.verification_id = Some(ObjectId::new("64bb17ff915ccccb85bb45b8").unwrap());
+        identity.verified_at = Some(now);
+        identity.attestation = Some(AttestationStatus::Ok);
         let link = Link::new(subject, identity_id, LinkProof::Flow, now);
         let mut state = SubjectState::default();
         state.linked = Some(LinkedIdentity { link, identity });

@@ -38,7 +38,8 @@ fn a_face_confirms_one_amount_one_recipient_and_one_transfer() {
     let key = |digit: char| Key::parse(&digit.to_string().repeat(32)).unwrap();
     let action = |amount, recipient, id| Transfer::read(amount, recipient).unwrap().action(&key(id));
     assert_eq!(action("5", "Bob", 'a'), action("5.00", "Bob", 'a'));
-    for other in [action("50", "Bob", 'a'), action("5", "Bob 1", 'a'), action("5", "Eve", 'a'), action("5", "Bob", 'b')] {
+    for other in [action("50", "Bob", 'a'), action("5", "Bob 1", 'a'), action("5", "Eve", 'a'), action("5", "Bob", 'b')]
+    {
         assert_ne!(action("5", "Bob", 'a'), other);
     }
 }

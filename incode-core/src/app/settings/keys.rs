@@ -38,7 +38,7 @@ pub(super) fn signing_key(name: &'static str, text: &str) -> Result<Secret, Conf
 fn base64(text: &str) -> Option<Vec<u8>> {
     let bare = text.trim_end_matches('=');
     // Padding fills up to a multiple of four, or is left out.
-    if bare.len() != text.len() && (text.len() % 4 != 0 || text.len() - bare.len() > 2) {
+    if bare.len() != text.len() && (!text.len().is_multiple_of(4) || text.len() - bare.len() > 2) {
         return None;
     }
     let is_url_safe = bare.contains(['-', '_']);

@@ -36,7 +36,7 @@ impl Variables {
             if let Some(nearest) = names::unknown(name) {
                 match nearest {
                     Some(nearest) => {
-                        tracing::warn!(name, nearest, "unknown setting, not read: did you mean the nearest?")
+                        tracing::warn!(name, nearest, "unknown setting, not read: did you mean the nearest?");
                     }
                     None => tracing::warn!(name, "unknown setting, not read"),
                 }

@@ -106,7 +106,36 @@ fn each_check_moves_its_own_part() {
     assert_eq!(checks(&Check { authenticated: false, ..passed(None, 2) }), Checks::default());
     let both = Checks { failed_at: Some(secs(1)), failed_received_at: Some(secs(2)), ..Checks::default() };
     assert_eq!(checks(&failed(Some(1), 2)), both);
-    assert_eq!(checks(&failed(None, 2)), Checks { failed_at: None, ..both });
+    let untimed = Checks { untimed_failure_received_at: Some(secs(2)), ..Checks::default() };
+    assert_eq!(checks(&failed(None, 2)), untimed);
+}
+
+/// An older failure with a known time must not hide it.
+#[test]
+fn a_failure_at_an_unknown_time_counts_beside_an_older_one() {
+    let old = failed(Some(START - 500), START - 490);
+    let checks = Checks::default().with(&old).with(&failed(None, START + 5));
+    assert!(window().has_failure(checks));
+    assert!(!window().has_failure(Checks::default().with(&old)));
+}
+
+#[test]
+fn a_store_keeps_them_as_one_text() {
+    let whole = Checks {
+        passed_at: Some(secs(-1)),
+        passed_for: Some(SubjectHash([7; 16])),
+        untimed_pass_received_at: Some(secs(2)),
+        untimed_pass_for: Some(SubjectHash([8; 16])),
+        failed_received_at: Some(secs(3)),
+        failed_at: Some(secs(4)),
+        untimed_failure_received_at: Some(secs(5)),
+    };
+    for checks in [whole, Checks::default(), Checks { passed_for: None, ..whole }] {
+        assert_eq!(Checks::decode(&checks.encode()), Some(checks));
+    }
+    for text in ["", ";", "1;2;3", ";;;;;;;", "x;;;;;;", ";zz;;;;;", ";07;;;;;"] {
+        assert_eq!(Checks::decode(text), None, "{text}");
+    }
 }
 
 fn check() -> impl Strategy<Value = Check> {

@@ -36,8 +36,7 @@ impl Setup {
         let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
         let clock = ManualClock::new(Timestamp::from_secs(1_000));
         let (stop, stopped) = watch::channel(false);
-        let mut rules = Rules::default();
-        rules.handlers = handlers.names();
+        let rules = Rules { handlers: handlers.names(), ..Rules::default() };
         let time = Time::Clock(Arc::new(clock.clone()));
         let directory = Directory::new(Arc::clone(&store), Arc::new(rules), time, Arc::new(Ignored));
         let runners = HandlerRunner::runners(handlers, &directory, settings, &stopped);

@@ -62,6 +62,8 @@ async fn every_kind(stage: &Stage) -> Vec<(&'static str, u16, &'static str, Resp
 
     let old = world.start_flow("ana").await;
     stage.clock.advance(Duration::from_secs(30 * 60));
+    // The vendor's clock goes on with ours: a token that is older than its flow would be refused.
+    world.sandbox.advance_clock(Duration::from_secs(30 * 60));
     all.push(("expired", 410, "flow_expired", world.come_back("ana", &old, TOKEN).await));
     let id = world.start_flow("ana").await;
     let missing = world.get("ana", &format!("/incode/callback?token={TOKEN}")).await;
@@ -79,12 +81,18 @@ async fn every_kind(stage: &Stage) -> Vec<(&'static str, u16, &'static str, Resp
     all.push(("store down", 503, "flow_unavailable", world.come_back("ana", &id, TOKEN).await));
     stage.switch.mend();
     all.push(("linked", 303, "", world.come_back("ana", &id, TOKEN).await));
-    all.push(("used", 409, "flow_used", world.come_back("ana", &id, TOKEN).await));
+    all.push(("linked before", 303, "", world.come_back("ana", &id, TOKEN).await));
     let of_ben = world.start_flow("ben").await;
-    all.push(("identity taken", 409, "identity_taken", world.come_back("ben", &of_ben, TOKEN).await));
+    all.push(("token used", 409, "flow_token_used", world.come_back("ben", &of_ben, TOKEN).await));
+    let token = world.sandbox.issue_token(&ana.identity_id);
+    all.push(("identity taken", 409, "identity_taken", world.come_back("ben", &of_ben, &token).await));
     let again = world.start_flow("ana").await;
     let token = world.sandbox.issue_token(&ben.identity_id);
     all.push(("subject taken", 409, "subject_taken", world.come_back("ana", &again, &token).await));
+    world.incode.unlink(&incode_core::Subject::new("ana").unwrap(), None).await.unwrap();
+    all.push(("used", 409, "flow_used", world.come_back("ana", &id, TOKEN).await));
+    // One flow asks the vendor four times at once: it did for the dead token, the vendor that was down, the link, and this.
+    all.push(("too often", 429, "too_many_requests", world.come_back("ana", &id, TOKEN).await));
     all
 }
 
@@ -119,14 +127,15 @@ async fn every_reply_stays_so_when_the_application_renders(adapter: Adapter) {
         assert_eq!((reply.status, reply.text().as_str()), (status, code), "{name}");
         assert_eq!(reply.header("cache-control"), Some("no-store"), "{name}");
         assert_eq!(reply.header("referrer-policy"), Some("no-referrer"), "{name}");
-        assert_eq!(reply.header("retry-after").is_some(), status == 503, "{name}");
+        assert_eq!(reply.header("retry-after").is_some(), matches!(status, 429 | 503), "{name}");
         assert_eq!(reply.header("allow").is_some(), status == 405, "{name}");
         keeps_the_token(name, &reply);
     }
 }
 
+/// The application's own headers stay, except that no cache may ever keep an answer.
 async fn the_application_may_say_otherwise(adapter: Adapter) {
-    let own: Arc<str> = "private, max-age=1".into();
+    let own: Arc<str> = "no-store, max-age=0".into();
     let plan = Plan::new(adapter).incode(move |builder| {
         builder.render(move |problem, _| {
             let page = Reply::new(problem.status).body("text/html", problem.code);
@@ -135,8 +144,21 @@ async fn the_application_may_say_otherwise(adapter: Adapter) {
     });
     let world = plan.start().await;
     let refused = world.get("ana", "/incode/callback").await;
-    assert_eq!(refused.header("cache-control"), Some("private, max-age=1"));
+    assert_eq!(refused.header("cache-control"), Some("no-store, max-age=0"));
     assert_eq!(refused.header("referrer-policy"), Some("same-origin"));
     let denied = world.get("ana", "/vault").await;
-    assert_eq!(denied.header("cache-control"), Some("private, max-age=1"));
+    assert_eq!(denied.header("cache-control"), Some("no-store, max-age=0"));
+
+    let loose = Plan::new(adapter).incode(|builder| {
+        builder.render(|problem, _| {
+            let page = Reply::new(problem.status).body("text/html", problem.code);
+            Some(page.header("Cache-Control", "private, max-age=1").header("CDN-Cache-Control", "max-age=60"))
+        })
+    });
+    let world = loose.start().await;
+    for target in ["/vault", "/incode/callback"] {
+        let denied = world.get("ana", target).await;
+        assert_eq!(denied.header("cache-control"), Some("no-store"), "{target}: nothing loosens it");
+        assert_eq!(denied.header("cdn-cache-control"), None, "{target}");
+    }
 }

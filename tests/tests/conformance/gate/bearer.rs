@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use incode_core::testing::ManualClock;
 use incode_core::{BearerTokens, Timestamp};
-use incode_sandbox::{Effect, Fault, Route};
+use incode_sandbox::{Effect, Fault, NewToken, Route};
 use incode_tests::{Adapter, Call, Failing, Plan, Response, World, event, eventually, get, problem};
 
 on_every_adapter! {
@@ -21,7 +21,8 @@ on_every_adapter! {
     a_vendor_that_is_down_opens_nothing,
     a_store_that_is_down_opens_nothing,
     a_flood_of_junk_is_asked_about_a_few_at_a_time,
-    a_refused_key_is_not_asked_with_again,
+    a_token_that_is_answered_403_or_429_holds_up_no_other,
+    a_token_of_another_issuer_is_not_sent,
     a_face_counts_only_when_it_was_recorded,
 }
 
@@ -202,13 +203,40 @@ async fn a_flood_of_junk_is_asked_about_a_few_at_a_time(adapter: Adapter) {
     }
 }
 
-async fn a_refused_key_is_not_asked_with_again(adapter: Adapter) {
-    let world = plan(adapter).start().await;
-    world.fault(Fault::status(403).on(Route::Userinfo).times(u32::MAX));
-    for number in 0..20 {
-        assert_eq!(vault(&world, &format!("a-token-{number}")).await.code(), "identity_unavailable");
+async fn a_token_that_is_answered_403_or_429_holds_up_no_other(adapter: Adapter) {
+    for effect in [403, 429].map(|status| Effect::Status { status, retry_after: Some("60".to_owned()) }) {
+        let world = plan(adapter).start().await;
+        let ana = world.person("Ana Flores").identity_id;
+        world.fault(Fault::new(effect).on(Route::Userinfo).for_token("odd").times(u32::MAX));
+        for _ in 0..5 {
+            assert_eq!(vault(&world, "odd").await.code(), "identity_unavailable");
+        }
+        assert_eq!(asked(&world), 1, "this one token is not asked about again for a while");
+        for _ in 0..3 {
+            assert_eq!(vault(&world, &world.sandbox.issue_token(&ana)).await.status, 200);
+        }
     }
-    assert_eq!(asked(&world), 1);
+}
+
+async fn a_token_of_another_issuer_is_not_sent(adapter: Adapter) {
+    let tokens = BearerTokens::on_paths(["/vault"]);
+    let plan = Plan::new(adapter).incode(|builder| builder.bearer_tokens(tokens).expect_claim("aud", "kiosk"));
+    let world = plan.start().await;
+    let ana = world.person("Ana Flores").identity_id;
+    for foreign in [
+        "the-admin-token-of-the-application".to_owned(),
+        world.sandbox.mint_token(NewToken::of(&ana)),
+        world.sandbox.mint_token(NewToken::of(&ana).claim("aud", "another")),
+    ] {
+        assert_eq!(vault(&world, &foreign).await.essence(), refused());
+    }
+    let elsewhere = world.sandbox.mint_token(NewToken::of(&ana).claim("aud", "kiosk"));
+    assert_eq!(world.send(with("/verified", &elsewhere)).await.code(), "authentication_required", "not on this path");
+    assert_eq!(asked(&world), 0);
+    for aud in [serde_json::json!("kiosk"), serde_json::json!(["web", "kiosk"])] {
+        let own = world.sandbox.mint_token(NewToken::of(&ana).claim("aud", aud));
+        assert_eq!(vault(&world, &own).await.status, 200);
+    }
 }
 
 async fn a_face_counts_only_when_it_was_recorded(adapter: Adapter) {
@@ -217,8 +245,10 @@ async fn a_face_counts_only_when_it_was_recorded(adapter: Adapter) {
     world.link("ana", &ana).await;
     world.sandbox.verify(&ana).unwrap();
     let token = world.sandbox.issue_token(&ana);
-    let step_up = || with("/step-up", &token);
-    assert_eq!(world.send(step_up()).await.code(), "face_authentication_required", "a token says nothing of a face");
+    let seen = || with("/seen", &token);
+    assert_eq!(world.send(seen()).await.code(), "face_authentication_required", "a token says nothing of a face");
     world.authenticate("ana", &world.face_of(&ana)).await;
-    assert_eq!(world.send(step_up()).await.status, 200);
+    assert_eq!(world.send(seen()).await.status, 200);
+    // It was confirmed by the user, and no user is here.
+    assert_eq!(world.send(with("/step-up", &token)).await.code(), "face_authentication_required");
 }

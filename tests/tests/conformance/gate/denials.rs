@@ -107,11 +107,9 @@ async fn revoked_and_other_statuses_are_told_apart(adapter: Adapter) {
         world.link(&user, &person.identity_id).await;
         assert_eq!(world.standing(&user).await, standing, "{status}");
         for path in ["/vault", "/verified", "/attested", "/active-extractor"] {
-            assert_eq!(
-                world.get(&user, path).await.essence(),
-                expected(row, Some(&returning(path))),
-                "{status} {path}"
-            );
+            // A revoked person is not sent to be verified: another check does not change what the vendor revoked.
+            let verify = (status != "REVOKED").then(|| returning(path));
+            assert_eq!(world.get(&user, path).await.essence(), expected(row, verify.as_deref()), "{status} {path}");
         }
         assert_eq!(world.status(&user, "/transfer").await, 403);
     }

@@ -2,6 +2,7 @@
 
 mod audiences;
 mod bearer;
+mod confirmations;
 mod denials;
 mod faces;
 mod freshness;

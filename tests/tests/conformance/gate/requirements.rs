@@ -149,7 +149,7 @@ async fn a_field_that_is_not_kept_shuts_the_gate_as_a_mistake(adapter: Adapter) 
     let text = traced.text();
     for field in ["birth_date", "country"] {
         let line = text.lines().find(|line| line.contains("ERROR") && line.contains(field));
-        assert!(line.is_some_and(|line| line.contains("Builder::keep")), "{field}");
+        assert!(line.is_some_and(|line| line.contains("Builder::retain")), "{field}");
     }
     assert_eq!(world.send(incode_tests::get("/adult")).await.status, 401);
     assert_eq!(world.status("ben", "/adult").await, 403);

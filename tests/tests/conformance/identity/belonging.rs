@@ -109,10 +109,15 @@ async fn a_junk_token_first_does_not_shadow_the_genuine_one(adapter: Adapter) {
     world.deliver(&event("verification.completed", id, &verified.token)).await;
     world.settles(1, 1, 0).await;
     assert!(world.identity(&ana.identity_id).await.unwrap().verified_at.is_some());
-    // The junk again, now that the object is done: known, and nobody is asked.
-    world.sandbox.clear_calls();
+    // More junk, now that the object is done: a stranger's event stands for itself alone, so the vendor refuses it too.
+    let before = world.identity(&ana.identity_id).await;
     world.deliver(&event("verification.completed", id, "more-junk")).await;
-    world.settles(1, 1, 0).await;
+    world.settles(1, 2, 0).await;
+    assert_eq!(world.identity(&ana.identity_id).await, before);
+    // The genuine one again is known, and the vendor is not asked.
+    world.sandbox.clear_calls();
+    world.deliver(&event("verification.completed", id, &verified.token)).await;
+    world.settles(1, 2, 0).await;
     assert_eq!(world.sandbox.calls().len(), 0);
 }
 

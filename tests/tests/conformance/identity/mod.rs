@@ -3,3 +3,4 @@
 mod belonging;
 mod binding;
 mod linking;
+mod times;

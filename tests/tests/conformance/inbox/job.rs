@@ -12,7 +12,7 @@ on_every_adapter! {
     the_vendors_own_sender_is_acknowledged,
     an_event_before_the_link_counts_after_it,
     an_event_after_the_link_counts_at_the_next_request,
-    the_spec_sample_of_a_face_authentication_steps_up,
+    the_spec_sample_of_a_face_authentication_is_seen_and_steps_nobody_up,
     subjects_come_from_extension_cookie_or_rule,
     a_failed_verification_is_no_verification,
     both_spec_samples_share_an_id_and_are_two_events,
@@ -108,7 +108,8 @@ async fn an_event_after_the_link_counts_at_the_next_request(adapter: Adapter) {
     }
 }
 
-async fn the_spec_sample_of_a_face_authentication_steps_up(adapter: Adapter) {
+/// A kiosk's face shows that the vendor saw the person somewhere, and nothing of who is in front of a session.
+async fn the_spec_sample_of_a_face_authentication_is_seen_and_steps_nobody_up(adapter: Adapter) {
     const AUTHENTICATED: Timestamp = Timestamp::from_secs(1_688_059_847);
     let clock = ManualClock::new(AUTHENTICATED.after(Duration::from_secs(60)));
     let world = Plan::new(adapter).incode({
@@ -118,19 +119,20 @@ async fn the_spec_sample_of_a_face_authentication_steps_up(adapter: Adapter) {
     let world = world.start().await;
     seed(&world);
     world.link("ana", IDENTITY).await;
-    assert_eq!(world.status("ana", "/transfer").await, 401);
+    assert_eq!((world.status("ana", "/transfer").await, world.status("ana", "/seen").await), (401, 401));
 
     let event = fixture("event-authentication.json");
     world.sandbox.seed_authentication(event["id"].as_str().unwrap(), Some(IDENTITY), fixture("authentication.json"));
     world.sandbox.seed_token(event["token"].as_str().unwrap(), Some(IDENTITY), Duration::from_secs(900));
     world.deliver(&event).await;
     world.settles(1, 0, 0).await;
-    eventually("stepped up", async || world.status("ana", "/transfer").await == 200).await;
+    eventually("seen", async || world.status("ana", "/seen").await == 200).await;
+    assert_eq!(world.status("ana", "/transfer").await, 401);
 
     clock.set(AUTHENTICATED.after(Duration::from_secs(300)));
-    assert_eq!(world.status("ana", "/transfer").await, 200);
+    assert_eq!(world.status("ana", "/seen").await, 200);
     clock.advance(Duration::from_millis(1));
-    assert_eq!(world.status("ana", "/transfer").await, 401);
+    assert_eq!(world.status("ana", "/seen").await, 401);
 }
 
 async fn subjects_come_from_extension_cookie_or_rule(adapter: Adapter) {

@@ -3,5 +3,6 @@
 mod job;
 mod reconcile;
 mod store;
+mod trust;
 mod vendor;
 mod vendor_late;

@@ -128,18 +128,19 @@ async fn deep_long_and_numerous(adapter: Adapter) {
         }
     }
     let long = 60_000;
+    // The field is not read, so it may hold what JSON allows and Rust has no value for.
     for (value, status) in [
         ("9".repeat(300), 204),
-        ("9".repeat(long), 400),
+        ("9".repeat(long), 204),
         (format!("0.{}", "9".repeat(long)), 204),
         (format!("1e-{}", "9".repeat(long)), 204),
-        (format!("1e{}", "9".repeat(long)), 400),
+        (format!("1e{}", "9".repeat(long)), 204),
         ("-".repeat(long), 400),
         (format!("\"{}\"", "a".repeat(long)), 204),
         (format!("\"{}\"", "\\n".repeat(long / 2)), 204),
         (format!("\"{}\"", "\\ud83d\\ude00".repeat(long / 12)), 204),
-        (format!("\"{}\"", "\\ud83d".repeat(long / 6)), 400),
-        ("\"\\ude00\"".into(), 400),
+        (format!("\"{}\"", "\\ud83d".repeat(long / 6)), 204),
+        ("\"\\ude00\"".into(), 204),
         ("\"\\u00\"".into(), 400),
         ("\"\\x41\"".into(), 400),
         ("\"\u{0}\"".into(), 400),

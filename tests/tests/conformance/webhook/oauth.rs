@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use incode_core::testing::ManualClock;
 use incode_core::testing::signer::OAuthClient;
-use incode_core::webhook::{Authenticity, ClientCredentials};
+use incode_core::webhook::{AddressSource, Authenticity, ClientCredentials};
 use incode_core::{Secret, Timestamp};
 use incode_tests::{
     ACKNOWLEDGED, Adapter, Auth, CLIENT_ID, Call, FLOW_SECRET, Plan, Response, SECRET, World, ask_for_token, get, post,
@@ -22,6 +22,7 @@ on_every_adapter! {
     a_token_that_is_not_ours_is_worth_nothing,
     guessing_is_slowed_down_and_keeps_nobody_out,
     an_address_that_guesses_is_not_listened_to,
+    callers_whose_address_is_not_found_are_never_kept_out,
     the_endpoint_is_there_while_the_policy_has_a_client,
 }
 
@@ -29,7 +30,7 @@ const OTHER: &str = "another-secret-0123456789abcdef";
 
 /// [`Response::essence`] of an error of RFC 6749, section 5.2.
 fn error(status: u16, error: &str, description: &str) -> String {
-    let challenge = if status == 401 { "www-authenticate: Basic realm=\"incode\"\n" } else { "" };
+    let challenge = if status == 401 { "www-authenticate: Basic realm=\"incode\", charset=\"UTF-8\"\n" } else { "" };
     format!(
         "{status}\ncache-control: no-store\ncontent-type: application/json\npragma: no-cache\n{challenge}x-outer: seen\n\n\
          {{\"error\":\"{error}\",\"error_description\":\"{description}\"}}"
@@ -243,6 +244,20 @@ async fn an_address_that_guesses_is_not_listened_to(adapter: Adapter) {
     assert_eq!(from(8, SECRET).await, 200, "others are not affected");
     clock.advance(Duration::from_secs(10));
     assert_eq!(from(7, SECRET).await, 200);
+}
+
+/// The source finds no address, as that of a peer behind a server that does not know it.
+async fn callers_whose_address_is_not_found_are_never_kept_out(adapter: Adapter) {
+    let clock = ManualClock::new(Timestamp::from_secs(1_800_000_000));
+    let shown = clock.clone();
+    let hidden = AddressSource::from_fn(|_| None);
+    let plan = Plan::new(adapter).auth(Auth::OAuth).incode(|builder| builder.clock(shown).addresses(hidden));
+    let world = plan.start().await;
+    for _ in 0..30 {
+        let status = world.send(ask_for_token(CLIENT_ID, OTHER)).await.status;
+        assert!(matches!(status, 401 | 429), "{status}");
+        assert_eq!(world.send(ask_for_token(CLIENT_ID, SECRET)).await.status, 200, "the client is not kept out");
+    }
 }
 
 async fn the_endpoint_is_there_while_the_policy_has_a_client(adapter: Adapter) {
