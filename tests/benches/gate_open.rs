@@ -82,7 +82,8 @@ async fn wait_for_gate(sandbox: &Sandbox, app: &str, http: &reqwest::Client, per
 
 async fn link_everybody(path: &Path, people: &[String]) {
     let store = SqliteOptions::new(path).open().await.unwrap();
-    let links = people.iter().map(|person| async {
+    let store = &store;
+    let links = people.iter().map(|person| async move {
         let now = SystemClock.now();
         let identity_id = IdentityId::new(person).unwrap();
         let seen = Observation {

@@ -32,10 +32,11 @@ pub struct Diff {
 }
 
 impl Diff {
-    /// True when the vendor said something else than was known; the instant of asking does not count.
+    /// True when the vendor said something else than was known; the instants of asking do not count.
     pub fn is_change(&self) -> bool {
         let Some(before) = &self.before else { return true };
-        Identity { checked_at: self.after.checked_at, ..before.clone() } != self.after
+        let after = self.after.clone();
+        Identity { checked_at: after.checked_at, checks: after.checks.clone(), ..before.clone() } != after
     }
 }
 

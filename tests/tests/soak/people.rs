@@ -180,6 +180,8 @@ async fn used_again(town: &Town, person: &Person, target: &str) {
             (409, "flow_used") => town.book.count("flows/refused as used"),
             // Before that is known the vendor is asked, and it stumbles; or the person has asked too often.
             (503 | 429, _) | (403, "flow_token_dead") => {}
+            // The check of the flow became known, and did not pass.
+            (403, "verification_not_passed") => town.book.count("flows/not passed"),
             _ => town.book.wrong(format!("a used correlation id of {} was answered {answer:?}", person.user)),
         }
     }
