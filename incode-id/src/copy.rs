@@ -33,12 +33,12 @@ pub(crate) fn run(arguments: &CopyArguments, runtime: &Runtime, output: &Output)
     let source = CopySource::open(path).map_err(|error| Failure::from(error).at("--from"))?;
     let tables = source.counts()?;
     let target = runtime.block_on(CopyTarget::open(options, source.fingerprint()));
-    let target = target.map_err(|error| Failure::from(error).at("--to"))?;
+    let mut target = target.map_err(|error| Failure::from(error).at("--to"))?;
     let mut copied = Vec::new();
     for (table, rows) in tables {
         let before = runtime.block_on(target.count(table))?;
         let mut copy =
-            TableCopy { table, rows, done: before, batch: Batch::default(), target: &target, runtime, output };
+            TableCopy { table, rows, done: before, batch: Batch::default(), target: &mut target, runtime, output };
         source.read(table, before, |row| copy.push(&row, arguments.batch.get()))?;
         copy.flush()?;
         let found = runtime.block_on(target.count(table))?;
@@ -64,7 +64,7 @@ struct TableCopy<'a> {
     /// In the schema.
     done: u64,
     batch: Batch,
-    target: &'a CopyTarget,
+    target: &'a mut CopyTarget,
     runtime: &'a Runtime,
     output: &'a Output,
 }
@@ -80,8 +80,9 @@ impl TableCopy<'_> {
         if batch.rows == 0 {
             return Ok(());
         }
-        self.runtime.block_on(self.target.insert(self.table, &format!("{}]", batch.json)))?;
-        self.done += batch.rows as u64;
+        let (json, rows) = (format!("{}]", batch.json), batch.rows as u64);
+        self.runtime.block_on(self.target.insert(self.table, &json, rows))?;
+        self.done += rows;
         self.output.progress(&format!("{}: {} of {} rows", self.table, self.done, self.rows));
         Ok(())
     }

@@ -13,6 +13,9 @@ use super::schema::{self, COPYING, VERSION};
 /// A schema that is being filled. No process can open the store in it before [`CopyTarget::finish`].
 pub struct CopyTarget {
     connection: Connection,
+    /// The batch that was written last. Each transaction counts it up in the table `meta`, from this number only: a batch
+    /// that a killed process had sent, and that the server begins late, then writes nothing.
+    batch: u64,
 }
 
 impl CopyTarget {
@@ -28,23 +31,26 @@ impl CopyTarget {
         let connection = options.connect().await?;
         if let schema::State::Empty { has_schema } = schema::look(&connection).await? {
             schema::create(&connection, has_schema, COPYING, Some(source)).await?;
-            return Ok(Self { connection });
+            return Ok(Self { connection, batch: 0 });
         }
-        let meta = "SELECT (SELECT value FROM incode.meta WHERE name = 'version'),
-            (SELECT value FROM incode.meta WHERE name = 'copy source')";
+        // Waits for the batch that a killed process has under way.
+        let meta = "SELECT name, value FROM incode.meta WHERE name IN ('version', 'copy source', 'copy batch')
+            ORDER BY name FOR UPDATE";
         let answers = connection.pipeline("", &[(meta, params![])], "").await?;
-        let row = answers.first().ok_or_else(|| Failure::unreadable("answer"))?.row()?;
+        let mut found = (None, None, None);
+        for row in answers.iter().flat_map(|answer| &answer.rows) {
+            let value: &[u8] = get(row, 1)?;
+            match get(row, 0)? {
+                "version" => found.0 = Some(value),
+                "copy source" => found.1 = Some(value),
+                _ => found.2 = str::from_utf8(value).ok().and_then(|batch| batch.parse().ok()),
+            }
+        }
         let refused = |cause: &str| Err(StoreError::with_source(StoreErrorKind::Incompatible, cause.to_owned()));
-        match (get::<Option<&[u8]>>(row, 0)?, get::<Option<&[u8]>>(row, 1)?) {
-            (Some(COPYING), Some(begun)) if begun == source.as_bytes() => Ok(Self { connection }),
-            (Some(COPYING), _) => refused(
-                "the schema holds an unfinished copy of another file, or of this file before it was used again: drop \
-                 the schema (DROP SCHEMA .. CASCADE), or name another one (?schema=NAME)",
-            ),
-            _ => refused(
-                "the schema is in use already: a copy needs one without tables; name another one (?schema=NAME), or \
-                 drop it if nothing in it is needed (DROP SCHEMA .. CASCADE)",
-            ),
+        match found {
+            (Some(COPYING), Some(begun), Some(batch)) if begun == source.as_bytes() => Ok(Self { connection, batch }),
+            (Some(COPYING), ..) => refused(OTHER_SOURCE),
+            _ => refused(IN_USE),
         }
     }
 
@@ -59,15 +65,24 @@ impl CopyTarget {
         Ok(rows::number(row, 0)?)
     }
 
-    /// Writes rows of one table in one transaction. `rows` is a JSON array of objects, each with the columns of a row.
+    /// Writes rows of one table in one transaction. `rows` is a JSON array of `count` objects, each with the columns of a
+    /// row.
     ///
     /// # Errors
-    /// When the server does not take them: then none is written, or the connection was lost and all may be.
-    pub async fn insert(&self, table: &str, rows: &str) -> Result<(), StoreError> {
+    /// When the server does not take them: then none is written, or the connection was lost and all may be. `Busy`: another
+    /// copy writes to the schema.
+    pub async fn insert(&mut self, table: &str, rows: &str, count: u64) -> Result<(), StoreError> {
         let Some(known) = TABLES.iter().find(|known| known.name == table) else {
             return Err(Failure::failed("a table that is not known").into());
         };
-        Ok(self.connection.pipeline(BEGIN, &[(known.insert, params![rows])], "COMMIT").await.map(drop)?)
+        let (last, next) = (self.batch.to_string(), self.batch + 1);
+        let params = params![rows, last.as_bytes(), next.to_string().as_bytes()];
+        let answers = self.connection.pipeline(BEGIN, &[(known.insert, params)], "COMMIT").await?;
+        self.batch = next;
+        match answers.first() {
+            Some(answer) if answer.count == count => Ok(()),
+            _ => Err(Failure::busy("another copy wrote to the schema at the same time: run it again").into()),
+        }
     }
 
     /// Ends the copy: sets the sequences behind the last ids that the source gave, and opens the schema to processes.
@@ -83,7 +98,7 @@ impl CopyTarget {
             setval('incode.audit_ordinal', greatest($4, 1), $4 > 0)";
         let statements = [
             (sequences, params![event, job, audit, audit_ordinal]),
-            ("DELETE FROM incode.meta WHERE name = 'copy source'", params![]),
+            ("DELETE FROM incode.meta WHERE name IN ('copy batch', 'copy source')", params![]),
             ("UPDATE incode.meta SET value = $1 WHERE name = 'version'", params![VERSION]),
         ];
         Ok(self.connection.pipeline(BEGIN, &statements, "COMMIT").await.map(drop)?)
@@ -107,10 +122,15 @@ macro_rules! table {
         Table {
             name: $name,
             count: concat!("SELECT count(*) FROM incode.", $name $(, " WHERE ", $filter)?),
-            // The server reads each value by the type of its column.
+            // The server reads each value by the type of its column. The update takes its turn first: it locks the row, so
+            // that batches come one after another, and finds none where another batch came in between.
             insert: concat!(
-                "INSERT INTO incode.", $name, " SELECT * FROM json_populate_recordset(NULL::incode.", $name,
-                ", $1::text::json)"
+                "WITH turn AS (UPDATE incode.meta SET value = $3 WHERE name = 'copy batch' AND value = $2 RETURNING name)
+                INSERT INTO incode.",
+                $name,
+                " SELECT rows.* FROM json_populate_recordset(NULL::incode.",
+                $name,
+                ", $1::text::json) AS rows WHERE EXISTS (SELECT FROM turn)"
             ),
         }
     };
@@ -134,3 +154,7 @@ const TABLES: [Table; 12] = [
 const BEGIN: &str = "BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL synchronous_commit = on";
 const ANALYZE: &str = "ANALYZE incode.event, incode.identity, incode.link, incode.pending_link, incode.confirmation,
     incode.field, incode.used_nonce, incode.used_token, incode.job, incode.audit";
+const IN_USE: &str = "the schema is in use already: a copy needs one without tables; name another one (?schema=NAME), or \
+    drop it if nothing in it is needed (DROP SCHEMA .. CASCADE)";
+const OTHER_SOURCE: &str = "the schema holds an unfinished copy of another file, or of this file before it was used again: \
+    drop the schema (DROP SCHEMA .. CASCADE), or name another one (?schema=NAME)";

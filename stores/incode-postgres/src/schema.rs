@@ -125,8 +125,8 @@ pub(crate) async fn create(
     let meta = "INSERT INTO incode.meta (name, value) VALUES ('version', $1), ('channel key', $2)";
     let mut statements = vec![(meta, params![version, key.as_slice()])];
     if let Some(source) = source {
-        statements
-            .push(("INSERT INTO incode.meta (name, value) VALUES ('copy source', $1)", params![source.as_bytes()]));
+        let copy = "INSERT INTO incode.meta (name, value) VALUES ('copy source', $1), ('copy batch', '0')";
+        statements.push((copy, params![source.as_bytes()]));
     }
     let kept = connection.pipeline("", &statements, "COMMIT").await;
     kept.map(drop)
