@@ -15,7 +15,9 @@ use incode_core::store::{IdentityStore, InboxStore, LifeCycle, StoreErrorKind};
 use incode_core::testing::store_suite::{link, observe, pending, seen};
 use incode_postgres::PostgresStore;
 use tempfile::tempdir;
-use world::{behaviour, copy, copying, ending, file_in, fill, ms, open_file, run, snapshot, subject, text};
+use world::{
+    assert_same, behaviour, copy, copying, ending, file_in, fill, ms, open_file, run, snapshot, subject, text,
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn everything_is_there_as_it_was() {
@@ -50,14 +52,14 @@ async fn everything_is_there_as_it_was() {
         assert!(count(table) > 0, "{table}: nothing of it was tested: {copied}");
     }
     let target = PostgresStore::open(&url).await.unwrap();
-    assert_eq!(snapshot(&target).await, expected);
+    assert_same(&snapshot(&target).await, &expected);
     assert!(fs::read(&file).unwrap() == before, "the file is as it was");
     // A copy of a file that is open again ends its leases; so this comes last.
     let source = open_file(&file).await;
     let [source, target] = [behaviour(&*source).await, behaviour(&target).await];
     // The number of a lease is the engine's own affair.
     let plain = |lines: &[String]| -> Vec<String> { lines.iter().map(|line| without_lease_numbers(line)).collect() };
-    assert_eq!(plain(&target), plain(&source));
+    assert_same(&plain(&target), &plain(&source));
 }
 
 /// The file of a process that was killed has rows in its log only.
@@ -80,7 +82,7 @@ async fn rows_in_the_log_of_a_killed_process_are_copied() {
     assert!(log > 0, "the rows are in the log");
     let copied = text(&copy(&left, &url));
     assert!(copied.lines().any(|line| line.split_whitespace().eq(["identity", "20", "20"])), "{copied}");
-    assert_eq!(snapshot(&PostgresStore::open(&url).await.unwrap()).await, expected);
+    assert_same(&snapshot(&PostgresStore::open(&url).await.unwrap()).await, &expected);
     assert_eq!(fs::metadata(format!("{}-wal", left.display())).unwrap().len(), log, "the log is as it was");
 }
 
@@ -131,7 +133,7 @@ async fn killed_in_the_middle_it_goes_on_where_it_was() {
     let numbers: Vec<u32> = line.split_whitespace().skip(1).map(|number| number.parse().unwrap()).collect();
     assert!(numbers[1] > 0 && numbers[1] < numbers[0], "it began anew: {line}");
     let target = PostgresStore::open(&url).await.unwrap();
-    assert_eq!(snapshot(&target).await, expected);
+    assert_same(&snapshot(&target).await, &expected);
     for n in 0..40 {
         assert!(target.subject(subject(&format!("subject-{n}"))).await.unwrap().linked.is_some());
     }
