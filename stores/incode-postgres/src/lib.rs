@@ -27,6 +27,7 @@ mod accept;
 mod audit;
 mod change;
 mod connection;
+mod copy;
 mod error;
 mod feed;
 mod identities;
@@ -41,6 +42,7 @@ mod store;
 mod tls;
 mod write;
 
+pub use copy::CopyTarget;
 pub use options::PostgresOptions;
 pub use store::PostgresStore;
 

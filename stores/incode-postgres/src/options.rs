@@ -156,6 +156,12 @@ impl PostgresOptions {
         let accepts = Accepts::new(Arc::clone(&pool), self.queue_len);
         Ok(PostgresStore { accepts, pool, listen, is_listen_shared })
     }
+
+    /// One connection to the host that takes writes, and nothing looked at or made.
+    pub(crate) async fn connect(self) -> Result<Connection, StoreError> {
+        let target = Arc::new(self.url.target(&self.schema)?);
+        Ok(Connection::open(&target, OPEN_DEADLINE).await?)
+    }
 }
 
 impl OpenStore for PostgresOptions {

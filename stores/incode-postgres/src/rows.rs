@@ -42,7 +42,7 @@ macro_rules! confirmation_columns {
 }
 
 /// How many columns [`identity`] reads.
-pub(crate) const IDENTITY_COLUMNS: usize = 13;
+pub(crate) const IDENTITY_COLUMNS: usize = 10;
 
 pub(crate) fn get<'a, T: FromSql<'a>>(row: &'a Row, column: usize) -> Result<T, Failure> {
     row.try_get(column).map_err(|_| Failure::unreadable("column"))

@@ -18,7 +18,7 @@ pub(crate) async fn prepare(connection: &Connection) -> Result<[u8; 32], Failure
         attempts += 1;
         let made = match look(connection).await? {
             State::Ready => return key(connection).await,
-            State::Empty { has_schema } => create(connection, has_schema).await,
+            State::Empty { has_schema } => create(connection, has_schema, VERSION, None).await,
         };
         match made {
             Err(failure) if failure.is_made_already() && attempts < ATTEMPTS => {
@@ -30,12 +30,13 @@ pub(crate) async fn prepare(connection: &Connection) -> Result<[u8; 32], Failure
     }
 }
 
-enum State {
+/// What a schema is before it is used.
+pub(crate) enum State {
     Empty { has_schema: bool },
     Ready,
 }
 
-async fn look(connection: &Connection) -> Result<State, Failure> {
+pub(crate) async fn look(connection: &Connection) -> Result<State, Failure> {
     // One row also where the schema is missing: each part is a question of its own to the catalogue.
     let sql = "SELECT current_setting('server_encoding'), current_setting('fsync') = 'on',
         (SELECT has_schema_privilege(oid, 'USAGE') AND has_schema_privilege(oid, 'CREATE')
@@ -91,14 +92,18 @@ async fn key(connection: &Connection) -> Result<[u8; 32], Failure> {
     let (mut version, mut key) = (None, None);
     for row in answers.iter().flat_map(|answer| &answer.rows) {
         match get(row, 0)? {
-            "version" => version = Some(get::<&[u8]>(row, 1)?.to_vec()),
+            "version" => version = Some(get::<&[u8]>(row, 1)?),
             _ => key = Some(rows::bytes(row, 1)?),
         }
     }
     match version {
         Some(version) if version == VERSION => key.ok_or_else(|| Failure::unreadable("channel key")),
+        Some(COPYING) => {
+            let cause = "a copy from another store is unfinished: run `incode-id store copy` again";
+            Err(Failure::new(StoreErrorKind::Incompatible, cause))
+        }
         version => {
-            let version = version.map_or_else(|| "none".into(), |bytes| String::from_utf8_lossy(&bytes).into_owned());
+            let version = version.map_or_else(|| "none".into(), |bytes| String::from_utf8_lossy(bytes).into_owned());
             let ours = String::from_utf8_lossy(VERSION);
             let cause = format!("the schema is of version {version}, this program needs version {ours}");
             Err(Failure::new(StoreErrorKind::Incompatible, cause))
@@ -106,13 +111,24 @@ async fn key(connection: &Connection) -> Result<[u8; 32], Failure> {
     }
 }
 
-async fn create(connection: &Connection, has_schema: bool) -> Result<(), Failure> {
+/// Makes the tables. `source`: what a copy fills them from.
+pub(crate) async fn create(
+    connection: &Connection,
+    has_schema: bool,
+    version: &[u8],
+    source: Option<&str>,
+) -> Result<(), Failure> {
     let schema = if has_schema { "" } else { "CREATE SCHEMA incode;" };
     let key = hub::new_key().map_err(|_| Failure::failed("no random bytes"))?;
     let tables = schema_sql(&connection.target, schema);
     connection.execute(&tables).await?;
     let meta = "INSERT INTO incode.meta (name, value) VALUES ('version', $1), ('channel key', $2)";
-    let kept = connection.pipeline("", &[(meta, params![VERSION, key.as_slice()])], "COMMIT").await;
+    let mut statements = vec![(meta, params![version, key.as_slice()])];
+    if let Some(source) = source {
+        let copy = "INSERT INTO incode.meta (name, value) VALUES ('copy source', $1), ('copy batch', '0')";
+        statements.push((copy, params![source.as_bytes()]));
+    }
+    let kept = connection.pipeline("", &statements, "COMMIT").await;
     kept.map(drop)
 }
 
@@ -124,7 +140,9 @@ fn schema_sql(target: &Target, schema: &str) -> String {
 }
 
 /// The only version so far.
-const VERSION: &[u8] = b"1";
+pub(crate) const VERSION: &[u8] = b"1";
+/// In place of the version while a copy fills the tables: no process opens them.
+pub(crate) const COPYING: &[u8] = b"copying";
 /// More than processes start at once: each attempt that fails is one that another process won.
 const ATTEMPTS: u32 = 100;
 /// Between two looks: an open transaction of another process makes this one wait in the server, not here.

@@ -37,7 +37,7 @@
 //! # The modules
 //!
 //! [`options`](SqliteOptions) opens; `store` has the two queues; `writer`, `batch` and `reader` are the threads;
-//! `lock` and `watch` guard the file, `file` and `schema` open it, `startup` tidies up after the process before.
+//! `copy` reads all rows for another engine; `lock` and `watch` guard the file, `file` and `schema` open it, `startup` tidies up after the process before.
 //! `accept`, `inbox`, `change`, `people`, `identities`, `jobs`, `audit`, `prune` and `life_cycle` are the statements of
 //! the contract, `rows` reads columns.
 
@@ -45,6 +45,7 @@ mod accept;
 mod audit;
 mod batch;
 mod change;
+mod copy;
 mod error;
 mod file;
 mod identities;
@@ -64,6 +65,7 @@ mod store;
 mod watch;
 mod writer;
 
+pub use copy::{CopySource, LastIds};
 pub use options::{SqliteOptions, from_url};
 pub use store::SqliteStore;
 
