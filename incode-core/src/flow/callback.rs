@@ -60,12 +60,8 @@ impl Callback {
             let detail = "This verification took too long. Start again.";
             return Err(Problem::new(410, "flow_expired", "Verification expired", detail));
         }
-        let is_older =
-            token_times(&token).issued_at.is_some_and(|at| at < correlation.began_at.before(ISSUE_TOLERANCE));
-        if is_older || !claims.are_met_by(&token) {
-            tracing::warn!(is_older, "a callback token is not of this flow or not for this application");
-            let detail = "The token of this verification was not issued for it. Start again.";
-            return Err(Problem::new(403, "flow_token_foreign", "Verification not confirmed", detail));
+        if !claims.are_met_by(&token) {
+            return Err(foreign("the token lacks an expected claim"));
         }
         Ok(Self { correlation, token })
     }
@@ -91,7 +87,13 @@ impl Callback {
                 return Err(not_redeemed(&error));
             }
         };
-        let command = Command::Return(self.returned(&asked, &parts));
+        let returned = self.returned(&asked, &parts);
+        // By the vendor's own clock, which both times come from.
+        let issued_from = returned.window.vendor_began_at.before(ISSUE_TOLERANCE);
+        if token_times(&self.token).issued_at.is_some_and(|at| at < issued_from) {
+            return Err(foreign("the token was issued before the flow began"));
+        }
+        let command = Command::Return(returned);
         let outcome = match directory.change(command, Cause::Flow).await {
             Ok(changed) => changed.outcome,
             Err(error) => return Err(not_stored(&error)),
@@ -175,6 +177,13 @@ async fn wait_for_check(directory: &Directory, subject: &Subject, longest: Durat
 fn used_until(token: &Token, now: Timestamp) -> Timestamp {
     let longest = now.after(TOKEN_REMEMBERED);
     token_times(token).expires_at.map_or(longest, |at| at.after(PENDING_FOR).max(now.after(PENDING_FOR)).min(longest))
+}
+
+/// The flow is not used up: its own token still counts.
+fn foreign(reason: &'static str) -> Problem {
+    tracing::warn!(reason, "a callback token is not of this flow or not for this application");
+    let detail = "The token of this verification was not issued for it. Start again.";
+    Problem::new(403, "flow_token_foreign", "Verification not confirmed", detail)
 }
 
 fn refused(refusal: Refusal) -> Problem {

@@ -1,6 +1,7 @@
 //! One inbox, served three ways.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
 
@@ -13,9 +14,11 @@ use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use incode_core::client::Client;
+use incode_core::identity::transition::{ChangeRequest, Command};
 use incode_core::identity::{Link, LinkProof, Observation};
-use incode_core::model::{EventKind, IdentityStatus};
-use incode_core::store::{EventState, MemoryStore, NewEvent, NewLink, Reason, Store};
+use incode_core::model::EventKind;
+use incode_core::store::{EventState, IdentityStore, InboxStore, MemoryStore, NewEvent, Reason};
+use incode_core::testing::store_suite::seen;
 use incode_core::webhook::Authenticity;
 use incode_core::{Actor, Clock, IdentityId, Incode, ObjectId, Subject, SystemClock, Token};
 
@@ -119,35 +122,24 @@ async fn seed(store: &MemoryStore) {
         let event = NewEvent {
             kind,
             object_id: object.map(|object| ObjectId::new(object).unwrap()),
-            // As the inbox keeps a token that is not sealed.
+            // Sealed with a key that no process has: the pages show none of it either way.
             token: b"\0canary-token".to_vec(),
             token_hash: Token::new("canary-token").unwrap().hash(),
             correlation_id: Some("canary-correlation".to_owned()),
             vendor_time: None,
             received_at: SystemClock.now(),
             authenticated: true,
+            implausible: false,
             state,
             reason: Some(reason),
         };
         store.accept(event).await.unwrap();
     }
     let (now, identity_id) = (SystemClock.now(), IdentityId::new("identity/of anna".replace(' ', "%")).unwrap());
-    let link = Link {
-        subject: Subject::new("anna").unwrap(),
-        identity_id: identity_id.clone(),
-        proof: LinkProof::Application,
-        linked_at: now,
-    };
-    let status = IdentityStatus::from("ACTIVE");
-    let seen = Observation {
-        identity_id,
-        sent_at: now,
-        status,
-        attestation: None,
-        verified: None,
-        face_authenticated_at: None,
-        face_origin: Default::default(),
-        fields: Vec::new(),
-    };
-    store.link(NewLink { link, seen, spend: None, shared: false }).await.unwrap();
+    let seen = Observation { identity_id: identity_id.clone(), ..seen("unused", now.as_millis()) };
+    let link = Link::new(Subject::new("anna").unwrap(), identity_id, LinkProof::Application, now);
+    for command in [Command::Observe(seen), Command::Link { link, by: None }] {
+        let request = ChangeRequest { command, rules: Arc::default(), now };
+        store.change(request).await.unwrap();
+    }
 }
