@@ -70,11 +70,12 @@ async fn farewell(socket: &mut Socket) -> (CloseCode, String) {
 async fn revoke(app: &App, name: &str) {
     let control = app.line.rsplit("http://").next().unwrap();
     let vendor: SocketAddr = control.trim_end().trim_end_matches("/control)").parse().unwrap();
-    let people = get("/control/api/people").send(vendor).await.json();
+    let host = vendor.to_string();
+    let people = get("/control/api/people").host(&host).send(vendor).await.json();
     let person = people.as_array().unwrap().iter().find(|person| person["name"] == name).unwrap();
     let path = |what: &str| format!("/control/api/people/{}/{what}", person["identityId"].as_str().unwrap());
-    assert_eq!(post(&path("revoke")).send(vendor).await.status, 200);
-    let fail = post(&path("verify")).header("content-type", "application/json");
+    assert_eq!(post(&path("revoke")).host(&host).send(vendor).await.status, 200);
+    let fail = post(&path("verify")).host(&host).header("content-type", "application/json");
     let told: Value = fail.body(r#"{"outcome":"fail","send":true}"#).send(vendor).await.json();
     assert!(told.is_object(), "{told}");
 }

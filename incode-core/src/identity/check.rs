@@ -25,7 +25,7 @@ pub struct Check {
 /// The newest checks of an identity: what decides whether a hosted flow was passed.
 ///
 /// Every part keeps its maximum, so the order in which events are applied makes no difference.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Checks {
     /// The newest pass with a known time, by the vendor's clock.

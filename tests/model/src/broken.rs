@@ -109,8 +109,7 @@ impl Rule {
                 if let Some(identity) = &mut before.identity
                     && identity.checks.failed_received_at.is_some()
                 {
-                    identity.checks.failed_received_at = Some(Timestamp::from_millis(i64::MAX));
-                    identity.checks.failed_at = None;
+                    identity.checks.untimed_failure_received_at = Some(Timestamp::from_millis(i64::MAX));
                 }
             }
             _ => self.blind_command(&mut request.command, before),

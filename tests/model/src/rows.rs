@@ -172,10 +172,7 @@ impl Hash for Rows {
             if let Some(row) = identity {
                 (row.status.as_str(), row.checked_at, &row.verification_id, row.verified_at).hash(state);
                 (row.face_authenticated_at, &row.face_origin.verification_id).hash(state);
-                let checks = row.checks;
-                (checks.passed_at, checks.untimed_pass_received_at, checks.failed_received_at, checks.failed_at)
-                    .hash(state);
-                (checks.passed_for, checks.untimed_pass_for).hash(state);
+                row.checks.hash(state);
             }
         }
         self.tombstones.hash(state);

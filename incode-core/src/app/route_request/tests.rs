@@ -127,14 +127,14 @@ async fn an_authentication_that_passed_since_the_start_opens_too() {
 }
 
 #[tokio::test]
-async fn a_token_of_before_the_flow_is_refused_and_is_not_sent() {
+async fn a_token_of_before_the_flow_is_refused_by_the_vendors_clock() {
     let world = world().await;
     let ana = world.person("ana");
     let id = world.begin("alice").await;
     let old = world.sandbox.mint_token(NewToken::of(&*ana).issued_ago(Duration::from_secs(600)));
     let reply = world.come_back("alice", &id, &old).await;
     assert_eq!(problem(&reply), (403, "flow_token_foreign".to_owned()));
-    assert_eq!(world.userinfo_calls(), 0);
+    assert_eq!(world.userinfo_calls(), 1, "the answer brings the vendor's clock");
     let undated = world.sandbox.mint_token(NewToken::of(&*ana).claim("iat", Value::Null));
     assert!(is_sent_back(&world.come_back("alice", &id, &undated).await), "the flow is not used up");
 }

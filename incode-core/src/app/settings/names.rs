@@ -41,7 +41,6 @@ pub(super) const NAMES: [Name; 25] = [
     secret("INCODE_STORE_KEY", "INCODE_STORE_KEY_FILE"),
     // Of the example applications: known, so that they are not reported.
     secret("INCODE_ADMIN_TOKEN", "INCODE_ADMIN_TOKEN_FILE"),
-    secret("INCODE_ADMIN_TOKENS", "INCODE_ADMIN_TOKENS_FILE"),
     plain("PUBLIC_URL"),
     plain("BIND"),
 ];
