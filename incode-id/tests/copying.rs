@@ -7,12 +7,15 @@ mod common;
 mod world;
 
 use std::fs;
+use std::sync::Arc;
 use std::time::Instant;
 
 use common::eventually;
 use common::server::PostgresServer;
-use incode_core::store::{IdentityStore, InboxStore, LifeCycle, StoreErrorKind};
-use incode_core::testing::store_suite::{link, observe, pending, seen};
+use incode_core::identity::LinkProof;
+use incode_core::identity::transition::{EventLink, Rules};
+use incode_core::store::{Claim, IdentityStore, InboxStore, LifeCycle, StoreErrorKind};
+use incode_core::testing::store_suite::{apply, applying, link, observe, pending, seen};
 use incode_postgres::PostgresStore;
 use tempfile::tempdir;
 use world::{
@@ -237,7 +240,7 @@ fn wrong_arguments_are_named_without_what_they_hold() {
     assert_eq!(ending(&run(&["store", "copy", "--from", "sqlite:x"])).0, Some(2), "no target is named");
 }
 
-/// Measures the copy of as many people as `COPY_PEOPLE` says, a million unless set, each with an event that is done.
+/// Measures the copy of as many people as `COPY_PEOPLE` says, a million unless set, each with a link and an event that is done.
 /// Run in release mode, by name: `cargo test --release -p incode-id --test copying -- --ignored --nocapture measures`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes minutes; its figures are in docs/operations.md"]
@@ -251,22 +254,34 @@ async fn measures_a_million_people() {
     for lot in 0..people / 1_000 {
         let mut tasks = tokio::task::JoinSet::new();
         for n in lot * 1_000..(lot + 1) * 1_000 {
-            let store = std::sync::Arc::clone(&store);
-            tasks.spawn(async move {
-                let (subject, person) = (format!("account-{n:09}"), format!("64bb17ff915ccccb{n:08x}"));
-                store.change(link(&subject, &person, 1_000 + n)).await.map(drop)
-            });
+            let store = Arc::clone(&store);
+            let event = pending(&format!("64bb17ff915ccccb{n:08x}"), &format!("token-{n}"), 1_000 + n);
+            tasks.spawn(async move { store.accept(event).await.map(drop) });
         }
-        tasks.join_all().await.into_iter().for_each(|linked| linked.unwrap());
+        tasks.join_all().await.into_iter().for_each(|accepted| accepted.unwrap());
+        let claim = Claim { now: ms(i64::MAX / 2), lease_until: ms(i64::MAX), limit: 1_000, newest_first: false };
+        let mut tasks = tokio::task::JoinSet::new();
+        for event in store.claim(claim).await.unwrap().events {
+            let (store, n) = (Arc::clone(&store), event.received_at.as_millis() - 1_000);
+            let mut applying = applying(&event, seen(&format!("6f1c9e02a7d4{n:012x}"), 1_000 + n));
+            applying.link = Some(EventLink { subject: subject(&account(n)), proof: LinkProof::Webhook, nonce: None });
+            let settlement = apply(applying, &Rules::default(), 1_000 + n);
+            tasks.spawn(async move { store.settle(event.lease, settlement).await.map(drop) });
+        }
+        tasks.join_all().await.into_iter().for_each(|settled| settled.unwrap());
     }
     store.close().await.unwrap();
     println!("{people} people written in {:?}, {} bytes", begun.elapsed(), fs::metadata(&file).unwrap().len());
     let begun = Instant::now();
     let copied = text(&copy(&file, &url));
     println!("copied in {:?}\n{copied}", begun.elapsed());
-    let last = subject(&format!("account-{:09}", people - 1));
+    let last = subject(&account(people - 1));
     let target = PostgresStore::open(&url).await.unwrap();
     assert_eq!(target.subject(last).await.unwrap().linked.unwrap().link.linked_at, ms(1_000 + people - 1));
+}
+
+fn account(n: i64) -> String {
+    format!("account-{n:09}")
 }
 
 /// `number: 7` in the `Debug` of a lease.
