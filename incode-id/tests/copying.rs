@@ -7,12 +7,15 @@ mod common;
 mod world;
 
 use std::fs;
+use std::sync::Arc;
 use std::time::Instant;
 
 use common::eventually;
 use common::server::PostgresServer;
-use incode_core::store::{IdentityStore, InboxStore, LifeCycle, StoreErrorKind};
-use incode_core::testing::store_suite::{link, observe, pending, seen};
+use incode_core::identity::LinkProof;
+use incode_core::identity::transition::{EventLink, Rules};
+use incode_core::store::{Claim, IdentityStore, InboxStore, LifeCycle, StoreErrorKind};
+use incode_core::testing::store_suite::{apply, applying, link, observe, pending, seen};
 use incode_postgres::PostgresStore;
 use tempfile::tempdir;
 use world::{
@@ -115,8 +118,12 @@ async fn killed_in_the_middle_it_goes_on_where_it_was() {
         .await
         .unwrap();
     let mut first = copying(&file, &url, "4");
-    let waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
-    eventually("the copy waits", async || admin.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) == 1).await;
+    let waiting = async |processes: i64| {
+        let sql = "SELECT count(*) FROM pg_locks WHERE NOT granted";
+        eventually("the copy waits", async || admin.query_one(sql, &[]).await.unwrap().get::<_, i64>(0) == processes)
+            .await;
+    };
+    waiting(1).await;
     // SIGKILL. The server goes on with what it has received.
     first.kill().unwrap();
     first.wait().unwrap();
@@ -124,8 +131,9 @@ async fn killed_in_the_middle_it_goes_on_where_it_was() {
     assert_eq!(refused.kind(), StoreErrorKind::Incompatible);
     assert!(refused.cause().to_string().contains("unfinished"), "{}", refused.cause());
 
-    // The second run has to wait for the batch that is under way; or else it would be written twice.
+    // The second run waits for the batch that is under way, or else it would go on before it.
     let second = copying(&file, &url, "4");
+    waiting(2).await;
     admin.batch_execute("SELECT pg_advisory_unlock(1)").await.unwrap();
     let second = second.wait_with_output().unwrap();
     let copied = text(&second);
@@ -232,7 +240,7 @@ fn wrong_arguments_are_named_without_what_they_hold() {
     assert_eq!(ending(&run(&["store", "copy", "--from", "sqlite:x"])).0, Some(2), "no target is named");
 }
 
-/// Measures the copy of as many people as `COPY_PEOPLE` says, a million unless set, each with an event that is done.
+/// Measures the copy of as many people as `COPY_PEOPLE` says, a million unless set, each with a link and an event that is done.
 /// Run in release mode, by name: `cargo test --release -p incode-id --test copying -- --ignored --nocapture measures`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes minutes; its figures are in docs/operations.md"]
@@ -246,22 +254,34 @@ async fn measures_a_million_people() {
     for lot in 0..people / 1_000 {
         let mut tasks = tokio::task::JoinSet::new();
         for n in lot * 1_000..(lot + 1) * 1_000 {
-            let store = std::sync::Arc::clone(&store);
-            tasks.spawn(async move {
-                let (subject, person) = (format!("account-{n:09}"), format!("64bb17ff915ccccb{n:08x}"));
-                store.change(link(&subject, &person, 1_000 + n)).await.map(drop)
-            });
+            let store = Arc::clone(&store);
+            let event = pending(&format!("64bb17ff915ccccb{n:08x}"), &format!("token-{n}"), 1_000 + n);
+            tasks.spawn(async move { store.accept(event).await.map(drop) });
         }
-        tasks.join_all().await.into_iter().for_each(|linked| linked.unwrap());
+        tasks.join_all().await.into_iter().for_each(|accepted| accepted.unwrap());
+        let claim = Claim { now: ms(i64::MAX / 2), lease_until: ms(i64::MAX), limit: 1_000, newest_first: false };
+        let mut tasks = tokio::task::JoinSet::new();
+        for event in store.claim(claim).await.unwrap().events {
+            let (store, n) = (Arc::clone(&store), event.received_at.as_millis() - 1_000);
+            let mut applying = applying(&event, seen(&format!("6f1c9e02a7d4{n:012x}"), 1_000 + n));
+            applying.link = Some(EventLink { subject: subject(&account(n)), proof: LinkProof::Webhook, nonce: None });
+            let settlement = apply(applying, &Rules::default(), 1_000 + n);
+            tasks.spawn(async move { store.settle(event.lease, settlement).await.map(drop) });
+        }
+        tasks.join_all().await.into_iter().for_each(|settled| settled.unwrap());
     }
     store.close().await.unwrap();
     println!("{people} people written in {:?}, {} bytes", begun.elapsed(), fs::metadata(&file).unwrap().len());
     let begun = Instant::now();
     let copied = text(&copy(&file, &url));
     println!("copied in {:?}\n{copied}", begun.elapsed());
-    let last = subject(&format!("account-{:09}", people - 1));
+    let last = subject(&account(people - 1));
     let target = PostgresStore::open(&url).await.unwrap();
     assert_eq!(target.subject(last).await.unwrap().linked.unwrap().link.linked_at, ms(1_000 + people - 1));
+}
+
+fn account(n: i64) -> String {
+    format!("account-{n:09}")
 }
 
 /// `number: 7` in the `Debug` of a lease.

@@ -67,7 +67,7 @@ impl CopySource {
     /// When the file can't be read.
     pub fn counts(&self) -> Result<Vec<(&'static str, u64)>, StoreError> {
         let count = |table: &Table| {
-            let sql = format!("SELECT count(*) FROM {} WHERE {}", table.name, table.filter);
+            let sql = format!("SELECT count(*) FROM {} WHERE {}", table.name, table.filter());
             let count: i64 = self.conn.query_row(&sql, [], |row| row.get(0)).map_err(Failure::from)?;
             Ok((table.name, u64::try_from(count).unwrap_or(0)))
         };
@@ -120,28 +120,31 @@ impl fmt::Debug for CopySource {
     }
 }
 
-/// What is read of one table.
+/// What is read of one table. Columns are separated by blanks.
 struct Table {
     name: &'static str,
-    /// Which rows.
-    filter: &'static str,
     /// The key.
     order: &'static str,
     /// Numbers and texts.
-    plain: &'static [&'static str],
+    plain: &'static str,
     /// Bytes.
-    bytes: &'static [&'static str],
+    bytes: &'static str,
     /// The columns that a shared store names in another way, each with its expression.
     renamed: &'static [(&'static str, &'static str)],
 }
 
 impl Table {
+    /// Which rows. Of `meta` the check values of secrets: the rest concerns this engine alone.
+    fn filter(&self) -> &'static str {
+        if self.name == "meta" { "name LIKE 'secret %'" } else { "TRUE" }
+    }
+
     fn select(&self) -> String {
-        let plain = self.plain.iter().map(|name| format!("'{name}', {name}"));
-        let bytes = self.bytes.iter().map(|name| format!("'{name}', {}", hexadecimal(name)));
+        let plain = self.plain.split_whitespace().map(|name| format!("'{name}', {name}"));
+        let bytes = self.bytes.split_whitespace().map(|name| format!("'{name}', {}", hexadecimal(name)));
         let renamed = self.renamed.iter().map(|(name, expression)| format!("'{name}', {expression}"));
         let columns: Vec<_> = plain.chain(bytes).chain(renamed).collect();
-        let (columns, Self { name, filter, order, .. }) = (columns.join(", "), self);
+        let (columns, filter, Self { name, order, .. }) = (columns.join(", "), self.filter(), self);
         format!("SELECT json_object({columns}) FROM {name} WHERE {filter} ORDER BY {order} LIMIT -1 OFFSET ?")
     }
 }
@@ -184,150 +187,54 @@ fn fingerprint(path: &Path) -> Result<String, StoreError> {
     Ok(format!("{:?} {} {:?} {log:?}", FileId::of(&main), main.len(), modified(&main)))
 }
 
-/// The smallest tables come first: what is wrong shows early.
+const fn table(name: &'static str, order: &'static str, plain: &'static str, bytes: &'static str) -> Table {
+    Table { name, order, plain, bytes, renamed: &[] }
+}
+
+/// In the order in which they are copied: the smallest first, so that what is wrong shows early.
 const TABLES: [Table; 12] = [
+    table("meta", "name", "name", "value"),
     Table {
-        name: "meta",
-        // Check values of secrets. The rest concerns this engine alone.
-        filter: "name LIKE 'secret %'",
-        order: "name",
-        plain: &["name"],
-        bytes: &["value"],
-        renamed: &[],
-    },
-    Table {
-        name: "audit",
-        filter: "TRUE",
-        order: "id",
-        plain: &["id", "at", "actor", "action", "reason", "kind", "accepted_before", "handler", "identity", "count"],
-        bytes: &[],
         renamed: &[
             ("one_id", "row_id"),
             // Without gaps: so many of them are kept.
             ("ordinal", "iif(by_age, NULL, row_number() OVER (PARTITION BY by_age ORDER BY id))"),
         ],
+        ..table("audit", "id", "id at actor action reason kind accepted_before handler identity count", "")
     },
+    table("tombstone", "identity_hash", "forgotten_at", "identity_hash"),
+    table(
+        "identity",
+        "identity_id",
+        "identity_id status checked_at verification_id verified_at face_authenticated_at attestation
+        face_verification_id face_source_id checks",
+        "",
+    ),
+    table("link", "subject", "subject identity_id proof linked_at active_since verified_since", ""),
+    table("pending_link", "subject", "subject identity_id began_at vendor_began_at vendor_returned_at expires_at", ""),
+    table("confirmation", "id", "subject identity_id passed_at", "session action"),
+    table("field", "identity_id, field", "identity_id field sent_at expires_at", "sealed"),
+    table("used_nonce", "nonce", "expires_at", "nonce"),
     Table {
-        name: "tombstone",
-        filter: "TRUE",
-        order: "identity_hash",
-        plain: &["forgotten_at"],
-        bytes: &["identity_hash"],
-        renamed: &[],
-    },
-    Table {
-        name: "identity",
-        filter: "TRUE",
-        order: "identity_id",
-        plain: &[
-            "identity_id",
-            "status",
-            "checked_at",
-            "verification_id",
-            "verified_at",
-            "face_authenticated_at",
-            "attestation",
-            "face_verification_id",
-            "face_source_id",
-            "checks",
-        ],
-        bytes: &[],
-        renamed: &[],
-    },
-    Table {
-        name: "link",
-        filter: "TRUE",
-        order: "subject",
-        plain: &["subject", "identity_id", "proof", "linked_at", "active_since", "verified_since"],
-        bytes: &[],
-        renamed: &[],
-    },
-    Table {
-        name: "pending_link",
-        filter: "TRUE",
-        order: "subject",
-        plain: &["subject", "identity_id", "began_at", "vendor_began_at", "vendor_returned_at", "expires_at"],
-        bytes: &[],
-        renamed: &[],
-    },
-    Table {
-        name: "confirmation",
-        filter: "TRUE",
-        order: "id",
-        plain: &["subject", "identity_id", "passed_at"],
-        bytes: &["session", "action"],
-        renamed: &[],
-    },
-    Table {
-        name: "field",
-        filter: "TRUE",
-        order: "identity_id, field",
-        plain: &["identity_id", "field", "sent_at", "expires_at"],
-        bytes: &["sealed"],
-        renamed: &[],
-    },
-    Table {
-        name: "used_nonce",
-        filter: "TRUE",
-        order: "nonce",
-        plain: &["expires_at"],
-        bytes: &["nonce"],
-        renamed: &[],
-    },
-    Table {
-        name: "used_token",
-        filter: "TRUE",
-        order: "token_hash",
-        plain: &["subject", "expires_at"],
-        bytes: &[],
         renamed: &[("hash", "'\\x' || hex(token_hash)")],
+        ..table("used_token", "token_hash", "subject expires_at", "")
     },
+    table(
+        "event",
+        "id",
+        "id kind object_id state reason attempts lease authenticated implausible vendor_time received_at due_at
+        settled_at correlation_id",
+        "object_key delivery_key done_key applied_key token",
+    ),
     Table {
-        name: "event",
-        filter: "TRUE",
-        order: "id",
-        plain: &[
-            "id",
-            "kind",
-            "object_id",
-            "state",
-            "reason",
-            "attempts",
-            "lease",
-            "authenticated",
-            "implausible",
-            "vendor_time",
-            "received_at",
-            "due_at",
-            "settled_at",
-            "correlation_id",
-        ],
-        bytes: &["object_key", "delivery_key", "done_key", "applied_key", "token"],
-        renamed: &[],
-    },
-    Table {
-        name: "job",
-        filter: "TRUE",
-        order: "id",
-        plain: &[
-            "id",
-            "handler",
-            "cause",
-            "event_id",
-            "kind",
-            "object_id",
-            "subject",
-            "identity_id",
-            "state",
-            "failure",
-            "attempts",
-            "lease",
-            "caused_at",
-            "due_at",
-            "settled_at",
-        ],
-        bytes: &[],
         renamed: &[("cause_at", "instant")],
+        ..table(
+            "job",
+            "id",
+            "id handler cause event_id kind object_id subject identity_id state failure attempts lease caused_at due_at
+            settled_at",
+            "",
+        )
     },
 ];
 
