@@ -11,7 +11,7 @@ use incode_core::{Builder, ConfigError};
 /// # Errors
 /// [`ConfigError`] for what is missing, malformed or too weak: one line that names the variable and says what to write.
 pub fn builder_from_env() -> Result<Builder, ConfigError> {
-    Builder::from_settings(std::env::vars_os(), ENGINES)
+    Builder::from_environment(ENGINES)
 }
 
 const ENGINES: &[Engine] = &[

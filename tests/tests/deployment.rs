@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use yaml_rust2::{Yaml, YamlLoader};
+use yaml_rust2::YamlLoader;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
@@ -18,23 +18,31 @@ fn text(path: &str) -> String {
 
 /// Names that the program asks its environment for.
 fn settings() -> BTreeSet<String> {
-    let core = fs::read_dir(root().join("incode-core/src/app")).unwrap();
-    let kit = fs::read_dir(root().join("examples/gate-kit/src")).unwrap();
-    let files = core.chain(kit).map(|entry| entry.unwrap().path());
+    let folders = [
+        "incode-core/src/app",
+        "incode-core/src/app/settings",
+        "examples/gate-kit/src",
+        "examples/gate-kit/src/settings",
+    ];
+    let files = folders.into_iter().flat_map(|folder| fs::read_dir(root().join(folder)).unwrap());
+    let files = files.map(|entry| entry.unwrap().path());
     let sources =
         files.filter(|path| path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("tests.rs"));
     let mut names = BTreeSet::new();
     for path in sources {
         let source = fs::read_to_string(path).unwrap();
         let quoted = source.split('"').skip(1).step_by(2).filter(|word| is_setting(word));
-        names.extend(quoted.map(str::to_owned));
+        names.extend(quoted.map(|name| base(name).to_owned()));
     }
     names
 }
 
 fn is_setting(word: &str) -> bool {
     let shouted = word.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
-    shouted && (["BIND", "PUBLIC_URL"].contains(&word) || word.starts_with("INCODE_") || word.starts_with("EXAMPLE_"))
+    shouted
+        && (["BIND", "OPS_BIND", "PUBLIC_URL"].contains(&word)
+            || word.starts_with("INCODE_")
+            || word.starts_with("EXAMPLE_"))
 }
 
 /// Words of a document that read as names of settings. Those of the tests themselves are none.
@@ -43,8 +51,13 @@ fn named(document: &str) -> BTreeSet<String> {
     let names = words.filter(|word| is_setting(word) && !word.ends_with('_'));
     names
         .filter(|name| !name.starts_with("INCODE_TEST_") && !name.starts_with("INCODE_KILL_"))
-        .map(str::to_owned)
+        .map(|name| base(name).to_owned())
         .collect()
+}
+
+/// `NAME_FILE` names a file that holds `NAME`.
+fn base(name: &str) -> &str {
+    name.strip_suffix("_FILE").unwrap_or(name)
 }
 
 #[test]
@@ -99,22 +112,26 @@ fn the_manifest_agrees_with_the_program() {
     let routes = text("examples/gate-kit/src/site.rs");
     for name in ["livenessProbe", "startupProbe", "readinessProbe"] {
         assert!(routes.contains(&format!("(\"{}\", \"GET, HEAD\")", probe(name))), "{name}");
-        assert_eq!(container[name]["httpGet"]["port"], container["ports"][0]["name"]);
+        // Readiness is on the port of operations, which the Service does not publish.
+        let port = usize::from(name == "readinessProbe");
+        assert_eq!(container[name]["httpGet"]["port"], container["ports"][port]["name"], "{name}");
     }
     assert_eq!(service["spec"]["ports"][0]["targetPort"], container["ports"][0]["name"]);
 
     let env = container["env"].as_vec().unwrap();
-    let names: BTreeSet<String> = env.iter().map(|one| one["name"].as_str().unwrap().to_owned()).collect();
+    let names: BTreeSet<String> = env.iter().map(|one| base(one["name"].as_str().unwrap()).to_owned()).collect();
     assert!(names.is_subset(&settings()), "{names:?}");
     let bind = env.iter().find(|one| one["name"].as_str() == Some("BIND")).unwrap();
     let port = container["ports"][0]["containerPort"].as_i64().unwrap();
     assert!(bind["value"].as_str().unwrap().ends_with(&format!(":{port}")));
     for one in env {
         let name = one["name"].as_str().unwrap();
-        let is_secret = ["KEY", "SECRET", "SECRETS", "STORE", "TOKEN"].iter().any(|end| name.ends_with(end));
-        let reference = &one["valueFrom"]["secretKeyRef"];
-        assert_eq!(is_secret, *reference != Yaml::BadValue, "{name}: secrets, and nothing else, come from a Secret");
-        assert_ne!(is_secret, one["value"] != Yaml::BadValue, "{name}");
+        let is_secret = ["KEY", "SECRET", "SECRETS", "STORE", "TOKEN"].iter().any(|end| base(name).ends_with(end));
+        assert_eq!(is_secret, name.ends_with("_FILE"), "{name}: secrets, and nothing else, come from files");
+        let mounted = one["value"].as_str().unwrap();
+        let folders = container["volumeMounts"].as_vec().map(Vec::as_slice).unwrap_or_default();
+        let is_mounted = folders.iter().any(|folder| mounted.starts_with(folder["mountPath"].as_str().unwrap()));
+        assert_eq!(is_secret, is_mounted, "{name}: {mounted}");
     }
 }
 

@@ -127,7 +127,7 @@ impl Callback {
 
     /// A reload or a second press after this flow linked the subject: the vendor is not asked again.
     fn is_linked(&self, state: &SubjectState) -> bool {
-        state.linked.as_ref().is_some_and(|linked| linked.link.linked_at >= self.correlation.began_at)
+        state.linked.as_ref().is_some_and(|linked| linked.link.linked_at > self.correlation.began_at)
     }
 
     /// The same while the check of this flow is not known yet.

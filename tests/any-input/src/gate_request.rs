@@ -26,8 +26,11 @@ pub fn gate_request(input: &[u8]) {
     let visitor = APP.visitor(&head);
     let subject = visitor.subject().map(|subject| subject.as_str());
     let cookies = sessions(&head);
+    // The same cookie twice with the same value is one.
     let expected = match &cookies[..] {
-        [only] => only.strip_prefix("signed.").filter(|text| incode_core::Subject::new(text).is_ok()),
+        [only, others @ ..] if others.iter().all(|other| other == only) => {
+            only.strip_prefix("signed.").filter(|text| incode_core::Subject::new(text).is_ok())
+        }
         _ => None,
     };
     assert_eq!(subject, expected, "{cookies:?}");

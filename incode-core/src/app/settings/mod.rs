@@ -70,6 +70,14 @@ impl Builder {
         }
         Ok(builder)
     }
+
+    /// As [`Builder::from_settings`], with the environment of this process.
+    ///
+    /// # Errors
+    /// As [`Builder::from_settings`].
+    pub fn from_environment(engines: &[Engine]) -> Result<Self, ConfigError> {
+        Self::from_settings(std::env::vars_os(), engines)
+    }
 }
 
 fn client(variables: &Variables) -> Result<Client, ConfigError> {
