@@ -82,7 +82,7 @@ impl Engine {
             Self::Redis(server) => {
                 let mut admin = server.connect().await;
                 for due in ["{incode}:due", "{incode}:due:implausible", "{incode}:xd:journal"] {
-                    let waiting: Vec<String> =
+                    let waiting: Vec<Vec<u8>> =
                         redis::cmd("ZRANGE").arg(due).arg(0).arg(-1).query_async(&mut admin).await.unwrap();
                     for member in waiting {
                         let mut add = redis::cmd("ZADD");

@@ -16,7 +16,7 @@ const fn secret(name: &'static str, file: &'static str) -> Name {
 }
 
 /// Every setting. One that is missing here is reported as unknown, and is not read.
-pub(super) const NAMES: [Name; 25] = [
+pub(super) const NAMES: [Name; 24] = [
     plain("INCODE_HOST"),
     secret("INCODE_API_KEY", "INCODE_API_KEY_FILE"),
     plain("INCODE_CLIENT_ID"),
