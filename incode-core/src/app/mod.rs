@@ -49,7 +49,7 @@ pub use settings::{Engine, StoreUrl};
 
 /// Client, store, worker, near cache and flow behind one `Arc`: cloning is cheap, and every clone is the same.
 ///
-/// Made by [`Incode::builder`] or [`Incode::builder_from_env`]; handed to the layer of an adapter. Dropping the last
+/// Made by [`Incode::builder`], or by an adapter's `builder_from_env`; handed to the layer of an adapter. Dropping the last
 /// clone stops the worker; [`Incode::shutdown`] does so in good order.
 #[derive(Clone)]
 pub struct Incode(Arc<Shared>);

@@ -4,7 +4,7 @@ use futures_core::Stream;
 
 use crate::identity::Change;
 
-/// What happens to identities in a store that several processes share; made by [`Store::feed`](super::Store::feed).
+/// What happens to identities in a store that several processes share; made by [`LifeCycle::feed`](super::LifeCycle::feed).
 ///
 /// A feed is down until it says that it is up. It ends when the store is closed.
 pub type StoreFeed = Pin<Box<dyn Stream<Item = StoreNotice> + Send>>;
