@@ -266,13 +266,13 @@ impl std::fmt::Debug for Plan {
 
 /// Polls until it is so, and fails when it takes longer than any schedule of ours.
 pub async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
-    for _ in 0..1_000 {
+    for _ in 0..6_000 {
         if is_so().await {
             return;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    panic!("not so after 10 s: {what}");
+    panic!("not so after a minute: {what}");
 }
 
 /// A payload of the vendor's document.

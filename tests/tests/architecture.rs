@@ -189,7 +189,7 @@ fn adapters_decide_nothing() {
         "tracing::",
         "metrics::",
         "eprintln",
-        "env::",
+        "std::env",
         "StatusCode::OK",
         "StatusCode::UNAUTHORIZED",
         "StatusCode::FORBIDDEN",

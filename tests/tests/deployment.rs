@@ -31,7 +31,7 @@ fn settings() -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for path in sources {
         let source = fs::read_to_string(path).unwrap();
-        let quoted = source.split('"').skip(1).step_by(2).filter(|word| is_setting(word));
+        let quoted = source.split('"').skip(1).step_by(2).filter(|word| is_setting(word) && !word.ends_with('_'));
         names.extend(quoted.map(|name| base(name).to_owned()));
     }
     names

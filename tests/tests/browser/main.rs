@@ -79,6 +79,8 @@ async fn story(app: &App, browser: &Browser) {
     assert_eq!(browser.text(".code").await, "403 · verification_required");
     browser.picture("3-sent-away").await;
     browser.follow("Verify my identity").await;
+    assert_eq!(browser.heading().await, "Verify the account alice");
+    browser.follow("This is my account: verify me").await;
     assert_eq!(browser.heading().await, "Confirm who you are");
     browser.picture("4-vendor").await;
     browser.press("Pass the check").await;

@@ -59,7 +59,9 @@ async fn story(app: &App, browser: &Browser) {
     browser.open(link).await;
     assert_eq!(browser.text(".list").await.matches("1,250.50 to Bob & Sons").count(), 1);
     enter(browser, "5", "Bob").await;
-    assert_eq!(browser.heading().await, "Transfer made", "at once: the face was confirmed a moment ago");
+    assert_eq!(browser.heading().await, "5.00", "one face is for one transfer");
+    browser.press("Confirm by face").await;
+    assert_eq!(browser.heading().await, "Transfer made");
     browser.open(link).await;
     assert_eq!(browser.text(".list").await.matches(" to Bob").count(), 2);
     browser.picture("7-both").await;

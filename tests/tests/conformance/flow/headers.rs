@@ -66,6 +66,8 @@ async fn every_kind(stage: &Stage) -> Vec<(&'static str, u16, &'static str, Resp
     world.sandbox.advance_clock(Duration::from_secs(30 * 60));
     all.push(("expired", 410, "flow_expired", world.come_back("ana", &old, TOKEN).await));
     let id = world.start_flow("ana").await;
+    // The link comes later than the start of its flow.
+    stage.clock.advance(Duration::from_secs(1));
     let missing = world.get("ana", &format!("/incode/callback?token={TOKEN}")).await;
     all.push(("missing", 400, "flow_incomplete", missing));
     let twice = format!("/incode/callback?token={TOKEN}&token={TOKEN}&correlation_id={id}");
