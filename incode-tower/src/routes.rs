@@ -4,8 +4,8 @@ use axum::handler::Handler;
 use axum_core::body::Body;
 use axum_core::extract::Request;
 use axum_core::response::{IntoResponse, Response};
-use http::StatusCode;
 use incode_core::Incode;
+use incode_core::http::Reply;
 
 use crate::body::Chunks;
 use crate::head::HttpHead;
@@ -43,7 +43,7 @@ async fn answer(State(incode): State<Incode>, request: Request) -> Response {
     match incode.open(&HttpHead::from(&request)) {
         Some(route) => response(route.answer(Chunks::new(request.into_body())).await).map(Body::new),
         // The token endpoint of a policy that has no OAuth part.
-        None => StatusCode::NOT_FOUND.into_response(),
+        None => response(Reply::new(404)).map(Body::new),
     }
 }
 

@@ -151,6 +151,8 @@ async fn redeem(town: &Town, person: &Person, target: &str, random: &mut Random)
         }
         let taken = answers.iter().flatten().filter(|answer| answer.status == 303).count();
         let spent = answers.iter().flatten().any(|answer| answer.code() == "flow_used");
+        // Of two at once the first ends a flow whose check did not pass, and the other finds it used.
+        lost |= answers.iter().flatten().any(|answer| answer.code() == "verification_not_passed");
         lost |= answers.iter().any(|answer| answer.as_ref().is_none_or(|answer| answer.status >= 500));
         match (taken, spent) {
             (0, false) => {}

@@ -29,6 +29,7 @@ async fn a_revocation_whose_commit_is_not_heard_of_shuts_at_once() {
     town.world.sandbox.revoke(&town.identity).unwrap();
     town.world.deliver(&event("verification.completed", &again.verification_id, &again.token)).await;
     town.loses_the_network_while_the_server_commits().await;
+    eventually("shut", async || town.status().await != 200).await;
     eventually("asked again", async || {
         let status = town.status().await;
         assert_ne!(status, 200, "open after the vendor said that the person is revoked");
