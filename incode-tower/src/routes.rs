@@ -3,7 +3,7 @@ use axum::extract::State;
 use axum::handler::Handler;
 use axum_core::body::Body;
 use axum_core::extract::Request;
-use axum_core::response::{IntoResponse, Response};
+use axum_core::response::Response;
 use incode_core::Incode;
 use incode_core::http::Reply;
 
