@@ -47,6 +47,12 @@ pub struct Fault {
     /// Milliseconds to wait first, whatever the effect.
     #[serde(default)]
     pub delay_ms: u64,
+    /// Whether to wait first for [`Sandbox::release_held`](crate::Sandbox::release_held), whatever the effect.
+    #[serde(default)]
+    pub held: bool,
+    /// How many releases there had been when the fault was added.
+    #[serde(skip)]
+    pub(crate) releases_before: u64,
     /// What happens.
     #[serde(flatten)]
     pub effect: Effect,
@@ -55,7 +61,16 @@ pub struct Fault {
 impl Fault {
     /// One call of any route.
     pub fn new(effect: Effect) -> Self {
-        Self { route: Route::Any, token: None, identity_id: None, times: 1, delay_ms: 0, effect }
+        Self {
+            route: Route::Any,
+            token: None,
+            identity_id: None,
+            times: 1,
+            delay_ms: 0,
+            held: false,
+            releases_before: 0,
+            effect,
+        }
     }
 
     /// One call of any route, answered with `status` and the documented body.
@@ -103,6 +118,19 @@ impl Fault {
         self
     }
 
+    /// Wait first until [`Sandbox::release_held`](crate::Sandbox::release_held).
+    ///
+    /// ```
+    /// use incode_sandbox::{Effect, Fault, Route};
+    /// // An answer that comes when the test says so.
+    /// let late = Fault::new(Effect::Delay).on(Route::Userinfo).held();
+    /// assert!(late.held);
+    /// ```
+    pub fn held(mut self) -> Self {
+        self.held = true;
+        self
+    }
+
     fn fits(&self, call: &FaultScope<'_>) -> bool {
         let route = self.route == Route::Any || Some(self.route) == call.route;
         let token = self.token.is_none() || self.token.as_deref() == call.token;
@@ -118,6 +146,7 @@ impl fmt::Debug for Fault {
             .field("identity_id", &self.identity_id)
             .field("times", &self.times)
             .field("delay_ms", &self.delay_ms)
+            .field("held", &self.held)
             .field("effect", &self.effect)
             .finish()
     }
@@ -166,7 +195,7 @@ pub enum Route {
 #[serde(tag = "kind", rename_all = "snake_case", rename_all_fields = "camelCase")]
 #[non_exhaustive]
 pub enum Effect {
-    /// Nothing but the fault's `delay_ms`.
+    /// Nothing but the fault's own wait.
     Delay,
     /// A status with the documented error body.
     Status {

@@ -17,7 +17,7 @@ use crate::behaviour::{Behaviour, DateHeader, WebhookToken};
 use crate::calls::CallLog;
 use crate::deliveries::{Delivery, DeliveryLog, DeliveryState, EventKind};
 use crate::errors::{NotFound, StartError};
-use crate::faults::{Faults, Route};
+use crate::faults::{Fault, Faults, Route};
 use crate::rate::{OverLimit, RateLimiter};
 use crate::sender::{self, WebhookTarget};
 use crate::settings::{Settings, Webhook};
@@ -56,6 +56,8 @@ pub(crate) struct Vendor {
     runtime: Handle,
     /// Sends a notice whenever a delivery changes.
     delivery_changed: watch::Sender<()>,
+    /// How often held faults were released.
+    releases: watch::Sender<u64>,
 }
 
 impl Vendor {
@@ -77,6 +79,7 @@ impl Vendor {
             tasks: Mutex::default(),
             runtime: Handle::current(),
             delivery_changed: watch::Sender::new(()),
+            releases: watch::Sender::new(0),
         })
     }
 
@@ -93,6 +96,23 @@ impl Vendor {
     /// The faults to come.
     pub(crate) fn faults(&self) -> MutexGuard<'_, Faults> {
         locked(&self.faults)
+    }
+
+    /// Adds a fault for calls to come.
+    pub(crate) fn add_fault(&self, mut fault: Fault) {
+        fault.releases_before = *self.releases.borrow();
+        self.faults().add(fault);
+    }
+
+    /// Waits until there were more releases than this.
+    pub(crate) async fn released_since(&self, before: u64) {
+        // The sender lives as long as this does: no error.
+        let _ = self.releases.subscribe().wait_for(|releases| *releases > before).await;
+    }
+
+    /// Lets all calls go on that meet a held fault which was added before.
+    pub(crate) fn release_held(&self) {
+        self.releases.send_modify(|releases| *releases += 1);
     }
 
     /// The log of deliveries. Change a row by [`Self::update_delivery`], which wakes the waiting tasks.

@@ -136,7 +136,7 @@ async fn a_receiver_that_is_gone_or_silent_is_tried_again() {
     let webhook = Webhook::default()
         .verification_to(format!("http://{closed}"))
         .authentication_to(format!("http://{}", silent.local_addr().unwrap()));
-    let builder = Sandbox::builder().time_scale(0.0).delivery_timeout(Duration::from_millis(20));
+    let builder = Sandbox::builder().time_scale(0.0).delivery_timeout(Duration::from_millis(500));
     let sandbox = builder.webhook(webhook).start().await.unwrap();
     for (kind, failure) in [(EventKind::Verification, "connect"), (EventKind::Authentication, "timeout")] {
         let number = sandbox.send_bytes(kind, "not json");

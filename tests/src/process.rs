@@ -3,5 +3,5 @@
 mod app;
 mod settings;
 
-pub use app::{App, Ended, Example, program, refused, within};
+pub use app::{App, Ended, Example, program, refused};
 pub use settings::{ADMIN_TOKEN, FLOW_SECRET, Settings, WEBHOOK_HEADER, WEBHOOK_SECRET};

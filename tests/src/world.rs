@@ -7,6 +7,7 @@ use incode_core::gate::SubjectSource;
 use incode_core::identity::Identity;
 use incode_core::model::{EventKind, Face, FaceAuthenticationRequest};
 use incode_core::store::{EventFilter, EventRow, EventState, InboxCounts, NewEvent};
+use incode_core::testing::ManualClock;
 use incode_core::testing::signer::{OAuthClient, Signer};
 use incode_core::testing::with_token;
 use incode_core::webhook::{Authenticity, ClientCredentials, HmacScheme};
@@ -41,6 +42,9 @@ pub struct Plan {
     shape: fn(Incode) -> Shape,
     /// A callback links only when the check of its flow passed, as in production.
     checks: bool,
+    /// How long one attempt at the vendor may take.
+    patience: Duration,
+    clock: Option<ManualClock>,
 }
 
 /// Sandbox, incode and server, joined.
@@ -53,6 +57,7 @@ pub struct World {
     /// Where its server listens.
     pub address: SocketAddr,
     signer: Option<Signer>,
+    clock: Option<ManualClock>,
     _served: Served,
 }
 
@@ -67,7 +72,24 @@ impl Plan {
             adjust: Box::new(|builder| builder),
             shape: Shape::Layered,
             checks: false,
+            patience: Duration::from_secs(15),
+            clock: None,
         }
+    }
+
+    /// Gives the vendor up after two seconds, for tests whose vendor never answers. All others wait longer than a busy
+    /// machine needs.
+    pub fn impatient(mut self) -> Self {
+        self.patience = Duration::from_secs(2);
+        self
+    }
+
+    /// A clock that stands still: a failed event is not tried again before [`World::settles`] or
+    /// [`World::until_next_try`], so that a test can look at it in between.
+    pub fn stopped_clock(mut self) -> Self {
+        let clock = ManualClock::new(SystemClock.now());
+        self.clock = Some(clock.clone());
+        self.incode(move |builder| builder.clock(clock))
     }
 
     /// Another way to prove where deliveries come from.
@@ -109,8 +131,8 @@ impl Plan {
         let (authenticity, sent) = (self.auth.policy(), self.auth.sent_to(address));
         sandbox.set_webhook(Webhook::to(format!("http://{address}/incode/webhook")).auth(sent)).unwrap();
         let client = Client::builder(&sandbox.url(), sandbox.api_key())
-            .attempt_timeout(Duration::from_secs(2))
-            .call_timeout(Duration::from_secs(3))
+            .attempt_timeout(self.patience)
+            .call_timeout(self.patience * 3 / 2)
             .retries(0)
             .build()
             .unwrap();
@@ -132,7 +154,7 @@ impl Plan {
         let incode = (self.adjust)(builder).build().await.unwrap();
         let served = self.adapter.serve_as(listener, (self.shape)(incode.clone())).await;
         let signer = self.auth.signer(address).await;
-        World { sandbox, incode, address, signer, _served: served }
+        World { sandbox, incode, address, signer, clock: self.clock, _served: served }
     }
 }
 
@@ -242,9 +264,43 @@ impl World {
         self.incode.inbox_events(EventFilter::default()).await.unwrap()
     }
 
+    /// Waits until an attempt at the newest event has failed, and returns the event.
+    ///
+    /// # Panics
+    /// When the clock does not stand still: the next attempt could succeed before anybody looks.
+    pub async fn fails_once(&self) -> EventRow {
+        self.clock();
+        eventually("an attempt fails", async || self.events().await[0].reason.is_some()).await;
+        self.events().await.remove(0)
+    }
+
+    /// The clock that stands still.
+    ///
+    /// # Panics
+    /// When the plan has none.
+    pub fn clock(&self) -> &ManualClock {
+        self.clock.as_ref().expect("a plan with stopped_clock()")
+    }
+
+    /// Lets time go by on the stopped clock.
+    pub fn pass(&self, span: Duration) {
+        self.clock().advance(span);
+    }
+
+    /// Moves a stopped clock to when all that failed is tried again.
+    pub async fn until_next_try(&self) {
+        let Some(clock) = &self.clock else { return };
+        let failed =
+            self.events().await.into_iter().filter(|row| row.state == EventState::Pending && row.reason.is_some());
+        if let Some(due) = failed.filter_map(|row| row.due_at).max() {
+            clock.advance(due.since(clock.now()));
+        }
+    }
+
     /// Waits until nothing is pending and so many events are done, dead and ignored.
     pub async fn settles(&self, done: u64, dead: u64, ignored: u64) {
         eventually("the inbox settles", async || {
+            self.until_next_try().await;
             let counts = self.counts().await;
             (counts.pending, counts.done, counts.dead, counts.ignored) == (0, done, dead, ignored)
         })
@@ -264,15 +320,16 @@ impl std::fmt::Debug for Plan {
     }
 }
 
-/// Polls until it is so, and fails when it takes longer than any schedule of ours.
+/// Polls until it is so. It fails only after minutes: longer than any schedule of ours, and than a busy machine needs.
+///
+/// # Panics
+/// When it is not so after three minutes.
 pub async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
-    for _ in 0..6_000 {
-        if is_so().await {
-            return;
-        }
+    let begun = std::time::Instant::now();
+    while !is_so().await {
+        assert!(begun.elapsed() < Duration::from_secs(180), "not so after three minutes: {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    panic!("not so after a minute: {what}");
 }
 
 /// A payload of the vendor's document.

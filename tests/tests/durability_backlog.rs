@@ -18,7 +18,7 @@ use incode_core::store::{Accepted, Claim, EventState, InboxStore, LifeCycle, New
 use incode_core::{Clock, ObjectId, SystemClock, Timestamp, Token};
 use incode_sandbox::{Effect, Fault, NewPerson, Sandbox};
 use incode_sqlite::{SqliteOptions, SqliteStore};
-use incode_tests::process::within;
+use incode_tests::eventually;
 use incode_tests::{Adapter, Plan};
 use tempfile::TempDir;
 
@@ -62,7 +62,7 @@ async fn a_backlog_takes_little_memory_and_lets_newcomers_through() {
     assert!(grown < MOST_BYTES, "{grown} bytes for {EVENTS} events");
     world.sandbox.clear_faults();
     let begun = Instant::now();
-    within(Duration::from_secs(30), "newcomers are applied", async || world.counts().await.done == 50).await;
+    eventually("newcomers are applied", async || world.counts().await.done == 50).await;
     println!("50 newcomers applied {:.1} s after the vendor came back", begun.elapsed().as_secs_f64());
     assert_eq!(world.counts().await.pending, u64::try_from(EVENTS).unwrap());
     world.incode.shutdown().await;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use incode_core::Subject;
-use incode_sandbox::{Fault, Route};
+use incode_sandbox::{Effect, Fault, Route};
 use incode_tests::{eventually, get, post};
 use site::{FORM, Site};
 
@@ -179,11 +179,12 @@ async fn what_waited_too_long_while_the_vendor_looked_is_not_made() {
     let site = Site::build().await;
     let alice = site.verified("alice").await;
     let form = alice.waiting("5", "Bob").await;
-    site.sandbox.add_fault(Fault::late(Duration::from_millis(500)).on(Route::Authenticate));
+    site.sandbox.add_fault(Fault::new(Effect::Delay).on(Route::Authenticate).held());
     let face = alice.face();
     let late = async {
         eventually("the vendor looks", async || site.asked_for_faces() == 1).await;
         site.clock.advance(Duration::from_secs(10 * 60));
+        site.sandbox.release_held();
     };
     let (answer, ()) = tokio::join!(alice.confirm(&form, &face), late);
     assert!(answer.text().contains("410 · transfer_expired"), "{answer:?}");
@@ -237,11 +238,12 @@ async fn what_becomes_known_while_the_vendor_looks_counts() {
     let site = Site::build().await;
     let alice = site.verified("alice").await;
     let form = alice.waiting("5", "Bob").await;
-    site.sandbox.add_fault(Fault::late(Duration::from_millis(500)).on(Route::Authenticate));
+    site.sandbox.add_fault(Fault::new(Effect::Delay).on(Route::Authenticate).held());
     let face = alice.face();
     let meanwhile = async {
         eventually("the vendor looks", async || site.asked_for_faces() == 1).await;
         assert!(site.incode.unlink(&Subject::new("alice").unwrap(), None).await.unwrap());
+        site.sandbox.release_held();
     };
     let (answer, ()) = tokio::join!(alice.confirm(&form, &face), meanwhile);
     assert!(answer.text().contains("403 · verification_required"), "{answer:?}");

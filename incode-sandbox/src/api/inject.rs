@@ -22,6 +22,9 @@ pub(crate) async fn inject(
     usual: impl Future<Output = Response>,
     path: &str,
 ) -> Response {
+    if fault.held {
+        vendor.released_since(fault.releases_before).await;
+    }
     if fault.delay_ms > 0 {
         tokio::time::sleep(Duration::from_millis(fault.delay_ms)).await;
     }

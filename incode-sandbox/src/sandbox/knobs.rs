@@ -8,12 +8,17 @@ use crate::{Behaviour, Fault};
 impl Sandbox {
     /// Adds a fault for calls to come. Several faults for the same calls come one after the other.
     pub fn add_fault(&self, fault: Fault) {
-        self.vendor().faults().add(fault);
+        self.vendor().add_fault(fault);
     }
 
     /// Forgets the faults that no call has met yet.
     pub fn clear_faults(&self) {
         self.vendor().faults().clear();
+    }
+
+    /// Lets all calls go on that meet a [held](Fault::held) fault which was added before, also those to come.
+    pub fn release_held(&self) {
+        self.vendor().release_held();
     }
 
     /// How the sandbox behaves now.

@@ -1,10 +1,9 @@
 //! The page of dead letters, opened with the browser's own password prompt, and replayed from.
 
-use std::time::Duration;
-
 use incode_sandbox::{NewPerson, Sandbox};
 use incode_tests::event;
-use incode_tests::process::{ADMIN_TOKEN, App, Example, Settings, within};
+use incode_tests::eventually;
+use incode_tests::process::{ADMIN_TOKEN, App, Example, Settings};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -36,7 +35,7 @@ async fn story(app: &App, sandbox: &Sandbox, browser: &Browser) {
     let token = sandbox.issue_token(&ana.identity_id);
     let letter = event("verification.completed", "late-verification", &token);
     assert_eq!(app.send(App::delivery(letter.to_string())).await.status, 204);
-    within(Duration::from_secs(10), "it is dead", async || app.count("dead").await == 1).await;
+    eventually("it is dead", async || app.count("dead").await == 1).await;
 
     let inbox = format!("{}/admin/inbox", app.address);
     browser.open(&format!("http://anna:{ADMIN_TOKEN}@{inbox}?state=dead")).await;
@@ -59,7 +58,7 @@ async fn story(app: &App, sandbox: &Sandbox, browser: &Browser) {
     assert_eq!(browser.text(".empty").await, "No dead events here.");
     browser.picture("3-replayed").await;
 
-    within(Duration::from_secs(10), "it is applied", async || {
+    eventually("it is applied", async || {
         browser.open(&format!("http://{inbox}?state=done")).await;
         browser.text("main").await.contains("late…")
     })

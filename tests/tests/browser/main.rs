@@ -18,10 +18,10 @@ mod step_up;
 mod webdriver;
 
 use std::panic::AssertUnwindSafe;
-use std::time::Duration;
 
 use futures_util::FutureExt;
-use incode_tests::process::{App, Example, Settings, within};
+use incode_tests::eventually;
+use incode_tests::process::{App, Example, Settings};
 use webdriver::{Browser, Javascript};
 
 #[tokio::test]
@@ -89,7 +89,7 @@ async fn story(app: &App, browser: &Browser) {
     browser.picture("5-vault").await;
 
     // The webhook is applied by then, or a moment later.
-    within(Duration::from_secs(10), "verified", async || {
+    eventually("verified", async || {
         browser.open(link).await;
         !browser.text(".facts").await.contains("not yet seen")
     })

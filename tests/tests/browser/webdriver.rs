@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use data_encoding::BASE64;
 use incode_tests::Wire;
-use incode_tests::process::within;
+use incode_tests::eventually;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -145,8 +145,7 @@ impl Browser {
         let element = self.find("xpath", xpath).await;
         self.command("POST", &format!("element/{element}/click"), Some(json!({}))).await;
         let gone = format!("/session/{}/element/{page}/name", self.session);
-        within(Duration::from_secs(10), "the next page", async || self.exchange("GET", &gone, None).await.0 != 200)
-            .await;
+        eventually("the next page", async || self.exchange("GET", &gone, None).await.0 != 200).await;
     }
 
     async fn find(&self, using: &str, value: &str) -> String {

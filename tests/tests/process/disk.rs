@@ -1,7 +1,6 @@
-use std::time::Duration;
-
 use incode_sandbox::{NewPerson, Sandbox};
-use incode_tests::process::{App, Example, Settings, within};
+use incode_tests::eventually;
+use incode_tests::process::{App, Example, Settings};
 use incode_tests::{event, get};
 use tempfile::TempDir;
 
@@ -39,7 +38,7 @@ async fn files_that_may_not_grow_send_the_vendor_away_until_they_may(example: Ex
     assert_eq!((vault.status, vault.code()), (403, "verification_required".to_owned()));
     // While nothing comes the store tidies up, and has a little room again.
     let mut n = 5_000;
-    within(Duration::from_secs(60), "health says that nothing can be written", async || {
+    eventually("health says that nothing can be written", async || {
         n += 1;
         let answer = app.send(App::delivery(delivery(n))).await;
         acknowledged += u64::from(answer.status == 204);
@@ -48,10 +47,9 @@ async fn files_that_may_not_grow_send_the_vendor_away_until_they_may(example: Ex
     .await;
 
     app.unlimit().await;
-    within(Duration::from_secs(10), "well again", async || app.send(get("/healthz")).await.status == 200).await;
-    within(Duration::from_secs(10), "taken again", async || app.send(App::delivery(&refused)).await.status == 204)
-        .await;
-    within(Duration::from_secs(30), "all is applied", async || app.count("pending").await == 0).await;
+    eventually("well again", async || app.send(get("/healthz")).await.status == 200).await;
+    eventually("taken again", async || app.send(App::delivery(&refused)).await.status == 204).await;
+    eventually("all is applied", async || app.count("pending").await == 0).await;
     assert_eq!((app.count("done").await, app.count("dead").await), (acknowledged + 1, 0));
     assert_eq!(app.stop().await.code, Some(0));
 }

@@ -1,8 +1,9 @@
 use std::time::{Duration, Instant};
 
 use incode_sandbox::{Effect, Fault, Sandbox};
+use incode_tests::eventually;
 use incode_tests::get;
-use incode_tests::process::{App, Example, Settings, within};
+use incode_tests::process::{App, Example, Settings};
 use tempfile::TempDir;
 
 use crate::load::Load;
@@ -16,14 +17,14 @@ async fn told_to_stop_under_load_loses_nothing(example: Example) {
     let load = Load::new(&sandbox);
     let app = App::start(example, &settings).await;
     let senders = load.run(app.address, 8);
-    within(Duration::from_secs(10), "some are acknowledged", async || load.figures().1 > 100).await;
+    eventually("some are acknowledged", async || load.figures().1 > 100).await;
     let ended = app.stop().await;
     senders.join_all().await;
     assert_eq!((ended.code, ended.stdout), (Some(0), Vec::new()), "{:?}", ended.stderr);
 
     let app = App::start(example, &settings).await;
     load.settle(app.address).await;
-    within(Duration::from_secs(30), "all is applied", async || app.count("pending").await == 0).await;
+    eventually("all is applied", async || app.count("pending").await == 0).await;
     assert_eq!(app.stop().await.code, Some(0));
     load.is_applied_once_each(&directory.path().join("incode.db"));
 }
@@ -36,20 +37,20 @@ async fn told_to_stop_while_the_vendor_hangs(example: Example) {
     let load = Load::new(&sandbox);
     let app = App::start(example, &settings).await;
     let senders = load.run(app.address, 2);
-    within(Duration::from_secs(10), "the vendor is asked", async || !sandbox.calls().is_empty()).await;
+    eventually("the vendor is asked", async || !sandbox.calls().is_empty()).await;
     // Not even a connection that nobody uses keeps it alive.
     let _idle = tokio::net::TcpStream::connect(app.address).await.unwrap();
     let begun = Instant::now();
     let ended = app.stop().await;
     assert_eq!(ended.code, Some(0), "{:?}", ended.stderr);
-    assert!(begun.elapsed() < Duration::from_secs(25), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(120), "{:?}", begun.elapsed());
     senders.join_all().await;
 
     sandbox.clear_faults();
     let app = App::start(example, &settings).await;
     assert_eq!(app.send(get("/healthz")).await.status, 200);
     load.settle(app.address).await;
-    within(Duration::from_secs(30), "all is applied", async || app.count("pending").await == 0).await;
+    eventually("all is applied", async || app.count("pending").await == 0).await;
     assert_eq!(app.stop().await.code, Some(0));
     load.is_applied_once_each(&directory.path().join("incode.db"));
 }

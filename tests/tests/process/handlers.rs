@@ -1,7 +1,7 @@
 use std::path::Path;
-use std::time::Duration;
 
-use incode_tests::process::{ADMIN_TOKEN, App, Example, within};
+use incode_tests::eventually;
+use incode_tests::process::{ADMIN_TOKEN, App, Example};
 use incode_tests::{event, fixture, post};
 use serde_json::json;
 
@@ -16,11 +16,11 @@ async fn a_handler_that_fails_twice_is_called_until_it_succeeded_and_never_again
     let failing = settings.clone().with("EXAMPLE_JOURNAL_FAILS", "2");
     let app = App::start(example, &failing).await;
     assert_eq!(app.send(App::delivery(Spec::event_bytes())).await.status, 204);
-    within(Duration::from_secs(10), "the first attempt fails", async || !calls(&path).is_empty()).await;
+    eventually("the first attempt fails", async || !calls(&path).is_empty()).await;
     app.kill().await;
 
     let app = App::start(example, &failing).await;
-    within(Duration::from_secs(20), "it succeeds", async || calls(&path).contains(&Call::Done)).await;
+    eventually("it succeeds", async || calls(&path).contains(&Call::Done)).await;
     assert_eq!(calls(&path), [Call::Failed, Call::Failed, Call::Done]);
     // The success may or may not be written yet; from here on it has to be.
     assert_eq!(app.stop().await.code, Some(0));
@@ -37,7 +37,7 @@ async fn a_handler_that_fails_twice_is_called_until_it_succeeded_and_never_again
     let newer = spec.sandbox.verify(person.as_str().unwrap()).unwrap();
     let newer = event("verification.completed", &newer.verification_id, &newer.token);
     assert_eq!(app.send(App::delivery(newer.to_string())).await.status, 204);
-    within(Duration::from_secs(10), "the newer event is handled", async || calls(&path).len() > 3).await;
+    eventually("the newer event is handled", async || calls(&path).len() > 3).await;
     assert_eq!(app.stop().await.code, Some(0));
     assert_eq!(calls(&path), [Call::Failed, Call::Failed, Call::Done, Call::Done]);
     let keys = keys(&path);

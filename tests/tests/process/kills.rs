@@ -2,7 +2,8 @@ use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant};
 
 use incode_sandbox::Sandbox;
-use incode_tests::process::{App, Example, Settings, within};
+use incode_tests::eventually;
+use incode_tests::process::{App, Example, Settings};
 use tempfile::TempDir;
 
 use crate::load::Load;
@@ -42,7 +43,7 @@ async fn rounds_on_one_file(example: Example, rounds: usize) -> (u64, usize) {
     let app = App::start(example, &settings).await;
     // The vendor tries again what it got no answer to, as it does.
     load.settle(app.address).await;
-    within(Duration::from_secs(60), "all is applied", async || app.count("pending").await == 0).await;
+    eventually("all is applied", async || app.count("pending").await == 0).await;
     let (sent, acknowledged) = load.figures();
     assert!(acknowledged > rounds, "a load that deserves the name: {acknowledged}");
     assert_eq!(app.stop().await.code, Some(0));

@@ -1,6 +1,7 @@
 use std::process::Output;
 
-use incode_tests::process::{App, Example, within};
+use incode_tests::eventually;
+use incode_tests::process::{App, Example};
 use serde_json::Value;
 use tokio::process::Command;
 
@@ -41,7 +42,7 @@ async fn the_vendors_oauth_sequence_by_curl(example: Example) {
     let (head, body) = deliver(format!("Authorization: Bearer {token}")).await;
     assert!(head.starts_with("HTTP/1.1 204 "), "{head}");
     assert_eq!(body, "");
-    within(std::time::Duration::from_secs(10), "applied", async || app.count("done").await == 1).await;
+    eventually("applied", async || app.count("done").await == 1).await;
 
     let (head, body) = ask("incode:a-wrong-client-secret-0123456789").await;
     assert!(head.starts_with("HTTP/1.1 401 "), "{head}");

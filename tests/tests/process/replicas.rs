@@ -1,9 +1,10 @@
 //! Two apps, one of each kind, on one database: what one learns the other acts on.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use incode_sandbox::{Effect, Fault, NewPerson, Sandbox, Webhook, WebhookAuth};
-use incode_tests::process::{App, Example, Settings, WEBHOOK_HEADER, WEBHOOK_SECRET, within};
+use incode_tests::eventually;
+use incode_tests::process::{App, Example, Settings, WEBHOOK_HEADER, WEBHOOK_SECRET};
 use incode_tests::servers::{PostgresServer, RedisServer};
 use incode_tests::{Response, event, get, post, verify};
 use serde_json::json;
@@ -36,7 +37,7 @@ async fn one_vault_behind_two_apps(store: &str) {
         assert_eq!(vault(other, &cookie).await.status, 403);
         verify(one.address, &cookie, name).await;
         for app in [one, other] {
-            within(Duration::from_secs(10), "verified", async || {
+            eventually("verified", async || {
                 let me = app.send(get("/me").header("cookie", &cookie)).await.json();
                 me["standing"] == "active" && me["identity"]["verificationId"].is_string()
             })
@@ -54,14 +55,14 @@ async fn one_vault_behind_two_apps(store: &str) {
         let shown = one.send(shown.body(json!({"base64Image": face.base64_image}).to_string())).await;
         assert_eq!(shown.json()["standing"], "revoked", "{shown:?}");
         assert_eq!(vault(one, &cookie).await.code(), "identity_revoked");
-        within(Duration::from_secs(1), "closed on the other", async || vault(other, &cookie).await.status != 200).await;
+        eventually("closed on the other", async || vault(other, &cookie).await.status != 200).await;
         for app in [one, other, one, other] {
             assert_eq!(vault(app, &cookie).await.code(), "identity_revoked");
         }
     }
     // One inbox: each says the same of it, and each event was applied once.
     for app in [&axum, &actix] {
-        within(Duration::from_secs(10), "all applied", async || app.count("pending").await == 0).await;
+        eventually("all applied", async || app.count("pending").await == 0).await;
         assert_eq!(app.count("dead").await, 0);
     }
     assert_eq!(axum.count("done").await, actix.count("done").await);
@@ -99,7 +100,7 @@ async fn what_a_killed_app_had_in_hand_is_applied_by_the_other(store: &str) {
         let event = event("verification.completed", &verified.verification_id, &verified.token);
         assert_eq!(axum.send(App::delivery(event.to_string())).await.status, 204);
     }
-    within(Duration::from_secs(30), "all are in hand", async || {
+    eventually("all are in hand", async || {
         let inbox = axum.admin("/admin/inbox?state=pending&limit=100").await.expect("the admin routes are on");
         let events = inbox["events"].as_array().unwrap();
         events.iter().filter(|event| event["attempts"] == 1).count() == PLACES
@@ -109,7 +110,7 @@ async fn what_a_killed_app_had_in_hand_is_applied_by_the_other(store: &str) {
     axum.kill().await;
     let killed = Instant::now();
     sandbox.clear_faults();
-    within(Duration::from_secs(60), "applied by the other", async || actix.count("pending").await == 0).await;
+    eventually("applied by the other", async || actix.count("pending").await == 0).await;
     println!("applied {:.1} s after the death of the other", killed.elapsed().as_secs_f64());
     assert_eq!((actix.count("done").await, actix.count("dead").await), (PLACES as u64, 0));
     assert_eq!(actix.stop().await.code, Some(0));

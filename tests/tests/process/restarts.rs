@@ -1,7 +1,6 @@
-use std::time::Duration;
-
 use incode_sandbox::{Effect, Fault};
-use incode_tests::process::{App, Example, within};
+use incode_tests::eventually;
+use incode_tests::process::{App, Example};
 use incode_tests::{fixture, get};
 use serde_json::json;
 
@@ -22,10 +21,8 @@ async fn the_specs_own_event_becomes_an_identity_that_survives_a_restart(example
     spec.link(&app, &alice).await;
 
     assert_eq!(app.send(App::delivery(Spec::event_bytes())).await.status, 204);
-    within(Duration::from_secs(10), "the verification shows", async || {
-        me(&app).await.json()["identity"]["verificationId"].is_string()
-    })
-    .await;
+    eventually("the verification shows", async || me(&app).await.json()["identity"]["verificationId"].is_string())
+        .await;
     let before = me(&app).await;
     let shown = before.json();
     assert_eq!((&shown["subject"], &shown["standing"]), (&json!("alice"), &json!("active")));
@@ -61,7 +58,7 @@ async fn killed_while_the_vendor_was_being_asked(example: Example) {
     spec.sandbox.add_fault(Fault::new(Effect::Stall).times(u32::MAX));
     let app = App::start(example, &spec.settings()).await;
     assert_eq!(app.send(App::delivery(Spec::event_bytes())).await.status, 204);
-    within(Duration::from_secs(10), "the vendor is asked", async || !spec.sandbox.calls().is_empty()).await;
+    eventually("the vendor is asked", async || !spec.sandbox.calls().is_empty()).await;
     app.kill().await;
     spec.is_applied_after_a_restart(example).await;
 }

@@ -2,7 +2,8 @@ use std::time::Duration;
 
 use incode_core::{Clock, SystemClock};
 use incode_sandbox::{NewPerson, Sandbox};
-use incode_tests::process::{App, Example, Settings, within};
+use incode_tests::eventually;
+use incode_tests::process::{App, Example, Settings};
 use incode_tests::{fixture, get};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -59,7 +60,7 @@ impl Spec {
         assert!(self.sandbox.calls().iter().all(|call| call.status.is_none()), "nothing was answered before the end");
         self.sandbox.clear_faults();
         let app = App::start(example, &self.settings()).await;
-        within(Duration::from_secs(10), "applied", async || app.admin(&identity).await.is_some()).await;
+        eventually("applied", async || app.admin(&identity).await.is_some()).await;
         let row = app.admin(&identity).await.unwrap();
         assert_eq!(row["status"], "ACTIVE", "{row}");
         assert_eq!(row["verificationId"], fixture("event-verification.json")["id"], "{row}");

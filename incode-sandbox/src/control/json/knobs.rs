@@ -21,6 +21,7 @@ pub(super) fn routes() -> Router<Arc<Vendor>> {
     Router::new()
         .route("/behaviour", get(behaviour).patch(change_behaviour).delete(reset_behaviour))
         .route("/faults", get(faults).post(add_fault).delete(clear_faults))
+        .route("/faults/release", post(release_held))
         .route("/clock", post(set_clock))
 }
 
@@ -61,13 +62,19 @@ async fn faults(State(vendor): Shared) -> Json<Vec<Fault>> {
 
 /// `POST faults`.
 async fn add_fault(State(vendor): Shared, Json(fault): Json<Fault>) -> StatusCode {
-    vendor.faults().add(fault);
+    vendor.add_fault(fault);
     StatusCode::NO_CONTENT
 }
 
 /// `DELETE faults`.
 async fn clear_faults(State(vendor): Shared) -> StatusCode {
     vendor.faults().clear();
+    StatusCode::NO_CONTENT
+}
+
+/// `POST faults/release`.
+async fn release_held(State(vendor): Shared) -> StatusCode {
+    vendor.release_held();
     StatusCode::NO_CONTENT
 }
 

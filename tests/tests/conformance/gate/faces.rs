@@ -237,7 +237,7 @@ async fn an_older_answer_does_not_bring_a_revoked_person_back(adapter: Adapter) 
         body: json!({"status": "ACTIVE", "identityId": ana}).to_string(),
         base64: false,
     };
-    world.fault(Fault::new(late).on(Route::Userinfo).after(Duration::from_millis(700)));
+    world.fault(Fault::new(late).on(Route::Userinfo).held());
     world.deliver(&event("verification.completed", &verified.verification_id, &verified.token)).await;
     eventually("userinfo is under way", async || {
         world.sandbox.calls().iter().any(|call| call.path.ends_with("/userinfo") && call.status.is_none())
@@ -246,6 +246,7 @@ async fn an_older_answer_does_not_bring_a_revoked_person_back(adapter: Adapter) 
     world.sandbox.revoke(&ana).unwrap();
     world.authenticate("ana", &world.face_of(&ana)).await;
     assert_eq!(world.get("ana", "/vault").await.code(), "identity_revoked");
+    world.sandbox.release_held();
     world.settles(1, 0, 0).await;
     assert_eq!(world.get("ana", "/vault").await.code(), "identity_revoked");
     assert!(world.identity(&ana).await.unwrap().verified_at.is_some(), "the verification itself counts");

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use incode_core::Timestamp;
-use incode_core::testing::ManualClock;
+use incode_core::Clock;
 use incode_sandbox::{Effect, Fault, NewPerson, Outcome, Route};
 use incode_tests::{Adapter, Plan, World, event, eventually};
 use serde_json::json;
@@ -27,10 +26,7 @@ async fn verified(world: &World, name: &str) -> (String, serde_json::Value) {
 }
 
 async fn waits_for(world: &World, reason: &str) {
-    eventually(reason, async || {
-        world.events().await.iter().any(|event| event.reason.is_some_and(|known| known.as_str() == reason))
-    })
-    .await;
+    assert_eq!(world.fails_once().await.reason.unwrap().as_str(), reason);
 }
 
 async fn trouble_that_passes(adapter: Adapter) {
@@ -41,7 +37,7 @@ async fn trouble_that_passes(adapter: Adapter) {
         (Effect::Html, "malformed"),
     ];
     let all = effects.map(|(effect, reason)| async move {
-        let world = World::start(adapter).await;
+        let world = Plan::new(adapter).stopped_clock().start().await;
         let (identity, event) = verified(&world, "Ana Flores").await;
         world.fault(Fault::new(effect).on(Route::Verification));
         world.deliver(&event).await;
@@ -56,17 +52,17 @@ async fn trouble_that_passes(adapter: Adapter) {
 }
 
 async fn too_many_requests_wait_as_told(adapter: Adapter) {
-    let world = World::start(adapter).await;
+    let world = Plan::new(adapter).stopped_clock().start().await;
     let (identity, event) = verified(&world, "Ana Flores").await;
     let effect = Effect::Status { status: 429, retry_after: Some("3".to_owned()) };
     world.fault(Fault::new(effect).on(Route::Verification));
     world.deliver(&event).await;
     waits_for(&world, "rate_limited").await;
+    let row = world.events().await.remove(0);
+    let wait = row.due_at.unwrap().since(row.received_at);
+    assert!(wait >= Duration::from_secs(3), "asked again after {wait:?}");
     world.settles(1, 0, 0).await;
-    let calls = world.sandbox.calls();
-    let mut asked = calls.iter().filter(|call| call.path.contains("/verification/"));
-    let (first, second) = (asked.next().unwrap(), asked.next().unwrap());
-    assert!(second.at - first.at >= 2_900, "asked again after {} ms", second.at - first.at);
+    assert_eq!(world.events().await[0].attempts, 2);
     assert!(world.identity(&identity).await.unwrap().verified_at.is_some());
 }
 
@@ -87,7 +83,7 @@ async fn a_dead_token_is_a_dead_letter_at_once(adapter: Adapter) {
 }
 
 async fn a_refused_key_pauses_and_keeps_everything(adapter: Adapter) {
-    let world = World::start(adapter).await;
+    let world = Plan::new(adapter).stopped_clock().start().await;
     let mut events = Vec::new();
     for index in 0..4 {
         events.push(verified(&world, &format!("Person {index}")).await);
@@ -104,6 +100,7 @@ async fn a_refused_key_pauses_and_keeps_everything(adapter: Adapter) {
     let counts = world.counts().await;
     assert_eq!((counts.pending, counts.dead), (4, 0));
     assert_eq!(world.sandbox.calls().len(), asked);
+    world.pass(Duration::from_secs(5));
     world.settles(4, 0, 0).await;
     for (identity, _) in &events {
         assert!(world.identity(identity).await.unwrap().verified_at.is_some());
@@ -149,11 +146,11 @@ async fn answers_that_are_none_grant_nothing(adapter: Adapter) {
     ];
     let all = effects.into_iter().map(|effect| async move {
         let shown = format!("{effect:?}");
-        let world = World::start(adapter).await;
+        let world = Plan::new(adapter).stopped_clock().start().await;
         let (identity, event) = verified(&world, "Ana Flores").await;
         world.fault(Fault::new(effect).on(Route::Userinfo));
         world.deliver(&event).await;
-        eventually("one attempt was made", async || world.events().await[0].reason.is_some()).await;
+        world.fails_once().await;
         let counts = world.counts().await;
         assert_eq!(counts.done, 0, "{shown}");
         assert_eq!(world.identity(&identity).await, None, "{shown}");
@@ -163,7 +160,7 @@ async fn answers_that_are_none_grant_nothing(adapter: Adapter) {
 }
 
 async fn a_poisoned_event_does_not_hold_up_its_neighbours(adapter: Adapter) {
-    let world = World::start(adapter).await;
+    let world = Plan::new(adapter).stopped_clock().start().await;
     let (_, poisoned) = verified(&world, "Poison").await;
     world.fault(Fault::new(Effect::Empty).on(Route::Verification).times(1));
     world.deliver(&poisoned).await;
@@ -203,16 +200,15 @@ async fn statuses_nobody_knows_are_never_active(adapter: Adapter) {
 }
 
 async fn a_clock_set_back_holds_up_no_event(adapter: Adapter) {
-    let now = Timestamp::from(std::time::SystemTime::now());
-    let clock = ManualClock::new(now);
-    let shown = clock.clone();
-    let world = Plan::new(adapter).incode(|builder| builder.clock(shown)).start().await;
+    let world = Plan::new(adapter).stopped_clock().start().await;
     let (identity, event) = verified(&world, "Ana Flores").await;
     world.fault(Fault::status(500).on(Route::Verification));
     world.deliver(&event).await;
     waits_for(&world, "vendor_unavailable").await;
-    clock.set(now.before(Duration::from_secs(3600)));
-    clock.advance(Duration::from_secs(1));
-    world.settles(1, 0, 0).await;
+    let clock = world.clock();
+    clock.set(clock.now().before(Duration::from_secs(3600)));
+    // By the clock that was set back the wait is an hour and a second. It ends after the second that goes by.
+    clock.advance(Duration::from_secs(2));
+    eventually("applied", async || world.counts().await.done == 1).await;
     assert!(world.identity(&identity).await.unwrap().verified_at.is_some());
 }

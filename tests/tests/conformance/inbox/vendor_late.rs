@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use incode_core::store::{DeadFilter, Replay};
-use incode_core::testing::ManualClock;
 use incode_core::{Actor, Timestamp};
 use incode_sandbox::{Effect, Fault, Route};
 use incode_tests::{Adapter, Plan, World, event, eventually};
@@ -28,13 +27,12 @@ async fn answers_that_do_not_end_are_given_up_and_asked_for_again(adapter: Adapt
         (Fault::new(Effect::Reset).after(Duration::from_millis(200)), "vendor_unavailable"),
     ]
     .map(|(fault, reason)| async move {
-        let world = World::start(adapter).await;
+        let world = Plan::new(adapter).impatient().stopped_clock().start().await;
         let (identity, event) = verified(&world, "Ana Flores");
         let shown = format!("{:?}", fault.effect);
         world.fault(fault.on(Route::Userinfo));
         world.deliver(&event).await;
-        eventually("given up", async || world.events().await[0].reason.is_some()).await;
-        assert_eq!(world.events().await[0].reason.unwrap().as_str(), reason, "{shown}");
+        assert_eq!(world.fails_once().await.reason.unwrap().as_str(), reason, "{shown}");
         assert_eq!(world.identity(&identity).await, None, "{shown}");
         world.settles(1, 0, 0).await;
         assert_eq!(world.events().await[0].attempts, 2, "{shown}");
@@ -48,6 +46,9 @@ async fn advice_to_wait_is_taken_in_either_form_and_never_for_ever(adapter: Adap
     let nonsense = ["", "soon", "-1", "1.5", "Thu, 01 Jan 1970 00:00:00 GMT", "0", "\u{663}"];
     let short = nonsense.map(|advice| async move {
         let world = asked_to_wait(adapter, advice).await;
+        let row = world.events().await.remove(0);
+        let wait = row.due_at.unwrap().since(row.received_at);
+        assert!(wait <= Duration::from_secs(2), "{advice}: {wait:?}");
         world.settles(1, 0, 0).await;
         assert_eq!(world.events().await[0].attempts, 2, "{advice}");
     });
@@ -63,41 +64,33 @@ async fn advice_to_wait_is_taken_in_either_form_and_never_for_ever(adapter: Adap
     // Longer than the token lives: no panic, no overflow, nothing granted; it does not kill the event, which is tried while
     // its token lives.
     for advice in ["99999999999999999999999999", "4294967296", "Fri, 31 Dec 9999 23:59:59 GMT"] {
-        let clock = ManualClock::new(Timestamp::from(std::time::SystemTime::now()));
-        let shown = clock.clone();
-        let world = Plan::new(adapter).incode(|builder| builder.clock(shown)).start().await;
-        told_to_wait(&world, advice).await;
+        let world = asked_to_wait(adapter, advice).await;
         let row = world.events().await.remove(0);
         assert_eq!((row.state.as_str(), row.reason.unwrap().as_str()), ("pending", "rate_limited"), "{advice}");
         let wait = row.due_at.unwrap().since(row.received_at);
         assert!(wait > Duration::from_secs(60) && wait < Duration::from_secs(15 * 60), "{advice}: {wait:?}");
-        clock.set(row.due_at.unwrap());
         world.settles(1, 0, 0).await;
     }
 }
 
 /// A world whose one event was told to wait.
 async fn asked_to_wait(adapter: Adapter, advice: &str) -> World {
-    let world = World::start(adapter).await;
-    told_to_wait(&world, advice).await;
-    world
-}
-
-async fn told_to_wait(world: &World, advice: &str) {
-    let (identity, event) = verified(world, "Ana Flores");
+    let world = Plan::new(adapter).stopped_clock().start().await;
+    let (identity, event) = verified(&world, "Ana Flores");
     let effect = Effect::Status { status: 429, retry_after: Some(advice.to_owned()) };
     world.fault(Fault::new(effect).on(Route::Verification));
     world.deliver(&event).await;
-    eventually("told to wait", async || world.events().await[0].reason.is_some()).await;
+    world.fails_once().await;
     assert_eq!(world.identity(&identity).await, None);
+    world
 }
 
 async fn a_token_that_dies_while_it_waits_is_a_dead_letter(adapter: Adapter) {
-    let world = World::start(adapter).await;
+    let world = Plan::new(adapter).stopped_clock().start().await;
     let (identity, event) = verified(&world, "Ana Flores");
     world.fault(Fault::status(500).on(Route::Verification));
     world.deliver(&event).await;
-    eventually("waits", async || world.events().await[0].reason.is_some()).await;
+    world.fails_once().await;
     world.sandbox.expire_tokens();
     assert_eq!(world.died_of().await, "token_dead");
     assert_eq!(world.events().await[0].attempts, 2);
@@ -163,7 +156,7 @@ async fn a_revocation_by_webhook_outlasts_a_grant_in_flight(adapter: Adapter) {
         base64: false,
     };
     world.sandbox.clear_calls();
-    world.fault(Fault::new(older).on(Route::Userinfo).after(Duration::from_millis(1_500)));
+    world.fault(Fault::new(older).on(Route::Userinfo).held());
     world.deliver(&event("verification.completed", &grant.verification_id, &grant.token)).await;
     let in_flight =
         async || world.sandbox.calls().iter().any(|call| call.path.ends_with("/userinfo") && call.status.is_none());
@@ -172,6 +165,7 @@ async fn a_revocation_by_webhook_outlasts_a_grant_in_flight(adapter: Adapter) {
     world.deliver(&event("verification.completed", &revocation.verification_id, &revocation.token)).await;
     eventually("revoked", async || world.standing("ana").await == "revoked").await;
     assert!(in_flight().await, "the revocation came first");
+    world.sandbox.release_held();
     world.settles(2, 0, 0).await;
     for _ in 0..8 {
         assert_eq!(world.get("ana", "/vault").await.code(), "identity_revoked");

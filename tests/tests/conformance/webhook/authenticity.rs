@@ -1,7 +1,7 @@
 //! Who may deliver: every policy, every way to fall short of it, and all of it told from the head where it can be.
 
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use incode_core::testing::ManualClock;
 use incode_core::testing::signer::{Signer, hmac_base64};
@@ -84,15 +84,14 @@ async fn every_header_of_every_policy_is_needed_once_and_exactly(adapter: Adapte
 
 async fn what_the_head_can_tell_is_told_before_the_body(adapter: Adapter) {
     for auth in [Auth::Header, Auth::Hmac, Auth::StandardWebhooks, Auth::OAuth] {
-        let world = Plan::new(adapter).auth(auth).start().await;
+        // So long that an answer can't be the read deadline's.
+        let world = Plan::new(adapter).auth(auth).incode(|builder| builder.webhook_read_deadline(AGES)).start().await;
         let right = proof(&world, &body());
         let (last, value) = right.last().unwrap();
         let wrong = with(&right[..right.len() - 1]).header(last, format!("{value}!"));
         for call in [hook(), wrong] {
-            let begun = Instant::now();
             let response = world.send(call.announced(64 * 1024)).await;
             assert_eq!(response.essence(), expected(UNAUTHENTIC), "{auth:?}");
-            assert!(begun.elapsed() < Duration::from_secs(5), "{auth:?}: at the read deadline, if that");
         }
     }
 }
@@ -214,3 +213,6 @@ async fn policies_compose(adapter: Adapter) {
         assert_eq!(world.send(hook().body(body())).await.essence(), expected(UNAUTHENTIC));
     }
 }
+
+/// Longer than any answer takes on a busy machine.
+const AGES: Duration = Duration::from_secs(600);

@@ -49,11 +49,10 @@ async fn the_body_cap_by_length_and_by_chunk(adapter: Adapter) {
 }
 
 async fn a_body_nobody_signed_for_is_not_waited_for(adapter: Adapter) {
-    let world = World::start(adapter).await;
-    let begun = Instant::now();
+    // So long that an answer can't be the read deadline's.
+    let world = Plan::new(adapter).incode(|builder| builder.webhook_read_deadline(AGES)).start().await;
     let response = world.send(post("/incode/webhook").announced(256 << 20)).await;
     assert_eq!(response.essence(), expected(UNAUTHENTIC));
-    assert!(begun.elapsed() < Duration::from_secs(5), "answered at the read deadline, if that");
 }
 
 async fn a_body_over_the_cap_is_not_waited_for(adapter: Adapter) {
@@ -80,7 +79,7 @@ async fn a_chunked_body_without_end_is_cut_off(adapter: Adapter) {
                 sent += 0x4000;
             }
         };
-        let cut = tokio::time::timeout(Duration::from_secs(5), flood).await;
+        let cut = tokio::time::timeout(Duration::from_secs(120), flood).await;
         assert!(cut.is_ok(), "authentic: {authentic}; still reading after {sent} bytes");
         // What was on the way in socket buffers counts here, too.
         assert!(adapter == Adapter::Actix || sent < 32 << 20, "authentic: {authentic}; took {sent} bytes");
@@ -199,3 +198,6 @@ async fn an_unread_body_is_never_the_next_request(adapter: Adapter) {
         }
     }
 }
+
+/// Longer than any answer takes on a busy machine.
+const AGES: Duration = Duration::from_secs(600);

@@ -1,7 +1,7 @@
 //! The token endpoint, and deliveries with its tokens (RFC 6749, sections 2.3.1, 4.4, 5.1, 5.2).
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use incode_core::testing::ManualClock;
 use incode_core::testing::signer::OAuthClient;
@@ -87,7 +87,10 @@ async fn a_scheme_is_read_without_case(adapter: Adapter) {
 }
 
 async fn what_is_wrong_with_a_request_is_said_as_the_rfc_has_it(adapter: Adapter) {
-    let world = start(adapter).await;
+    // So long that an answer can't be the read deadline's.
+    let ages = Duration::from_secs(600);
+    let plan = Plan::new(adapter).auth(Auth::OAuth).incode(move |builder| builder.webhook_read_deadline(ages));
+    let world = plan.start().await;
     for method in ["GET", "PUT", "DELETE", "OPTIONS", "PATCH"] {
         let call = Call::new(method, "/incode/token");
         let detail = "Tokens are asked for with POST.";
@@ -139,10 +142,8 @@ async fn what_is_wrong_with_a_request_is_said_as_the_rfc_has_it(adapter: Adapter
     assert_eq!(world.send(json.body("{}")).await.essence(), not_a_form);
 
     let too_large = error(413, "invalid_request", "the body is longer than is accepted");
-    let begun = Instant::now();
     assert_eq!(world.send(right().announced(4097)).await.essence(), too_large);
     assert_eq!(world.send(bare().announced(4096)).await.essence(), no_client(), "before the body");
-    assert!(begun.elapsed() < Duration::from_secs(5), "at the read deadline, if that");
     let long = format!("grant_type=client_credentials&pad={}", "p".repeat(4096));
     assert_eq!(world.send(right().chunked(&long, 1000)).await.essence(), too_large);
     let padded = format!("grant_type=client_credentials&pad={}", "p".repeat(4000));
