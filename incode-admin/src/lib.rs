@@ -28,12 +28,11 @@ mod params;
 mod route;
 mod serve;
 
-use std::future::poll_fn;
-use std::pin::pin;
 use std::time::Duration;
 
 use futures_core::Stream;
 use incode_core::adapter::{Problem, Reply, RequestHead};
+use incode_core::http::{BodyError, BodyLimit};
 use incode_core::store::StoreError;
 use incode_core::{Actor, Incode};
 
@@ -114,20 +113,11 @@ where
     B: Stream<Item = Result<C, E>>,
     C: AsRef<[u8]>,
 {
-    let read = async {
-        let mut body = pin!(body);
-        let mut bytes = Vec::new();
-        while let Some(chunk) = poll_fn(|cx| body.as_mut().poll_next(cx)).await {
-            let chunk = chunk.map_err(|_| invalid("The body did not arrive whole."))?;
-            if chunk.as_ref().len() > BODY_CAP - bytes.len() {
-                return Err(Problem::new(413, "body_too_large", "Too large", "A form of a few fields is enough."));
-            }
-            bytes.extend_from_slice(chunk.as_ref());
-        }
-        Ok(bytes)
-    };
-    let late = |_| Err(Problem::new(408, "body_too_slow", "Too slow", "The body took too long to arrive."));
-    let bytes = tokio::time::timeout(READ_DEADLINE, read).await.unwrap_or_else(late)?;
+    let bytes = BodyLimit::new(BODY_CAP, READ_DEADLINE).read(body).await.map_err(|error| match error {
+        BodyError::Broken => invalid("The body did not arrive whole."),
+        BodyError::TooLarge => Problem::new(413, "body_too_large", "Too large", "A form of a few fields is enough."),
+        BodyError::TooSlow => Problem::new(408, "body_too_slow", "Too slow", "The body took too long to arrive."),
+    })?;
     if bytes.is_empty() || form {
         return Params::parse(&bytes);
     }

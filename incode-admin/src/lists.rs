@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use incode_core::model::EventKind;
-use incode_core::store::{EventFilter, EventId, EventState, JobFilter, JobId, JobState, Reason};
+use incode_core::store::{AuditId, EventFilter, EventId, EventState, JobFilter, JobId, JobState, Reason};
 use url::form_urlencoded::Serializer;
 
 /// One page of the inbox.
@@ -47,6 +47,15 @@ impl EventList {
     pub(crate) fn link(&self) -> String {
         link("inbox", self.fields())
     }
+}
+
+/// One page of the audit trail.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AuditList {
+    pub(crate) before: Option<AuditId>,
+    pub(crate) limit: u32,
+    /// Whether an erasure that was just asked for had found somebody, for the notice.
+    pub(crate) forgotten: Option<bool>,
 }
 
 /// One page of the handlers' jobs.

@@ -6,8 +6,7 @@ use incode_core::model::EventKind;
 use incode_core::store::{AuditId, DeadFilter, EventId, EventState, JobId, JobState, Reason};
 
 use crate::invalid;
-use crate::lists::{EventList, JobList, PAGE};
-use crate::route::Call;
+use crate::lists::{AuditList, EventList, JobList, PAGE};
 
 /// The names and values of a query or a form, decoded. An empty value counts as none: forms send the fields that were left
 /// alone.
@@ -59,8 +58,8 @@ impl Params {
     }
 
     /// A page of the audit trail.
-    pub(crate) fn audit(&self) -> Result<Call, Problem> {
-        Ok(Call::Audit {
+    pub(crate) fn audit_list(&self) -> Result<AuditList, Problem> {
+        Ok(AuditList {
             before: self.number("before", "before is the id of an entry.")?.map(AuditId),
             limit: self.limit()?,
             forgotten: self.number::<u8>("forgotten", "forgotten is 0 or 1.")?.map(|count| count > 0),

@@ -1,9 +1,9 @@
 use incode_core::IdentityId;
 use incode_core::adapter::{Problem, RequestHead};
-use incode_core::store::{AuditId, EventId, JobId};
+use incode_core::store::{EventId, JobId};
 use percent_encoding::percent_decode_str;
 
-use crate::lists::{EventList, JobList};
+use crate::lists::{AuditList, EventList, JobList};
 use crate::params::Params;
 use crate::{cross_site, not_found};
 
@@ -28,11 +28,7 @@ pub(crate) enum Call {
     ReplayJobs(Params),
     Identity(IdentityId),
     Forget(IdentityId),
-    Audit {
-        before: Option<AuditId>,
-        limit: u32,
-        forgotten: Option<bool>,
-    },
+    Audit(AuditList),
 }
 
 impl Call {
@@ -93,7 +89,7 @@ pub(crate) fn find(head: &dyn RequestHead, path: &str) -> Result<Route, Problem>
         }
         ["audit"] => {
             get()?;
-            (query()?.audit()?, "")
+            (Call::Audit(query()?.audit_list()?), "")
         }
         _ => return Err(not_found()),
     };

@@ -4,7 +4,7 @@ use incode_core::adapter::{Problem, Reply};
 use incode_core::store::{EventState, JobState, Replay, ReplayJobs};
 use incode_core::{Actor, Incode};
 
-use crate::lists::{EventList, JobList};
+use crate::lists::{AuditList, EventList, JobList};
 use crate::params::Params;
 use crate::route::Call;
 use crate::{json, not_found, page, unavailable};
@@ -62,7 +62,7 @@ impl Handler<'_> {
                     json::forgotten(forgotten)
                 })
             }
-            Call::Audit { before, limit, forgotten } => {
+            Call::Audit(AuditList { before, limit, forgotten }) => {
                 let mut audits = self.incode.audits(limit + 1, before).await.map_err(unavailable)?;
                 let next = cut(&mut audits, limit).map(|audit| audit.id);
                 Ok(if self.html {

@@ -1,5 +1,3 @@
-use std::future::poll_fn;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +7,7 @@ use crate::flow::{self, Callback, Parts};
 use crate::gate::{Audience, Denial};
 use crate::http::{Problem, Reply, RequestHead};
 use crate::store::StoreErrorKind;
-use crate::webhook::{Delivery, Rejection, RejectionKind, TokenRefusal, TokenRequest, Trust, Webhook};
+use crate::webhook::{Delivery, Rejection, TokenRefusal, TokenRequest, Trust, Webhook};
 
 use super::{Incode, Mount, to_the_end};
 
@@ -54,7 +52,7 @@ impl RouteRequest {
         let answer = match step {
             Step::Answered(reply) => return reply,
             Step::Deliver { delivery, read_deadline } => receive(&incode, *delivery, read_deadline, body).await,
-            Step::Issue { request, read_deadline } => Ok(issue(*request, read_deadline, body).await),
+            Step::Issue { request, read_deadline } => Ok(token_reply(request.read(read_deadline, body).await)),
             Step::Redeem(callback) => {
                 let incode = incode.clone();
                 to_the_end(async move { redeem(&incode, *callback).await }).await.map_err(no_referrer)
@@ -107,22 +105,6 @@ fn token(incode: &Incode, head: &dyn RequestHead) -> Step {
     }
 }
 
-async fn issue<B, C, E>(mut request: TokenRequest, read_deadline: Duration, body: B) -> Reply
-where
-    B: Stream<Item = Result<C, E>>,
-    C: AsRef<[u8]>,
-{
-    let read = async {
-        let mut body = pin!(body);
-        while let Some(chunk) = poll_fn(|cx| body.as_mut().poll_next(cx)).await {
-            request.push(chunk.map_err(|_| TokenRefusal::broken_off())?.as_ref())?;
-        }
-        request.finish()
-    };
-    let read = tokio::time::timeout(read_deadline, read).await;
-    token_reply(read.unwrap_or_else(|_| Err(TokenRefusal::too_slow())))
-}
-
 /// The answer of the token endpoint: as OAuth has it, so not rendered by the application.
 fn token_reply(answer: Result<Reply, TokenRefusal>) -> Reply {
     let outcome = answer.as_ref().map_or_else(TokenRefusal::as_str, |_| "issued");
@@ -135,7 +117,7 @@ fn token_reply(answer: Result<Reply, TokenRefusal>) -> Reply {
 
 async fn receive<B, C, E>(
     incode: &Incode,
-    mut delivery: Delivery,
+    delivery: Delivery,
     read_deadline: Duration,
     body: B,
 ) -> Result<Reply, Problem>
@@ -143,28 +125,7 @@ where
     B: Stream<Item = Result<C, E>>,
     C: AsRef<[u8]>,
 {
-    let read = async {
-        let mut body = pin!(body);
-        // What may be all there is, until the end is seen: then it need not be copied.
-        let mut whole: Option<C> = None;
-        while let Some(chunk) = poll_fn(|cx| body.as_mut().poll_next(cx)).await {
-            let chunk = chunk.map_err(|_| Rejection::new(RejectionKind::Malformed))?;
-            if let Some(first) = whole.take() {
-                delivery.push(first.as_ref())?;
-            }
-            if delivery.is_whole(chunk.as_ref()) {
-                whole = Some(chunk);
-            } else {
-                delivery.push(chunk.as_ref())?;
-            }
-        }
-        match whole {
-            Some(whole) => delivery.finish_with(whole.as_ref()),
-            None => delivery.finish(),
-        }
-    };
-    let read = tokio::time::timeout(read_deadline, read).await;
-    let (mut event, trust) = read.unwrap_or_else(|_| Err(Rejection::new(RejectionKind::TooSlow))).map_err(rejected)?;
+    let (mut event, trust) = delivery.read(read_deadline, body).await.map_err(rejected)?;
     // Anyone may write a correlation id of their own flow into an event they make up. What is not stored can't count.
     if trust != Trust::Authenticated {
         event.correlation_id = None;

@@ -174,7 +174,8 @@ impl Delivery {
     {
         // The first chunk is held back while it may be the whole body: then it need not be copied.
         let mut whole: Option<C> = None;
-        let limit = BodyLimit::new(self.body_cap, deadline);
+        // The cap is held by `push`, for those who read by themselves as well.
+        let limit = BodyLimit::new(usize::MAX, deadline);
         limit
             .each(body, |chunk: C| {
                 if let Some(first) = whole.take() {

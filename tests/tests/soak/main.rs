@@ -72,6 +72,9 @@ impl Length {
     }
 }
 
+/// So many were acknowledged that half of them are applied events.
+const ENOUGH_DELIVERED: u64 = 100;
+
 async fn soak(engine: Engine) {
     let seed =
         std::env::var("INCODE_SOAK_SEED").map_or_else(|_| RandomState::new().hash_one(0), |seed| seed.parse().unwrap());
@@ -104,6 +107,14 @@ async fn soak(engine: Engine) {
     let vendor = tokio::spawn(vendor::stumble(Arc::clone(&town), random.fork(), pace.spells));
     let ended = tokio::time::timeout(length.time, all.join_next()).await;
     assert!(ended.is_err(), "nobody ends before the time is over: {ended:?}");
+    // On a busy machine it takes longer until there is something to judge.
+    for _ in 0..180 {
+        let happened = verdict::HAPPENED.iter().all(|what| town.book.of(what) > 0);
+        if happened && town.book.of("deliveries/acknowledged") >= ENOUGH_DELIVERED {
+            break;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
     town.finish();
     let lasted = begun.elapsed();
     tokio::time::timeout(PATIENCE, all.join_all()).await.expect("everybody ends once it is over");

@@ -110,7 +110,7 @@ async fn face(town: &Town, person: &Person, identity: &str, random: &mut Random)
 }
 
 /// Through start, the vendor's page and the callback; whether the person was linked in the end.
-async fn flow(town: &Town, person: &Person, outcome: &str, random: &mut Random) -> bool {
+pub(crate) async fn flow(town: &Town, person: &Person, outcome: &str, random: &mut Random) -> bool {
     let Some(start) = town.ask("start", &person.get("/incode/start?return_to=/vault")).await else { return false };
     let Some(page) = start.header("location") else { return false };
     let page = Url::parse(page).unwrap();

@@ -33,6 +33,8 @@ pub(crate) struct Person {
     pub(crate) cookie: String,
     /// Set while nothing may be open: since when the revocation was seen to be settled.
     closed_since: Mutex<Option<Instant>>,
+    /// Whether a gate was ever open to this person.
+    was_let_in: AtomicBool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,7 +113,7 @@ impl Town {
 
 impl Person {
     pub(crate) fn new(user: String, class: Class, cookie: String) -> Self {
-        Self { user, class, cookie, closed_since: Mutex::default() }
+        Self { user, class, cookie, closed_since: Mutex::default(), was_let_in: AtomicBool::new(false) }
     }
 
     /// Tells people apart at the vendor.
@@ -134,6 +136,14 @@ impl Person {
 
     pub(crate) fn close(&self, since: Option<Instant>) {
         *self.closed_since.lock().unwrap() = since;
+    }
+
+    pub(crate) fn let_in(&self) {
+        self.was_let_in.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn was_let_in(&self) -> bool {
+        self.was_let_in.load(Ordering::Relaxed)
     }
 
     pub(crate) fn closed_since(&self) -> Option<Instant> {

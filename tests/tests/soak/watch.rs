@@ -48,6 +48,7 @@ async fn visit(town: &Town, which: usize, line: &mut Line, address: SocketAddr, 
     if !open {
         return Some(false);
     }
+    person.let_in();
     let user = &person.user;
     if person.class != Class::Member {
         town.book.wrong(format!("replica {which} let {user} in, who was never ACTIVE"));
