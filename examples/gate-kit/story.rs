@@ -210,7 +210,8 @@ pub(crate) fn browsers_get_pages(program: &str) {
 
 /// Each wrong request gets its own status and code.
 pub(crate) fn refusals(program: &str) {
-    let app = App::start(program, &[("INCODE_ADMIN_TOKEN", "an admin token for this test")]);
+    let tokens = "an admin token for this test,anna:annas token for this test";
+    let app = App::start(program, &[("INCODE_ADMIN_TOKEN", tokens)]);
     let nobody = Browser::default();
     app.get(&nobody, "/nowhere").is_problem(404, "not_found");
     for (path, allow) in [("/", "GET, HEAD"), ("/vault", "GET, HEAD"), ("/incode/webhook", "POST")] {
@@ -249,7 +250,8 @@ pub(crate) fn refusals(program: &str) {
     assert_eq!(app.ask("POST", &nobody, "/admin/inbox/replay", "", &admin).json(), json!({"replayed": 0}));
     app.ask("GET", &nobody, "/admin/identities/nobody", "", &admin).is_problem(404, "not_found");
     app.ask("DELETE", &nobody, "/admin/inbox", "", &admin).is_problem(405, "method_not_allowed");
-    let prompted = [("authorization", "Basic YW5uYTphbiBhZG1pbiB0b2tlbiBmb3IgdGhpcyB0ZXN0")];
+    // As `ben`, with Anna's token: the trail names whose token it is.
+    let prompted = [("authorization", "Basic YmVuOmFubmFzIHRva2VuIGZvciB0aGlzIHRlc3Q=")];
     let forgotten = app.ask("POST", &nobody, "/admin/identities/nobody/forget", "", &prompted).json();
     assert_eq!(forgotten, json!({"forgotten": false}));
     let trail = app.ask("GET", &nobody, "/admin/audit", "", &prompted).json();

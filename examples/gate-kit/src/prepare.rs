@@ -1,6 +1,6 @@
-use incode_core::Secret;
 use metrics_exporter_prometheus::PrometheusBuilder;
 
+use crate::admin::{self, admins};
 use crate::journal::Journal;
 use crate::settings::{Settings, Start, WrongSetting};
 use crate::{Site, refusal};
@@ -21,7 +21,7 @@ impl Site {
             incode: builder.build().await?,
             sessions: start.sessions.clone(),
             sandbox: start.sandbox.clone(),
-            admin_token: admin_token(settings)?,
+            admins: admins(settings.text(admin::NAME)?.as_deref())?,
             metrics,
             public_origin: start.public_origin(),
             ops_apart: start.ops_listener.is_some(),
@@ -43,17 +43,3 @@ fn journal(settings: &Settings) -> Result<Option<Journal>, WrongSetting> {
         |error: std::io::Error| WrongSetting::new("EXAMPLE_JOURNAL", format!("can't be written to ({})", error.kind()));
     Journal::open(path.into(), fails).map(Some).map_err(unusable)
 }
-
-/// None: no admin routes.
-fn admin_token(settings: &Settings) -> Result<Option<Secret>, WrongSetting> {
-    const NAME: &str = "INCODE_ADMIN_TOKEN";
-    match settings.text(NAME)? {
-        Some(token) if token.len() < MIN_ADMIN_TOKEN => {
-            Err(WrongSetting::new(NAME, format!("is shorter than {MIN_ADMIN_TOKEN} bytes")))
-        }
-        token => Ok(token.map(|token| Secret::from(token.as_str()))),
-    }
-}
-
-/// As long as a webhook secret: a guessed token opens dead letters and erasure.
-const MIN_ADMIN_TOKEN: usize = 24;

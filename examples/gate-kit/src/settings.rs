@@ -103,9 +103,12 @@ impl Settings {
 
         let public_url = self.text("PUBLIC_URL")?.unwrap_or_else(|| vendor::reachable(address));
         let public = public_of(&public_url)?;
-        self.made_up.insert("PUBLIC_URL", public_url.clone());
 
         let vendor = vendor?;
+        // Beside a vendor elsewhere a forgotten one is an error: browsers would be sent to this machine.
+        if vendor == VendorChoice::Sandbox || self.is_vendor_here()? {
+            self.made_up.insert("PUBLIC_URL", public_url.clone());
+        }
         if vendor == VendorChoice::Sandbox {
             is_local(address.ip(), &public)?;
         }
@@ -188,6 +191,15 @@ impl Settings {
     }
 
     /// The environment, with what this process made up in the place of what is set.
+    /// Whether both halves of the vendor that is named are on this machine.
+    fn is_vendor_here(&self) -> Result<bool, WrongSetting> {
+        let is_here = |name| {
+            let url = self.text(name)?.and_then(|text| Url::parse(&text).ok());
+            Ok::<_, WrongSetting>(url.is_some_and(|url| is_loopback(&url)))
+        };
+        Ok(is_here("INCODE_HOST")? && is_here("INCODE_WEB_URL")?)
+    }
+
     fn variables(&self) -> impl Iterator<Item = (OsString, OsString)> + '_ {
         let is_made_up = |name: &OsString| self.made_up.keys().any(|made_up| name == made_up);
         let set = std::env::vars_os().filter(move |(name, _)| !is_made_up(name));

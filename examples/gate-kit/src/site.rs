@@ -5,11 +5,12 @@ use futures_core::Stream;
 use incode_core::gate::{Requirement, Standing, Visitor};
 use incode_core::http::{Problem, Reply, is_local_path};
 use incode_core::identity::Identity;
-use incode_core::{Incode, Secret, Subject};
+use incode_core::{Incode, Subject};
 use incode_sandbox::Sandbox;
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde::Serialize;
 
+use crate::admin::Admin;
 use crate::notice::{self, Notice};
 use crate::session::{Sessions, is_user_name};
 use crate::{RequestContext, body, refusal, view};
@@ -21,7 +22,7 @@ pub struct Site {
     /// The stand-in vendor, when it runs in this process.
     pub(crate) sandbox: Option<Sandbox>,
     /// None: as if there were no admin routes.
-    pub(crate) admin_token: Option<Secret>,
+    pub(crate) admins: Vec<Admin>,
     pub(crate) metrics: PrometheusHandle,
     /// Scheme, host and port of the site, as browsers send it in `Origin`.
     pub(crate) public_origin: String,

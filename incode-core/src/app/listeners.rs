@@ -58,6 +58,7 @@ impl CorrelationReader for FlowCorrelations {
         let mut nonce = correlation.nonce;
         // The callback and the webhook of one flow each use the id once; neither uses up the other's turn.
         nonce.nonce.reverse();
-        Some(NamedSubject { subject: correlation.subject, nonce, may_link: self.may_link })
+        let began_at = correlation.began_at;
+        Some(NamedSubject { subject: correlation.subject, nonce, began_at, may_link: self.may_link })
     }
 }

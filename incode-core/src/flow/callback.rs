@@ -87,13 +87,7 @@ impl Callback {
                 return Err(not_redeemed(&error));
             }
         };
-        let returned = self.returned(&asked, &parts);
-        // By the vendor's own clock, which both times come from.
-        let issued_from = returned.window.vendor_began_at.before(ISSUE_TOLERANCE);
-        if token_times(&self.token).issued_at.is_some_and(|at| at < issued_from) {
-            return Err(foreign("the token was issued before the flow began"));
-        }
-        let command = Command::Return(returned);
+        let command = Command::Return(self.returned(&asked, &parts));
         let outcome = match directory.change(command, Cause::Flow).await {
             Ok(changed) => changed.outcome,
             Err(error) => return Err(not_stored(&error)),
@@ -141,16 +135,16 @@ impl Callback {
         let vendor_now = asked.vendor_now;
         // The vendor's clock is read at the return; the time that went by since the start is ours.
         let took = asked.sent_at.since(correlation.began_at);
+        let vendor_began_at = vendor_now.before(took);
+        // By the vendor's own clock, which both times come from.
+        let issued_from = vendor_began_at.before(ISSUE_TOLERANCE);
         Return {
             subject: correlation.subject.clone(),
             seen: parts.observer.observe(&asked.person, asked.sent_at),
-            window: FlowWindow {
-                began_at: correlation.began_at,
-                vendor_began_at: vendor_now.before(took),
-                vendor_returned_at: vendor_now,
-            },
+            window: FlowWindow { began_at: correlation.began_at, vendor_began_at, vendor_returned_at: vendor_now },
             nonce: correlation.nonce,
             token: UsedToken { hash: self.token.hash(), expires_at: used_until(&self.token, asked.sent_at) },
+            token_is_older: token_times(&self.token).issued_at.is_some_and(|at| at < issued_from),
             pending_until: asked.sent_at.after(PENDING_FOR),
         }
     }
@@ -192,6 +186,7 @@ fn refused(refusal: Refusal) -> Problem {
             let detail = "The verification did not end with a pass. You can start again.";
             Problem::new(403, "verification_not_passed", "Verification not passed", detail)
         }
+        Refusal::TokenOlder => foreign("the token was issued before the flow began"),
         Refusal::TokenUsed => {
             let detail = "The token of this verification was used for another account. Start again.";
             Problem::new(409, "flow_token_used", "Verification already used", detail)

@@ -427,9 +427,11 @@ enum Piece {
     Country,
 }
 
+/// Without those that confirm one action: they are for that action, and open nothing else.
 fn newest_by_session(confirmations: &[Confirmation], identity: &IdentityId) -> Option<Box<[Confirmed]>> {
     let mut newest: Vec<Confirmed> = Vec::new();
-    for confirmation in confirmations.iter().filter(|confirmation| confirmation.identity_id == *identity) {
+    let general = |confirmation: &&Confirmation| confirmation.identity_id == *identity && confirmation.action.is_none();
+    for confirmation in confirmations.iter().filter(general) {
         let (session, passed_at) = (confirmation.session, confirmation.passed_at.as_millis());
         match newest.iter_mut().find(|known| known.session == session) {
             Some(known) => known.passed_at = known.passed_at.max(passed_at),

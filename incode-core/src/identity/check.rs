@@ -199,7 +199,7 @@ impl std::fmt::Debug for SubjectHash {
 }
 
 /// How far the vendor's `Date` header and its `createdAt` may be apart (design: "a minute of tolerance").
-const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
+pub(crate) const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
 /// `Date` and `createdAt` are whole seconds: two readings of one instant differ by up to one.
 const CLOCK_GRAIN: Duration = Duration::from_secs(1);
 

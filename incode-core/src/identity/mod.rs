@@ -18,6 +18,7 @@ use crate::model::{AttestationStatus, IdentityStatus};
 use crate::{IdentityId, ObjectId, Subject, Timestamp};
 
 pub use crate::session::SessionHash;
+pub(crate) use check::CLOCK_TOLERANCE;
 pub use check::{Check, Checks, FlowWindow, SubjectHash};
 pub use confirmation::{ActionHash, Confirmation};
 pub(crate) use directory::{ChangeListener, Directory, Time};

@@ -2,10 +2,10 @@
 
 use crate::client::{self, ErrorKind};
 use crate::identity::belonging::{self, Fit};
-use crate::identity::{Check, Observation};
+use crate::identity::{CLOCK_TOLERANCE, Check, FlowWindow, Observation};
 use crate::model::{Authentication, EventKind, UserInfo, Verification, VerificationStatus};
 use crate::store::ClaimedEvent;
-use crate::{ObjectId, Timestamp, Token};
+use crate::{ObjectId, Subject, Timestamp, Token};
 
 use super::Applier;
 use super::apply::ApplyError;
@@ -16,11 +16,23 @@ pub(super) struct Fetched {
     pub(super) seen: Observation,
     /// How the verification or authentication ended.
     pub(super) check: Check,
+    /// When the vendor was asked, by the vendor's clock.
+    pub(super) vendor_now: Timestamp,
     /// The answers themselves show that object and token are one person's. False: only the sender's word says so.
     ///
     /// A stranger who has a token of their own and the id of another person's verification could otherwise claim it:
     /// all they need is a verification that repeats nothing of the person, and a vendor that answers without comparing.
     pub(super) proven: bool,
+}
+
+impl Fetched {
+    /// Whether the check belongs to the flow that began at this time and has not ended.
+    pub(super) fn is_pass_since(&self, began_at: Timestamp, subject: &Subject) -> bool {
+        let took = self.seen.sent_at.since(began_at);
+        let window =
+            FlowWindow { began_at, vendor_began_at: self.vendor_now.before(took), vendor_returned_at: self.vendor_now };
+        window.is_passed_by(&self.check, subject)
+    }
 }
 
 impl Applier {
@@ -43,10 +55,11 @@ impl Applier {
         let fit = belonging::check_verification(id, &verification, &asked.person)?;
         let known = self.directory.store().verified_as(id.clone()).await?;
         belonging::check_owner(known.as_ref(), &asked.person.identity_id)?;
-        let check = self.check_of_verification(event, &verification);
+        let check = self.check_of_verification(event, &verification, asked.vendor_now);
         let seen = self.observer.observe(&asked.person, asked.sent_at).with_verification(&verification);
         let proven = fit == Fit::Agrees || known.is_some();
-        Ok(Fetched { person: asked.person, seen: seen.with_check(&check), check, proven })
+        let vendor_now = asked.vendor_now;
+        Ok(Fetched { person: asked.person, seen: seen.with_check(&check), check, vendor_now, proven })
     }
 
     async fn fetch_authentication(&self, event: &ClaimedEvent, token: &Token) -> Result<Option<Fetched>, ApplyError> {
@@ -64,13 +77,13 @@ impl Applier {
             self.check_enrolment(enrolled_by, &asked.person).await?;
         }
         let seen = self.observer.observe(&asked.person, asked.sent_at);
-        let check = self.check_of_authentication(event, &authentication);
+        let check = self.check_of_authentication(event, &authentication, asked.vendor_now);
         // An authentication repeats nothing of the person. Where the sender is unknown, object and token may have been
         // put together: then it refreshes the status, which the token alone decides, and nothing else.
         let seen =
             if event.authenticated { seen.with_authentication(&authentication).with_check(&check) } else { seen };
         let check = Check { passed: check.passed && event.authenticated, ..check };
-        Ok(Some(Fetched { person: asked.person, seen, check, proven: true }))
+        Ok(Some(Fetched { person: asked.person, seen, check, vendor_now: asked.vendor_now, proven: true }))
     }
 
     async fn check_enrolment(&self, verification: &ObjectId, person: &UserInfo) -> Result<(), ApplyError> {
@@ -78,19 +91,20 @@ impl Applier {
         Ok(belonging::check_owner(known.as_ref(), &person.identity_id)?)
     }
 
-    fn check_of_verification(&self, event: &ClaimedEvent, verification: &Verification) -> Check {
+    fn check_of_verification(&self, event: &ClaimedEvent, verification: &Verification, now: Timestamp) -> Check {
         let passed = verification.status == VerificationStatus::Verified;
-        self.check(event, passed, verification.created_at)
+        self.check(event, passed, verification.created_at, now)
     }
 
-    fn check_of_authentication(&self, event: &ClaimedEvent, authentication: &Authentication) -> Check {
-        self.check(event, authentication.passed(), authentication.created_at)
+    fn check_of_authentication(&self, event: &ClaimedEvent, authentication: &Authentication, now: Timestamp) -> Check {
+        self.check(event, authentication.passed(), authentication.created_at, now)
     }
 
-    fn check(&self, event: &ClaimedEvent, passed: bool, made_at: Option<Timestamp>) -> Check {
+    /// `now` is the vendor's clock. A check of the future has no known time: it would be newer than all that follow.
+    fn check(&self, event: &ClaimedEvent, passed: bool, made_at: Option<Timestamp>, now: Timestamp) -> Check {
         Check {
             passed,
-            made_at,
+            made_at: made_at.filter(|at| *at <= now.after(CLOCK_TOLERANCE)),
             received_at: event.received_at,
             authenticated: event.authenticated,
             subject: self.named_subject(event),

@@ -24,6 +24,8 @@ pub(crate) struct NamedSubject {
     pub(crate) subject: Subject,
     /// What to mark as used, so that the id links once.
     pub(crate) nonce: UsedNonce,
+    /// When that flow began.
+    pub(crate) began_at: Timestamp,
     /// Whether the application lets a repeated correlation id link without a callback.
     pub(crate) may_link: bool,
 }
@@ -33,6 +35,7 @@ impl Applier {
     ///
     /// - Only a check that passed links.
     /// - A correlation id counts of an authenticated event alone: anyone may write one into an event they make up.
+    /// - The check was made since that flow began: an older one is no answer to it.
     /// - It links where the application switched that on ([`Builder::link_by_webhook`](crate::Builder::link_by_webhook)).
     /// - The application's rule is asked where no correlation id links.
     pub(super) async fn link(&self, event: &ClaimedEvent, fetched: &Fetched) -> Result<Option<EventLink>, ApplyError> {
@@ -58,7 +61,9 @@ impl Applier {
     /// Ids that are not ours, or too old, prove nothing and harm nothing. One whose subject is linked to another identity
     /// means that the event was put together.
     async fn by_correlation(&self, event: &ClaimedEvent, fetched: &Fetched) -> Result<Option<EventLink>, ApplyError> {
-        let Some(named) = self.named(event).filter(|named| named.may_link) else { return Ok(None) };
+        let is_of_flow = |named: &NamedSubject| fetched.is_pass_since(named.began_at, &named.subject);
+        let named = self.named(event).filter(|named| named.may_link).filter(is_of_flow);
+        let Some(named) = named else { return Ok(None) };
         let linked = self.directory.store().subject(named.subject.clone()).await?.linked;
         if linked.is_some_and(|linked| linked.identity.identity_id != fetched.seen.identity_id) {
             return Err(ApplyError::Mismatch);

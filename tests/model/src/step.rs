@@ -222,6 +222,7 @@ impl Walk {
             window: FlowWindow { began_at: at(ours), vendor_began_at: at(vendors), vendor_returned_at: at(vendor_at) },
             nonce: used(flow),
             token: UsedToken { hash: names::token(visit, 0), expires_at: FAR },
+            token_is_older: false,
             pending_until: at(state.clock.0 + PENDING_SECONDS),
         }
     }

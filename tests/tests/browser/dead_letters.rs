@@ -25,7 +25,8 @@ async fn replayed_from_the_page(example: Example, javascript: Javascript) {
     let Some(browser) = browser(&name, javascript).await else { return };
     let sandbox = Sandbox::builder().start().await.unwrap();
     let directory = TempDir::new().unwrap();
-    let app = App::start(example, &Settings::of(&sandbox, directory.path())).await;
+    let settings = Settings::of(&sandbox, directory.path()).with("INCODE_ADMIN_TOKEN", format!("anna:{ADMIN_TOKEN}"));
+    let app = App::start(example, &settings).await;
     in_a_browser(browser, async |browser| story(&app, &sandbox, browser).await).await;
     assert_eq!(app.stop().await.code, Some(0));
 }
@@ -38,7 +39,7 @@ async fn story(app: &App, sandbox: &Sandbox, browser: &Browser) {
     eventually("it is dead", async || app.count("dead").await == 1).await;
 
     let inbox = format!("{}/admin/inbox", app.address);
-    browser.open(&format!("http://anna:{ADMIN_TOKEN}@{inbox}?state=dead")).await;
+    browser.open(&format!("http://whoever:{ADMIN_TOKEN}@{inbox}?state=dead")).await;
     assert!(browser.text("nav.tiles a[aria-current]").await.contains("Dead\n1"));
     let row = browser.text("tbody tr").await;
     for part in ["#1", "late…", "verification.completed", "The vendor knows no such object."] {

@@ -43,6 +43,8 @@ async fn a_wrong_setting_is_one_line_that_names_it(example: Example) {
     for (name, value) in wrong {
         is_one_line(&refused(example, &good().with(name, value)).await, example, name);
     }
+    let elsewhere = good().with("INCODE_HOST", "https://vendor.invalid");
+    is_one_line(&refused(example, &elsewhere).await, example, "PUBLIC_URL");
     for (auth, name, value) in [
         ("header,fetch-back", "INCODE_WEBHOOK_AUTH", None),
         ("hmac", "INCODE_WEBHOOK_SECRETS", Some("canary")),

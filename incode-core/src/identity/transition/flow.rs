@@ -82,6 +82,8 @@ fn refusal(before: &Before, back: &Return, rules: &Rules) -> Option<Refusal> {
         Some(Refusal::Forgotten)
     } else if before.token_subject.as_ref().is_some_and(|subject| *subject != back.subject) {
         Some(Refusal::TokenUsed)
+    } else if back.token_is_older {
+        Some(Refusal::TokenOlder)
     } else if before.link.as_ref().is_some_and(|link| link.identity_id != *identity_id) {
         Some(Refusal::SubjectTaken)
     } else if before.link.is_none() && !rules.shared_identities && before.links.iter().any(is_other) {

@@ -110,6 +110,8 @@ pub enum Refusal {
     NonceUsed,
     /// The token linked another subject before.
     TokenUsed,
+    /// The token was issued before the flow began.
+    TokenOlder,
     /// Another subject is linked to the identity, and sharing is off.
     IdentityTaken,
     /// The subject is linked to another identity.

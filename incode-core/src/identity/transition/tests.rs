@@ -110,6 +110,7 @@ fn apply_event(check: Check, at: i64) -> ApplyEvent {
 
 fn come_back(name: &str, at: i64) -> Return {
     Return {
+        token_is_older: false,
         subject: subject(name),
         seen: seen("ACTIVE", at),
         window: window(),

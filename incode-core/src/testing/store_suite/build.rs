@@ -88,6 +88,7 @@ pub fn callback(subject_name: &str, identity: &str, at: i64) -> Return {
         window: FlowWindow { began_at: ms(at - 10), vendor_began_at: ms(at - 10), vendor_returned_at: ms(at) },
         nonce: UsedNonce { nonce: random, expires_at: ms(at + 1_000) },
         token: UsedToken { hash, expires_at: ms(at + 1_000) },
+        token_is_older: false,
         pending_until: ms(at + 100_000),
     }
 }

@@ -278,6 +278,15 @@ async fn a_revocation_is_heard_although_nothing_is_linked(adapter: Adapter) {
     assert_eq!(world.come_back("eve", &id, &token).await.code(), "identity_taken");
     assert_eq!(world.get("ben", "/vault").await.code(), "identity_revoked");
     assert_eq!(world.standing("eve").await, "not_linked");
+    // So does a token that is too old for the flow.
+    let carla = world.person("Carla Ruiz");
+    world.link("carla", &carla.identity_id).await;
+    assert_eq!(world.status("carla", "/vault").await, 200);
+    world.sandbox.revoke(&carla.identity_id).unwrap();
+    let old = incode_sandbox::NewToken::of(&carla.identity_id).issued_ago(Duration::from_secs(600));
+    let (id, token) = (world.start_flow("eve").await, world.sandbox.mint_token(old));
+    assert_eq!(world.come_back("eve", &id, &token).await.code(), "flow_token_foreign");
+    assert_eq!(world.get("carla", "/vault").await.code(), "identity_revoked");
 }
 
 async fn where_nothing_is_linked_nobody_becomes_known(adapter: Adapter) {

@@ -17,6 +17,7 @@ on_every_adapter! {
     a_failed_check_under_another_name_opens_nothing,
     a_check_made_before_the_flow_links_no_one,
     a_check_at_an_unknown_time_links_and_is_not_fresh,
+    a_check_of_the_future_is_one_of_unknown_time,
     an_authentication_links_who_is_enrolled,
     a_check_that_names_another_flow_links_no_one,
     a_token_from_before_the_flow_is_refused,
@@ -202,6 +203,33 @@ async fn a_check_at_an_unknown_time_links_and_is_not_fresh(adapter: Adapter) {
         let identity = world.identity(&ana.identity_id).await.unwrap();
         assert_eq!(identity.verified_at, None, "an unknown time is no freshness");
         assert_eq!(identity.verification_id.unwrap().as_str(), passed.verification_id);
+    }
+}
+
+/// It would be newer than every check to come, and belong to no flow.
+async fn a_check_of_the_future_is_one_of_unknown_time(adapter: Adapter) {
+    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    for created_at in [serde_json::json!(now + 240), serde_json::json!("9999-12-31T23:59:59Z")] {
+        let world = strict(adapter).await;
+        let odd = FieldOverride::value(created_at);
+        world.sandbox.change_behaviour(|behaviour| behaviour.verification_created_at = odd);
+        let ana = world.person("Ana");
+        let flow = world.start_flow("ana").await;
+        let passed = check(&world, &ana, Outcome::Pass);
+        come_back(&world, "ana", &flow, &world.sandbox.issue_token(&ana.identity_id)).await;
+        world.deliver(&completed(&passed)).await;
+        opens(&world, "ana").await;
+        assert_eq!(world.identity(&ana.identity_id).await.unwrap().verified_at, None, "and is not fresh");
+
+        // A later flow of that person, whose event comes before the callback.
+        assert!(world.incode.unlink(&incode_core::Subject::new("ana").unwrap(), None).await.unwrap());
+        let usual = incode_sandbox::Behaviour::default().verification_created_at;
+        world.sandbox.change_behaviour(|behaviour| behaviour.verification_created_at = usual);
+        let flow = world.start_flow("ana2").await;
+        world.deliver(&completed(&check(&world, &ana, Outcome::Pass))).await;
+        world.settles(2, 0, 0).await;
+        come_back(&world, "ana2", &flow, &world.sandbox.issue_token(&ana.identity_id)).await;
+        assert_eq!(world.status("ana2", "/vault").await, 200);
     }
 }
 

@@ -16,6 +16,7 @@ use serde_json::json;
 on_every_adapter! {
     a_second_session_gains_nothing,
     without_a_session_no_face_counts,
+    a_face_for_one_action_opens_nothing_else,
     a_confirmation_is_used_once,
     a_confirmation_is_for_one_action_in_one_session_and_for_a_while,
     a_face_at_a_kiosk_opens_nothing_here,
@@ -96,6 +97,19 @@ async fn without_a_session_no_face_counts(adapter: Adapter) {
     }
     let twice = get("/step-up").user("ana").header(SESSION, "one").header(SESSION, "one");
     assert_eq!(world.send(twice).await.code(), "face_authentication_required", "an ambiguous one is none");
+}
+
+/// A transfer of 1.00 was confirmed and is not made yet: what asks for any recent face asks for one of its own.
+async fn a_face_for_one_action_opens_nothing_else(adapter: Adapter) {
+    let world = plan(adapter).start().await;
+    let identity = enrolled(&world, "ana", "Ana Flores").await;
+    let action = ActionHash::of(b"transfer 1.00 to Bob");
+    confirm(&world, scope("one").for_action(action), &identity).await;
+    assert_eq!(step_up(&world, "one").await.code(), "face_authentication_required");
+    let transfer = post("/transfer").user("ana").header(SESSION, "one").body("");
+    assert_eq!(world.send(transfer).await.code(), "face_authentication_required");
+    let visitor = visitor(&world, "one").await;
+    assert!(world.incode.use_confirmation(&visitor, action, 5 * MINUTE).await.is_ok(), "and the action has it still");
 }
 
 async fn a_confirmation_is_used_once(adapter: Adapter) {

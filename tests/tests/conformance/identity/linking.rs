@@ -15,6 +15,7 @@ use serde_json::Value;
 
 on_every_adapter! {
     a_webhook_links_only_where_that_is_switched_on,
+    a_check_of_an_hour_ago_links_by_no_webhook,
     an_event_that_anybody_could_send_never_links,
     a_correlation_id_that_links_nobody_is_not_kept,
     a_webhook_links_where_the_callbacks_token_is_refused,
@@ -48,6 +49,22 @@ async fn a_webhook_links_only_where_that_is_switched_on(adapter: Adapter) {
         let expected = if on { "active" } else { "not_linked" };
         eventually(expected, async || world.standing("eve").await == expected).await;
     }
+}
+
+/// A check that was made before the flow began answers nothing that the flow asked.
+async fn a_check_of_an_hour_ago_links_by_no_webhook(adapter: Adapter) {
+    let world = Plan::new(adapter).incode(|builder| builder.link_by_webhook()).start().await;
+    let ana = world.person("Ana Flores");
+    world.sandbox.set_clock_offset(-3600);
+    let old = world.sandbox.verify(&ana.identity_id).unwrap();
+    world.sandbox.set_clock_offset(0);
+    let flow = world.start_flow("eve").await;
+    let mut told = event("verification.completed", &old.verification_id, &world.sandbox.issue_token(&ana.identity_id));
+    told["correlation_id"] = flow.into();
+    world.deliver(&told).await;
+    world.settles(1, 0, 0).await;
+    assert!(world.identity(&ana.identity_id).await.unwrap().verified_at.is_some(), "the event itself counts");
+    assert_eq!(world.standing("eve").await, "not_linked");
 }
 
 async fn an_event_that_anybody_could_send_never_links(adapter: Adapter) {
