@@ -137,12 +137,13 @@ fn of_several_in_one_session_the_newest_counts_and_none_of_another_identity() {
     let clock = ManualClock::new(NOW);
     let transfer = Requirement::active().face_authenticated_within(MINUTE);
     let old = NOW.before(2 * MINUTE);
-    let for_action = Confirmation { action: Some(ActionHash::of(b"transfer")), ..confirmation(SessionHash::NONE, NOW) };
-    for confirmations in
-        [[confirmation(SessionHash::NONE, old), for_action.clone()], [for_action, confirmation(SessionHash::NONE, old)]]
+    let new = || confirmation(SessionHash::NONE, NOW);
+    for confirmations in [[confirmation(SessionHash::NONE, old), new()], [new(), confirmation(SessionHash::NONE, old)]]
     {
         assert!(alice(None, &confirmations, &clock).require(&transfer).is_ok());
     }
+    let for_action = Confirmation { action: Some(ActionHash::of(b"transfer")), ..new() };
+    assert!(alice(None, &[for_action], &clock).require(&transfer).is_err(), "a face for one action is for that alone");
     let foreign =
         Confirmation { identity_id: IdentityId::new("other").unwrap(), ..confirmation(SessionHash::NONE, NOW) };
     assert!(alice(None, &[foreign], &clock).require(&transfer).is_err());
