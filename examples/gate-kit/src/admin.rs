@@ -14,11 +14,11 @@ impl Site {
     /// # Errors
     /// The answer for all other requests: 401, or 404 where no token is set.
     pub fn admit(&self, request: &RequestContext) -> Result<Actor, Reply> {
-        let Some(token) = &self.admin_token else { return Err(refuse(&not_found(), request)) };
+        let Some(token) = &self.admin_token else { return Err(refuse(&self.base, &not_found(), request)) };
         let given = request.authorization.as_deref().and_then(presented);
         match given.filter(|given| token.matches(&given.token)) {
             Some(given) => Ok(given.actor),
-            None => Err(refuse(&token_required(), request)),
+            None => Err(refuse(&self.base, &token_required(), request)),
         }
     }
 }

@@ -131,11 +131,11 @@ impl Incode {
         self.0.mounts.iter().find(|(mounted, _)| **mounted == *path).map(|(_, mount)| mount)
     }
 
-    /// The paths that [`open`](Self::open) answers, for an adapter's own routes. Made once, before the server starts: the
-    /// token endpoint is among them although [`open`](Self::open) answers it only while the policy of authenticity has an
-    /// OAuth part.
+    /// The paths that [`open`](Self::open) answers, for an adapter's own routes: each as it is, and below the path of the
+    /// public URL, which some proxies take off and others do not. Made once, before the server starts: the token endpoint is
+    /// among them although [`open`](Self::open) answers it only while the policy of authenticity has an OAuth part.
     pub fn mounts(&self) -> impl Iterator<Item = &str> {
-        self.0.mounts.iter().map(|(path, _)| &**path)
+        self.0.mounts.iter().map(|(path, _)| &**path).chain(self.0.placement.below_public_url())
     }
 
     /// Notes whether something outside of this layer has left a visitor in the request already: another layer, which is one

@@ -18,6 +18,8 @@ pub(super) struct Placement {
     ends: u128,
     /// The path of the public URL, without a slash at its end: `/app`, or empty.
     base: Box<str>,
+    /// The mounted paths with the base before them, but for one that is mounted so already. Empty without a base.
+    below_public_url: Box<[Box<str>]>,
     /// Nothing is left to find out: a mounted route was reached, or the warning is logged.
     is_settled: AtomicBool,
     /// Requests that were no mounted route, until it is settled.
@@ -51,12 +53,14 @@ impl Placement {
     pub(super) fn new<'a>(paths: impl Iterator<Item = &'a str>, base: &str) -> Self {
         let watched = |path: &str| Watched { path: path.into(), is_said: AtomicBool::new(false) };
         let routes: Box<[Watched]> = paths.map(watched).collect();
+        let with_base = paths_with_base(&routes, base);
         let ends = routes.iter().filter_map(|route| route.path.bytes().last()).chain([b'/']);
         let ends = ends.flat_map(|end| [bit(end.to_ascii_lowercase()), bit(end.to_ascii_uppercase())]);
         Self {
             ends: ends.fold(0, |ends, bit| ends | bit),
             routes,
             base: base.into(),
+            below_public_url: with_base,
             is_settled: AtomicBool::new(false),
             visitors: AtomicU32::new(0),
             first_visitor: OnceLock::new(),
@@ -72,6 +76,11 @@ impl Placement {
             return None;
         }
         path.strip_prefix(&*self.base)
+    }
+
+    /// The mounted paths as a proxy sends them that does not take the public URL's own path off.
+    pub(super) fn below_public_url(&self) -> impl Iterator<Item = &str> {
+        self.below_public_url.iter().map(|path| &**path)
     }
 
     /// A request that is no mounted route reached the layer.
@@ -176,6 +185,14 @@ fn near_miss(path: &str, route: &str) -> Option<NearMiss> {
         return Some(NearMiss::Case);
     }
     lower.strip_suffix(&route_lower).is_some_and(|before| before.ends_with('/')).then_some(NearMiss::Prefix)
+}
+
+fn paths_with_base(routes: &[Watched], base: &str) -> Box<[Box<str>]> {
+    if base.is_empty() {
+        return Box::default();
+    }
+    let with_base = routes.iter().map(|route| format!("{base}{}", route.path).into_boxed_str());
+    with_base.filter(|path| routes.iter().all(|route| route.path != *path)).collect()
 }
 
 /// Whether a mounted route should have been reached by now: every application has more visitors than deliveries, but a

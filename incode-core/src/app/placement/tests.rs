@@ -120,3 +120,14 @@ fn the_path_of_the_public_url_is_taken_off_where_a_proxy_does_not() {
     assert_eq!(placement.below_base("/apps/incode/webhook"), Some("s/incode/webhook"));
     assert_eq!(placement.below_base("/incode/webhook"), None);
 }
+
+#[test]
+fn each_path_is_mounted_once_below_the_path_of_the_public_url() {
+    let below = |paths: &[&'static str], base: &str| {
+        let placement = Placement::new(paths.iter().copied(), base);
+        placement.below_public_url().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(below(&["/hook", "/start"], "/app"), ["/app/hook", "/app/start"]);
+    assert_eq!(below(&["/hook", "/app/hook"], "/app"), ["/app/app/hook"], "a path can't be a route twice");
+    assert!(below(&["/hook"], "").is_empty());
+}
