@@ -153,7 +153,7 @@ impl Incode {
         }
         self.0.listeners.feed.close();
         if let Err(error) = self.0.store.close().await {
-            tracing::warn!(error.kind = ?error.kind(), "store not closed");
+            tracing::warn!(error.kind = ?error.kind(), error.cause = %error.cause(), "store not closed");
         }
     }
 }

@@ -212,7 +212,8 @@ impl Bearer {
         match self.directory.change(Command::Observe(seen), Cause::BearerToken).await {
             Ok(_) => Found::Belongs(id),
             Err(error) => {
-                tracing::warn!(error.kind = ?error.kind(), "bearer token redeemed, but not recorded");
+                let (kind, cause) = (error.kind(), error.cause());
+                tracing::warn!(error.kind = ?kind, error.cause = %cause, "bearer token redeemed, but not recorded");
                 Found::Unknown
             }
         }

@@ -232,7 +232,7 @@ impl NearCache {
     async fn run_load(self: Arc<Self>, guard: LeaderGuard<CacheKey, Visitor>) {
         let loaded = Loaded::now(&self.context);
         let read = tokio::time::timeout(self.settings.load_deadline, self.read(&guard.key, loaded)).await;
-        let failure = match read {
+        let (kind, cause) = match read {
             Ok(Ok(known)) => {
                 metrics::counter!("incode_standing_loads_total", "outcome" => "loaded").increment(1);
                 self.single_flight.finish(guard, |is_own| {
@@ -243,10 +243,10 @@ impl NearCache {
                 });
                 return;
             }
-            Ok(Err(error)) => format!("{:?}", error.kind()),
-            Err(_) => "deadline".to_owned(),
+            Ok(Err(error)) => (format!("{:?}", error.kind()), error.cause().to_string()),
+            Err(_) => ("deadline".to_owned(), "the store does not answer in time".to_owned()),
         };
-        tracing::warn!(error.kind = failure, "standing not loaded");
+        tracing::warn!(error.kind = kind, error.cause = %cause, "standing not loaded");
         metrics::counter!("incode_standing_loads_total", "outcome" => "failed").increment(1);
         let whose = guard.key.clone();
         self.single_flight.finish(guard, |_| {
