@@ -378,7 +378,7 @@ impl Builder {
         let mut runners = vec![runtime.spawn(worker.run())];
         runners.extend(jobs.into_iter().map(|runner| runtime.spawn(runner.run())));
         Ok(Incode(Arc::new(Shared {
-            placement: Placement::new(mounts.iter().map(|(path, _)| &**path), &base),
+            placement: Placement::new(mounts.iter().map(Mount::watched), &base),
             mounts,
             webhook,
             tokens,

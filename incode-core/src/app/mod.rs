@@ -100,6 +100,13 @@ enum Mount {
     Token,
 }
 
+impl Mount {
+    /// What the layer's own watch needs of a mounted path: the vendor sends to webhooks, people come to the others.
+    fn watched((path, mount): &(Box<str>, Self)) -> (&str, bool) {
+        (path, matches!(mount, Self::Webhook(_)))
+    }
+}
+
 /// A visitor, known or on the way.
 #[derive(Debug)]
 #[must_use]
@@ -122,13 +129,13 @@ impl Incode {
     #[inline]
     pub fn open(&self, head: &dyn RequestHead) -> Option<RouteRequest> {
         let path = head.path();
-        let mount = self.mount_at(path).or_else(|| self.mount_at(self.0.placement.below_base(path)?))?;
-        self.open_at(mount, head)
+        let mounted = self.mounted_at(path).or_else(|| self.mounted_at(self.0.placement.below_base(path)?))?;
+        self.open_at(mounted, head)
     }
 
     #[inline]
-    fn mount_at(&self, path: &str) -> Option<&Mount> {
-        self.0.mounts.iter().find(|(mounted, _)| **mounted == *path).map(|(_, mount)| mount)
+    fn mounted_at(&self, path: &str) -> Option<&(Box<str>, Mount)> {
+        self.0.mounts.iter().find(|(mounted, _)| **mounted == *path)
     }
 
     /// The paths that [`open`](Self::open) answers, for an adapter's own routes: each as it is, and below the path of the
@@ -148,11 +155,11 @@ impl Incode {
         }
     }
 
-    fn open_at(&self, mount: &Mount, head: &dyn RequestHead) -> Option<RouteRequest> {
+    fn open_at(&self, (path, mount): &(Box<str>, Mount), head: &dyn RequestHead) -> Option<RouteRequest> {
         if matches!(mount, Mount::Token) && !self.0.webhook.authenticity().has_clients() {
             return None;
         }
-        self.0.placement.route_reached(head);
+        self.0.placement.route_reached(path, head);
         Some(RouteRequest::open(self.clone(), mount, head))
     }
 
