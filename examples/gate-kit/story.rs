@@ -7,11 +7,14 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use app::{App, Browser, FORM, JSON, clean, is_one_line};
+pub(crate) use below_a_path::below_a_path;
 pub(crate) use pending::{a_failed_check, pending};
 pub(crate) use trust::{half_a_head, link_by_webhook, ops_port, sandbox_refused, sessions};
 
 #[path = "story/app.rs"]
 mod app;
+#[path = "story/below_a_path.rs"]
+mod below_a_path;
 #[path = "story/pending.rs"]
 mod pending;
 #[path = "story/trust.rs"]
@@ -78,6 +81,11 @@ macro_rules! contract_of {
         #[test]
         fn health_and_metrics_move_to_a_port_of_their_own() {
             story::ops_port($program);
+        }
+
+        #[test]
+        fn the_path_of_the_public_url_is_in_every_link_redirect_and_cookie() {
+            story::below_a_path($program);
         }
 
         #[test]

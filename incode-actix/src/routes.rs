@@ -12,6 +12,8 @@ use crate::reply::response;
 /// With them the webhook arrives wherever the middleware is: configure them on the `App`, outside of every scope and before
 /// its own routes. The middleware is still what attaches the visitor, and the login middleware goes around both.
 ///
+/// If the public URL has a path, each route is there twice, with and without it: some proxies take the path off.
+///
 /// ```
 /// use actix_web::{App, web};
 /// use incode_actix::{Active, Incode, IncodeMiddleware, configure};

@@ -63,6 +63,29 @@ async fn the_routes_arrive_wherever_the_middleware_is() {
     assert_eq!(ask!(app, get("/other", None)).1, "the application's own");
 }
 
+/// Behind a proxy that takes the path off, and one that does not.
+#[actix_web::test]
+async fn the_routes_are_also_below_the_path_of_the_public_url() {
+    let secret = Secret::new(vec![7; 32]);
+    let flow = HostedFlow::new("client", "http://127.0.0.1:9/web", "https://site.example/app", secret).unwrap();
+    let incode = builder(anna().await).hosted_flow(flow).build().await.unwrap();
+    let scope =
+        web::scope("/members").wrap(IncodeMiddleware::new(incode.clone())).route("/vault", web::get().to(vault));
+    let app = App::new().configure(configure(&incode)).service(scope).default_service(web::to(own));
+    let app = init_service(app).await;
+    for base in ["", "/app"] {
+        let webhook = format!("{base}/incode/webhook");
+        let delivery = TestRequest::post().uri(&webhook).insert_header(("content-type", "application/json"));
+        let (status, body) = ask!(app, delivery);
+        assert!((400..500).contains(&status) && body.contains("\"code\""), "{status} {body}");
+        assert_eq!(ask!(app, get(&webhook, None)).0, 405);
+        let started = call_service(&app, get(&format!("{base}/incode/start"), Some("bert")).to_request()).await;
+        let location = started.headers().get("location").unwrap().to_str().unwrap();
+        assert!(location.contains("site.example%2Fapp%2Fincode%2Fcallback"), "{location}");
+    }
+    assert_eq!(ask!(app, TestRequest::post().uri("/apps/incode/webhook")), (200, "the application's own".to_owned()));
+}
+
 #[actix_web::test]
 async fn what_another_middleware_resolved_opens_nothing() {
     let outer = incode(anna().await).await;

@@ -17,6 +17,8 @@ use crate::reply::response;
 /// refuses, at start, an application that has a route of its own at one of these paths. The layer is still what attaches
 /// the visitor, and the login layer goes around both.
 ///
+/// If the public URL has a path, each route is there twice, with and without it: some proxies take the path off.
+///
 /// ```
 /// use axum::Router;
 /// use axum::routing::get;

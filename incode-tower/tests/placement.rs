@@ -116,6 +116,23 @@ async fn the_routes_arrive_wherever_the_layer_is() {
     assert_status(&ask(routes(), "POST /incode/token").await, 404, "");
 }
 
+/// Behind a proxy that takes the path off, and one that does not.
+#[tokio::test]
+async fn the_routes_are_also_below_the_path_of_the_public_url() {
+    let incode = builder(anna().await).hosted_flow(flow("https://site.example/app"));
+    let incode = incode.subjects(SubjectSource::trusted_header("x-user")).build().await.unwrap();
+    let pages = Router::new().route("/vault", get(vault)).layer(IncodeLayer::new(incode.clone()));
+    let app = pages.merge(incode_tower::routes(&incode)).fallback(fallback);
+    for base in ["", "/app"] {
+        let delivery = DELIVERY.replace("/incode", &format!("{base}/incode"));
+        assert_status(&ask(app.clone(), &delivery).await, 4, "application/problem+json");
+        assert_status(&ask(app.clone(), &format!("GET {base}/incode/webhook")).await, 405, "allow: post");
+        let started = ask(app.clone(), &format!("GET {base}/incode/start\nx-user: bert\r\n")).await;
+        assert_status(&started, 303, "site.example%2fapp%2fincode%2fcallback");
+    }
+    assert_status(&ask(app, "POST /apps/incode/webhook").await, 200, "the application's own");
+}
+
 #[tokio::test]
 #[should_panic(expected = "/incode/webhook")]
 async fn axum_refuses_a_route_at_a_mounted_path() {

@@ -11,13 +11,15 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use actix_web::body::BoxBody;
-use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::dev::{Payload, Service, ServiceRequest, ServiceResponse};
 use actix_web::guard;
+use actix_web::http::Uri;
 use actix_web::http::header::HeaderValue;
+use actix_web::http::uri::PathAndQuery;
 use actix_web::middleware::{Next, from_fn};
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{App, Error, FromRequest, HttpMessage, HttpRequest, HttpResponse, HttpServer, Resource};
-use gate_kit::{RequestContext, Site};
+use gate_kit::{BasePath, RequestContext, Site};
 use incode_actix::{Active, AdminService, GateMiddleware, IncodeMiddleware, Visitor, response};
 
 #[tokio::main]
@@ -29,12 +31,31 @@ async fn serve(listener: TcpListener, site: Arc<Site>) -> io::Result<()> {
     // Made once, outside the closure that every worker runs: all of them share one cache and one store.
     let incode = IncodeMiddleware::new(site.incode().clone());
     let admin = AdminService::behind_guard(site.incode().clone());
+    let base = site.base().clone();
     let site = Data::from(site);
     let app = move || {
         let routes = |app: &mut ServiceConfig| routes(app, admin.clone());
-        App::new().wrap(incode.clone()).app_data(site.clone()).configure(routes)
+        let base = base.clone();
+        let app = App::new().wrap(incode.clone()).app_data(site.clone()).configure(routes);
+        app.wrap_fn(move |mut request, service| {
+            strip(&base, &mut request);
+            service.call(request)
+        })
     };
     HttpServer::new(app).listen(listener)?.shutdown_signal(gate_kit::stopped()).shutdown_timeout(10).run().await
+}
+
+/// Takes the path of `PUBLIC_URL` off, where a proxy has sent it along.
+fn strip(base: &BasePath, request: &mut ServiceRequest) {
+    let mut parts = request.uri().clone().into_parts();
+    let target = parts.path_and_query.as_ref().and_then(|target| base.strip(target.as_str()));
+    let Some(target) = target.and_then(|target| PathAndQuery::try_from(&*target).ok()) else { return };
+    parts.path_and_query = Some(target);
+    if let Ok(uri) = Uri::from_parts(parts) {
+        // What the router reads, and what everything else reads.
+        request.match_info_mut().get_mut().update(&uri);
+        request.head_mut().uri = uri;
+    }
 }
 
 /// The admin service is without a guard of its own, so behind ours.

@@ -26,7 +26,8 @@ async fn main() -> ExitCode {
 }
 
 async fn serve(listener: TcpListener, site: Arc<Site>) -> io::Result<()> {
-    gate_kit::serve(listener, app(site), gate_kit::stopped()).await
+    let base = site.base().clone();
+    gate_kit::serve(listener, base.around(app(site)), gate_kit::stopped()).await
 }
 
 fn app(site: Arc<Site>) -> Router {

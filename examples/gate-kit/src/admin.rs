@@ -16,7 +16,7 @@ impl Site {
     /// The answer for all other requests: 401, or 404 where no token is set.
     pub fn admit(&self, request: &RequestContext) -> Result<Actor, Reply> {
         if self.admins.is_empty() {
-            return Err(refuse(&not_found(), request));
+            return Err(refuse(&self.base, &not_found(), request));
         }
         let given = request.authorization.as_deref().and_then(presented).unwrap_or_default();
         // Compared with each, so that the time tells nothing of which it was.
@@ -26,7 +26,7 @@ impl Site {
                 who = Some(&admin.actor);
             }
         }
-        who.cloned().ok_or_else(|| refuse(&token_required(), request))
+        who.cloned().ok_or_else(|| refuse(&self.base, &token_required(), request))
     }
 }
 

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::notice::{self, Notice};
 use crate::site::json;
-use crate::{RequestContext, Site, body, refusal};
+use crate::{BasePath, RequestContext, Site, body, refusal};
 
 impl Site {
     /// `POST /face`: JSON `{"base64Image"}`, or the page's own form with a picture or a file. Programs get
@@ -29,21 +29,21 @@ impl Site {
         let Some(scope) = FaceScope::of(visitor) else {
             return match visitor.require(&Requirement::active()) {
                 Err(denial) => refusal::deny(&denial, request),
-                Ok(()) => refusal::refuse(&refusal::not_found(), request),
+                Ok(()) => refusal::refuse(&self.base, &refusal::not_found(), request),
             };
         };
         let image = match self.image(request, body).await {
             Ok(image) => image,
-            Err(problem) => return refusal::refuse(&problem, request),
+            Err(problem) => return refusal::refuse(&self.base, &problem, request),
         };
         let face = FaceAuthenticationRequest { face: Face::Base64Image(image), source: None };
         match self.incode.authenticate(scope, &face).await {
-            Ok(outcome) => told(outcome, request),
+            Ok(outcome) => told(&self.base, outcome, request),
             Err(error) => {
                 if matches!(error.kind(), FaceErrorKind::Vendor | FaceErrorKind::Store) {
                     tracing::warn!(error.kind = ?error.kind(), "no outcome of a face authentication");
                 }
-                refusal::refuse(&error.problem(), request)
+                refusal::refuse(&self.base, &error.problem(), request)
             }
         }
     }
@@ -93,27 +93,27 @@ async fn from_parts(request: &RequestContext, body: Bytes) -> Result<String, Pro
     Ok(String::new())
 }
 
-fn told(outcome: FaceOutcome, request: &RequestContext) -> Reply {
+fn told(base: &BasePath, outcome: FaceOutcome, request: &RequestContext) -> Reply {
     let problem = outcome.problem();
     let notice = match outcome {
-        FaceOutcome::Passed(identity) => return passed(&identity, request),
+        FaceOutcome::Passed(identity) => return passed(base, &identity, request),
         FaceOutcome::Failed(reason) => Notice::of_failure(reason.as_ref()),
         FaceOutcome::OtherIdentity => notice::FACE_OTHER,
         _ => notice::FACE_FAILED,
     };
     match problem {
         Some(problem) if !request.html => problem.reply(),
-        _ => Reply::see_other(notice.url()),
+        _ => Reply::see_other(base.link(&notice.url())),
     }
 }
 
-fn passed(identity: &Identity, request: &RequestContext) -> Reply {
+fn passed(base: &BasePath, identity: &Identity, request: &RequestContext) -> Reply {
     let standing = Standing::from(&identity.status);
     if !request.html {
         return json(200, &Passed { passed: true, standing, identity });
     }
     let notice = if standing == Standing::Active { notice::FACE_PASSED } else { notice::FACE_REVOKED };
-    Reply::see_other(notice.url())
+    Reply::see_other(base.link(&notice.url()))
 }
 
 #[derive(Deserialize)]

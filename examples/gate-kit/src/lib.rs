@@ -8,6 +8,7 @@
 //! - [`serve`]: HTTP with a deadline for the head of a request, for the examples on axum.
 
 mod admin;
+mod base_path;
 mod body;
 mod face;
 mod journal;
@@ -24,6 +25,7 @@ mod site;
 mod vendor;
 pub mod view;
 
+pub use base_path::BasePath;
 pub use body::form_value;
 pub use request_context::RequestContext;
 pub use run::{log_to_stderr, run, stopped};

@@ -3,7 +3,7 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 use crate::admin::{self, admins};
 use crate::journal::Journal;
 use crate::settings::{Settings, Start, WrongSetting};
-use crate::{Site, refusal};
+use crate::{BasePath, Site, refusal};
 
 impl Site {
     /// The site of the two gate apps: with metrics, admin routes and a journal, where they are set.
@@ -13,7 +13,10 @@ impl Site {
             .install_recorder()
             .map_err(|_| WrongSetting::new("metrics", "the recorder can't be installed"))?;
         let mut builder = std::mem::replace(&mut start.builder, incode_core::Incode::builder());
-        builder = builder.subjects(start.sessions.subjects()).render(refusal::render);
+        let base = BasePath::of(&start.public_url);
+        let pages = base.clone();
+        builder = builder.subjects(start.sessions.subjects());
+        builder = builder.render(move |problem, audience| refusal::render(&pages, problem, audience));
         if let Some(journal) = journal(settings)? {
             builder = builder.on_event("journal", journal);
         }
@@ -24,6 +27,7 @@ impl Site {
             admins: admins(settings.text(admin::NAME)?.as_deref())?,
             metrics,
             public_origin: start.public_origin(),
+            base,
             ops_apart: start.ops_listener.is_some(),
             can_verify: settings.text("INCODE_CLIENT_ID")?.is_some(),
         })

@@ -3,16 +3,16 @@
 use incode_core::gate::{Audience, Denial};
 use incode_core::http::{Problem, Reply};
 
-use crate::{RequestContext, view};
+use crate::{BasePath, RequestContext, view};
 
 /// The application's own rendering; the layer, the gate and the extractors use it too.
-pub(crate) fn render(problem: &Problem, audience: Audience) -> Option<Reply> {
-    audience.html.then(|| view::problem(problem))
+pub(crate) fn render(base: &BasePath, problem: &Problem, audience: Audience) -> Option<Reply> {
+    audience.html.then(|| view::problem(base, problem))
 }
 
 /// What this site refuses by itself, rendered as everything else is.
-pub(crate) fn refuse(problem: &Problem, request: &RequestContext) -> Reply {
-    render(problem, audience(request)).unwrap_or_else(|| problem.reply())
+pub(crate) fn refuse(base: &BasePath, problem: &Problem, request: &RequestContext) -> Reply {
+    render(base, problem, audience(request)).unwrap_or_else(|| problem.reply())
 }
 
 /// What the gate refuses.
@@ -21,13 +21,13 @@ pub(crate) fn deny(denial: &Denial, request: &RequestContext) -> Reply {
 }
 
 /// 404, or 405 with `Allow` when the path is right.
-pub(crate) fn unrouted(request: &RequestContext, routes: &[(&str, &'static str)]) -> Reply {
+pub(crate) fn unrouted(base: &BasePath, request: &RequestContext, routes: &[(&str, &'static str)]) -> Reply {
     let problem = match routes.iter().find(|(path, _)| *path == request.path) {
         Some((_, allow)) => Problem::new(405, "method_not_allowed", "Method not allowed", format!("Use {allow}."))
             .header("allow", *allow),
         None => not_found(),
     };
-    refuse(&problem, request)
+    refuse(base, &problem, request)
 }
 
 pub(crate) fn not_found() -> Problem {

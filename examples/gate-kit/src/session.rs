@@ -16,6 +16,8 @@ use incode_core::gate::{SessionSource, SubjectSource};
 use incode_core::{Clock, SystemClock, Timestamp};
 use sha2::Sha256;
 
+use crate::BasePath;
+
 #[cfg(test)]
 mod tests;
 
@@ -24,8 +26,9 @@ mod tests;
 pub struct Sessions {
     /// Of the secret that signs, and of older ones that still verify. Never empty.
     macs: Vec<Hmac<Sha256>>,
-    /// Browsers come over https: the cookie gets `Secure` and the prefix `__Host-`.
+    /// Browsers come over https: the cookie gets `Secure`, and the prefix that goes with it.
     secure: bool,
+    base: BasePath,
     /// Ids of sessions that were logged out, with their expiry in seconds. Shared by all clones: the layer reads what the
     /// logout writes. Held for one look-up or insert, never across I/O.
     ended: Arc<Mutex<HashMap<Box<str>, i64>>>,
@@ -34,7 +37,13 @@ pub struct Sessions {
 impl Sessions {
     /// A secret is any key material; the signing key is derived from it. `secure` when browsers come over https.
     pub fn new(secret: &[u8], secure: bool) -> Self {
-        Self { macs: vec![derived(secret)], secure, ended: Arc::default() }
+        Self { macs: vec![derived(secret)], secure, base: BasePath::default(), ended: Arc::default() }
+    }
+
+    /// For a site below a path: its cookie is for that path, so that it leaves a neighbour's on the same host alone.
+    #[must_use]
+    pub fn below(self, base: BasePath) -> Self {
+        Self { base, ..self }
     }
 
     /// Also reads what was signed with an older secret.
@@ -126,14 +135,19 @@ impl Sessions {
     }
 
     /// Browsers take `__Host-` only with `Secure`, for the whole host and from the host itself: no neighbour on a
-    /// sub-domain can set such a cookie.
+    /// sub-domain can set such a cookie. A site below a path has a cookie for that path, and `__Secure-` instead.
     fn name(&self) -> &'static str {
-        if self.secure { "__Host-session" } else { "session" }
+        match (self.secure, self.base.is_root()) {
+            (true, true) => "__Host-session",
+            (true, false) => "__Secure-session",
+            (false, _) => "session",
+        }
     }
 
     fn cookie(&self, value: &str, max_age: u64) -> String {
         let (name, secure) = (self.name(), if self.secure { "; Secure" } else { "" });
-        format!("{name}={value}; Path=/; Max-Age={max_age}; HttpOnly; SameSite=Lax{secure}")
+        let path = self.base.cookie_path();
+        format!("{name}={value}; Path={path}; Max-Age={max_age}; HttpOnly; SameSite=Lax{secure}")
     }
 }
 

@@ -19,7 +19,7 @@ use tempfile::TempDir;
 use url::Url;
 
 use crate::session::Sessions;
-use crate::vendor;
+use crate::{BasePath, vendor};
 use vendor_choice::{VendorChoice, is_local, is_loopback, separate_stores};
 
 pub use wrong_setting::WrongSetting;
@@ -120,7 +120,7 @@ impl Settings {
                 (Some(sandbox), self.throw_away_store()?)
             }
         };
-        let sessions = self.sessions(public.scheme() == "https")?;
+        let sessions = self.sessions(public.scheme() == "https")?.below(BasePath::of(&public_url));
         let mut builder = Builder::from_settings(self.variables(), ENGINES)?.sessions(sessions.sessions());
         if let Some(sandbox) = &sandbox {
             // The sandbox has a few faces to choose from. A camera never makes the same picture twice.

@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::admin::Admin;
 use crate::notice::{self, Notice};
 use crate::session::{Sessions, is_user_name};
-use crate::{RequestContext, body, refusal, view};
+use crate::{BasePath, RequestContext, body, refusal, view};
 
 /// The example site: one method per route, each giving the complete answer.
 pub struct Site {
@@ -26,6 +26,7 @@ pub struct Site {
     pub(crate) metrics: PrometheusHandle,
     /// Scheme, host and port of the site, as browsers send it in `Origin`.
     pub(crate) public_origin: String,
+    pub(crate) base: BasePath,
     /// The hosted flow is set up: people can get verified from here.
     pub(crate) can_verify: bool,
     /// `/healthz` and `/metrics` are on a port of their own, and not here.
@@ -38,9 +39,14 @@ impl Site {
         &self.incode
     }
 
+    /// The path below which browsers reach the site.
+    pub fn base(&self) -> &BasePath {
+        &self.base
+    }
+
     /// `GET /`: the user, their standing, and what they can do.
     pub fn page(&self, visitor: &Visitor, request: &RequestContext) -> Reply {
-        if let Some(there) = request.public_address(&self.public_origin) {
+        if let Some(there) = request.public_address(&format!("{}{}", self.public_origin, self.base.link(""))) {
             return Reply::see_other(there);
         }
         let notice = request.query_value("notice").and_then(|name| Notice::named(&name));
@@ -50,13 +56,16 @@ impl Site {
     /// `GET /verify?return_to=...`: names the account before the browser goes to the vendor. Whoever logged this browser in,
     /// it is that account which the person's identity is linked to.
     pub fn verify(&self, visitor: &Visitor, request: &RequestContext) -> Reply {
-        if let Some(there) = request.public_address(&self.public_origin) {
+        if let Some(there) = request.public_address(&format!("{}{}", self.public_origin, self.base.link(""))) {
             return Reply::see_other(there);
         }
         let back = request.query_value("return_to").filter(|path| is_local_path(path));
         match visitor.subject() {
-            Some(subject) => view::verify(subject.as_str(), back.as_deref().unwrap_or("/")),
-            None => Reply::see_other("/"),
+            Some(subject) => {
+                let back = back.unwrap_or_else(|| self.base.link("/"));
+                view::verify(&self.base, subject.as_str(), &back)
+            }
+            None => Reply::see_other(self.base.link("/")),
         }
     }
 
@@ -70,9 +79,9 @@ impl Site {
             Ok(user) => {
                 // The session that this browser had ends: a new login is a new session.
                 self.sessions.revoke(request.cookie.as_deref().unwrap_or_default());
-                Reply::see_other("/").header("set-cookie", self.sessions.begin(&user))
+                Reply::see_other(self.base.link("/")).header("set-cookie", self.sessions.begin(&user))
             }
-            Err(problem) => refusal::refuse(&problem, request),
+            Err(problem) => refusal::refuse(&self.base, &problem, request),
         }
     }
 
@@ -81,9 +90,9 @@ impl Site {
         match self.check_origin(request) {
             Ok(()) => {
                 self.sessions.revoke(request.cookie.as_deref().unwrap_or_default());
-                Reply::see_other("/").header("set-cookie", self.sessions.end())
+                Reply::see_other(self.base.link("/")).header("set-cookie", self.sessions.end())
             }
-            Err(problem) => refusal::refuse(&problem, request),
+            Err(problem) => refusal::refuse(&self.base, &problem, request),
         }
     }
 
@@ -95,7 +104,7 @@ impl Site {
     /// `GET /vault`, behind a gate that asks for ACTIVE.
     pub fn vault(&self, visitor: &Visitor, identity: &Identity, request: &RequestContext) -> Reply {
         if request.html {
-            return view::vault(identity);
+            return view::vault(&self.base, identity);
         }
         json(200, &Vault { vault: "open", subject: visitor.subject(), identity })
     }
@@ -107,10 +116,10 @@ impl Site {
     /// `POST /transfer`, behind a gate that asks for [`Site::TRANSFER`].
     pub fn transfer(&self, visitor: &Visitor, request: &RequestContext) -> Reply {
         if let Err(problem) = self.check_origin(request) {
-            return refusal::refuse(&problem, request);
+            return refusal::refuse(&self.base, &problem, request);
         }
         if request.html {
-            return Reply::see_other(notice::TRANSFERRED.url());
+            return Reply::see_other(self.base.link(&notice::TRANSFERRED.url()));
         }
         json(200, &Transfer { transferred: true, subject: visitor.subject() })
     }
@@ -124,12 +133,16 @@ impl Site {
 
     /// `GET /healthz`: 200 while the store answers and the worker is at work. 404 where `OPS_BIND` names another port.
     pub async fn healthz(&self, request: &RequestContext) -> Reply {
-        if self.ops_apart { refusal::refuse(&refusal::not_found(), request) } else { self.health_reply().await }
+        if self.ops_apart {
+            refusal::refuse(&self.base, &refusal::not_found(), request)
+        } else {
+            self.health_reply().await
+        }
     }
 
     /// `GET /metrics`: Prometheus text. 404 where `OPS_BIND` names another port.
     pub fn metrics(&self, request: &RequestContext) -> Reply {
-        if self.ops_apart { refusal::refuse(&refusal::not_found(), request) } else { self.metrics_reply() }
+        if self.ops_apart { refusal::refuse(&self.base, &refusal::not_found(), request) } else { self.metrics_reply() }
     }
 
     pub(crate) async fn health_reply(&self) -> Reply {
@@ -148,7 +161,7 @@ impl Site {
 
     /// Every other path: 404; every other method of a known path: 405 with `Allow`.
     pub fn unrouted(&self, request: &RequestContext) -> Reply {
-        refusal::unrouted(request, if self.ops_apart { ROUTES.split_at(OPS_ROUTES).1 } else { &ROUTES })
+        refusal::unrouted(&self.base, request, if self.ops_apart { ROUTES.split_at(OPS_ROUTES).1 } else { &ROUTES })
     }
 
     pub(crate) fn check_origin(&self, request: &RequestContext) -> Result<(), Problem> {

@@ -120,12 +120,17 @@ impl App {
     }
 
     pub(crate) fn me_when(&self, browser: &Browser, fits: impl Fn(&Value) -> bool) -> Value {
-        let mut me = Value::Null;
-        eventually("/me is as expected", || {
-            me = self.get(browser, "/me").json();
-            fits(&me)
+        self.wait_for("/me", browser, fits)
+    }
+
+    /// The JSON at `path`, as soon as it fits.
+    pub(crate) fn wait_for(&self, path: &str, browser: &Browser, fits: impl Fn(&Value) -> bool) -> Value {
+        let mut found = Value::Null;
+        eventually(&format!("{path} is as expected"), || {
+            found = self.get(browser, path).json();
+            fits(&found)
         });
-        me
+        found
     }
 
     pub(crate) fn sample_face(&self, kind: &str) -> String {

@@ -136,7 +136,7 @@ pub(crate) fn half_a_head(program: &str) {
 }
 
 /// An address of this test process alone: no other listens there.
-fn own_address(port: u16) -> String {
+pub(crate) fn own_address(port: u16) -> String {
     let id = std::process::id();
     format!("127.{}.{}.1:{port}", 1 + (id >> 8) % 250, id % 256)
 }

@@ -22,6 +22,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::response::Redirect;
+use gate_kit::BasePath;
 use incode_core::gate::SessionSource;
 use incode_core::{Builder, Incode, RevokedSubject, VerifiedSubject};
 use incode_sandbox::Sandbox;
@@ -41,13 +43,16 @@ pub struct Bank {
     sandbox: Option<Sandbox>,
     /// Scheme, host and port of the site, as browsers send it in `Origin`.
     origin: String,
+    /// Below which browsers reach the site.
+    base: BasePath,
 }
 
 /// What the bank asks of incode: its own pages, its own sessions, and a call when a person is verified or revoked.
-pub fn set_up(builder: Builder, transfers: &Arc<TransferService>) -> Builder {
+pub fn set_up(builder: Builder, transfers: &Arc<TransferService>, base: &BasePath) -> Builder {
     let (accounts, waiting) = (Arc::clone(transfers), Arc::clone(transfers));
+    let base = base.clone();
     builder
-        .render(render)
+        .render(move |problem, audience| render(&base, problem, audience))
         // The session is found by the middleware `session::attach`.
         .sessions(SessionSource::extension())
         .on_verified("open-account", move |verified: VerifiedSubject| {
@@ -69,8 +74,19 @@ pub fn set_up(builder: Builder, transfers: &Arc<TransferService>) -> Builder {
 
 impl Bank {
     /// A bank over an incode that was [`set_up`] with the same transfers.
-    pub fn new(incode: Incode, transfers: Arc<TransferService>, sandbox: Option<Sandbox>, origin: String) -> Self {
-        Self { incode, transfers, sandbox, origin }
+    pub fn new(
+        incode: Incode,
+        transfers: Arc<TransferService>,
+        sandbox: Option<Sandbox>,
+        origin: String,
+        base: BasePath,
+    ) -> Self {
+        Self { incode, transfers, sandbox, origin, base }
+    }
+
+    /// A redirect to a path of this site.
+    fn go(&self, path: &str) -> Redirect {
+        Redirect::to(&self.base.link(path))
     }
 
     /// Browsers come over https.

@@ -1,5 +1,6 @@
 //! HTML without script, with gate-kit's frame and style.
 
+use gate_kit::BasePath;
 use gate_kit::view::{faces, page, page_that_reloads, sign, time};
 use incode_core::gate::{Standing, Visitor};
 use incode_core::http::{Problem, Reply};
@@ -9,9 +10,9 @@ use crate::face::FaceFailure;
 use crate::{Bank, CompletedTransfer, Key, Session, Transfer};
 
 /// `GET /` without a session.
-pub(crate) fn welcome() -> Reply {
+pub(crate) fn welcome(base: &BasePath) -> Reply {
     let content = html! {
-        (bar(None))
+        (bar(base, None))
         main {
             div class="welcome" {
                 div {
@@ -21,7 +22,7 @@ pub(crate) fn welcome() -> Reply {
                          that: one face, one transfer."
                     }
                 }
-                form class="card" method="post" action="/login" {
+                form class="card" method="post" action=(base.link("/login")) {
                     h2 { "Log in" }
                     label class="field" {
                         "User name"
@@ -39,15 +40,16 @@ pub(crate) fn welcome() -> Reply {
 
 /// `GET /` with a session.
 pub(crate) fn home(bank: &Bank, visitor: &Visitor, session: &Session) -> Reply {
+    let base = &bank.base;
     let waiting = bank.transfers.all_waiting(session);
     let made = bank.transfers.all_made(&session.subject);
     let content = html! {
-        (bar(Some(session)))
+        (bar(base, Some(session)))
         main {
             @if visitor.standing() == Standing::Active {
-                (new_transfer(session))
+                (new_transfer(base, session))
             } @else {
-                (verify_first(session, visitor))
+                (verify_first(base, session, visitor))
             }
             @if !waiting.is_empty() {
                 section class="card list" {
@@ -55,7 +57,7 @@ pub(crate) fn home(bank: &Bank, visitor: &Visitor, session: &Session) -> Reply {
                     @for (id, transfer) in &waiting {
                         div class="row" {
                             (line(transfer))
-                            a class="button" href={ "/confirm/" (id.as_str()) } { "Look at it" }
+                            a class="button" href={ (base.link("/confirm/")) (id.as_str()) } { "Look at it" }
                         }
                     }
                 }
@@ -89,9 +91,10 @@ pub(crate) fn confirmation(
     transfer: &Transfer,
     why_not: Option<FaceFailure>,
 ) -> Reply {
-    let confirm = format!("/confirm/{}", id.as_str());
+    let base = &bank.base;
+    let confirm = base.link(&format!("/confirm/{}", id.as_str()));
     let content = html! {
-        (bar(Some(session)))
+        (bar(base, Some(session)))
         main {
             @if let Some(why) = why_not { p class="notice bad" role="alert" { (why.text) " Nothing was made." } }
             form class="card" method="post" action=(confirm) enctype="multipart/form-data" {
@@ -113,16 +116,16 @@ pub(crate) fn confirmation(
 }
 
 /// `GET /transfers/{id}`.
-pub(crate) fn receipt(session: &Session, made: &CompletedTransfer) -> Reply {
+pub(crate) fn receipt(base: &BasePath, session: &Session, made: &CompletedTransfer) -> Reply {
     let content = html! {
-        (bar(Some(session)))
+        (bar(base, Some(session)))
         main {
             div class="card" {
                 (sign("good"))
                 h1 { "Transfer made" }
                 p { strong { (made.transfer.amount()) } " to " strong { (made.transfer.recipient()) } }
                 p class="soft" { (time(made.at)) ". No money moved: this is an example." }
-                div class="actions" { a class="button main" href="/" { "Back to your transfers" } }
+                div class="actions" { a class="button main" href=(base.link("/")) { "Back to your transfers" } }
             }
         }
     };
@@ -130,23 +133,23 @@ pub(crate) fn receipt(session: &Session, made: &CompletedTransfer) -> Reply {
 }
 
 /// Whatever was refused, in plain words with one next step.
-pub(crate) fn problem(problem: &Problem) -> Reply {
-    let (url, label) = match (problem.verify_url(), problem.code) {
-        // By the front page, which names the account that is verified.
-        (Some(_), _) => ("/", "Verify my identity"),
-        (None, "authentication_required") => ("/", "Log in"),
-        (None, _) => ("/", "Back to your transfers"),
+pub(crate) fn problem(base: &BasePath, problem: &Problem) -> Reply {
+    // By the front page, which names the account that is verified.
+    let label = match (problem.verify_url(), problem.code) {
+        (Some(_), _) => "Verify my identity",
+        (None, "authentication_required") => "Log in",
+        (None, _) => "Back to your transfers",
     };
     let is_pending = problem.code == "verification_pending";
     let reload = problem.headers.iter().find(|(name, _)| is_pending && *name == "retry-after");
     let content = html! {
-        (bar(None))
+        (bar(base, None))
         main {
             div class="card" {
                 (sign(if problem.status == 403 && !is_pending { "bad" } else { "wait" }))
                 h1 { (problem.title) }
                 p class="soft" { (problem.detail) }
-                div class="actions" { a class="button main" href=(url) { (label) } }
+                div class="actions" { a class="button main" href=(base.link("/")) { (label) } }
                 p class="code" { (problem.status) " · " (problem.code) }
             }
         }
@@ -157,9 +160,9 @@ pub(crate) fn problem(problem: &Problem) -> Reply {
     reply
 }
 
-fn new_transfer(session: &Session) -> Markup {
+fn new_transfer(base: &BasePath, session: &Session) -> Markup {
     html! {
-        form class="card transfer" method="post" action="/transfer" {
+        form class="card transfer" method="post" action=(base.link("/transfer")) {
             h1 { "A new transfer" }
             (hidden(session))
             // Without randomness the form is refused, and nothing worse.
@@ -183,7 +186,7 @@ fn new_transfer(session: &Session) -> Markup {
     }
 }
 
-fn verify_first(session: &Session, visitor: &Visitor) -> Markup {
+fn verify_first(base: &BasePath, session: &Session, visitor: &Visitor) -> Markup {
     let (tone, title, detail) = match visitor.standing() {
         Standing::Revoked => ("bad", "Your identity was revoked", "Incode no longer vouches for you: no transfers."),
         Standing::VerificationPending => {
@@ -204,7 +207,7 @@ fn verify_first(session: &Session, visitor: &Visitor) -> Markup {
                         "Your identity will be linked to the account " strong { (session.subject.as_str()) }
                         ". If it is not yours, log out first."
                     }
-                    div class="actions" { a class="button main" href="/incode/start" { "Verify my identity" } }
+                    div class="actions" { a class="button main" href=(base.link("/incode/start")) { "Verify my identity" } }
                 }
             }
         }
@@ -219,13 +222,13 @@ fn hidden(session: &Session) -> Markup {
     html! { input type="hidden" name="form" value=(session.form.as_str()); }
 }
 
-fn bar(session: Option<&Session>) -> Markup {
+fn bar(base: &BasePath, session: Option<&Session>) -> Markup {
     html! {
         header class="bar" {
-            a class="brand" href="/" { "Step up" }
+            a class="brand" href=(base.link("/")) { "Step up" }
             @if let Some(session) = session {
                 span class="user" { (session.subject.as_str()) }
-                form method="post" action="/logout" { (hidden(session)) button { "Log out" } }
+                form method="post" action=(base.link("/logout")) { (hidden(session)) button { "Log out" } }
             }
         }
     }

@@ -1,16 +1,21 @@
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use gate_kit::BasePath;
 use incode_core::flow::{FaceError, FaceErrorKind};
 use incode_core::gate::{Audience, Denial};
 use incode_core::http::{Problem, Reply};
 use incode_core::store::StoreError;
 use incode_tower::{Denied, response};
 
-use crate::{Key, TransferError, pages};
+use crate::{Bank, Key, TransferError, pages};
 
 /// The application's own rendering of what layer and gate refuse: pages for people, problem+json for programs.
-pub fn render(problem: &Problem, audience: Audience) -> Option<Reply> {
-    audience.html.then(|| pages::problem(problem))
+pub fn render(base: &BasePath, problem: &Problem, audience: Audience) -> Option<Reply> {
+    audience.html.then(|| pages::problem(base, problem))
 }
 
 /// The answer to a request that did not get what it wanted.
@@ -91,24 +96,43 @@ impl From<FaceError> for Refusal {
 
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
-        tracing::warn!(error.kind = ?error.kind(), "identity status not read");
+        tracing::warn!(error.kind = ?error.kind(), error.cause = %error.cause(), "identity status not read");
         let detail = "Your status can't be read right now. Nothing was made; go back and try again in a moment.";
         Self::problem(503, "identity_unavailable", "Try again soon", detail)
     }
 }
 
+/// A refusal on its way out, for [`show_refusals`]: its links need the path of the public URL.
+#[derive(Clone)]
+enum Unshown {
+    Problem(Problem),
+    Made(Key),
+}
+
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        match self {
-            Self::Problem(problem) => response(pages::problem(&problem)).into_response(),
-            Self::Made(id) => Redirect::to(&format!("/transfers/{}", id.as_str())).into_response(),
-            Self::Denied(denied) => denied.into_response(),
-        }
+        let unshown = match self {
+            Self::Problem(problem) => Unshown::Problem(problem),
+            Self::Made(id) => Unshown::Made(id),
+            Self::Denied(denied) => return denied.into_response(),
+        };
+        let mut response = StatusCode::INTERNAL_SERVER_ERROR.into_response();
+        response.extensions_mut().insert(unshown);
+        response
+    }
+}
+
+/// Middleware around all routes: makes the page of each refusal.
+pub(crate) async fn show_refusals(State(bank): State<Arc<Bank>>, request: Request, next: Next) -> Response {
+    let mut answer = next.run(request).await;
+    match answer.extensions_mut().remove() {
+        Some(Unshown::Problem(problem)) => response(pages::problem(&bank.base, &problem)).into_response(),
+        Some(Unshown::Made(id)) => bank.go(&format!("/transfers/{}", id.as_str())).into_response(),
+        None => answer,
     }
 }
 
 /// What nothing else answers.
-pub(crate) async fn not_found() -> (StatusCode, Refusal) {
-    let refusal = Refusal::problem(404, "not_found", "Not here", "There is nothing at this address.");
-    (StatusCode::NOT_FOUND, refusal)
+pub(crate) async fn not_found() -> Refusal {
+    Refusal::problem(404, "not_found", "Not here", "There is nothing at this address.")
 }

@@ -16,7 +16,7 @@ use incode_tower::{GateLayer, IncodeLayer, Visitor, response};
 use serde::Deserialize;
 
 use crate::face::{Confirmed, FaceFailure, FaceForm, confirm};
-use crate::refusal::{Refusal, not_found};
+use crate::refusal::{Refusal, not_found, show_refusals};
 use crate::session::{MaybeSession, attach, cookie, key};
 use crate::{Bank, FACE_AGE, Key, Session, Transfer, TransferError, pages};
 
@@ -28,7 +28,7 @@ pub fn app(bank: Arc<Bank>) -> Router {
         .route("/transfer", post(transfer))
         .route("/confirm/{id}", get(confirmation).post(confirmed).layer(DefaultBodyLimit::max(PICTURE)))
         .route_layer(GateLayer::active());
-    Router::new()
+    let site = Router::new()
         .route("/", get(home))
         .route("/login", post(login))
         .route("/logout", post(logout))
@@ -37,8 +37,10 @@ pub fn app(bank: Arc<Bank>) -> Router {
         .merge(transfers)
         .fallback(not_found)
         .with_state(Arc::clone(&bank))
+        .layer(from_fn_with_state(Arc::clone(&bank), show_refusals))
         .layer(incode)
-        .layer(from_fn_with_state(bank, attach))
+        .layer(from_fn_with_state(Arc::clone(&bank), attach));
+    Router::new().fallback_service(bank.base.clone().around(site))
 }
 
 type At = State<Arc<Bank>>;
@@ -49,12 +51,12 @@ async fn home(
     MaybeSession(session): MaybeSession,
     headers: HeaderMap,
 ) -> Response {
-    if let Some(there) = context("/", &headers).public_address(&bank.origin) {
+    if let Some(there) = context("/", &headers).public_address(&format!("{}{}", bank.origin, bank.base.link(""))) {
         return Redirect::to(&there).into_response();
     }
     let page = match session {
         Some(session) => pages::home(&bank, &visitor, &session),
-        None => pages::welcome(),
+        None => pages::welcome(&bank.base),
     };
     response(page).into_response()
 }
@@ -74,13 +76,13 @@ async fn login(State(bank): At, headers: HeaderMap, Form(form): Form<Login>) -> 
     if let Some(before) = key(&bank, &headers) {
         bank.transfers.end(&before);
     }
-    Ok(([(SET_COOKIE, cookie(&bank, Some(&session)).ok_or_else(full)?)], Redirect::to("/")).into_response())
+    Ok(([(SET_COOKIE, cookie(&bank, Some(&session)).ok_or_else(full)?)], bank.go("/")).into_response())
 }
 
 async fn logout(State(bank): At, session: Session, Form(form): Form<Plain>) -> Result<Response, Refusal> {
     session.check(&form.form)?;
     bank.transfers.end(&session.key);
-    let mut response = Redirect::to("/").into_response();
+    let mut response = bank.go("/").into_response();
     response.headers_mut().extend(cookie(&bank, None).map(|cookie| (SET_COOKIE, cookie)));
     Ok(response)
 }
@@ -92,7 +94,7 @@ async fn transfer(State(bank): At, session: Session, Form(form): Form<NewTransfe
     let transfer = Transfer::read(&form.amount, &form.recipient)
         .map_err(|detail| Refusal::problem(400, "transfer_malformed", "Not a transfer", detail))?;
     bank.transfers.hold(&session, &id, transfer).map_err(|refused| Refusal::of(refused, &id))?;
-    Ok(Redirect::to(&format!("/confirm/{}", id.as_str())))
+    Ok(bank.go(&format!("/confirm/{}", id.as_str())))
 }
 
 /// What you see here is what will be made.
@@ -128,10 +130,10 @@ async fn confirmed(
     match confirm(&bank, scope, &session.subject, form.face()).await? {
         Confirmed::Yes => {
             make(&bank, &visitor, &session, &id, action).await?;
-            Ok(Redirect::to(&format!("/transfers/{}", id.as_str())))
+            Ok(bank.go(&format!("/transfers/{}", id.as_str())))
         }
         // Away from the POST, so that neither reload nor the back button sends a face again.
-        Confirmed::No(why) => Ok(Redirect::to(&format!("/confirm/{}?why={}", id.as_str(), why.name))),
+        Confirmed::No(why) => Ok(bank.go(&format!("/confirm/{}?why={}", id.as_str(), why.name))),
         Confirmed::Revoked => {
             bank.transfers.cancel(&session, &id);
             let detail = "Incode no longer vouches for this identity. The transfer was dropped; nothing was made.";
@@ -165,13 +167,13 @@ async fn cancel(
 ) -> Result<Redirect, Refusal> {
     session.check(&form.form)?;
     bank.transfers.cancel(&session, &named(&id)?);
-    Ok(Redirect::to("/"))
+    Ok(bank.go("/"))
 }
 
 async fn receipt(State(bank): At, session: Session, Path(id): Path<String>) -> Result<Response, Refusal> {
     let id = named(&id)?;
     let made = bank.transfers.made(&session.subject, &id).ok_or_else(|| Refusal::of(TransferError::Unknown, &id))?;
-    Ok(response(pages::receipt(&session, &made)).into_response())
+    Ok(response(pages::receipt(&bank.base, &session, &made)).into_response())
 }
 
 /// The hidden field of every form of a logged-in person.

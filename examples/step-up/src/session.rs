@@ -36,16 +36,17 @@ pub(crate) fn key(bank: &Bank, headers: &HeaderMap) -> Option<Key> {
 /// Incode's page would send no cookie.
 pub(crate) fn cookie(bank: &Bank, session: Option<&Session>) -> Option<HeaderValue> {
     let (name, secure) = (cookie_name(bank), if bank.is_secure() { "; Secure" } else { "" });
+    let path = bank.base.cookie_path();
     let (value, age) = session.map_or(("", 0), |session| (session.key.as_str(), 12 * 60 * 60));
-    HeaderValue::try_from(format!("{name}{value}; Path=/; Max-Age={age}; HttpOnly; SameSite=Lax{secure}")).ok()
+    HeaderValue::try_from(format!("{name}{value}; Path={path}; Max-Age={age}; HttpOnly; SameSite=Lax{secure}")).ok()
 }
 
 /// Extractor: the session. A request without one is sent to the front page.
-impl<S: Sync> FromRequestParts<S> for Session {
+impl FromRequestParts<Arc<Bank>> for Session {
     type Rejection = Redirect;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Redirect> {
-        parts.extensions.get().cloned().ok_or_else(|| Redirect::to("/"))
+    async fn from_request_parts(parts: &mut Parts, bank: &Arc<Bank>) -> Result<Self, Redirect> {
+        parts.extensions.get().cloned().ok_or_else(|| bank.go("/"))
     }
 }
 
@@ -61,7 +62,11 @@ impl<S: Sync> FromRequestParts<S> for MaybeSession {
 }
 
 /// Browsers take `__Host-` only with `Secure`, for the whole host and from the host itself: no neighbour on a sub-domain can
-/// set such a cookie.
+/// set such a cookie. A site below a path has a cookie for that path, and `__Secure-` instead.
 fn cookie_name(bank: &Bank) -> &'static str {
-    if bank.is_secure() { "__Host-session=" } else { "session=" }
+    match (bank.is_secure(), bank.base.is_root()) {
+        (true, true) => "__Host-session=",
+        (true, false) => "__Secure-session=",
+        (false, _) => "session=",
+    }
 }

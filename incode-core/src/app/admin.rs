@@ -23,20 +23,25 @@ pub struct Health {
 
 /// Operations: what an application's own admin pages and commands call.
 impl Incode {
-    /// Whether the worker and every handler's runner are at work; asks neither store nor vendor. The worker's loop
-    /// has to have turned within the last seconds: in a runtime that nothing drives it does not. A runner that ended otherwise than by [`Incode::shutdown`] does not come back in this process.
+    /// Whether the worker and every handler's runner are at work: liveness. It asks neither store nor vendor, and an outage
+    /// of either does not make it false.
+    ///
+    /// It is false when a runner ended, which does not come back in this process, and when the worker's loop has not turned
+    /// for 20 s: nothing drives the tokio runtime that built this, or a call of the store does not come back.
     pub fn is_working(&self) -> bool {
         let runners = self.0.runners.lock().unwrap_or_else(PoisonError::into_inner);
         let is_running = !runners.is_empty() && !runners.iter().any(JoinHandle::is_finished);
         is_running && self.0.inbox.since_alive() < LONGEST_SILENCE
     }
 
-    /// Whether store and worker are well: readiness. Unlike [`is_working`](Self::is_working), the worker has to have claimed
-    /// within the last seconds, which a store that is away keeps it from. A worker that ended otherwise than by [`Incode::shutdown`] is a fault: events
-    /// are kept and not applied.
+    /// Whether store and worker are well: readiness. The store has to answer within 5 s. Unlike
+    /// [`is_working`](Self::is_working), the worker has to have claimed within the last 20 s, which a store that is away keeps
+    /// it from. A worker that ended otherwise than by [`Incode::shutdown`] is a fault: events are kept and not applied.
     pub async fn health(&self) -> Health {
+        // By the caller's own timer: a store may wait for a runtime that nothing drives.
+        let answer = tokio::time::timeout(LONGEST_ANSWER, self.0.store.time()).await;
         Health {
-            store: self.0.store.time().await.is_ok(),
+            store: answer.is_ok_and(|answer| answer.is_ok()),
             worker: self.is_working() && self.0.inbox.since_claim() < LONGEST_SILENCE,
         }
     }
@@ -148,10 +153,13 @@ impl Incode {
         }
         self.0.listeners.feed.close();
         if let Err(error) = self.0.store.close().await {
-            tracing::warn!(error.kind = ?error.kind(), "store not closed");
+            tracing::warn!(error.kind = ?error.kind(), error.cause = %error.cause(), "store not closed");
         }
     }
 }
+
+/// How long the store may take to say that it is well: longer than the deadline of a call of any engine.
+const LONGEST_ANSWER: Duration = Duration::from_secs(5);
 
 /// How long the worker may be silent: ten of its sweeps, so that a busy machine is not taken for a dead worker.
 const LONGEST_SILENCE: Duration = Duration::from_secs(20);

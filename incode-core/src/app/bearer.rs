@@ -86,11 +86,11 @@ pub(super) struct Parts {
 }
 
 impl Bearer {
-    /// Must be called inside the tokio runtime that is to ask the vendor.
     pub(super) fn new(settings: BearerTokens, parts: Parts) -> Arc<Self> {
         let Parts { client, directory, observer, context, near, claims } = parts;
         let asking = Semaphore::new(settings.at_once);
         let places = Arc::new(Semaphore::new(MOST_WAITING.max(settings.at_once)));
+        let runtime = near.runtime().clone();
         Arc::new(Self {
             settings,
             client,
@@ -104,7 +104,7 @@ impl Bearer {
             asking,
             places,
             key_refusals: KeyRefusals::default(),
-            runtime: Handle::current(),
+            runtime,
         })
     }
 
@@ -165,7 +165,12 @@ impl Bearer {
         };
         let bearer = Arc::clone(self);
         PendingVisitor::new(async move {
-            let found = waiter.wait().await.unwrap_or(Found::Unknown);
+            // By the caller's own timer: those of the question stand still with its runtime.
+            let found = timeout(LONGEST_REDEMPTION, waiter.wait()).await.unwrap_or_else(|_| {
+                tracing::error!("bearer token not redeemed: nothing drives the tokio runtime that built Incode");
+                None
+            });
+            let found = found.unwrap_or(Found::Unknown);
             bearer.arrive(found).visitor().await
         })
     }
@@ -207,7 +212,8 @@ impl Bearer {
         match self.directory.change(Command::Observe(seen), Cause::BearerToken).await {
             Ok(_) => Found::Belongs(id),
             Err(error) => {
-                tracing::warn!(error.kind = ?error.kind(), "bearer token redeemed, but not recorded");
+                let (kind, cause) = (error.kind(), error.cause());
+                tracing::warn!(error.kind = ?kind, error.cause = %cause, "bearer token redeemed, but not recorded");
                 Found::Unknown
             }
         }
@@ -281,6 +287,10 @@ const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
 /// How long the vendor may take to say whose a token is, retries included.
 const LONGEST_ANSWER: Duration = Duration::from_secs(5);
+
+/// How long a request waits for all of it: its turn, a pause, the answer, and the store that records it. Longer than they
+/// take together, so it ends only what would not end by itself.
+const LONGEST_REDEMPTION: Duration = Duration::from_secs(15);
 
 /// How many tokens may wait at once.
 const MOST_WAITING: usize = 256;

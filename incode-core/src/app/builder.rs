@@ -1,5 +1,6 @@
 mod linking;
 mod near_cache;
+mod runtime;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -257,12 +258,13 @@ impl Builder {
         self
     }
 
-    /// Opens the store and starts the worker on the current tokio runtime. Build once, before the server starts, and
-    /// clone into it.
+    /// Opens the store and starts the worker on the current tokio runtime, which has to run as long as the server. Build
+    /// once, before the server starts, and clone into it.
     ///
     /// # Errors
     /// [`ConfigError`] for what is missing or does not work.
     pub async fn build(self) -> Result<Incode, ConfigError> {
+        let runtime = runtime::current()?;
         let client = self.client.ok_or(ConfigError::missing("client", "no API client is set"))?;
         if client.call_timeout() > LONGEST_CALL {
             return Err(ConfigError::new("client", "a call may take over 90 s, and then its event is somebody else's"));
@@ -335,7 +337,7 @@ impl Builder {
             login_order: LoginOrder::new(self.subjects.reads_extension()),
             near: Default::default(),
         });
-        let near = NearCache::new(Arc::clone(&store), Arc::clone(&context), self.near);
+        let near = NearCache::new(Arc::clone(&store), Arc::clone(&context), self.near, runtime.clone());
         let inbox = Inbox::new(Arc::clone(&store), Arc::clone(&clock), at_rest.clone(), self.accept_deadline);
         let handlers = Arc::new(self.handlers);
         let listeners =
@@ -348,7 +350,7 @@ impl Builder {
         let directory = Directory::new(Arc::clone(&store), Arc::new(rules), time, Arc::clone(&listeners) as _);
         if let Some(feed) = store.feed() {
             near.bypass(true);
-            tokio::spawn(replicas::follow(feed, Arc::clone(&listeners), stopped.clone()));
+            runtime.spawn(replicas::follow(feed, Arc::clone(&listeners), stopped.clone()));
         }
         let bearer = self.bearer.map(|tokens| {
             let parts = bearer::Parts {
@@ -373,10 +375,10 @@ impl Builder {
         let worker = Worker::new(Arc::clone(&inbox), Arc::clone(&applier), Arc::clone(&clock), self.worker);
         let worker = Runner { work: Arc::new(worker), settings: self.worker.runner, stop: stopped.clone() };
         let jobs = HandlerRunner::runners(&handlers, &directory, self.jobs, &stopped);
-        let mut runners = vec![tokio::spawn(worker.run())];
-        runners.extend(jobs.into_iter().map(|runner| tokio::spawn(runner.run())));
+        let mut runners = vec![runtime.spawn(worker.run())];
+        runners.extend(jobs.into_iter().map(|runner| runtime.spawn(runner.run())));
         Ok(Incode(Arc::new(Shared {
-            placement: Placement::new(mounts.iter().map(|(path, _)| &**path), &base),
+            placement: Placement::new(mounts.iter().map(Mount::watched), &base),
             mounts,
             webhook,
             tokens,

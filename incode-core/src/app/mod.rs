@@ -100,6 +100,13 @@ enum Mount {
     Token,
 }
 
+impl Mount {
+    /// What the layer's own watch needs of a mounted path: the vendor sends to webhooks, people come to the others.
+    fn watched((path, mount): &(Box<str>, Self)) -> (&str, bool) {
+        (path, matches!(mount, Self::Webhook(_)))
+    }
+}
+
 /// A visitor, known or on the way.
 #[derive(Debug)]
 #[must_use]
@@ -122,20 +129,20 @@ impl Incode {
     #[inline]
     pub fn open(&self, head: &dyn RequestHead) -> Option<RouteRequest> {
         let path = head.path();
-        let mount = self.mount_at(path).or_else(|| self.mount_at(self.0.placement.below_base(path)?))?;
-        self.open_at(mount, head)
+        let mounted = self.mounted_at(path).or_else(|| self.mounted_at(self.0.placement.below_base(path)?))?;
+        self.open_at(mounted, head)
     }
 
     #[inline]
-    fn mount_at(&self, path: &str) -> Option<&Mount> {
-        self.0.mounts.iter().find(|(mounted, _)| **mounted == *path).map(|(_, mount)| mount)
+    fn mounted_at(&self, path: &str) -> Option<&(Box<str>, Mount)> {
+        self.0.mounts.iter().find(|(mounted, _)| **mounted == *path)
     }
 
-    /// The paths that [`open`](Self::open) answers, for an adapter's own routes. Made once, before the server starts: the
-    /// token endpoint is among them although [`open`](Self::open) answers it only while the policy of authenticity has an
-    /// OAuth part.
+    /// The paths that [`open`](Self::open) answers, for an adapter's own routes: each as it is, and below the path of the
+    /// public URL, which some proxies take off and others do not. Made once, before the server starts: the token endpoint is
+    /// among them although [`open`](Self::open) answers it only while the policy of authenticity has an OAuth part.
     pub fn mounts(&self) -> impl Iterator<Item = &str> {
-        self.0.mounts.iter().map(|(path, _)| &**path)
+        self.0.mounts.iter().map(|(path, _)| &**path).chain(self.0.placement.below_public_url())
     }
 
     /// Notes whether something outside of this layer has left a visitor in the request already: another layer, which is one
@@ -148,11 +155,11 @@ impl Incode {
         }
     }
 
-    fn open_at(&self, mount: &Mount, head: &dyn RequestHead) -> Option<RouteRequest> {
+    fn open_at(&self, (path, mount): &(Box<str>, Mount), head: &dyn RequestHead) -> Option<RouteRequest> {
         if matches!(mount, Mount::Token) && !self.0.webhook.authenticity().has_clients() {
             return None;
         }
-        self.0.placement.route_reached(head);
+        self.0.placement.route_reached(path, head);
         Some(RouteRequest::open(self.clone(), mount, head))
     }
 

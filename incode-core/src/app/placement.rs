@@ -18,8 +18,12 @@ pub(super) struct Placement {
     ends: u128,
     /// The path of the public URL, without a slash at its end: `/app`, or empty.
     base: Box<str>,
-    /// Nothing is left to find out: a mounted route was reached, or the warning is logged.
+    /// The mounted paths with the base before them, but for one that is mounted so already. Empty without a base.
+    below_public_url: Box<[Box<str>]>,
+    /// Nothing is left to find out: each webhook was reached, or the warning is logged.
     is_settled: AtomicBool,
+    /// A mounted route was reached, so the layer is where requests come by.
+    is_seen: AtomicBool,
     /// Requests that were no mounted route, until it is settled.
     visitors: AtomicU32,
     /// When the first of them came.
@@ -31,6 +35,9 @@ pub(super) struct Placement {
 /// A mounted path, and whether a near miss of it is logged: once is enough, and strangers can't fill the log.
 struct Watched {
     path: Box<str>,
+    /// The vendor sends here. One that is never reached is silent: nothing else shows it.
+    is_webhook: bool,
+    is_reached: AtomicBool,
     is_said: AtomicBool,
 }
 
@@ -48,16 +55,25 @@ enum NearMiss {
 }
 
 impl Placement {
-    pub(super) fn new<'a>(paths: impl Iterator<Item = &'a str>, base: &str) -> Self {
-        let watched = |path: &str| Watched { path: path.into(), is_said: AtomicBool::new(false) };
+    /// Of paths, each with whether it is a webhook.
+    pub(super) fn new<'a>(paths: impl Iterator<Item = (&'a str, bool)>, base: &str) -> Self {
+        let watched = |(path, is_webhook): (&str, bool)| Watched {
+            path: path.into(),
+            is_webhook,
+            is_reached: AtomicBool::new(false),
+            is_said: AtomicBool::new(false),
+        };
         let routes: Box<[Watched]> = paths.map(watched).collect();
+        let with_base = paths_with_base(&routes, base);
         let ends = routes.iter().filter_map(|route| route.path.bytes().last()).chain([b'/']);
         let ends = ends.flat_map(|end| [bit(end.to_ascii_lowercase()), bit(end.to_ascii_uppercase())]);
         Self {
             ends: ends.fold(0, |ends, bit| ends | bit),
             routes,
             base: base.into(),
+            below_public_url: with_base,
             is_settled: AtomicBool::new(false),
+            is_seen: AtomicBool::new(false),
             visitors: AtomicU32::new(0),
             first_visitor: OnceLock::new(),
             said_prefix: AtomicBool::new(false),
@@ -74,6 +90,11 @@ impl Placement {
         path.strip_prefix(&*self.base)
     }
 
+    /// The mounted paths as a proxy sends them that does not take the public URL's own path off.
+    pub(super) fn below_public_url(&self) -> impl Iterator<Item = &str> {
+        self.below_public_url.iter().map(|path| &**path)
+    }
+
     /// A request that is no mounted route reached the layer.
     #[inline]
     pub(super) fn visitor_came(&self, head: &dyn RequestHead) {
@@ -86,9 +107,15 @@ impl Placement {
         }
     }
 
-    /// A request reached a mounted route.
-    pub(super) fn route_reached(&self, head: &dyn RequestHead) {
-        self.is_settled.store(true, Ordering::Relaxed);
+    /// A request reached the route that is mounted at `mounted`.
+    pub(super) fn route_reached(&self, mounted: &str, head: &dyn RequestHead) {
+        self.is_seen.store(true, Ordering::Relaxed);
+        if let Some(route) = self.routes.iter().find(|route| *route.path == *mounted)
+            && !route.is_reached.swap(true, Ordering::Relaxed)
+            && self.silent_webhooks().next().is_none()
+        {
+            self.is_settled.store(true, Ordering::Relaxed);
+        }
         let (sent_to, path) = (head.sent_to().0, head.path());
         let Some(prefix) = sent_to.strip_suffix(path).filter(|prefix| !prefix.is_empty()) else { return };
         if prefix != &*self.base && !self.said_prefix.swap(true, Ordering::Relaxed) {
@@ -112,8 +139,22 @@ impl Placement {
     fn count(&self) {
         let first = *self.first_visitor.get_or_init(Instant::now);
         let visitors = self.visitors.fetch_add(1, Ordering::Relaxed).saturating_add(1);
-        if is_overdue(visitors, first.elapsed()) && !self.is_settled.swap(true, Ordering::Relaxed) {
-            let routes: Vec<&str> = self.routes.iter().map(|route| &*route.path).collect();
+        let is_seen = self.is_seen.load(Ordering::Relaxed);
+        if is_overdue(visitors, first.elapsed(), is_seen) && !self.is_settled.swap(true, Ordering::Relaxed) {
+            self.warn(visitors, is_seen);
+        }
+    }
+
+    fn warn(&self, visitors: u32, is_seen: bool) {
+        let routes: Vec<&str> = self.silent_webhooks().collect();
+        if is_seen {
+            tracing::warn!(
+                visitors,
+                ?routes,
+                "no delivery has reached this webhook, and other mounted routes were reached: compare the URL that the \
+                 vendor has with the public one, and look for a proxy or firewall that answers in its place"
+            );
+        } else {
             tracing::warn!(
                 visitors,
                 ?routes,
@@ -122,6 +163,11 @@ impl Placement {
                  (not `route_layer`), or mount the routes of the adapter (`routes`, `configure`)"
             );
         }
+    }
+
+    fn silent_webhooks(&self) -> impl Iterator<Item = &str> {
+        let silent = self.routes.iter().filter(|route| route.is_webhook && !route.is_reached.load(Ordering::Relaxed));
+        silent.map(|route| &*route.path)
     }
 
     #[cold]
@@ -178,10 +224,19 @@ fn near_miss(path: &str, route: &str) -> Option<NearMiss> {
     lower.strip_suffix(&route_lower).is_some_and(|before| before.ends_with('/')).then_some(NearMiss::Prefix)
 }
 
-/// Whether a mounted route should have been reached by now: every application has more visitors than deliveries, but a
-/// vendor that is set up sends something in this time, if only to a tester.
-fn is_overdue(visitors: u32, since_first: Duration) -> bool {
-    visitors >= MANY_VISITORS || since_first >= FIRST_MINUTES
+fn paths_with_base(routes: &[Watched], base: &str) -> Box<[Box<str>]> {
+    if base.is_empty() {
+        return Box::default();
+    }
+    let with_base = routes.iter().map(|route| format!("{base}{}", route.path).into_boxed_str());
+    with_base.filter(|path| routes.iter().all(|route| route.path != *path)).collect()
+}
+
+/// Whether each webhook should have been reached by now. Every application has more visitors than deliveries, but a vendor
+/// that is set up sends something in this time, if only to a tester. Where other routes were reached the layer is in its
+/// place, and requests alone show nothing: then it is overdue when a flow that began with the first of them has ended.
+fn is_overdue(visitors: u32, since_first: Duration, is_seen: bool) -> bool {
+    if is_seen { since_first >= ONE_FLOW } else { visitors >= MANY_VISITORS || since_first >= FIRST_MINUTES }
 }
 
 /// None for what is not ASCII.
@@ -194,6 +249,9 @@ const MANY_VISITORS: u32 = 200;
 
 /// Long enough for the person who set the layer up to try it once.
 const FIRST_MINUTES: Duration = Duration::from_secs(5 * 60);
+
+/// As long as a person may take from start to callback.
+const ONE_FLOW: Duration = Duration::from_secs(30 * 60);
 
 #[cfg(test)]
 mod tests;

@@ -76,8 +76,13 @@ impl Default for NearSettings {
 }
 
 impl NearCache {
-    /// Must be called inside the tokio runtime that is to run the loads.
-    pub(crate) fn new(store: Arc<dyn Store>, context: Arc<Context>, settings: NearSettings) -> Arc<Self> {
+    /// `runtime` is to run the loads.
+    pub(crate) fn new(
+        store: Arc<dyn Store>,
+        context: Arc<Context>,
+        settings: NearSettings,
+        runtime: Handle,
+    ) -> Arc<Self> {
         let no_subject = CachedStanding::no_subject(Arc::clone(&context));
         let refused = CachedStanding::refused(Arc::clone(&context));
         let out_of_reach = CachedStanding::out_of_reach(Arc::clone(&context));
@@ -88,7 +93,7 @@ impl NearCache {
             keys: random_hasher(),
             single_flight: SingleFlight::default(),
             bypassed: AtomicBool::new(false),
-            runtime: Handle::current(),
+            runtime,
             watched: Watched::new(),
             withheld: Withheld::default(),
             no_subject,
@@ -142,11 +147,16 @@ impl NearCache {
             }
         };
         let context = Arc::clone(&self.context);
+        let patience = self.settings.load_deadline.saturating_add(GRACE);
         PendingVisitor::new(async move {
-            waiter.wait().await.unwrap_or_else(|| {
-                tracing::error!("standing not loaded: the tokio runtime that built Incode has ended");
-                CachedStanding::unavailable(&whose, Loaded::now(&context), context).into()
-            })
+            // By the caller's own timer: that of the load stands still with its runtime.
+            match tokio::time::timeout(patience, waiter.wait()).await {
+                Ok(Some(visitor)) => return visitor,
+                Ok(None) => tracing::error!("standing not loaded: the tokio runtime that built Incode has ended"),
+                Err(_) => tracing::error!("standing not loaded: nothing drives the tokio runtime that built Incode"),
+            }
+            metrics::counter!("incode_standing_loads_total", "outcome" => "failed").increment(1);
+            CachedStanding::unavailable(&whose, Loaded::now(&context), context).into()
         })
     }
 
@@ -210,7 +220,7 @@ impl NearCache {
         &self.watched
     }
 
-    pub(super) fn runtime(&self) -> &Handle {
+    pub(crate) fn runtime(&self) -> &Handle {
         &self.runtime
     }
 
@@ -222,7 +232,7 @@ impl NearCache {
     async fn run_load(self: Arc<Self>, guard: LeaderGuard<CacheKey, Visitor>) {
         let loaded = Loaded::now(&self.context);
         let read = tokio::time::timeout(self.settings.load_deadline, self.read(&guard.key, loaded)).await;
-        let failure = match read {
+        let (kind, cause) = match read {
             Ok(Ok(known)) => {
                 metrics::counter!("incode_standing_loads_total", "outcome" => "loaded").increment(1);
                 self.single_flight.finish(guard, |is_own| {
@@ -233,10 +243,10 @@ impl NearCache {
                 });
                 return;
             }
-            Ok(Err(error)) => format!("{:?}", error.kind()),
-            Err(_) => "deadline".to_owned(),
+            Ok(Err(error)) => (format!("{:?}", error.kind()), error.cause().to_string()),
+            Err(_) => ("deadline".to_owned(), "the store does not answer in time".to_owned()),
         };
-        tracing::warn!(error.kind = failure, "standing not loaded");
+        tracing::warn!(error.kind = kind, error.cause = %cause, "standing not loaded");
         metrics::counter!("incode_standing_loads_total", "outcome" => "failed").increment(1);
         let whose = guard.key.clone();
         self.single_flight.finish(guard, |_| {
@@ -393,6 +403,10 @@ impl Hasher for HashedAlready {
         }
     }
 }
+
+/// How much longer than the load itself a request waits for it. A load that its runtime runs has ended by then, with a
+/// cause in the log.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// Keeps identities apart from subjects of the same text.
 const IDENTITIES: u64 = 0x1de7_711e_5000_0000;

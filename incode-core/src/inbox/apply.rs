@@ -119,7 +119,12 @@ impl Applier {
             ApplyError::Unproven => dead(Reason::Unproven, true),
             ApplyError::Rule => self.again(event, token, Reason::LinkRuleFailed, None, now),
             ApplyError::Store(error) => {
-                tracing::warn!(event.id = event.lease.event.0, error.kind = ?error.kind(), "store not asked");
+                tracing::warn!(
+                    event.id = event.lease.event.0,
+                    error.kind = ?error.kind(),
+                    error.cause = %error.cause(),
+                    "store not asked"
+                );
                 let due_at = now.after(wait_after(event.attempts, crate::time::jitter()));
                 Verdict::unknown(Settlement::Release { due_at, reason: None })
             }

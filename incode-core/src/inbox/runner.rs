@@ -204,7 +204,7 @@ impl<W: Work> Runner<W> {
             self.work.renew(items, now.after(self.settings.lease)).await
         };
         if let Err(error) = renewed.await {
-            tracing::warn!(error.kind = ?error.kind(), "leases not renewed");
+            tracing::warn!(error.kind = ?error.kind(), error.cause = %error.cause(), "leases not renewed");
         }
     }
 

@@ -8,7 +8,7 @@ use incode_core::store::StoreErrorKind;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Cmd, FromRedisValue, RedisConnectionInfo, ToRedisArgs, Value};
 use rustls::pki_types::ServerName;
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
 use tokio::sync::{Semaphore, TryAcquireError};
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
@@ -222,8 +222,13 @@ impl Server {
     ) -> Result<MultiplexedConnection, Failure> {
         let deadline = Instant::now() + CONNECT_DEADLINE;
         let late = |what: &str| Failure::unavailable(format!("no answer to {what} within the deadline"));
-        let stream = TcpStream::connect((&*self.address.host, self.address.port));
-        let stream = timeout_at(deadline, stream).await.map_err(|_| late("the connection"))?.map_err(unreachable)?;
+        let addresses = lookup_host((&*self.address.host, self.address.port));
+        let addresses = timeout_at(deadline, addresses).await.map_err(|_| late("the look-up of the name"))?;
+        let addresses: Vec<_> = addresses.map_err(unresolved)?.collect();
+        let stream = timeout_at(deadline, TcpStream::connect(&*addresses))
+            .await
+            .map_err(|_| late("the connection"))?
+            .map_err(unreachable)?;
         // Calls are small, and each waits for its answer.
         stream.set_nodelay(true).map_err(unreachable)?;
         let Some(tls) = &self.tls else {
@@ -260,7 +265,12 @@ impl Server {
     }
 }
 
-/// Says whether the connection was refused, the name was not found, or the network is gone.
+/// The name, and not the network, is where to look.
+fn unresolved(error: std::io::Error) -> Failure {
+    Failure::unavailable(format!("the name can't be resolved: {error}"))
+}
+
+/// Says whether the connection was refused, or the network is gone.
 fn unreachable(error: std::io::Error) -> Failure {
     Failure::unavailable(match error.kind() {
         std::io::ErrorKind::ConnectionRefused => "the connection was refused: no server listens there".to_owned(),

@@ -40,7 +40,7 @@ pub(crate) async fn check_rights(server: &Server, hub: &ChangeHub) -> Result<(),
 
 /// Listens for as long as the hub is there, over one connection after the other.
 async fn listen(server: Weak<Server>, hub: Weak<ChangeHub>) {
-    let mut wait = FIRST_WAIT;
+    let (mut wait, mut outage) = (FIRST_WAIT, Outage::default());
     loop {
         let (Some(server), Some(channel)) = (server.upgrade(), hub.upgrade().map(|hub| hub.channel().to_owned()))
         else {
@@ -51,13 +51,17 @@ async fn listen(server: Weak<Server>, hub: Weak<ChangeHub>) {
             .unwrap_or_else(|_| Err(Failure::too_late()))
         {
             Ok((connection, notices)) => {
-                if receive(connection, notices, &hub).await {
+                if receive(connection, notices, &hub, &mut outage).await {
                     wait = FIRST_WAIT;
                     let Some(hub) = hub.upgrade() else { return };
                     hub.pass_on(StoreNotice::Down);
+                } else {
+                    outage.log(wait, "its own notices do not come back");
                 }
             }
-            Err(failure) => tracing::debug!(error.kind = ?failure.kind, "store feed not connected"),
+            // Said at the start, with what to grant.
+            Err(failure) if failure.is_forbidden && !outage.has_been_up => {}
+            Err(failure) => outage.log(wait, &failure.cause),
         }
         drop(server);
         sleep(wait).await;
@@ -83,6 +87,7 @@ async fn receive(
     mut connection: MultiplexedConnection,
     mut notices: UnboundedReceiver<PushInfo>,
     hub: &Weak<ChangeHub>,
+    outage: &mut Outage,
 ) -> bool {
     let mut pulse = interval(PULSE);
     pulse.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -105,6 +110,7 @@ async fn receive(
                     received_at = Instant::now();
                     if !is_up {
                         is_up = true;
+                        outage.end();
                         hub.pass_on(StoreNotice::Up);
                     }
                 }
@@ -115,6 +121,33 @@ async fn receive(
                     return is_up;
                 }
             }
+        }
+    }
+}
+
+/// What the log has of the time without notices: one line for each outage.
+#[derive(Default)]
+struct Outage {
+    has_been_up: bool,
+    is_logged: bool,
+}
+
+impl Outage {
+    /// A restart of the server is over in less than the longest wait: only what lasts is worth a line.
+    fn log(&mut self, waited: Duration, cause: &str) {
+        if self.is_news(waited) {
+            tracing::warn!(error.cause = cause, "notices of other processes do not arrive: every read goes to Redis");
+        }
+    }
+
+    fn is_news(&mut self, waited: Duration) -> bool {
+        waited >= LONGEST_WAIT && !std::mem::replace(&mut self.is_logged, true)
+    }
+
+    fn end(&mut self) {
+        self.has_been_up = true;
+        if std::mem::replace(&mut self.is_logged, false) {
+            tracing::info!("notices of other processes arrive again");
         }
     }
 }
@@ -139,3 +172,6 @@ const CONNECT_WAIT: Duration = Duration::from_secs(3);
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 /// Of a server that is gone, or a right that is missing: cheap enough to try for ever.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests;

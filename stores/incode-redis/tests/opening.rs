@@ -82,7 +82,11 @@ async fn what_cannot_be_opened_says_why_and_nothing_of_the_url() {
             "127.0.0.1:9: the connection was refused",
         ),
         (format!("rediss://canary:canary@127.0.0.1:{port}/"), StoreErrorKind::Unavailable, "TLS"),
-        ("redis://canary@host.invalid/".to_owned(), StoreErrorKind::Unavailable, "host.invalid:6379: can't connect"),
+        (
+            "redis://canary@host.invalid/".to_owned(),
+            StoreErrorKind::Unavailable,
+            "host.invalid:6379: the name can't be resolved",
+        ),
         ("rediss://canary:canary@127.0.0.1/#insecure".to_owned(), StoreErrorKind::Failed, "always verified"),
         ("http://canary@127.0.0.1/".to_owned(), StoreErrorKind::Failed, "starts with redis://"),
         ("redis://canary:canary@127.0.0.1:canary/".to_owned(), StoreErrorKind::Failed, "can't be read"),

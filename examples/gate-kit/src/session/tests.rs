@@ -2,6 +2,8 @@ use std::time::Duration;
 
 use incode_core::{Clock, SystemClock};
 
+use crate::BasePath;
+
 use super::{LIFETIME, Sessions, is_user_name};
 
 fn value(cookie: &str) -> &str {
@@ -79,4 +81,14 @@ fn over_https_the_cookie_is_bound_to_the_host() {
     assert!(sessions.end().starts_with("__Host-session=;"));
     sessions.revoke(cookie.split(';').next().unwrap());
     assert_eq!(sessions.user(value(&cookie)), None);
+}
+
+#[test]
+fn below_a_path_the_cookie_is_for_that_path() {
+    for (secure, name) in [(false, "session"), (true, "__Secure-session")] {
+        let sessions = Sessions::new(b"secret", secure).below(BasePath::of("https://site.example/app"));
+        for cookie in [sessions.begin("alice"), sessions.end()] {
+            assert!(cookie.starts_with(&format!("{name}=")) && cookie.contains("; Path=/app; Max-Age="), "{cookie}");
+        }
+    }
 }

@@ -1,11 +1,10 @@
 use incode_core::gate::{Standing, Visitor};
 use incode_core::http::Reply;
 use incode_core::identity::Identity;
-use incode_sandbox::Sandbox;
 use maud::{Markup, html};
 
-use crate::Site;
 use crate::notice::Notice;
+use crate::{BasePath, Site};
 
 use super::{bar, faces, page_that_reloads, sign, time};
 
@@ -13,12 +12,12 @@ use super::{bar, faces, page_that_reloads, sign, time};
 pub(crate) fn home(site: &Site, visitor: &Visitor, notice: Option<Notice>) -> Reply {
     let user = visitor.subject().map(|subject| subject.as_str());
     let content = html! {
-        (bar(user))
+        (bar(&site.base, user))
         main {
             @if let Some(notice) = notice {
                 p class={ "notice " (if notice.good { "good" } else { "bad" }) } role="status" { (notice.text) }
             }
-            @if user.is_some() { (signed_in(site, visitor)) } @else { (welcome()) }
+            @if user.is_some() { (signed_in(site, visitor)) } @else { (welcome(&site.base)) }
             @if let Some(sandbox) = &site.sandbox {
                 p class="foot" {
                     "Nothing here is real: a sandbox plays Incode. "
@@ -32,7 +31,7 @@ pub(crate) fn home(site: &Site, visitor: &Visitor, notice: Option<Notice>) -> Re
     page_that_reloads(200, "Who am I", "home", &content, reload)
 }
 
-fn welcome() -> Markup {
+fn welcome(base: &BasePath) -> Markup {
     html! {
         div class="welcome" {
             div {
@@ -42,7 +41,7 @@ fn welcome() -> Markup {
                      at the next request."
                 }
             }
-            form class="card" method="post" action="/login" {
+            form class="card" method="post" action=(base.link("/login")) {
                 h2 { "Log in" }
                 label class="field" {
                     "User name"
@@ -66,14 +65,14 @@ fn signed_in(site: &Site, visitor: &Visitor) -> Markup {
             section class="card door" {
                 header { h2 { "The vault" } (lock(active)) }
                 p class="soft" { "Opens for verified people." }
-                div class="actions" { a class="button" href="/vault" { "Open the vault" } }
+                div class="actions" { a class="button" href=(site.base.link("/vault")) { "Open the vault" } }
             }
-            form class="card door" method="post" action="/transfer" {
+            form class="card door" method="post" action=(site.base.link("/transfer")) {
                 header { h2 { "A transfer" } (lock(passes_transfer)) }
                 p class="soft" { "Opens for verified people who confirmed their face within 5 minutes." }
                 div class="actions" { button { "Make a transfer" } }
             }
-            (face(site.sandbox.as_ref(), visitor.identity()))
+            (face(site, visitor.identity()))
         }
     }
 }
@@ -110,7 +109,7 @@ fn standing(site: &Site, visitor: &Visitor) -> Markup {
                 h1 { (title) }
                 p class="soft" { (detail(visitor)) }
                 @if let Some(verify) = verify {
-                    div class="actions" { a class="button main" href="/verify?return_to=/" { (verify) } }
+                    div class="actions" { a class="button main" href={ (site.base.link("/verify?return_to=")) (site.base.link("/")) } { (verify) } }
                 }
             }
             @if let Some(identity) = visitor.identity() { (facts(identity)) }
@@ -172,11 +171,11 @@ fn lock(open: bool) -> Markup {
     html! { @if open { span class="badge good" { "Open" } } @else { span class="badge wait" { "Closed" } } }
 }
 
-fn face(sandbox: Option<&Sandbox>, identity: Option<&Identity>) -> Markup {
+fn face(site: &Site, identity: Option<&Identity>) -> Markup {
     html! {
-        form class="card wide door" id="face" method="post" action="/face" enctype="multipart/form-data" {
+        form class="card wide door" id="face" method="post" action=(site.base.link("/face")) enctype="multipart/form-data" {
             h2 { "Confirm by face" }
-            (faces(sandbox, identity))
+            (faces(site.sandbox.as_ref(), identity))
             div class="actions" { button { "Confirm by face" } }
         }
     }

@@ -14,6 +14,8 @@ use incode_core::http::Reply;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest, Sha256};
 
+use crate::BasePath;
+
 pub use faces::faces;
 pub(crate) use home::home;
 pub(crate) use problem::problem;
@@ -52,13 +54,13 @@ pub fn page_that_reloads(status: u16, title: &str, class: &str, content: &Markup
 }
 
 /// The bar on top, with the name of the logged-in user.
-fn bar(user: Option<&str>) -> Markup {
+fn bar(base: &BasePath, user: Option<&str>) -> Markup {
     html! {
         header class="bar" {
-            a class="brand" href="/" { (mark()) "Gate" }
+            a class="brand" href=(base.link("/")) { (mark()) "Gate" }
             @if let Some(user) = user {
                 span class="user" { (user) }
-                form method="post" action="/logout" { button { "Log out" } }
+                form method="post" action=(base.link("/logout")) { button { "Log out" } }
             }
         }
     }

@@ -1,14 +1,17 @@
 use incode_core::http::{Problem, Reply};
 use maud::html;
 
+use crate::BasePath;
+
 use super::{bar, page_that_reloads, sign, verify_link};
 
 /// A refusal for a person: the same status and headers as for a program, in plain words with one next step.
-pub(crate) fn problem(problem: &Problem) -> Reply {
-    let (label, url) = next_step(problem);
+pub(crate) fn problem(base: &BasePath, problem: &Problem) -> Reply {
+    let (label, url) = next_step(base, problem);
+    let home = base.link("/");
     let tone = if matches!(problem.code, "identity_revoked" | "layer_missing") { "bad" } else { "wait" };
     let content = html! {
-        (bar(None))
+        (bar(base, None))
         main {
             div class="card" {
                 (sign(tone))
@@ -16,7 +19,7 @@ pub(crate) fn problem(problem: &Problem) -> Reply {
                 p class="soft" { (problem.detail) }
                 div class="actions" {
                     a class="button main" href=(url) { (label) }
-                    @if url != "/" { a class="button" href="/" { "Back" } }
+                    @if url != home { a class="button" href=(home) { "Back" } }
                 }
                 p class="code" { (problem.status) " · " (problem.code) }
             }
@@ -29,17 +32,19 @@ pub(crate) fn problem(problem: &Problem) -> Reply {
     reply
 }
 
-fn next_step(problem: &Problem) -> (&'static str, String) {
+fn next_step(base: &BasePath, problem: &Problem) -> (&'static str, String) {
     match (problem.code, problem.verify_url()) {
         ("identity_revoked" | "identity_not_active" | "verification_expired", Some(url)) => {
-            ("Verify again", verify_link(url))
+            ("Verify again", verify_link(base, url))
         }
-        (_, Some(url)) => ("Verify my identity", verify_link(url)),
-        ("authentication_required", None) => ("Log in", "/".to_owned()),
-        ("face_authentication_required", None) => ("Confirm by face", "/#face".to_owned()),
-        (code, None) if code.starts_with("image_") => ("Try again", "/#face".to_owned()),
-        (code, None) if RESTARTS.contains(&code) => ("Start again", "/verify?return_to=/".to_owned()),
-        _ => ("Back", "/".to_owned()),
+        (_, Some(url)) => ("Verify my identity", verify_link(base, url)),
+        ("authentication_required", None) => ("Log in", base.link("/")),
+        ("face_authentication_required", None) => ("Confirm by face", base.link("/#face")),
+        (code, None) if code.starts_with("image_") => ("Try again", base.link("/#face")),
+        (code, None) if RESTARTS.contains(&code) => {
+            ("Start again", base.link(&format!("/verify?return_to={}", base.link("/"))))
+        }
+        _ => ("Back", base.link("/")),
     }
 }
 

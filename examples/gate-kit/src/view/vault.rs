@@ -2,12 +2,14 @@ use incode_core::http::Reply;
 use incode_core::identity::Identity;
 use maud::html;
 
+use crate::BasePath;
+
 use super::{bar, page, sign, time};
 
 /// `GET /vault` for a visitor that the gate let pass.
-pub(crate) fn vault(identity: &Identity) -> Reply {
+pub(crate) fn vault(base: &BasePath, identity: &Identity) -> Reply {
     let content = html! {
-        (bar(None))
+        (bar(base, None))
         main {
             div class="card" {
                 (sign("good"))
@@ -17,7 +19,7 @@ pub(crate) fn vault(identity: &Identity) -> Reply {
                     div { dt { "Identity" } dd { code { (identity.identity_id.masked().as_str()) } } }
                     @if let Some(at) = identity.verified_at { div { dt { "Verified" } dd { (time(at)) } } }
                 }
-                div class="actions" { a class="button" href="/" { "Back" } }
+                div class="actions" { a class="button" href=(base.link("/")) { "Back" } }
             }
         }
     };

@@ -2,16 +2,18 @@ use incode_core::http::Reply;
 use maud::html;
 use url::form_urlencoded;
 
+use crate::BasePath;
+
 use super::{bar, page, sign};
 
 /// `GET /verify`: the account that is about to be verified, before the browser goes to the vendor.
 ///
 /// Another person may have logged this browser in, by a link or on a shared computer. The identity would then be linked to
 /// that person's account.
-pub(crate) fn verify(user: &str, return_to: &str) -> Reply {
+pub(crate) fn verify(base: &BasePath, user: &str, return_to: &str) -> Reply {
     let query = form_urlencoded::Serializer::new(String::new()).append_pair("return_to", return_to).finish();
     let content = html! {
-        (bar(Some(user)))
+        (bar(base, Some(user)))
         main {
             div class="card" {
                 (sign("wait"))
@@ -20,8 +22,8 @@ pub(crate) fn verify(user: &str, return_to: &str) -> Reply {
                     "Your document and your face will be linked to this account. If it is not yours, log out first."
                 }
                 div class="actions" {
-                    a class="button main" href={ "/incode/start?" (query) } { "This is my account: verify me" }
-                    a class="button" href="/" { "Back" }
+                    a class="button main" href={ (base.link("/incode/start?")) (query) } { "This is my account: verify me" }
+                    a class="button" href=(base.link("/")) { "Back" }
                 }
             }
         }
@@ -30,9 +32,9 @@ pub(crate) fn verify(user: &str, return_to: &str) -> Reply {
 }
 
 /// The page that names the account, for a link that leads straight to the vendor.
-pub(crate) fn verify_link(start: &str) -> String {
-    match start.strip_prefix("/incode/start") {
-        Some(query) => format!("/verify{query}"),
+pub(crate) fn verify_link(base: &BasePath, start: &str) -> String {
+    match start.strip_prefix(&base.link("/incode/start")) {
+        Some(query) => base.link(&format!("/verify{query}")),
         None => start.to_owned(),
     }
 }

@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use gate_kit::BasePath;
 use incode_core::client::Client;
 use incode_core::flow::HostedFlow;
 use incode_core::testing::ManualClock;
@@ -36,6 +37,11 @@ pub(crate) struct Form {
 
 impl Site {
     pub(crate) async fn build() -> Self {
+        Self::below("").await
+    }
+
+    /// Browsers reach it below this path.
+    pub(crate) async fn below(path: &str) -> Self {
         let sandbox = Sandbox::builder().automatic_events(false).start().await.unwrap();
         let clock = ManualClock::new(SystemClock.now());
         let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
@@ -43,9 +49,11 @@ impl Site {
         let origin = format!("http://{address}");
         let client = Client::builder(&sandbox.url(), sandbox.api_key()).retries(0).build().unwrap();
         let secret = Secret::from("a flow secret for tests, 32 bytes or more");
-        let flow = HostedFlow::new(sandbox.client_id(), &sandbox.web_url(), &origin, secret).unwrap();
+        let public_url = format!("{origin}{path}");
+        let base = BasePath::of(&public_url);
+        let flow = HostedFlow::new(sandbox.client_id(), &sandbox.web_url(), &public_url, secret).unwrap();
         let transfers = Arc::new(TransferService::new(clock.clone()));
-        let incode = set_up(Incode::builder(), &transfers)
+        let incode = set_up(Incode::builder(), &transfers, &base)
             .client(client)
             .webhook_authenticity(Authenticity::fetch_back())
             .hosted_flow(flow)
@@ -60,7 +68,7 @@ impl Site {
             .build()
             .await
             .unwrap();
-        let bank = Bank::new(incode.clone(), transfers, Some(sandbox.clone()), origin);
+        let bank = Bank::new(incode.clone(), transfers, Some(sandbox.clone()), origin, base);
         tokio::spawn(async move { axum::serve(listener, app(Arc::new(bank))).await });
         Self { sandbox, incode, clock, address }
     }

@@ -98,7 +98,12 @@ fn bearer_of(settings: BearerTokens, client: Client, claims: ExpectedClaims) -> 
     let clock = ManualClock::new(Timestamp::from_secs(1_700_000_000));
     let context = Arc::new(Context::plain(Arc::new(clock.clone())));
     let store: Arc<dyn crate::store::Store> = Arc::new(MemoryStore::new());
-    let near = NearCache::new(Arc::clone(&store), Arc::clone(&context), NearSettings::default());
+    let near = NearCache::new(
+        Arc::clone(&store),
+        Arc::clone(&context),
+        NearSettings::default(),
+        tokio::runtime::Handle::current(),
+    );
     let handlers = Arc::new(Handlers::default());
     let listeners = Arc::new(Listeners { near: Arc::clone(&near), feed: Feed::new(), handlers });
     let time = Time::Clock(Arc::new(clock.clone()));

@@ -2,7 +2,7 @@ use std::any::Any;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::{FIRST_MINUTES, MANY_VISITORS, NearMiss, Placement, is_overdue, near_miss};
+use super::{FIRST_MINUTES, MANY_VISITORS, NearMiss, ONE_FLOW, Placement, is_overdue, near_miss};
 use crate::Subject;
 use crate::http::RequestHead;
 
@@ -38,7 +38,7 @@ fn sent(path: &'static str) -> Sent {
 }
 
 fn placement(base: &str) -> Placement {
-    Placement::new(["/incode/webhook", "/incode/start"].into_iter(), base)
+    Placement::new([("/incode/webhook", true), ("/incode/start", false)].into_iter(), base)
 }
 
 #[test]
@@ -79,8 +79,10 @@ fn each_route_is_logged_once() {
 
 #[test]
 fn many_visitors_or_some_minutes_are_overdue() {
-    assert!(!is_overdue(1, Duration::ZERO) && !is_overdue(MANY_VISITORS - 1, FIRST_MINUTES - Duration::from_nanos(1)));
-    assert!(is_overdue(MANY_VISITORS, Duration::ZERO) && is_overdue(1, FIRST_MINUTES));
+    let moment = Duration::from_nanos(1);
+    assert!(!is_overdue(1, Duration::ZERO, false) && !is_overdue(MANY_VISITORS - 1, FIRST_MINUTES - moment, false));
+    assert!(is_overdue(MANY_VISITORS, Duration::ZERO, false) && is_overdue(1, FIRST_MINUTES, false));
+    assert!(!is_overdue(u32::MAX, ONE_FLOW - moment, true) && is_overdue(1, ONE_FLOW, true), "the layer is seen");
 }
 
 #[test]
@@ -94,10 +96,24 @@ fn a_route_that_is_reached_settles_it() {
     quiet.visitor_came(&sent("/vault"));
     assert!(settled(&quiet), "warned");
     let served = placement("");
-    served.route_reached(&sent("/incode/webhook"));
+    served.route_reached("/incode/webhook", &sent("/incode/webhook"));
     assert!(settled(&served));
     served.visitor_came(&sent("/vault"));
     assert_eq!(served.visitors.load(Ordering::Relaxed), 0, "no longer counted");
+}
+
+#[test]
+fn each_webhook_is_waited_for_whatever_else_is_reached() {
+    let paths = [("/verifications", true), ("/authentications", true), ("/incode/start", false)];
+    let placement = Placement::new(paths.into_iter(), "/app");
+    let silent = || placement.silent_webhooks().map(str::to_owned).collect::<Vec<_>>();
+    let settled = || placement.is_settled.load(Ordering::Relaxed);
+    placement.route_reached("/incode/start", &sent("/incode/start"));
+    assert!(!settled() && silent() == ["/verifications", "/authentications"]);
+    placement.route_reached("/verifications", &sent("/app/verifications"));
+    assert!(!settled() && silent() == ["/authentications"]);
+    placement.route_reached("/authentications", &sent("/authentications"));
+    assert!(settled() && silent().is_empty());
 }
 
 #[test]
@@ -105,11 +121,11 @@ fn a_prefix_of_a_nested_router_is_known_from_the_public_url() {
     let nested = Sent { path: "/incode/webhook", to: "/api/incode/webhook" };
     for (base, is_said) in [("", true), ("/api", false), ("/app", true)] {
         let placement = placement(base);
-        placement.route_reached(&nested);
+        placement.route_reached("/incode/webhook", &nested);
         assert_eq!(placement.said_prefix.load(Ordering::Relaxed), is_said, "{base}");
     }
     let placement = placement("");
-    placement.route_reached(&sent("/incode/webhook"));
+    placement.route_reached("/incode/webhook", &sent("/incode/webhook"));
     assert!(!placement.said_prefix.load(Ordering::Relaxed));
 }
 
@@ -119,4 +135,15 @@ fn the_path_of_the_public_url_is_taken_off_where_a_proxy_does_not() {
     assert_eq!(placement.below_base("/app/incode/webhook"), Some("/incode/webhook"));
     assert_eq!(placement.below_base("/apps/incode/webhook"), Some("s/incode/webhook"));
     assert_eq!(placement.below_base("/incode/webhook"), None);
+}
+
+#[test]
+fn each_path_is_mounted_once_below_the_path_of_the_public_url() {
+    let below = |paths: &[&'static str], base: &str| {
+        let placement = Placement::new(paths.iter().map(|path| (*path, false)), base);
+        placement.below_public_url().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(below(&["/hook", "/start"], "/app"), ["/app/hook", "/app/start"]);
+    assert_eq!(below(&["/hook", "/app/hook"], "/app"), ["/app/app/hook"], "a path can't be a route twice");
+    assert!(below(&["/hook"], "").is_empty());
 }

@@ -27,7 +27,12 @@ async fn setup() -> Setup {
     store.change(store_suite::link("alice", "person", 1)).await.unwrap();
     let clock = Arc::new(ManualClock::new(Timestamp::from_millis(0)));
     let context = Arc::new(Context::plain(clock));
-    let near = NearCache::new(Arc::clone(&store) as Arc<dyn Store>, context, NearSettings::default());
+    let near = NearCache::new(
+        Arc::clone(&store) as Arc<dyn Store>,
+        context,
+        NearSettings::default(),
+        tokio::runtime::Handle::current(),
+    );
     let listeners = Arc::new(Listeners { near, feed: Feed::new(), handlers: Arc::default() });
     let (news, mut told) = mpsc::unbounded_channel();
     let (stop, stopped) = watch::channel(false);

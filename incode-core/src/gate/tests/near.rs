@@ -20,7 +20,8 @@ pub(super) struct Setup {
 pub(super) fn setup(settings: NearSettings) -> Setup {
     let store = GatedStore::new("ACTIVE");
     let clock = ManualClock::new(Timestamp::from_millis(0));
-    let near = NearCache::new(Arc::new(Arc::clone(&store)), context_at(&clock), settings);
+    let near =
+        NearCache::new(Arc::new(Arc::clone(&store)), context_at(&clock), settings, tokio::runtime::Handle::current());
     Setup { store, clock, near }
 }
 
@@ -305,7 +306,7 @@ fn a_load_whose_runtime_has_ended_is_unavailable() {
     let ours = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let Setup { near, .. } = ours.block_on(async { setup(NearSettings::default()) });
     drop(ours);
-    let theirs = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let theirs = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     for _ in 0..2 {
         assert_eq!(theirs.block_on(near.load(whose("alice"))).standing(), Standing::Unavailable);
     }

@@ -1,0 +1,106 @@
+//! A layer in the wrong place is said, once, by each framework's own way to put it there.
+
+use std::convert::Infallible;
+
+use actix_web::test::{TestRequest, call_service, init_service};
+use actix_web::web;
+use axum::Router;
+use axum::body::Body;
+use axum::routing::get;
+use http::{Request, Response};
+use incode_actix::IncodeMiddleware;
+use incode_core::Incode;
+use incode_core::client::Client;
+use incode_core::webhook::Authenticity;
+use incode_tower::IncodeLayer;
+use tower::{Layer, ServiceExt, service_fn};
+
+use super::{TRACED, line, lines};
+
+async fn incode(webhook: &str) -> Incode {
+    let _listening = &*TRACED;
+    let client = Client::builder("http://127.0.0.1:9", "key").build().unwrap();
+    let builder = Incode::builder().client(client).webhook_authenticity(Authenticity::fetch_back()).memory();
+    builder.webhook_path(webhook).build().await.unwrap()
+}
+
+async fn own() -> &'static str {
+    "the application's own"
+}
+
+fn ask(path: &str) -> Request<Body> {
+    Request::get(path).body(Body::empty()).unwrap()
+}
+
+/// More visitors than the warning waits for.
+const VISITORS: usize = 250;
+
+async fn is_overdue(webhook: &str) {
+    let words = ["no request has reached the webhook or another mounted route", webhook];
+    let warning = line(&words).await;
+    assert!(warning.contains("WARN") && warning.contains(&format!("routes=[\"{webhook}\"]")), "{warning}");
+    assert_eq!(lines(&words).len(), 1, "once");
+}
+
+async fn is_nearly_missed(webhook: &str) {
+    let words = ["nearly a mounted one", &format!("route=\"{webhook}\"")];
+    let warning = line(&words).await;
+    assert!(warning.contains("WARN") && warning.contains("differs_in=\"prefix\""), "{warning}");
+    assert_eq!(lines(&words).len(), 1, "once");
+}
+
+/// axum puts a layer around the routes that are there already: a fallback that is added later is outside of it.
+#[tokio::test]
+async fn axum_with_the_layer_before_the_fallback() {
+    let incode = incode("/axum-hook").await;
+    let pages = Router::new().route("/vault", get(own)).route("/api/axum-hook", get(own));
+    let app = pages.layer(IncodeLayer::new(incode)).fallback(own);
+    for _ in 0..VISITORS {
+        assert_eq!(app.clone().oneshot(ask("/axum-hook")).await.unwrap().status(), 200, "the fallback has it");
+        assert_eq!(app.clone().oneshot(ask("/vault")).await.unwrap().status(), 200);
+    }
+    is_overdue("/axum-hook").await;
+    for _ in 0..2 {
+        assert_eq!(app.clone().oneshot(ask("/api/axum-hook")).await.unwrap().status(), 200);
+    }
+    is_nearly_missed("/axum-hook").await;
+}
+
+/// A nested router takes its prefix off, so the routes of a layer inside are below that prefix.
+#[tokio::test]
+async fn axum_with_the_layer_in_a_nested_router() {
+    let incode = incode("/axum-nested-hook").await;
+    let pages = Router::new().route("/vault", get(own)).fallback(own).layer(IncodeLayer::new(incode));
+    let app = Router::new().nest("/api", pages);
+    assert_eq!(app.clone().oneshot(ask("/axum-nested-hook")).await.unwrap().status(), 404);
+    assert_eq!(app.oneshot(ask("/api/axum-nested-hook")).await.unwrap().status(), 405, "here it is");
+    line(&["WARN", "the layer is inside a nested router"]).await;
+}
+
+/// A tower service that routes by itself, and has the layer around a part.
+#[tokio::test]
+async fn tower_with_the_layer_around_a_part() {
+    let page = service_fn(async |_: Request<Body>| Ok::<_, Infallible>(Response::new(Body::empty())));
+    let part = IncodeLayer::new(incode("/tower-hook").await).layer(page);
+    for _ in 0..VISITORS {
+        assert_eq!(part.clone().oneshot(ask("/part/vault")).await.unwrap().status(), 200);
+    }
+    is_overdue("/tower-hook").await;
+    assert_eq!(part.oneshot(ask("/part/tower-hook")).await.unwrap().status(), 200);
+    is_nearly_missed("/tower-hook").await;
+}
+
+#[actix_web::test]
+async fn actix_with_the_middleware_on_a_scope() {
+    let incode = incode("/actix-hook").await;
+    let scope = web::scope("/members").wrap(IncodeMiddleware::new(incode)).default_service(web::to(own));
+    let app = init_service(actix_web::App::new().service(scope).default_service(web::to(own))).await;
+    let status = async |path: &str| call_service(&app, TestRequest::get().uri(path).to_request()).await.status();
+    for _ in 0..VISITORS {
+        assert_eq!(status("/actix-hook").await, 200, "the application has it");
+        assert_eq!(status("/members/vault").await, 200);
+    }
+    is_overdue("/actix-hook").await;
+    assert_eq!(status("/members/actix-hook").await, 200);
+    is_nearly_missed("/actix-hook").await;
+}
