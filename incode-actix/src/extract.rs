@@ -1,6 +1,8 @@
 use std::fmt;
-use std::future::{Ready, ready};
+use std::future::Future;
 use std::ops::Deref;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use actix_web::body::BoxBody;
 use actix_web::dev::Payload;
@@ -11,7 +13,7 @@ use incode_core::gate::{self, Denial, Policy};
 use incode_core::identity::Identity;
 
 use crate::head::ActixHead;
-use crate::reply::response;
+use crate::identify::{Answer, pending};
 
 /// Extractor: who asks, and how they stand. Passes everybody; look at
 /// [`standing`](incode_core::gate::Visitor::standing), or ask with [`require`](incode_core::gate::Visitor::require).
@@ -22,11 +24,10 @@ pub struct Visitor(pub gate::Visitor);
 
 impl FromRequest for Visitor {
     type Error = Denied;
-    type Future = Ready<Result<Self, Denied>>;
+    type Future = Extracting<Self>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let head = ActixHead::from(request);
-        ready(gate::visitor(head.visitor(), &head).map(Self).map_err(Denied))
+        Extracting::of(request, |head| gate::visitor(head.visitor(), head).map(Self))
     }
 }
 
@@ -76,11 +77,10 @@ impl Active {
 
 impl FromRequest for Active {
     type Error = Denied;
-    type Future = Ready<Result<Self, Denied>>;
+    type Future = Extracting<Self>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let head = ActixHead::from(request);
-        ready(gate::active(head.visitor(), &head).map(Self).map_err(Denied))
+        Extracting::of(request, |head| gate::active(head.visitor(), head).map(Self))
     }
 }
 
@@ -93,11 +93,10 @@ pub struct MaybeActive(pub Option<Active>);
 
 impl FromRequest for MaybeActive {
     type Error = Denied;
-    type Future = Ready<Result<Self, Denied>>;
+    type Future = Extracting<Self>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let head = ActixHead::from(request);
-        ready(gate::maybe_active(head.visitor(), &head).map(|active| Self(active.map(Active))).map_err(Denied))
+        Extracting::of(request, |head| gate::maybe_active(head.visitor(), head).map(|active| Self(active.map(Active))))
     }
 }
 
@@ -142,11 +141,10 @@ impl<R> Satisfies<R> {
 
 impl<R: Policy> FromRequest for Satisfies<R> {
     type Error = Denied;
-    type Future = Ready<Result<Self, Denied>>;
+    type Future = Extracting<Self>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let head = ActixHead::from(request);
-        ready(gate::satisfies(head.visitor(), &head).map(Self).map_err(Denied))
+        Extracting::of(request, |head| gate::satisfies(head.visitor(), head).map(Self))
     }
 }
 
@@ -162,14 +160,56 @@ impl<R> fmt::Debug for Satisfies<R> {
     }
 }
 
+/// The future of an extractor. A visitor that is there already is extracted without a box.
+pub struct Extracting<T>(State<T>);
+
+enum State<T> {
+    Ready(Option<Result<T, Denied>>),
+    Resolve(Pin<Box<dyn Future<Output = Result<T, Denied>>>>),
+}
+
+impl<T: 'static> Extracting<T> {
+    fn of(request: &HttpRequest, find: fn(&ActixHead<'_>) -> Result<T, Reply>) -> Self {
+        let find =
+            move |request: &HttpRequest| find(&ActixHead::from(request)).map_err(|reply| Denied(Answer::Core(reply)));
+        let Some(later) = pending(request) else { return Self(State::Ready(Some(find(request)))) };
+        let request = request.clone();
+        Self(State::Resolve(Box::pin(async move {
+            later.resolve_into(request.clone()).await.map_err(Denied)?;
+            find(&request)
+        })))
+    }
+}
+
+/// Nothing in it is pinned in place.
+impl<T> Unpin for Extracting<T> {}
+
+impl<T> Future for Extracting<T> {
+    type Output = Result<T, Denied>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.0 {
+            // Polled again after it was ready, which no caller does.
+            State::Ready(extracted) => extracted.take().map_or(Poll::Pending, Poll::Ready),
+            State::Resolve(extracted) => extracted.as_mut().poll(cx),
+        }
+    }
+}
+
+impl<T> fmt::Debug for Extracting<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Extracting").finish_non_exhaustive()
+    }
+}
+
 /// The reply to somebody who may not pass. Handlers return it, alone or as the error of
 /// `visitor.require(..).map_err(Denied::from)?`.
 #[derive(Clone)]
-pub struct Denied(Reply);
+pub struct Denied(Answer);
 
 impl From<Denial> for Denied {
     fn from(denial: Denial) -> Self {
-        Self(denial.into_reply())
+        Self(Answer::Core(denial.into_reply()))
     }
 }
 
@@ -177,7 +217,7 @@ impl Responder for Denied {
     type Body = BoxBody;
 
     fn respond_to(self, _: &HttpRequest) -> HttpResponse {
-        response(self.0)
+        self.0.into_response()
     }
 }
 
@@ -187,19 +227,19 @@ impl ResponseError for Denied {
     }
 
     fn error_response(&self) -> HttpResponse {
-        response(self.0.clone())
+        self.0.clone().into_response()
     }
 }
 
 impl fmt::Display for Denied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "answered with {}", self.0.status)
+        write!(f, "answered with {}", self.0.status())
     }
 }
 
 /// The status alone: loggers print the errors of handlers, and the body may repeat the query.
 impl fmt::Debug for Denied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Denied").field("status", &self.0.status).finish_non_exhaustive()
+        f.debug_struct("Denied").field("status", &self.0.status()).finish_non_exhaustive()
     }
 }

@@ -8,14 +8,20 @@
 //! - its layer calls [`Incode::open`](crate::Incode::open) and answers with [`RouteRequest::answer`]; otherwise it calls
 //!   [`Incode::visit`](crate::Incode::visit) and puts the [`Visitor`] into the request extensions;
 //! - its gate holds a [`GatePolicy`] and calls [`GatePolicy::check`];
+//! - where the application finds the user by asynchronous code, the layer asks for it before
+//!   [`Incode::open_as`](crate::Incode::open_as) where [`Incode::asks_for_user`](crate::Incode::asks_for_user) says so,
+//!   and leaves a [`LazyVisitor`] in the extensions of other requests, which gates and extractors resolve first;
 //! - its extractors call [`visitor`], [`active`], [`maybe_active`] and [`satisfies`];
 //! - its routes, for a router that refuses conflicts, are those of [`Incode::mounts`](crate::Incode::mounts);
 //! - its `builder_from_env` gives an [`Engine`] for each store to
 //!   [`Builder::from_settings`](crate::Builder::from_settings).
 
-pub use crate::app::{Engine, Resolved, RouteRequest, StoreUrl};
+pub use crate::app::{
+    Engine, IdentifiedVisitor, LazyVisitor, OWN_ANSWER_CAP, OWN_ANSWER_HEADERS, Resolved, RouteRequest, StoreUrl,
+    unreadable_answer,
+};
 pub use crate::gate::{
-    Active, Denial, GRANTED_CACHE_CONTROL, GatePolicy, PendingVisitor, Satisfies, Visitor, active, maybe_active,
-    satisfies, visitor,
+    Active, Denial, FoundUser, GRANTED_CACHE_CONTROL, GatePolicy, IdentifyOutcome, PendingVisitor, Satisfies, Visitor,
+    active, maybe_active, satisfies, visitor,
 };
 pub use crate::http::{Field, Problem, Reply, RequestHead};

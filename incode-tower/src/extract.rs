@@ -10,6 +10,7 @@ use incode_core::gate::{self, Denial, Policy};
 use incode_core::identity::Identity;
 
 use crate::head::HttpHead;
+use crate::identify::{Answer, resolve_visitor};
 use crate::reply::response;
 
 /// Extractor: who asks, and how they stand. Passes everybody; look at
@@ -23,7 +24,8 @@ impl<S: Sync> FromRequestParts<S> for Visitor {
     type Rejection = Denied;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Denied> {
-        gate::visitor(parts.extensions.get(), &HttpHead::from(&*parts)).map(Self).map_err(Denied)
+        let resolved = resolved(parts).await?;
+        gate::visitor(resolved.extensions.get(), &HttpHead::from(resolved)).map(Self).map_err(Denied::of)
     }
 }
 
@@ -74,7 +76,8 @@ impl<S: Sync> FromRequestParts<S> for Active {
     type Rejection = Denied;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Denied> {
-        gate::active(parts.extensions.get(), &HttpHead::from(&*parts)).map(Self).map_err(Denied)
+        let resolved = resolved(parts).await?;
+        gate::active(resolved.extensions.get(), &HttpHead::from(resolved)).map(Self).map_err(Denied::of)
     }
 }
 
@@ -82,8 +85,9 @@ impl<S: Sync> OptionalFromRequestParts<S> for Active {
     type Rejection = Denied;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Denied> {
-        let active = gate::maybe_active(parts.extensions.get(), &HttpHead::from(&*parts));
-        active.map(|active| active.map(Self)).map_err(Denied)
+        let resolved = resolved(parts).await?;
+        let active = gate::maybe_active(resolved.extensions.get(), &HttpHead::from(resolved));
+        active.map(|active| active.map(Self)).map_err(Denied::of)
     }
 }
 
@@ -145,7 +149,8 @@ impl<R: Policy, S: Sync> FromRequestParts<S> for Satisfies<R> {
     type Rejection = Denied;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Denied> {
-        gate::satisfies(parts.extensions.get(), &HttpHead::from(&*parts)).map(Self).map_err(Denied)
+        let resolved = resolved(parts).await?;
+        gate::satisfies(resolved.extensions.get(), &HttpHead::from(resolved)).map(Self).map_err(Denied::of)
     }
 }
 
@@ -163,23 +168,35 @@ impl<R> fmt::Debug for Satisfies<R> {
 
 /// The reply to somebody who may not pass. Handlers return it from `visitor.require(..)?`.
 #[derive(Clone)]
-pub struct Denied(Reply);
+pub struct Denied(Answer);
+
+impl Denied {
+    fn of(reply: Reply) -> Self {
+        Self(Box::new(response(reply)))
+    }
+}
 
 impl From<Denial> for Denied {
     fn from(denial: Denial) -> Self {
-        Self(denial.into_reply())
+        Self::of(denial.into_reply())
     }
 }
 
 impl IntoResponse for Denied {
     fn into_response(self) -> Response {
-        response(self.0).map(Body::new)
+        self.0.map(Body::new)
     }
+}
+
+/// With the visitor in its extensions, where the layer left one to be resolved.
+async fn resolved(parts: &mut Parts) -> Result<&Parts, Denied> {
+    resolve_visitor(parts).await.map_err(Denied)?;
+    Ok(parts)
 }
 
 /// The status alone: the body may repeat the query of the request.
 impl fmt::Debug for Denied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Denied").field("status", &self.0.status).finish_non_exhaustive()
+        f.debug_struct("Denied").field("status", &self.0.status().as_u16()).finish_non_exhaustive()
     }
 }

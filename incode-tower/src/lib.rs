@@ -13,6 +13,7 @@ mod env;
 mod extract;
 mod gate;
 mod head;
+mod identify;
 mod middleware;
 mod reply;
 #[cfg(feature = "axum")]
@@ -26,8 +27,9 @@ pub use env::builder_from_env;
 pub use extract::{Active, Denied, MaybeActive, Satisfies, Visitor};
 pub use gate::{Gate, GateFuture, GateLayer};
 pub use head::{HttpHead, extension};
+pub use identify::resolve_visitor;
 pub use incode_core as core;
-pub use incode_core::gate::{Policy, Requirement, Standing, SubjectSource, TimeZone};
+pub use incode_core::gate::{Policy, Requirement, Standing, SubjectSource, TimeZone, UserKey};
 pub use incode_core::{Builder, ConfigError, Incode, Subject};
 pub use middleware::{IncodeFuture, IncodeLayer, IncodeService};
 pub use reply::response;

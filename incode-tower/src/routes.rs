@@ -9,13 +9,15 @@ use incode_core::http::Reply;
 
 use crate::body::Chunks;
 use crate::head::HttpHead;
+use crate::identify::Identify;
 use crate::reply::response;
 
 /// The routes that [`IncodeLayer`](crate::IncodeLayer) answers, as a router: webhook, start, callback and token.
 ///
 /// With them the webhook arrives wherever the layer is: merge them into the outermost router, without a prefix. axum then
 /// refuses, at start, an application that has a route of its own at one of these paths. The layer is still what attaches
-/// the visitor, and the login layer goes around both.
+/// the visitor, and the login layer goes around both. Where the layer finds the user by
+/// [`identify`](crate::IncodeLayer::identify), use the layer's own [`routes`](crate::IncodeLayer::routes).
 ///
 /// If the public URL has a path, each route is there twice, with and without it: some proxies take the path off.
 ///
@@ -34,14 +36,25 @@ use crate::reply::response;
 /// }
 /// ```
 pub fn routes(incode: &Incode) -> Router {
+    router(incode, None)
+}
+
+pub(crate) fn router(incode: &Incode, identify: Option<Identify>) -> Router {
     let routes = incode.mounts().fold(Router::new(), |router, path| {
         // Any method: core says which ones a route takes.
-        router.route_service(&literal(path), answer.with_state(incode.clone()))
+        router.route_service(&literal(path), answer.with_state((incode.clone(), identify.clone())))
     });
     routes.with_state(())
 }
 
-async fn answer(State(incode): State<Incode>, request: Request) -> Response {
+async fn answer(State((incode, identify)): State<(Incode, Option<Identify>)>, request: Request) -> Response {
+    if let Some(identify) = identify {
+        return match identify.begin(&incode, request) {
+            Err(answer) => answer.await.map(Body::new),
+            // The token endpoint of a policy that has no OAuth part.
+            Ok(_) => response(Reply::new(404)).map(Body::new),
+        };
+    }
     match incode.open(&HttpHead::from(&request)) {
         Some(route) => response(route.answer(Chunks::new(request.into_body())).await).map(Body::new),
         // The token endpoint of a policy that has no OAuth part.

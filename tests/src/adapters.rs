@@ -32,6 +32,8 @@ pub enum Adapter {
 pub enum Shape {
     /// The layer.
     Layered(Incode),
+    /// The layer, which finds the user by the app's asynchronous code: see [`crate::identified`].
+    Identified(Incode),
     /// Nothing: the layer was forgotten.
     Bare,
     /// The layer, and around it a gate: the wrong order.
@@ -168,6 +170,8 @@ const CACHED: &str = "public, max-age=60";
 pub const GREETING: &str = "open";
 /// The one other site that CORS lets in.
 pub const ORIGIN: &str = "https://app.example";
+/// What `/asset` says: open to all, and no matter who asks.
+const ASSET: &str = "asset";
 /// What a gated handler says.
 const PASSED: &str = "passed";
 /// Set on every response by a middleware outside of ours.

@@ -17,6 +17,7 @@ pub mod foreign;
 pub mod guards;
 mod hosted;
 mod http;
+pub mod identified;
 pub mod process;
 pub mod servers;
 mod tally;

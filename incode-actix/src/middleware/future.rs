@@ -1,6 +1,5 @@
 use std::fmt;
 use std::future::Future;
-use std::mem;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -8,11 +7,10 @@ use std::task::{Context, Poll, ready};
 use actix_web::HttpMessage;
 use actix_web::body::EitherBody;
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse};
-use incode_core::adapter::{PendingVisitor, RouteRequest};
+use incode_core::adapter::PendingVisitor;
 use pin_project_lite::pin_project;
 
-use crate::body::ReplyBody;
-use crate::reply::response;
+use crate::identify::Route;
 
 pin_project! {
     /// The response future of [`IncodeService`](super::IncodeService). A known visitor passes without a box.
@@ -43,7 +41,7 @@ impl<S: Service<ServiceRequest>> IncodeFuture<S> {
         Self { state: State::PendingVisitor { load, waiting: Some((service, request)) } }
     }
 
-    pub(super) fn answer(route: RouteRequest, request: ServiceRequest) -> Self {
+    pub(super) fn answer(route: Route, request: ServiceRequest) -> Self {
         Self { state: State::Answer { response: Box::pin(answer(route, request)) } }
     }
 }
@@ -83,9 +81,8 @@ impl<S: Service<ServiceRequest>> fmt::Debug for IncodeFuture<S> {
     }
 }
 
-async fn answer(route: RouteRequest, request: ServiceRequest) -> ServiceResponse {
-    let (request, mut payload) = request.into_parts();
-    let mut reply = route.answer(&mut payload).await;
-    let body = ReplyBody::new(mem::take(&mut reply.body), payload);
-    ServiceResponse::new(request, response(reply).set_body(body).map_into_boxed_body())
+async fn answer(route: Route, request: ServiceRequest) -> ServiceResponse {
+    let (request, payload) = request.into_parts();
+    let response = route.answer(&request, payload).await;
+    ServiceResponse::new(request, response)
 }

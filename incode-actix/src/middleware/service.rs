@@ -8,6 +8,7 @@ use incode_core::adapter::Resolved;
 
 use super::IncodeFuture;
 use crate::head::ActixHead;
+use crate::identify::{Identify, Route};
 
 /// The service of [`IncodeMiddleware`](super::IncodeMiddleware).
 #[derive(Clone, Debug)]
@@ -15,11 +16,12 @@ pub struct IncodeService<S> {
     /// Shared with the requests that wait for a standing. The one that was polled ready, not a copy of it.
     inner: Rc<S>,
     incode: Incode,
+    identify: Option<Identify>,
 }
 
 impl<S> IncodeService<S> {
-    pub(super) fn new(inner: S, incode: Incode) -> Self {
-        Self { inner: Rc::new(inner), incode }
+    pub(super) fn new(inner: S, incode: Incode, identify: Option<Identify>) -> Self {
+        Self { inner: Rc::new(inner), incode, identify }
     }
 }
 
@@ -34,10 +36,16 @@ where
     forward_ready!(inner);
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
+        if let Some(identify) = &self.identify {
+            return match identify.begin(&self.incode, request.request()) {
+                Some(route) => IncodeFuture::answer(route, request),
+                None => IncodeFuture::pass(self.inner.call(request)),
+            };
+        }
         let head = ActixHead::from(request.request());
         if let Some(route) = self.incode.open(&head) {
             drop(head);
-            return IncodeFuture::answer(route, request);
+            return IncodeFuture::answer(Route::Open(route), request);
         }
         self.incode.notice_outer(head.visitor());
         let visit = self.incode.visit(&head);

@@ -7,6 +7,7 @@ mod changes;
 mod confirmations;
 mod denials;
 mod handlers;
+mod identify;
 mod inspection;
 mod links;
 mod listeners;
@@ -41,6 +42,7 @@ pub use admin::Health;
 pub use bearer::BearerTokens;
 pub use builder::Builder;
 pub use changes::{ChangeEvent, ChangeNotice, Changes};
+pub use identify::{IdentifiedVisitor, LazyVisitor, OWN_ANSWER_CAP, OWN_ANSWER_HEADERS, unreadable_answer};
 pub use inspection::{Inspection, TokenState};
 pub use links::{LinkError, LinkErrorKind};
 pub use reconcile::{Diff, Reconciled};
@@ -128,9 +130,14 @@ impl Incode {
     /// Looks at the head only. [`RouteRequest::answer`] reads the body, if one is to be read at all.
     #[inline]
     pub fn open(&self, head: &dyn RequestHead) -> Option<RouteRequest> {
+        let mount = self.mount_of(head)?;
+        self.open_at(mount, head, |incode| Ok(incode.subject(head)))
+    }
+
+    #[inline]
+    fn mount_of(&self, head: &dyn RequestHead) -> Option<&(Box<str>, Mount)> {
         let path = head.path();
-        let mounted = self.mounted_at(path).or_else(|| self.mounted_at(self.0.placement.below_base(path)?))?;
-        self.open_at(mounted, head)
+        self.mounted_at(path).or_else(|| self.mounted_at(self.0.placement.below_base(path)?))
     }
 
     #[inline]
@@ -155,12 +162,17 @@ impl Incode {
         }
     }
 
-    fn open_at(&self, (path, mount): &(Box<str>, Mount), head: &dyn RequestHead) -> Option<RouteRequest> {
+    fn open_at(
+        &self,
+        (path, mount): &(Box<str>, Mount),
+        head: &dyn RequestHead,
+        subject: impl FnOnce(&Self) -> Result<Option<Subject>, Problem>,
+    ) -> Option<RouteRequest> {
         if matches!(mount, Mount::Token) && !self.0.webhook.authenticity().has_clients() {
             return None;
         }
         self.0.placement.route_reached(path, head);
-        Some(RouteRequest::open(self.clone(), mount, head))
+        Some(RouteRequest::open(self.clone(), mount, head, subject))
     }
 
     /// Puts another policy in the place of the webhook's: with the secrets of a rotation, for instance, or another OAuth

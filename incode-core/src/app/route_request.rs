@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use futures_core::Stream;
 
+use crate::Subject;
 use crate::flow::{self, Callback, Parts};
 use crate::gate::{Audience, Denial};
 use crate::http::{Problem, Reply, RequestHead};
@@ -29,17 +30,28 @@ enum Step {
 }
 
 impl RouteRequest {
-    pub(super) fn open(incode: Incode, mount: &Mount, head: &dyn RequestHead) -> Self {
+    /// `subject` is called only where the answer depends on the user, and at most once.
+    pub(super) fn open(
+        incode: Incode,
+        mount: &Mount,
+        head: &dyn RequestHead,
+        subject: impl FnOnce(&Incode) -> Result<Option<Subject>, Problem>,
+    ) -> Self {
         // No gRPC call, whatever its `Content-Type`: the 200 of gRPC would mean that a delivery was kept.
         let audience = Audience::of_page(head);
         let step = match mount {
             Mount::Webhook(webhook) => deliver(&incode, webhook, head),
-            Mount::Start => start(&incode, head).map(Step::Answered).map_err(no_referrer),
-            Mount::Callback => callback(&incode, head).map_err(no_referrer),
+            Mount::Start => start(&incode, head, subject).map(Step::Answered).map_err(no_referrer),
+            Mount::Callback => callback(&incode, head, subject).map_err(no_referrer),
             Mount::Token => Ok(token(&incode, head)),
         };
         let step = step.unwrap_or_else(|problem| Step::Answered(incode.0.context.reply(&problem, audience)));
         Self { incode, audience, step }
+    }
+
+    /// Whether a request to start or callback is one that they take: no other needs its user.
+    pub(super) fn may_begin(head: &dyn RequestHead) -> bool {
+        only_get(head).and_then(|()| not_ahead_of_time(head)).is_ok()
     }
 
     /// Reads the body, as far as it has to be read, and answers. Never fails: every failure is an answer.
@@ -67,11 +79,15 @@ fn deliver(incode: &Incode, webhook: &Webhook, head: &dyn RequestHead) -> Result
     Ok(Step::Deliver { delivery: Box::new(delivery), read_deadline: webhook.read_deadline() })
 }
 
-fn start(incode: &Incode, head: &dyn RequestHead) -> Result<Reply, Problem> {
+fn start(
+    incode: &Incode,
+    head: &dyn RequestHead,
+    subject: impl FnOnce(&Incode) -> Result<Option<Subject>, Problem>,
+) -> Result<Reply, Problem> {
     only_get(head)?;
     not_ahead_of_time(head)?;
     let flow = incode.0.flow.as_ref().ok_or_else(not_set_up)?;
-    match incode.subject(head) {
+    match subject(incode)? {
         Some(subject) => flow::start(flow, head, &subject, incode.0.clock.now()),
         None => log_in_first(incode, head),
     }
@@ -89,11 +105,16 @@ fn log_in_first(incode: &Incode, head: &dyn RequestHead) -> Result<Reply, Proble
     }
 }
 
-fn callback(incode: &Incode, head: &dyn RequestHead) -> Result<Step, Problem> {
+fn callback(
+    incode: &Incode,
+    head: &dyn RequestHead,
+    subject: impl FnOnce(&Incode) -> Result<Option<Subject>, Problem>,
+) -> Result<Step, Problem> {
     only_get(head)?;
     not_ahead_of_time(head)?;
     let flow = incode.0.flow.as_ref().ok_or_else(not_set_up)?;
-    let callback = Callback::open(flow, &incode.0.claims, head, incode.subject(head).as_ref(), &*incode.0.clock);
+    let subject = subject(incode)?;
+    let callback = Callback::open(flow, &incode.0.claims, head, subject.as_ref(), &*incode.0.clock);
     Ok(Step::Redeem(Box::new(callback?)))
 }
 

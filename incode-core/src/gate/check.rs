@@ -26,6 +26,11 @@ impl GatePolicy {
         self
     }
 
+    /// Whether the decision depends on the visitor: not for a preflight that is let by.
+    pub fn asks_for_visitor(&self, head: &dyn RequestHead) -> bool {
+        !(self.passes_preflights && is_preflight(head))
+    }
+
     /// The gate's decision on a request: pass, or the reply to send instead.
     ///
     /// `visitor` is what the layer left in the request extensions. When there is none the layer is missing or inside
@@ -36,7 +41,7 @@ impl GatePolicy {
     /// The reply to send.
     #[inline]
     pub fn check(&self, visitor: Option<&Visitor>, head: &dyn RequestHead) -> Result<(), Reply> {
-        if self.passes_preflights && is_preflight(head) {
+        if !self.asks_for_visitor(head) {
             return attached(visitor, head).map(drop);
         }
         check(visitor, &self.requirement, head)

@@ -62,6 +62,18 @@
 //! line in the log names the field. Of what is kept, the near cache holds the birth date and the country, and nothing for
 //! an application that keeps neither.
 //!
+//! # Where users come from
+//!
+//! | the user is found | with |
+//! |---|---|
+//! | by an extractor of the framework, or other asynchronous code | `identify` of the adapter's layer |
+//! | in a header, a cookie or a token that a function can check | [`SubjectSource`], by [`Builder::subjects`](crate::Builder::subjects) |
+//! | by a middleware of the application, which inserts a [`Subject`](crate::Subject) | [`SubjectSource::extension`], as by default |
+//!
+//! Code that is awaited answers with a key, with none, or with a response of its own, which is sent to the client. A key that
+//! is no [`Subject`](crate::Subject) is logged and answered with 500 `subject_refused`: a user with an unusable key is not
+//! taken for a visitor without a login.
+//!
 //! # Which denial
 //!
 //! One request, one denial. The standing comes first:
@@ -116,7 +128,8 @@
 //!
 //! A gate or extractor without the layer around it answers 500 `layer_missing` and logs what to add; so does one *outside*
 //! the layer. A login layer *inside* of ours leaves its [`Subject`](crate::Subject) too late: then a gate answers 500
-//! `layer_order` and logs what to move. Of two layers around one route the outer counts, and that is logged too.
+//! `layer_order` and logs what to move. A layer that finds the user by asynchronous code (`identify` of both adapters) asks only
+//! where a gate, an extractor, start or callback needs the user, and once for a request. Of two layers around one route the outer counts, and that is logged too.
 //!
 //! **CORS** goes outside of the layer. It answers preflights, which carry no credentials, by itself, and marks denials so that
 //! scripts can read them. Where it has to be inside of a gate, the gate can let genuine preflights by; [`is_preflight`] says
@@ -217,6 +230,7 @@ mod context;
 mod cookie;
 mod denial;
 mod guarded;
+mod identify;
 mod monotonic_age;
 mod near;
 mod order;
@@ -238,6 +252,7 @@ pub use check::{GRANTED_CACHE_CONTROL, GatePolicy, check, is_preflight, visitor}
 pub use context::{Audience, Render};
 pub use denial::{Denial, DenialKind};
 pub use guarded::Guarded;
+pub use identify::{FoundUser, IdentifiedUser, IdentifyOutcome, UserKey};
 pub use requirement::Requirement;
 pub use satisfies::{Policy, Satisfies, satisfies};
 pub use session::SessionSource;

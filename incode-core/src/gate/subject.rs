@@ -8,7 +8,8 @@ use super::cookie;
 
 /// How the layer finds the application's user of a request. Reads the request head only, and does no I/O: a
 /// session store is asked by the application's own middleware, which leaves a [`Subject`](crate::Subject) in the
-/// request extensions.
+/// request extensions. Where the application finds its users by asynchronous code, an extractor for instance, the
+/// `identify` of the adapter's layer takes the place of this source.
 ///
 /// ```
 /// use incode_core::gate::SubjectSource;

@@ -1,6 +1,7 @@
 mod birth;
 mod face;
 mod gated_store;
+mod identify;
 mod near;
 mod pages;
 mod requirement;

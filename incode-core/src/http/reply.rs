@@ -1,4 +1,5 @@
 use std::borrow::Cow;
+use std::convert::Infallible;
 use std::fmt;
 
 use bytes::Bytes;
@@ -39,6 +40,13 @@ impl Reply {
     pub fn body(mut self, content_type: &'static str, body: impl Into<Bytes>) -> Self {
         self.body = body.into();
         self.header("content-type", content_type)
+    }
+}
+
+/// For code that has no answer of its own.
+impl From<Infallible> for Reply {
+    fn from(never: Infallible) -> Self {
+        match never {}
     }
 }
 

@@ -5,12 +5,12 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
-use incode_core::adapter::{PendingVisitor, Reply};
+use incode_core::adapter::PendingVisitor;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use crate::body::ResponseBody;
-use crate::reply::response;
+use crate::identify::Answering;
 
 pin_project! {
     /// The response future of [`IncodeService`](super::IncodeService). A known visitor passes without a box.
@@ -28,7 +28,7 @@ pin_project! {
     enum State<S, B, F> {
         Pass { #[pin] response: F },
         PendingVisitor { load: PendingVisitor, waiting: Option<(S, Request<B>)> },
-        Answer { reply: Pin<Box<dyn Future<Output = Reply> + Send>> },
+        Answer { answer: Answering },
     }
 }
 
@@ -41,8 +41,8 @@ impl<S: Service<Request<B>>, B> IncodeFuture<S, B> {
         Self { state: State::PendingVisitor { load, waiting: Some((ready, request)) } }
     }
 
-    pub(super) fn answer(reply: impl Future<Output = Reply> + Send + 'static) -> Self {
-        Self { state: State::Answer { reply: Box::pin(reply) } }
+    pub(super) fn answer(answer: Answering) -> Self {
+        Self { state: State::Answer { answer } }
     }
 }
 
@@ -68,9 +68,8 @@ where
                     let response = service.call(request);
                     this.state.set(State::Pass { response });
                 }
-                StateProjection::Answer { reply } => {
-                    let reply = ready!(reply.as_mut().poll(cx));
-                    return Poll::Ready(Ok(response(reply).map(ResponseBody::reply)));
+                StateProjection::Answer { answer } => {
+                    return Poll::Ready(Ok(ready!(answer.as_mut().poll(cx)).map(ResponseBody::reply)));
                 }
             }
         }

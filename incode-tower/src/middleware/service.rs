@@ -11,17 +11,20 @@ use tower_service::Service;
 use super::IncodeFuture;
 use crate::body::{Chunks, ResponseBody};
 use crate::head::HttpHead;
+use crate::identify::Identify;
+use crate::reply::response;
 
 /// The service of [`IncodeLayer`](super::IncodeLayer).
 #[derive(Clone, Debug)]
 pub struct IncodeService<S> {
     inner: S,
     incode: Incode,
+    identify: Option<Identify>,
 }
 
 impl<S> IncodeService<S> {
-    pub(super) fn new(inner: S, incode: Incode) -> Self {
-        Self { inner, incode }
+    pub(super) fn new(inner: S, incode: Incode, identify: Option<Identify>) -> Self {
+        Self { inner, incode, identify }
     }
 }
 
@@ -40,10 +43,16 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        if let Some(identify) = &self.identify {
+            return match identify.begin(&self.incode, request) {
+                Ok(request) => IncodeFuture::pass(self.inner.call(request)),
+                Err(answer) => IncodeFuture::answer(answer),
+            };
+        }
         let head = HttpHead::from(&request);
         if let Some(route) = self.incode.open(&head) {
             let body = Chunks::new(request.into_body());
-            return IncodeFuture::answer(route.answer(body));
+            return IncodeFuture::answer(Box::pin(async move { response(route.answer(body).await) }));
         }
         self.incode.notice_outer(request.extensions().get());
         match self.incode.visit(&head) {

@@ -2,16 +2,21 @@ use std::net::TcpListener;
 
 use actix_cors::Cors;
 use actix_web::dev::{ServerHandle, Service};
-use actix_web::http::header::CACHE_CONTROL;
+use actix_web::error::InternalError;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
 use actix_web::middleware::DefaultHeaders;
 use actix_web::{App, HttpMessage, HttpRequest, HttpResponse, HttpServer, Responder, web};
 use incode_actix::{Active, Denied, GateMiddleware, IncodeMiddleware, MaybeActive, Satisfies, Visitor};
 use incode_core::gate::Requirement;
-use incode_core::{Incode, Subject};
+use incode_core::{Incode, SessionHash, Subject};
 
 use crate::foreign;
+use crate::identified::{Login, OWN_ANSWER, StoreDown};
 
-use super::{CACHED, ORIGIN, OUTER, PASSED, SESSION, Shape, Transfer, changed_page, gated, greeting, held_open, page};
+use super::{
+    ASSET, CACHED, ORIGIN, OUTER, PASSED, SESSION, Shape, Transfer, changed_page, gated, greeting, held_open, page,
+};
 
 /// Tells the server to stop and does not wait: its thread ends by itself.
 pub(super) struct SystemGuard(ServerHandle);
@@ -62,6 +67,7 @@ pub(super) async fn serve(listener: TcpListener, shape: Shape) -> SystemGuard {
             let server = match shape {
                 Shape::Bare => server!(listener),
                 Shape::Layered(incode) => server!(listener, layer(&incode)),
+                Shape::Identified(incode) => server!(listener, layer(&incode).identify(user)),
                 Shape::GateOutside(incode) => server!(listener, layer(&incode), GateMiddleware::active()),
                 Shape::Cors(incode) => server!(listener, layer(&incode), cors()),
             };
@@ -70,6 +76,17 @@ pub(super) async fn serve(listener: TcpListener, shape: Shape) -> SystemGuard {
         });
     });
     SystemGuard(told.await.unwrap())
+}
+
+/// Takes the whole request, of which routing needs the only one.
+async fn user(request: HttpRequest) -> Result<Option<(String, SessionHash)>, actix_web::Error> {
+    let login = Login::of(|name| request.headers().get(name).map(HeaderValue::as_bytes));
+    let (status, header, content_type, body) = OWN_ANSWER;
+    login.user().await.map_err(|StoreDown| {
+        let own = HttpResponse::build(StatusCode::from_u16(status).unwrap());
+        let own = { own }.insert_header(header).content_type(content_type).body(body);
+        InternalError::from_response("sessions", own).into()
+    })
 }
 
 fn cors() -> Cors {
@@ -96,6 +113,8 @@ fn routes(config: &mut web::ServiceConfig) {
         .route("/socket", web::get().to(socket).wrap(GateMiddleware::active()))
         .service(web::resource("/shut-to-preflights").wrap(GateMiddleware::active()).to(method))
         .service(web::resource("/open-to-preflights").wrap(GateMiddleware::active().passing_preflights()).to(method))
+        .route("/asset", web::get().to(async || ASSET))
+        .route("/both", web::get().to(both).wrap(GateMiddleware::active()))
         .service(members());
     for (path, requirement) in gated() {
         let method = if path == "/transfer" { web::post() } else { web::get() };
@@ -120,6 +139,11 @@ fn members() -> impl actix_web::dev::HttpServiceFactory {
 
 async fn streamed(visitor: Visitor) -> HttpResponse {
     HttpResponse::Ok().streaming(held_open(&visitor))
+}
+
+/// Two extractors behind a gate, which are asked for at the same time.
+async fn both(_: Visitor, _: MaybeActive) -> &'static str {
+    PASSED
 }
 
 async fn cached() -> impl Responder {

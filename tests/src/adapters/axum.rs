@@ -4,20 +4,23 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::extract::ws::{WebSocket, WebSocketUpgrade};
-use axum::http::header::CACHE_CONTROL;
-use axum::http::{HeaderName, HeaderValue, Method};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
-use incode_core::Subject;
 use incode_core::gate::Requirement;
+use incode_core::{SessionHash, Subject};
 use incode_tower::{Active, Denied, GateLayer, IncodeLayer, MaybeActive, Satisfies, Visitor};
 use tokio::task::JoinHandle;
 use tower_http::cors::CorsLayer;
 
 use crate::foreign;
+use crate::identified::{Login, OWN_ANSWER, StoreDown};
 
-use super::{CACHED, ORIGIN, OUTER, PASSED, SESSION, Shape, Transfer, changed_page, gated, greeting, held_open, page};
+use super::{
+    ASSET, CACHED, ORIGIN, OUTER, PASSED, SESSION, Shape, Transfer, changed_page, gated, greeting, held_open, page,
+};
 
 pub(super) fn serve(listener: TcpListener, shape: Shape) -> JoinHandle<()> {
     listener.set_nonblocking(true).unwrap();
@@ -25,12 +28,22 @@ pub(super) fn serve(listener: TcpListener, shape: Shape) -> JoinHandle<()> {
     let router = match shape {
         Shape::Bare => routes(),
         Shape::Layered(incode) => routes().layer(IncodeLayer::new(incode)),
+        Shape::Identified(incode) => routes().layer(IncodeLayer::new(incode).identify(user)),
         Shape::GateOutside(incode) => routes().layer(IncodeLayer::new(incode)).layer(GateLayer::active()),
         Shape::Cors(incode) => routes().layer(IncodeLayer::new(incode)).layer(cors()),
     };
     let router = router.layer(from_fn(authenticate)).layer(from_fn(stamp));
     let router = router.into_make_service_with_connect_info::<SocketAddr>();
     tokio::spawn(async move { axum::serve(listener, router).await.unwrap() })
+}
+
+async fn user(headers: HeaderMap) -> Result<Option<(String, SessionHash)>, Response> {
+    let login = Login::of(|name| headers.get(name).map(HeaderValue::as_bytes));
+    let (status, header, content_type, body) = OWN_ANSWER;
+    login.user().await.map_err(|StoreDown| {
+        let status = StatusCode::from_u16(status).unwrap();
+        (status, [header, (CONTENT_TYPE.as_str(), content_type)], body).into_response()
+    })
 }
 
 pub(super) fn cors() -> CorsLayer {
@@ -55,6 +68,8 @@ fn routes() -> Router {
         .route("/socket", any(socket).layer(GateLayer::active()))
         .route("/shut-to-preflights", any(method).layer(GateLayer::active()))
         .route("/open-to-preflights", any(method).layer(GateLayer::active().passing_preflights()))
+        .route("/asset", get(async || ASSET))
+        .route("/both", get(both).layer(GateLayer::active()))
         .nest("/members", members());
     for (path, requirement) in gated() {
         let method = if path == "/transfer" { post(passed) } else { get(passed) };
@@ -78,6 +93,11 @@ fn members() -> Router {
 }
 
 async fn passed() -> &'static str {
+    PASSED
+}
+
+/// Two extractors behind a gate.
+async fn both(_: Visitor, _: Option<Active>) -> &'static str {
     PASSED
 }
 

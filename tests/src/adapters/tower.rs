@@ -3,25 +3,27 @@ use std::net::TcpListener;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
+use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Request, Response};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Body, Frame, Incoming};
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
-use incode_core::Subject;
 use incode_core::gate::{self, Requirement};
 use incode_core::http::Reply;
 use incode_core::identity::Identity;
-use incode_tower::{GateLayer, HttpHead, IncodeLayer, response};
+use incode_core::{SessionHash, Subject};
+use incode_tower::{GateLayer, HttpHead, IncodeLayer, resolve_visitor, response};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::{JoinHandle, JoinSet};
 use tower::{Layer, Service, ServiceExt, service_fn};
 
 use crate::foreign;
+use crate::identified::{Login, OWN_ANSWER, StoreDown};
 
 use super::axum::cors;
-use super::{CACHED, OUTER, PASSED, SESSION, Shape, Transfer, changed_page, gated, greeting, held_open, page};
+use super::{ASSET, CACHED, OUTER, PASSED, SESSION, Shape, Transfer, changed_page, gated, greeting, held_open, page};
 
 type Answer = Response<UnsyncBoxBody<Bytes, axum::Error>>;
 
@@ -30,9 +32,19 @@ pub(super) fn serve(listener: TcpListener, shape: Shape) -> JoinHandle<()> {
     match shape {
         Shape::Bare => accept(listener, app),
         Shape::Layered(incode) => accept(listener, IncodeLayer::new(incode).layer(app)),
+        Shape::Identified(incode) => accept(listener, IncodeLayer::new(incode).identify_by_head(user).layer(app)),
         Shape::GateOutside(incode) => accept(listener, GateLayer::active().layer(IncodeLayer::new(incode).layer(app))),
         // CORS answers preflights with a body of the app's type, and so with one that can be made of nothing.
         Shape::Cors(incode) => accept(listener, cors().layer(IncodeLayer::new(incode).layer(app).map_response(whole))),
+    }
+}
+
+fn user(head: &Parts) -> impl Future<Output = Result<Option<(String, SessionHash)>, Reply>> + Send + use<> {
+    let login = Login::of(|name| head.headers.get(name).map(HeaderValue::as_bytes));
+    let (status, (name, value), content_type, body) = OWN_ANSWER;
+    async move {
+        let user = login.user().await;
+        user.map_err(|StoreDown| Reply::new(status).header(name, value).body(content_type, body))
     }
 }
 
@@ -91,20 +103,57 @@ async fn route(request: Request<Incoming>) -> Result<Answer, Infallible> {
         };
     }
     let gate = GateLayer::active();
+    if EXTRACTING.contains(&path.as_str()) {
+        let (mut parts, body) = request.into_parts();
+        if let Err(own) = resolve_visitor(&mut parts).await {
+            return Ok(boxed(*own));
+        }
+        return extracting(Request::from_parts(parts, body)).await;
+    }
     match path.as_str() {
+        "/asset" => Ok(text(ASSET.to_owned())),
+        "/both" => gate.layer(service_fn(both)).oneshot(request).await.map(never_fails),
         "/stream" => gate.layer(service_fn(streamed)).oneshot(request).await.map(never_fails),
-        "/changed" => match gate::visitor(request.extensions().get(), &HttpHead::from(&request)) {
-            Ok(visitor) => Ok(text(changed_page(visitor).await)),
-            Err(reply) => Ok(boxed(response(reply))),
-        },
         "/cached" => gate.layer(service_fn(cached)).oneshot(request).await.map(never_fails),
         "/socket" => gate.layer(service_fn(socket)).oneshot(request).await.map(never_fails),
         "/shut-to-preflights" => gate.layer(service_fn(method)).oneshot(request).await.map(never_fails),
         "/open-to-preflights" => {
             gate.passing_preflights().layer(service_fn(method)).oneshot(request).await.map(never_fails)
         }
-        _ => Ok(ungated(&request).unwrap_or_else(|reply| boxed(response(reply)))),
+        _ => Ok(missing()),
     }
+}
+
+/// What an extractor would ask for the visitor by.
+const EXTRACTING: [&str; 7] = ["/open", "/active-extractor", "/maybe", "/option", "/met", "/in-handler", "/changed"];
+
+async fn extracting(request: Request<Incoming>) -> Result<Answer, Infallible> {
+    if request.uri().path() == "/changed" {
+        let visitor = gate::visitor(request.extensions().get(), &HttpHead::from(&request));
+        return match visitor {
+            Ok(visitor) => Ok(text(changed_page(visitor).await)),
+            Err(reply) => Ok(boxed(response(reply))),
+        };
+    }
+    Ok(ungated(&request).unwrap_or_else(|reply| boxed(response(reply))))
+}
+
+fn missing() -> Answer {
+    let mut missing = text(String::new());
+    *missing.status_mut() = http::StatusCode::NOT_FOUND;
+    missing
+}
+
+/// Two extractors behind a gate, by hand.
+async fn both(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    let (mut parts, _) = request.into_parts();
+    for _ in 0..2 {
+        if let Err(own) = resolve_visitor(&mut parts).await {
+            return Ok(*own);
+        }
+    }
+    let person = gate::active(parts.extensions.get(), &HttpHead::from(&parts));
+    Ok(person.map_or_else(response, |_| Response::new(Full::from(PASSED))))
 }
 
 fn ungated(request: &Request<Incoming>) -> Result<Answer, Reply> {
@@ -119,11 +168,7 @@ fn ungated(request: &Request<Incoming>) -> Result<Answer, Reply> {
             Ok(()) => text(PASSED.to_owned()),
             Err(denial) => boxed(response(denial.into_reply())),
         },
-        _ => {
-            let mut missing = text(String::new());
-            *missing.status_mut() = http::StatusCode::NOT_FOUND;
-            missing
-        }
+        _ => missing(),
     })
 }
 

@@ -7,6 +7,7 @@ mod denials;
 mod faces;
 mod freshness;
 mod held_open;
+mod identify;
 mod placement;
 pub(crate) mod privacy;
 mod readiness;

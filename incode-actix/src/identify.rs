@@ -1,0 +1,244 @@
+//! The application's asynchronous code that finds the user of a request, and the visitor that waits for it.
+
+use std::fmt;
+use std::mem;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use actix_web::body::{BoxBody, to_bytes_limited};
+use actix_web::dev::Payload;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse};
+use bytes::Bytes;
+use incode_core::Incode;
+use incode_core::adapter::{
+    FoundUser, IdentifiedVisitor, IdentifyOutcome, LazyVisitor, OWN_ANSWER_CAP, OWN_ANSWER_HEADERS, Reply, Resolved,
+    RouteRequest, unreadable_answer,
+};
+use incode_core::gate::Visitor;
+
+use crate::body::ReplyBody;
+use crate::head::ActixHead;
+use crate::reply::response;
+
+/// Asks the application for the user of a request.
+#[derive(Clone)]
+pub(crate) struct Identify(Arc<Ask>);
+
+/// The future may hold the request for as long as it runs, and no longer: actix-web's routing needs the only one.
+type Ask = dyn Fn(HttpRequest) -> Asking + Send + Sync;
+type Asking = Pin<Box<dyn Future<Output = Result<FoundUser, Answer>>>>;
+
+/// An answer of core's or of the application's own, whole.
+#[derive(Clone)]
+pub(crate) enum Answer {
+    Core(Reply),
+    Own(Box<Own>),
+}
+
+#[derive(Clone)]
+pub(crate) struct Own {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+/// In the request extensions until a gate or an extractor needs the visitor.
+#[derive(Clone)]
+pub(crate) struct Later {
+    identify: Identify,
+    visitor: Rc<LazyVisitor<Answer>>,
+}
+
+impl Identify {
+    /// By an extractor of actix-web's. It gets no body: that is the handler's.
+    pub(crate) fn by_extractor<E, F, Fut>(find: F) -> Self
+    where
+        E: FromRequest + 'static,
+        F: Fn(E) -> Fut + Send + Sync + 'static,
+        Fut: Future + 'static,
+        Fut::Output: IdentifyOutcome<Answer: Into<actix_web::Error>>,
+    {
+        let find = Arc::new(find);
+        Self(Arc::new(move |request| {
+            let find = Arc::clone(&find);
+            Box::pin(async move {
+                let outcome = match E::extract(&request).await {
+                    Ok(extracted) => find(extracted).await.into_found().map_err(Into::into),
+                    Err(rejection) => Err(rejection.into()),
+                };
+                match outcome {
+                    Ok(found) => Ok(found),
+                    Err(own) => Err(whole(own.error_response()).await),
+                }
+            })
+        }))
+    }
+
+    /// What answers a request to a mounted route. `None`: it is the application's, and its user is not asked for yet.
+    pub(crate) fn begin(&self, incode: &Incode, request: &HttpRequest) -> Option<Route> {
+        let head = ActixHead::from(request);
+        if incode.asks_for_user(&head) {
+            return Some(Route::Identify(self.clone(), incode.clone()));
+        }
+        if let Some(route) = incode.open_as(Ok(None), &head) {
+            return Some(Route::Open(route));
+        }
+        incode.visit_later(&head);
+        drop(head);
+        let mut extensions = request.extensions_mut();
+        // What somebody else left opens nothing.
+        incode.notice_outer(extensions.remove::<Visitor>().as_ref());
+        extensions.insert(Later { identify: self.clone(), visitor: Rc::new(LazyVisitor::new(incode.clone())) });
+        None
+    }
+}
+
+/// A request to a mounted route.
+pub(crate) enum Route {
+    /// It needs no user, or its user is known.
+    Open(RouteRequest),
+    /// The user is to be asked for first.
+    Identify(Identify, Incode),
+}
+
+impl Route {
+    pub(crate) async fn answer(self, request: &HttpRequest, mut payload: Payload) -> HttpResponse {
+        let mut reply = match self.open(request).await {
+            Ok(Some(route)) => route.answer(&mut payload).await,
+            // Not reached: a route that asks for the user is mounted.
+            Ok(None) => Reply::new(404),
+            Err(Answer::Core(reply)) => reply,
+            Err(Answer::Own(mut own)) => {
+                let body = ReplyBody::new(mem::take(&mut own.body), payload);
+                return Answer::Own(own).into_response().set_body(body).map_into_boxed_body();
+            }
+        };
+        let body = ReplyBody::new(mem::take(&mut reply.body), payload);
+        response(reply).set_body(body).map_into_boxed_body()
+    }
+
+    async fn open(self, request: &HttpRequest) -> Result<Option<RouteRequest>, Answer> {
+        match self {
+            Self::Open(route) => Ok(Some(route)),
+            Self::Identify(identify, incode) => {
+                let found = (identify.0)(request.clone()).await?;
+                Ok(incode.open_as(found, &ActixHead::from(request)))
+            }
+        }
+    }
+}
+
+/// Resolves the visitor of a request whose user is found by
+/// [`IncodeMiddleware::identify`](crate::IncodeMiddleware::identify), and leaves it in the extensions. For services
+/// without extractors, which hand the extensions to the functions of [`gate`](incode_core::gate); gates and extractors do
+/// it by themselves. Does nothing where the visitor is there already, or no middleware is.
+///
+/// ```
+/// use actix_web::{HttpRequest, HttpResponse};
+/// use incode_actix::core::gate;
+/// use incode_actix::{ActixHead, resolve_visitor};
+///
+/// async fn serve(request: HttpRequest) -> HttpResponse {
+///     if let Err(answer) = resolve_visitor(&request).await {
+///         return answer;
+///     }
+///     let head = ActixHead::from(&request);
+///     match gate::active(head.visitor(), &head) {
+///         Ok(person) => HttpResponse::Ok().body(format!("verified: {:?}", person.identity().verified_at)),
+///         Err(reply) => incode_actix::response(reply),
+///     }
+/// }
+/// # let _ = actix_web::web::get().to(serve);
+/// ```
+///
+/// # Errors
+/// The answer to send instead: the application's own, or a 500 where it named a key that is no
+/// [`Subject`](incode_core::Subject).
+pub async fn resolve_visitor(request: &HttpRequest) -> Result<(), HttpResponse> {
+    match pending(request) {
+        Some(later) => later.resolve_into(request.clone()).await.map_err(Answer::into_response),
+        None => Ok(()),
+    }
+}
+
+/// What is left to resolve. The hit path of the middleware's own sources looks for nothing more than the visitor.
+pub(crate) fn pending(request: &HttpRequest) -> Option<Later> {
+    let extensions = request.extensions();
+    if extensions.contains::<Visitor>() {
+        return None;
+    }
+    extensions.get::<Later>().cloned()
+}
+
+impl Later {
+    /// Leaves the visitor in the extensions of the request, which is gone afterwards.
+    pub(crate) async fn resolve_into(self, request: HttpRequest) -> Result<(), Answer> {
+        let (visitor, session) = self.visitor.get_or_resolve(self.resolve(&request)).await?;
+        let mut extensions = request.extensions_mut();
+        extensions.insert(visitor);
+        if let Some(session) = session {
+            extensions.insert(session);
+        }
+        Ok(())
+    }
+
+    async fn resolve(&self, request: &HttpRequest) -> Result<IdentifiedVisitor, Answer> {
+        // Taken out meanwhile: an application's code that asks for the visitor in turn is answered with 500, and does not
+        // wait for itself.
+        request.extensions_mut().remove::<Self>();
+        let found = (self.identify.0)(request.clone()).await;
+        request.extensions_mut().insert(self.clone());
+        let found = found?;
+        let visit = self.visitor.incode().visit_as(&found, &ActixHead::from(request));
+        let visitor = match visit.map_err(Answer::Core)? {
+            Resolved::Ready(visitor) => visitor,
+            Resolved::Pending(load) => load.await,
+        };
+        Ok((visitor, found.ok().flatten().and_then(|user| user.session)))
+    }
+}
+
+/// Reads the body, so that the answer can be given to each extractor of the request.
+async fn whole(own: HttpResponse) -> Answer {
+    let (head, body) = own.into_parts();
+    let Ok(Ok(body)) = to_bytes_limited(body, OWN_ANSWER_CAP).await else {
+        return Answer::Core(unreadable_answer());
+    };
+    let mut headers = head.headers().clone();
+    for (name, value) in OWN_ANSWER_HEADERS {
+        if !headers.contains_key(name) {
+            headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+    }
+    Answer::Own(Box::new(Own { status: head.status(), headers, body }))
+}
+
+impl Answer {
+    pub(crate) fn status(&self) -> u16 {
+        match self {
+            Self::Core(reply) => reply.status,
+            Self::Own(own) => own.status.as_u16(),
+        }
+    }
+
+    pub(crate) fn into_response(self) -> HttpResponse {
+        match self {
+            Self::Core(reply) => response(reply),
+            Self::Own(own) => {
+                let Own { status, headers, body } = *own;
+                let mut response = HttpResponse::with_body(status, BoxBody::new(body));
+                *response.headers_mut() = headers;
+                response
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Identify {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Identify")
+    }
+}
