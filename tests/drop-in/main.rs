@@ -1,10 +1,10 @@
 //! The smallest application: what has to resolve and build beside another user of SQLite.
 
-use incode_tower::{GateLayer, Incode, IncodeLayer};
+use incode_tower::{GateLayer, IncodeLayer};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let incode = Incode::builder_from_env()?.build().await?;
+    let incode = incode_tower::builder_from_env()?.build().await?;
     let app = axum::Router::new()
         .route("/vault", axum::routing::get(|| async { "open" }))
         .route_layer(GateLayer::active())

@@ -323,6 +323,32 @@ fn every_dependency_builds_with_the_rust_version_we_promise() {
     }
 }
 
+/// A second provider in a program lets rustls choose none on its own: an application that relies on that choice panics.
+#[test]
+fn no_library_chooses_the_tls_provider_of_an_application() {
+    let providers = |library: &str, features: &str| {
+        let arguments = ["tree", "--locked", "--edges", "normal", "--prefix", "none", "--format", "{p}"];
+        let tree = run(Command::new(env!("CARGO"))
+            .args(arguments)
+            .args(["--package", library, "--features", features])
+            .current_dir(root()));
+        assert!(tree.contains("rustls v"), "{library} has TLS");
+        let names = tree.lines().filter_map(|line| line.split(' ').next());
+        names.filter(|name| ["ring", "aws-lc-rs"].contains(name)).map(str::to_owned).collect::<BTreeSet<_>>()
+    };
+    for adapter in ["incode-tower", "incode-actix"] {
+        let all = "sqlite,postgres,redis,admin";
+        assert_eq!(providers(adapter, all), BTreeSet::new(), "{adapter}");
+        for (feature, provider) in [("tls-ring", "ring"), ("tls-aws-lc-rs", "aws-lc-rs")] {
+            let chosen = providers(adapter, &format!("{all},{feature}"));
+            assert_eq!(chosen, BTreeSet::from([provider.to_owned()]), "{adapter}");
+        }
+    }
+    for library in ["incode-core", "incode-postgres", "incode-redis", "incode-sandbox"] {
+        assert_eq!(providers(library, "default"), BTreeSet::new(), "{library}");
+    }
+}
+
 #[test]
 fn what_the_documents_name_exists() {
     for document in ["README.md", "docs/architecture.md", "docs/assurance.md", "docs/operations.md", "docs/security.md"]

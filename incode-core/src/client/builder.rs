@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use reqwest::Url;
 use reqwest::header::HeaderValue;
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use url::Host;
 
 use super::retry::RetryPolicy;
-use super::{Client, Shared, common_headers};
+use super::{Client, Shared, common_headers, no_tls};
 use crate::{ConfigError, Secret, Token};
 
 /// Settings of a [`Client`]. Complete and safe as [`Client::builder`] makes it.
@@ -98,15 +99,18 @@ impl ClientBuilder {
     /// Checks everything and makes the client. Connects to nothing yet.
     ///
     /// # Errors
-    /// [`ConfigError`] names the first wrong setting: `base url`, `api key`, `hardware id`, `root certificate`.
+    /// [`ConfigError`] names the first wrong setting: `base url`, `api key`, `hardware id`, `root certificate`, and
+    /// `tls` if the base URL is https and there is no TLS provider: neither by a feature (`tls-ring`, `tls-aws-lc-rs`),
+    /// nor installed by the process.
     pub fn build(self) -> Result<Client, ConfigError> {
         let (base_url, loopback) = checked_base_url(&self.base_url)?;
         let api_key = header_value("api key", &self.api_key)?;
         let hardware_id = header_value("hardware id", &self.hardware_id)?;
+        let is_https = base_url.scheme() == "https";
 
         let mut http = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls(&self.root_certificates)?)
-            .https_only(base_url.scheme() == "https")
+            .tls_backend_preconfigured(tls(&self.root_certificates, is_https)?)
+            .https_only(is_https)
             .http1_only()
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
@@ -180,15 +184,19 @@ fn header_value(setting: &'static str, secret: &Secret) -> Result<HeaderValue, C
     Ok(value)
 }
 
-/// Ring is named here, and not as the process's default, which is the application's to choose.
-fn tls(extra_roots: &[Vec<u8>]) -> Result<rustls::ClientConfig, ConfigError> {
+/// Plain http needs no provider: its calls then have a configuration that refuses to make a TLS connection.
+fn tls(extra_roots: &[Vec<u8>], is_https: bool) -> Result<rustls::ClientConfig, ConfigError> {
     let mut roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     for root in extra_roots {
         for certificate in certificates(root)? {
             roots.add(certificate).map_err(|_| ConfigError::new("root certificate", "is no certificate"))?;
         }
     }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let provider = match provider() {
+        Some(provider) => provider,
+        None if is_https => return Err(ConfigError::missing("tls", NO_PROVIDER)),
+        None => Arc::new(no_tls::provider()),
+    };
     let mut config = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|_| ConfigError::new("tls", "has no protocol version"))?
@@ -196,6 +204,16 @@ fn tls(extra_roots: &[Vec<u8>]) -> Result<rustls::ClientConfig, ConfigError> {
         .with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
+}
+
+/// The provider that a feature of this crate chose, else the one that the process installed. None is installed here.
+fn provider() -> Option<Arc<CryptoProvider>> {
+    #[cfg(feature = "tls-ring")]
+    return Some(Arc::new(rustls::crypto::ring::default_provider()));
+    #[cfg(all(feature = "tls-aws-lc-rs", not(feature = "tls-ring")))]
+    return Some(Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
+    #[cfg(not(any(feature = "tls-ring", feature = "tls-aws-lc-rs")))]
+    return CryptoProvider::get_default().cloned();
 }
 
 fn certificates(bytes: &[u8]) -> Result<Vec<CertificateDer<'_>>, ConfigError> {
@@ -208,6 +226,9 @@ fn certificates(bytes: &[u8]) -> Result<Vec<CertificateDer<'_>>, ConfigError> {
         _ => Err(ConfigError::new("root certificate", "is neither DER nor PEM")),
     }
 }
+
+const NO_PROVIDER: &str = "https needs a TLS provider: enable the feature tls-aws-lc-rs or tls-ring of incode-tower, \
+    incode-actix or incode-core, or first install one with CryptoProvider::install_default of rustls";
 
 /// Also the ASCII digit `0`, which no sensible PEM file starts with.
 const DER_SEQUENCE: u8 = 0x30;

@@ -15,6 +15,7 @@
 mod answer;
 mod builder;
 mod error;
+mod no_tls;
 mod retry;
 
 #[cfg(test)]

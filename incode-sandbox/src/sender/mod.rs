@@ -18,6 +18,7 @@ use std::time::Duration;
 use axum::body::Bytes;
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use rustls::crypto::CryptoProvider;
 
 pub(crate) use signer::Signer;
 
@@ -59,9 +60,8 @@ impl WebhookTarget {
 /// The HTTP client of all deliveries. It follows no redirect and uses no proxy: a redirect is an answer like any other.
 pub(crate) fn client() -> Result<reqwest::Client, StartError> {
     let failed = |error: Box<dyn std::error::Error + Send + Sync>| StartError::with(StartErrorKind::Client, error);
-    // The provider is named here, so that the client needs no process-wide default.
     let roots: rustls::RootCertStore = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
-    let tls = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+    let tls = rustls::ClientConfig::builder_with_provider(provider().ok_or_else(|| failed(NO_PROVIDER.into()))?)
         .with_safe_default_protocol_versions()
         .map_err(|error| failed(error.into()))?
         .with_root_certificates(roots)
@@ -72,6 +72,16 @@ pub(crate) fn client() -> Result<reqwest::Client, StartError> {
         .no_proxy()
         .build()
         .map_err(|error| failed(error.into()))
+}
+
+/// The provider that a feature of this crate chose, else the one that the process installed. None is installed here.
+fn provider() -> Option<Arc<CryptoProvider>> {
+    #[cfg(feature = "tls-ring")]
+    return Some(Arc::new(rustls::crypto::ring::default_provider()));
+    #[cfg(all(feature = "tls-aws-lc-rs", not(feature = "tls-ring")))]
+    return Some(Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
+    #[cfg(not(any(feature = "tls-ring", feature = "tls-aws-lc-rs")))]
+    return CryptoProvider::get_default().cloned();
 }
 
 /// Tries until accepted, or until the schedule ends. Each try has the same body, unless retries get a fresh token.
@@ -189,4 +199,7 @@ fn scaled(seconds: f64, scale: f64) -> Duration {
 }
 
 // The schedule of the vendor's present webhooks: five more tries, the last about 32 minutes in.
+const NO_PROVIDER: &str =
+    "no TLS provider: enable the feature tls-aws-lc-rs or tls-ring of incode-sandbox, or install one";
+
 const RETRY_SECONDS: [f64; 5] = [30.0, 75.0, 187.5, 468.75, 1171.9];

@@ -1,8 +1,9 @@
-//! TLS with a provider that is named here. A default of the process is neither needed nor set: it is the application's.
+//! TLS with a provider that is named in each configuration. None is installed for the process: that is the application's.
 
 use std::path::Path;
 use std::sync::Arc;
 
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use tokio_rustls::TlsConnector;
@@ -29,10 +30,24 @@ pub(crate) fn connector(authorities: Option<&Path>) -> Result<TlsConnector, Fail
     if roots.is_empty() {
         return Err(Failure::unavailable("ssl_ca_certs holds no certificate"));
     }
-    let config = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+    let config = rustls::ClientConfig::builder_with_provider(provider()?)
         .with_safe_default_protocol_versions()
         .map_err(|_| Failure::failed("no TLS version in common"))?
         .with_root_certificates(roots)
         .with_no_client_auth();
     Ok(TlsConnector::from(Arc::new(config)))
+}
+
+/// The provider that a feature of this crate chose, else the one that the process installed. None is installed here.
+fn provider() -> Result<Arc<CryptoProvider>, Failure> {
+    #[cfg(feature = "tls-ring")]
+    return Ok(Arc::new(rustls::crypto::ring::default_provider()));
+    #[cfg(all(feature = "tls-aws-lc-rs", not(feature = "tls-ring")))]
+    return Ok(Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
+    #[cfg(not(any(feature = "tls-ring", feature = "tls-aws-lc-rs")))]
+    return CryptoProvider::get_default().cloned().ok_or_else(|| {
+        Failure::unavailable(
+            "no TLS provider: enable a feature of incode-redis (tls-ring, tls-aws-lc-rs), or install one",
+        )
+    });
 }

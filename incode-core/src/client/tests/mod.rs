@@ -1,5 +1,6 @@
 mod answers;
 mod faults;
+mod no_tls;
 mod redaction;
 mod requests;
 mod retries;
