@@ -1,6 +1,11 @@
 //! What a header name of 65,536 bytes does. actix-http reads it before any middleware, so nothing here can refuse it.
 
-#![allow(clippy::unwrap_used, clippy::panic, dead_code, reason = "a test fails by panicking; support is shared")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    dead_code,
+    reason = "a test fails by panicking; support is shared"
+)]
 
 mod support;
 

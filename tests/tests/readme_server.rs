@@ -29,7 +29,7 @@ async fn serve(listener: TcpListener, app: Router) {
 
 /// The function in a text that holds it once, from its first line to its closing brace.
 fn function(text: &str) -> &str {
-    let begin = text.find("\nasync fn serve(listener: TcpListener, app: Router) {\n").expect("the function");
+    let begin = text.find("\nasync fn serve(listener: TcpListener, app: Router) {\n").unwrap();
     let rest = text.get(begin..).unwrap();
     rest.get(..rest.find("\n}\n").unwrap()).unwrap()
 }
