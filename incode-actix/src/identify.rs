@@ -89,7 +89,7 @@ impl Identify {
         incode.visit_later(&head);
         drop(head);
         let mut extensions = request.extensions_mut();
-        // What somebody else left opens nothing.
+        // A visitor that was there before this layer opens nothing.
         incode.notice_outer(extensions.remove::<Visitor>().as_ref());
         extensions.insert(Later { identify: self.clone(), visitor: Rc::new(LazyVisitor::new(incode.clone())) });
         None

@@ -4,6 +4,9 @@
 //! [`Visitor`](incode_core::gate::Visitor) in the extensions of every other request. [`GateMiddleware`] goes around
 //! what only the right people may reach. Everything is decided in `incode-core`; this crate carries requests there and
 //! replies back.
+//!
+//! The user of a request comes from a [`SubjectSource`], or from asynchronous code and any extractor of actix-web's:
+//! [`IncodeMiddleware::identify`].
 
 #[cfg(feature = "admin")]
 pub mod admin;

@@ -102,7 +102,7 @@ impl Identify {
             return Err(Box::pin(async move { response(route.answer(body).await) }));
         }
         incode.visit_later(&head);
-        // What somebody else left opens nothing.
+        // A visitor that was there before this layer opens nothing.
         incode.notice_outer(request.extensions_mut().remove::<Visitor>().as_ref());
         let visitor = Arc::new(LazyVisitor::new(incode.clone()));
         request.extensions_mut().insert(Later { identify: self.clone(), visitor });

@@ -4,6 +4,9 @@
 //! [`Visitor`](incode_core::gate::Visitor) in the extensions of every other request. [`GateLayer`] goes around what
 //! only the right people may reach. Everything is decided in `incode-core`; this crate carries requests there and
 //! replies back.
+//!
+//! The user of a request comes from a [`SubjectSource`], or from asynchronous code and any extractor of axum's:
+//! [`IncodeLayer::identify`] for axum, [`IncodeLayer::identify_by_head`] for other services.
 
 #[cfg(feature = "admin")]
 pub mod admin;

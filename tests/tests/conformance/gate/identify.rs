@@ -61,7 +61,7 @@ async fn a_user_that_is_found_asynchronously_passes_and_nobody_does_not(adapter:
         assert_eq!(passed.status, 200, "{path}: {passed:?}");
         assert_eq!(world.send(get(path).header(ACCOUNT, "nora")).await.code(), "verification_required", "{path}");
         assert_eq!(world.send(get(path)).await.essence(), log_in, "{path}");
-        // The layer's own source is not asked beside it: nobody knows what it would believe.
+        // The source of the builder is not asked: `identify` takes its place.
         assert_eq!(world.send(get(path).user("ana")).await.essence(), log_in, "{path}");
     }
     let open = world.send(get("/open").header(ACCOUNT, "ana")).await.json();
