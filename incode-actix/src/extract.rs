@@ -164,6 +164,9 @@ impl<R> fmt::Debug for Satisfies<R> {
 
 /// The reply to somebody who may not pass. Handlers return it, alone or as the error of
 /// `visitor.require(..).map_err(Denied::from)?`.
+///
+/// actix-web drops the body of a request that an extractor refused, and reads a chunked one to its end, however long it
+/// is. On a route that takes uploads, wrap a [`GateMiddleware`](crate::GateMiddleware).
 #[derive(Clone)]
 pub struct Denied(Reply);
 

@@ -1,11 +1,9 @@
 use actix_web::web::{self, Data, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use incode_core::Incode;
-use std::mem;
 
-use crate::body::ReplyBody;
+use crate::body;
 use crate::head::ActixHead;
-use crate::reply::response;
 
 /// The routes that [`IncodeMiddleware`](crate::IncodeMiddleware) answers, as resources: webhook, start, callback and token.
 ///
@@ -41,9 +39,8 @@ async fn answer(incode: Data<Incode>, request: HttpRequest, payload: Payload) ->
     match route {
         Some(route) => {
             let mut payload = payload.into_inner();
-            let mut reply = route.answer(&mut payload).await;
-            let body = ReplyBody::new(mem::take(&mut reply.body), payload);
-            response(reply).set_body(body).map_into_boxed_body()
+            let reply = route.answer(&mut payload).await;
+            body::answer(reply, payload)
         }
         // The token endpoint of a policy that has no OAuth part.
         None => HttpResponse::NotFound().finish(),

@@ -41,7 +41,7 @@ pub fn routes(incode: &Incode) -> Router {
 
 async fn answer(State(incode): State<Incode>, request: Request) -> Response {
     match incode.open(&HttpHead::from(&request)) {
-        Some(route) => response(route.answer(Chunks::new(request.into_body())).await).map(Body::new),
+        Some(route) => response(route.answer(Chunks::new(request)).await).map(Body::new),
         // The token endpoint of a policy that has no OAuth part.
         None => response(Reply::new(404)).map(Body::new),
     }

@@ -3,8 +3,8 @@ use actix_web::dev::{Service, ServiceRequest, ServiceResponse, forward_ready};
 use incode_core::gate::GatePolicy;
 
 use super::GateFuture;
+use crate::body;
 use crate::head::ActixHead;
-use crate::reply::response;
 
 /// The service of [`GateMiddleware`](super::GateMiddleware).
 #[derive(Clone, Debug)]
@@ -35,7 +35,10 @@ where
         drop(head);
         match verdict {
             Ok(()) => GateFuture::pass(self.inner.call(request)),
-            Err(reply) => GateFuture::deny(request.into_response(response(reply))),
+            Err(reply) => {
+                let (request, unread) = request.into_parts();
+                GateFuture::deny(ServiceResponse::new(request, body::answer(reply, unread)))
+            }
         }
     }
 }

@@ -1,6 +1,5 @@
 use std::fmt;
 use std::future::Future;
-use std::mem;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -11,8 +10,7 @@ use actix_web::dev::{Service, ServiceRequest, ServiceResponse};
 use incode_core::adapter::{PendingVisitor, RouteRequest};
 use pin_project_lite::pin_project;
 
-use crate::body::ReplyBody;
-use crate::reply::response;
+use crate::body;
 
 pin_project! {
     /// The response future of [`IncodeService`](super::IncodeService). A known visitor passes without a box.
@@ -85,7 +83,6 @@ impl<S: Service<ServiceRequest>> fmt::Debug for IncodeFuture<S> {
 
 async fn answer(route: RouteRequest, request: ServiceRequest) -> ServiceResponse {
     let (request, mut payload) = request.into_parts();
-    let mut reply = route.answer(&mut payload).await;
-    let body = ReplyBody::new(mem::take(&mut reply.body), payload);
-    ServiceResponse::new(request, response(reply).set_body(body).map_into_boxed_body())
+    let reply = route.answer(&mut payload).await;
+    ServiceResponse::new(request, body::answer(reply, payload))
 }

@@ -7,7 +7,7 @@ use incode_core::gate::GatePolicy;
 use tower_service::Service;
 
 use super::GateFuture;
-use crate::body::ResponseBody;
+use crate::body::{Chunks, ResponseBody};
 use crate::head::HttpHead;
 
 /// The service of [`GateLayer`](super::GateLayer).
@@ -26,6 +26,7 @@ impl<S> Gate<S> {
 impl<S, B, R> Service<Request<B>> for Gate<S>
 where
     S: Service<Request<B>, Response = Response<R>>,
+    B: Body + Send + 'static,
     R: Body<Data = Bytes>,
 {
     type Response = Response<ResponseBody<R>>;
@@ -39,7 +40,11 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         match self.policy.check(request.extensions().get(), &HttpHead::from(&request)) {
             Ok(()) => GateFuture::pass(self.inner.call(request)),
-            Err(reply) => GateFuture::deny(reply),
+            Err(reply) => {
+                // Discards what comes of the body, so that the denial can be read.
+                drop(Chunks::new(request));
+                GateFuture::deny(reply)
+            }
         }
     }
 }

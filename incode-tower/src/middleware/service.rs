@@ -42,7 +42,7 @@ where
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let head = HttpHead::from(&request);
         if let Some(route) = self.incode.open(&head) {
-            let body = Chunks::new(request.into_body());
+            let body = Chunks::new(request);
             return IncodeFuture::answer(route.answer(body));
         }
         self.incode.notice_outer(request.extensions().get());
