@@ -204,6 +204,9 @@ impl<T> fmt::Debug for Extracting<T> {
 
 /// The reply to somebody who may not pass. Handlers return it, alone or as the error of
 /// `visitor.require(..).map_err(Denied::from)?`.
+///
+/// actix-web drops the body of a request that an extractor refused, and reads a chunked one to its end, however long it
+/// is. On a route that takes uploads, wrap a [`GateMiddleware`](crate::GateMiddleware).
 #[derive(Clone)]
 pub struct Denied(Answer);
 

@@ -19,7 +19,7 @@ use incode_core::adapter::{
 };
 use incode_core::gate::Visitor;
 
-use crate::body::ReplyBody;
+use crate::body::{answer, with_body};
 use crate::head::ActixHead;
 use crate::reply::response;
 
@@ -106,18 +106,13 @@ pub(crate) enum Route {
 
 impl Route {
     pub(crate) async fn answer(self, request: &HttpRequest, mut payload: Payload) -> HttpResponse {
-        let mut reply = match self.open(request).await {
+        let reply = match self.open(request).await {
             Ok(Some(route)) => route.answer(&mut payload).await,
             // Not reached: a route that asks for the user is mounted.
             Ok(None) => Reply::new(404),
-            Err(Answer::Core(reply)) => reply,
-            Err(Answer::Own(mut own)) => {
-                let body = ReplyBody::new(mem::take(&mut own.body), payload);
-                return Answer::Own(own).into_response().set_body(body).map_into_boxed_body();
-            }
+            Err(answer) => return answer.over_unread(payload),
         };
-        let body = ReplyBody::new(mem::take(&mut reply.body), payload);
-        response(reply).set_body(body).map_into_boxed_body()
+        answer(reply, payload)
     }
 
     async fn open(self, request: &HttpRequest) -> Result<Option<RouteRequest>, Answer> {
@@ -221,6 +216,17 @@ impl Answer {
         match self {
             Self::Core(reply) => reply.status,
             Self::Own(own) => own.status.as_u16(),
+        }
+    }
+
+    /// As a response to a request of which this much may be unread.
+    pub(crate) fn over_unread(self, unread: Payload) -> HttpResponse {
+        match self {
+            Self::Core(reply) => answer(reply, unread),
+            Self::Own(mut own) => {
+                let bytes = mem::take(&mut own.body);
+                with_body(Self::Own(own).into_response(), bytes, unread)
+            }
         }
     }
 

@@ -167,6 +167,9 @@ impl<R> fmt::Debug for Satisfies<R> {
 }
 
 /// The reply to somebody who may not pass. Handlers return it from `visitor.require(..)?`.
+///
+/// An extractor sees the head of a request alone. The body of a refused upload is dropped, and hyper may then reset the
+/// connection before the reply is read. On a route that takes uploads, put a [`GateLayer`](crate::GateLayer) in front.
 #[derive(Clone)]
 pub struct Denied(Answer);
 

@@ -98,7 +98,7 @@ impl Identify {
             return Err(Box::pin(answer(self.clone(), incode.clone(), request)));
         }
         if let Some(route) = incode.open_as(Ok(None), &head) {
-            let body = Chunks::new(request.into_body());
+            let body = Chunks::new(request);
             return Err(Box::pin(async move { response(route.answer(body).await) }));
         }
         incode.visit_later(&head);
@@ -120,11 +120,15 @@ where
     let (mut parts, body) = request.into_parts();
     let found = match (identify.0)(&mut parts).await {
         Ok(found) => found,
-        Err(own) => return *own,
+        Err(own) => {
+            // Discards what comes of the body, so that the answer can be read.
+            drop(Chunks::of(&parts, body));
+            return *own;
+        }
     };
     let route = incode.open_as(found, &HttpHead::from(&parts));
     match route {
-        Some(route) => response(route.answer(Chunks::new(body)).await),
+        Some(route) => response(route.answer(Chunks::of(&parts, body)).await),
         // Not reached: a route that asks for the user is mounted.
         None => response(Reply::new(404)),
     }

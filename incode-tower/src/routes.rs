@@ -56,7 +56,7 @@ async fn answer(State((incode, identify)): State<(Incode, Option<Identify>)>, re
         };
     }
     match incode.open(&HttpHead::from(&request)) {
-        Some(route) => response(route.answer(Chunks::new(request.into_body())).await).map(Body::new),
+        Some(route) => response(route.answer(Chunks::new(request)).await).map(Body::new),
         // The token endpoint of a policy that has no OAuth part.
         None => response(Reply::new(404)).map(Body::new),
     }

@@ -142,6 +142,14 @@ impl Wire {
         Self { stream, read: Vec::new() }
     }
 
+    /// Connects with a small send buffer: a large body is not written before the other side reads of it.
+    pub async fn open_narrow(address: SocketAddr) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_send_buffer_size(16 * 1024).unwrap();
+        let stream = socket.connect(address).await.unwrap();
+        Self { stream, read: Vec::new() }
+    }
+
     /// Connects from this address.
     pub async fn open_from(from: IpAddr, address: SocketAddr) -> Self {
         let socket = TcpSocket::new_v4().unwrap();
@@ -185,9 +193,31 @@ impl Wire {
         tokio::time::timeout(DEADLINE, come).await.expect("not in time");
     }
 
+    /// Whether an interim answer, a 100 for instance, is the first of what has come.
+    pub fn interim(&self) -> bool {
+        self.read.starts_with(b"HTTP/1.1 1")
+    }
+
     /// Whether the other side hangs up without another byte.
     pub async fn hangs_up(&mut self) -> bool {
         self.read.is_empty() && !tokio::time::timeout(DEADLINE, self.more()).await.expect("still open")
+    }
+
+    /// Reads all that comes, and hangs up after these bytes. Says whether the other side ended in good order: not by a
+    /// reset, which may destroy what was not read yet. What came is left to be read as an answer.
+    pub async fn ends_well(&mut self, last: &[u8]) -> bool {
+        let end = async {
+            loop {
+                match self.stream.read_buf(&mut self.read).await {
+                    Ok(0) => return true,
+                    // Closing this side may find the other gone, which is fine.
+                    Ok(_) if find(&self.read, last).is_some() => drop(self.stream.shutdown().await),
+                    Ok(_) => {}
+                    Err(_) => return false,
+                }
+            }
+        };
+        tokio::time::timeout(DEADLINE, end).await.expect("still open")
     }
 
     async fn read_response(&mut self, head_only: bool) -> Response {

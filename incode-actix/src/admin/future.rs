@@ -1,6 +1,5 @@
 use std::fmt;
 use std::future::Future;
-use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -8,8 +7,7 @@ use actix_web::Error;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use incode_admin::AdminRequest;
 
-use crate::body::ReplyBody;
-use crate::reply::response;
+use crate::body;
 
 /// The response future of [`AdminService`](super::AdminService).
 pub struct AdminFuture {
@@ -38,7 +36,6 @@ impl fmt::Debug for AdminFuture {
 
 async fn answer(admin: AdminRequest, request: ServiceRequest) -> ServiceResponse {
     let (request, mut payload) = request.into_parts();
-    let mut reply = admin.answer(&mut payload).await;
-    let body = ReplyBody::new(mem::take(&mut reply.body), payload);
-    ServiceResponse::new(request, response(reply).set_body(body).map_into_boxed_body())
+    let reply = admin.answer(&mut payload).await;
+    ServiceResponse::new(request, body::answer(reply, payload))
 }

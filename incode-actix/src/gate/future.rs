@@ -80,7 +80,11 @@ where
                     this.state.set(State::Deny { response: None });
                     let state = match resolved.and_then(|()| check(&policy, &request)) {
                         Ok(()) => State::Pass { response: service.call(request) },
-                        Err(answer) => State::Deny { response: Some(request.into_response(answer.into_response())) },
+                        Err(answer) => {
+                            let (request, unread) = request.into_parts();
+                            let response = ServiceResponse::new(request, answer.over_unread(unread));
+                            State::Deny { response: Some(response) }
+                        }
                     };
                     this.state.set(state);
                 }

@@ -5,9 +5,9 @@ use actix_web::dev::{Service, ServiceRequest, ServiceResponse, forward_ready};
 use incode_core::gate::GatePolicy;
 
 use super::GateFuture;
+use crate::body;
 use crate::head::ActixHead;
 use crate::identify::pending;
-use crate::reply::response;
 
 /// The service of [`GateMiddleware`](super::GateMiddleware).
 #[derive(Clone, Debug)]
@@ -50,7 +50,10 @@ where
         drop(head);
         match verdict {
             Ok(()) => GateFuture::pass(self.inner.call(request)),
-            Err(reply) => GateFuture::deny(request.into_response(response(reply))),
+            Err(reply) => {
+                let (request, unread) = request.into_parts();
+                GateFuture::deny(ServiceResponse::new(request, body::answer(reply, unread)))
+            }
         }
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
+use tokio::runtime::Handle;
 
 use super::RequestHead;
 
@@ -50,6 +51,15 @@ impl BodyLimit {
         Self { bytes, deadline }
     }
 
+    /// What is still read of a body whose request was refused: 1 MiB, within a second.
+    ///
+    /// A connection that is closed with unread bytes is reset, and a reset destroys an answer that the other side has not
+    /// read yet. A proxy then answers 502 in our place, and may take the whole application for dead. With this much most
+    /// clients have written their body and read the answer. It is all that a refused client gets out of us.
+    pub fn after_refusal() -> Self {
+        Self::new(DISCARDED_BYTES, DISCARDED_FOR)
+    }
+
     /// Compares `Content-Length` with the limit, to answer before the body arrives. What is read is counted all the same,
     /// so a header that is missing, given twice or no number passes here.
     ///
@@ -81,6 +91,21 @@ impl BodyLimit {
         Ok(read.freeze())
     }
 
+    /// Reads the body in a task of its own and throws it away, while the caller answers. It ends at the end of the body, at
+    /// either limit, or with the connection. Outside of a Tokio runtime the body is dropped unread.
+    pub fn discard<B, C, E>(self, body: B)
+    where
+        B: Stream<Item = Result<C, E>> + Send + 'static,
+        C: AsRef<[u8]>,
+    {
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(async move {
+                // However it ended: nothing was to be had from it.
+                let _: Result<(), BodyError> = self.each(body, |_| Ok(())).await;
+            });
+        }
+    }
+
     /// Hands each chunk to `take` as it comes, and stops at the first error.
     ///
     /// # Errors
@@ -104,3 +129,8 @@ impl BodyLimit {
         tokio::time::timeout(self.deadline, read).await.unwrap_or_else(|_| Err(BodyError::TooSlow.into()))
     }
 }
+
+/// As large as an upload that proxies let through by default (nginx: 1 MB). More would be a gift to a flood.
+const DISCARDED_BYTES: usize = 1024 * 1024;
+/// As long as actix-web reads on after an early answer (`client_disconnect_timeout`), so that the adapters behave alike.
+const DISCARDED_FOR: Duration = Duration::from_secs(1);

@@ -68,6 +68,6 @@ where
 
     fn call(&mut self, request: Request<B>) -> AdminFuture {
         let admin = self.admin.open(&HttpHead::from(&request), request.uri().path());
-        AdminFuture::answer(admin.answer(Chunks::new(request.into_body())))
+        AdminFuture::answer(admin.answer(Chunks::new(request)))
     }
 }

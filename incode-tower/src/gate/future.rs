@@ -12,7 +12,7 @@ use incode_core::gate::GatePolicy;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use crate::body::ResponseBody;
+use crate::body::{Chunks, ResponseBody};
 use crate::head::HttpHead;
 use crate::identify::{Answer, resolve_visitor};
 use crate::reply::response;
@@ -62,6 +62,7 @@ impl<S: Service<Request<B>>, B> GateFuture<S, B> {
 impl<S, B, R> Future for GateFuture<S, B>
 where
     S: Service<Request<B>, Response = Response<R>>,
+    B: Body + Send + 'static,
     R: Body<Data = Bytes>,
 {
     type Output = Result<Response<ResponseBody<R>>, S::Error>;
@@ -84,11 +85,15 @@ where
                     // Taken once: the state is replaced right below.
                     let Some((policy, mut service, body)) = waiting.take() else { return Poll::Pending };
                     if let Err(own) = resolved {
+                        discard(&parts, body);
                         return Poll::Ready(Ok(own.map(ResponseBody::reply)));
                     }
                     let state = match policy.check(parts.extensions.get(), &HttpHead::from(&parts)) {
                         Ok(()) => State::Pass { response: service.call(Request::from_parts(parts, body)) },
-                        Err(reply) => State::Deny { reply: Some(reply) },
+                        Err(reply) => {
+                            discard(&parts, body);
+                            State::Deny { reply: Some(reply) }
+                        }
                     };
                     this.state.set(state);
                 }
@@ -102,6 +107,11 @@ where
             }
         }
     }
+}
+
+/// Discards what comes of the body, so that the answer can be read.
+fn discard<B: Body + Send + 'static>(parts: &Parts, body: B) {
+    drop(Chunks::of(parts, body));
 }
 
 impl<S: Service<Request<B>>, B> std::fmt::Debug for GateFuture<S, B> {

@@ -8,7 +8,7 @@ use incode_core::gate::GatePolicy;
 use tower_service::Service;
 
 use super::GateFuture;
-use crate::body::ResponseBody;
+use crate::body::{Chunks, ResponseBody};
 use crate::head::HttpHead;
 use crate::identify::is_pending;
 
@@ -28,6 +28,7 @@ impl<S> Gate<S> {
 impl<S, B, R> Service<Request<B>> for Gate<S>
 where
     S: Service<Request<B>, Response = Response<R>> + Clone,
+    B: Body + Send + 'static,
     R: Body<Data = Bytes>,
 {
     type Response = Response<ResponseBody<R>>;
@@ -51,7 +52,11 @@ where
         }
         match self.policy.check(visitor, &head) {
             Ok(()) => GateFuture::pass(self.inner.call(request)),
-            Err(reply) => GateFuture::deny(reply),
+            Err(reply) => {
+                // Discards what comes of the body, so that the denial can be read.
+                drop(Chunks::new(request));
+                GateFuture::deny(reply)
+            }
         }
     }
 }

@@ -51,7 +51,7 @@ where
         }
         let head = HttpHead::from(&request);
         if let Some(route) = self.incode.open(&head) {
-            let body = Chunks::new(request.into_body());
+            let body = Chunks::new(request);
             return IncodeFuture::answer(Box::pin(async move { response(route.answer(body).await) }));
         }
         self.incode.notice_outer(request.extensions().get());

@@ -63,8 +63,9 @@ async fn a_body_over_the_cap_is_not_waited_for(adapter: Adapter) {
     }
 }
 
-/// Nobody may keep the server busy with a body that never ends. hyper hangs up at once; actix-web answers, then throws
-/// away what still comes for its `client_disconnect_timeout` of a second, so that the answer is read.
+/// Nobody may keep the server busy with a body that never ends. After the answer the tower adapter
+/// throws away 1 MiB, for a second at most, and actix-web what comes in its `client_disconnect_timeout` of a second, so that
+/// the answer is read.
 async fn a_chunked_body_without_end_is_cut_off(adapter: Adapter) {
     let world = World::start(adapter).await;
     for authentic in [false, true] {

@@ -3,6 +3,7 @@
 mod authenticity;
 mod bad_deliveries;
 mod bodies;
+mod early_answers;
 mod framing;
 mod heads;
 mod malformed;
