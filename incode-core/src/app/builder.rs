@@ -17,8 +17,8 @@ use crate::http::{Problem, Reply};
 use crate::identity::transition::Rules;
 use crate::identity::{Directory, Field, Observer, Time};
 use crate::inbox::{
-    Applier, AtRest, ErasedRule, HandlerRunner, Handlers, IllegalHandler, Inbox, JobSettings, Runner, Watchers, Worker,
-    WorkerSettings,
+    Applier, AtRest, ErasedRule, HandlerRunner, Handlers, IllegalHandler, Inbox, JobSettings, LateAttempts, Runner,
+    Watchers, Worker, WorkerSettings,
 };
 use crate::model::EventKind;
 use crate::seal::check_value;
@@ -369,6 +369,7 @@ impl Builder {
             link_rule: self.link_rule,
             at_rest,
             watchers: Watchers::default(),
+            late: LateAttempts::default(),
         });
         let worker = Worker::new(Arc::clone(&inbox), Arc::clone(&applier), Arc::clone(&clock), self.worker);
         let worker = Runner { work: Arc::new(worker), settings: self.worker.runner, stop: stopped.clone() };
