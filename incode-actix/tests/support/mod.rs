@@ -225,6 +225,10 @@ impl LifeCycle for SlowStore {
         self.store.check_secret(name, check_value)
     }
 
+    fn replace_secret(&self, name: &'static str, kept: [u8; 16], by: [u8; 16]) -> StoreFuture<'_, bool> {
+        self.store.replace_secret(name, kept, by)
+    }
+
     fn close(&self) -> StoreFuture<'_, ()> {
         self.store.close()
     }

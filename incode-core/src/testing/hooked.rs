@@ -57,6 +57,7 @@ pub enum StoreCall {
     Prune,
     Time,
     CheckSecret,
+    ReplaceSecret,
     Close,
 }
 
@@ -124,6 +125,7 @@ hooked!(LifeCycle {
     prune(prune: Prune) -> u64 = Prune;
     time() -> Option<Timestamp> = Time;
     check_secret(name: &'static str, check_value: [u8; 16]) -> SecretCheck = CheckSecret;
+    replace_secret(name: &'static str, kept: [u8; 16], by: [u8; 16]) -> bool = ReplaceSecret;
     close() -> () = Close;
 }
     fn feed(&self) -> Option<StoreFeed> {

@@ -90,6 +90,10 @@ impl<P: Part> LifeCycle for PartialStore<P> {
         Box::pin(async { Ok(None) })
     }
 
+    fn replace_secret(&self, _: &'static str, _: [u8; 16], _: [u8; 16]) -> StoreFuture<'_, bool> {
+        Box::pin(async { Ok(true) })
+    }
+
     fn check_secret(&self, _: &'static str, _: [u8; 16]) -> StoreFuture<'_, SecretCheck> {
         Box::pin(async { Ok(SecretCheck::New) })
     }

@@ -140,6 +140,10 @@ impl LifeCycle for Arc<GatedStore> {
     fn time(&self) -> StoreFuture<'_, Option<Timestamp>> {
         no()
     }
+    fn replace_secret(&self, _: &'static str, _: [u8; 16], _: [u8; 16]) -> StoreFuture<'_, bool> {
+        no()
+    }
+
     fn check_secret(&self, _: &'static str, _: [u8; 16]) -> StoreFuture<'_, SecretCheck> {
         no()
     }

@@ -167,6 +167,7 @@ where
         prune_removes_used_correlation_ids_and_tokens,
         counts_follow_every_move,
         a_secret_is_compared_with_the_first,
+        a_secret_is_replaced_by_who_knows_it,
         a_closed_store_is_unavailable,
     );
 }
@@ -199,6 +200,7 @@ where
         event_and_callback_among_two_link_once,
         a_confirmation_is_used_once_among_two,
         two_compare_their_secrets,
+        two_replace_a_secret_once,
         ignored_events_are_capped_among_two,
         a_change_of_one_reaches_the_other,
         the_end_of_one_leaves_the_other,
