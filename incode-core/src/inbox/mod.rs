@@ -40,7 +40,7 @@ pub use reconcile::{RecheckError, RecheckErrorKind};
 pub(crate) use rule::ErasedRule;
 pub use rule::{LinkRule, LinkRuleError, VerifiedPerson};
 pub(crate) use runner::Runner;
-pub(crate) use schedule::{claims, expiry_hint, token_times};
+pub(crate) use schedule::{claims, expiry_hint, is_plausible, token_times};
 pub(crate) use worker::{Worker, WorkerSettings};
 
 /// The durable table of accepted events, with the wakeup that wakes its worker.
@@ -134,7 +134,7 @@ impl Inbox {
             _ => Vec::new(),
         };
         let implausible = !authenticated
-            && event.token.as_ref().is_none_or(|token| !schedule::is_plausible(token, event.vendor_time, received_at));
+            && event.token.as_ref().is_none_or(|token| !is_plausible(token, event.vendor_time, received_at));
         Ok(NewEvent {
             kind: event.kind,
             object_id: event.object_id,

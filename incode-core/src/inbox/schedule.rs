@@ -50,7 +50,7 @@ pub(super) fn last_useful_at(token: &Token, received_at: Timestamp) -> Timestamp
 
 /// Whether a token that anyone could have sent looks like one of the vendor's: a JWT that was issued lately, has not
 /// expired, and came with an event of now. A forger can make one, at the price of making one for each event.
-pub(super) fn is_plausible(token: &Token, vendor_time: Option<Timestamp>, now: Timestamp) -> bool {
+pub(crate) fn is_plausible(token: &Token, vendor_time: Option<Timestamp>, now: Timestamp) -> bool {
     let near = |at: Timestamp| at > now.before(PATIENCE) && at < now.after(SKEW);
     let times = token_times(token);
     times.expires_at.is_some_and(|at| at > now.before(SKEW)) && vendor_time.is_none_or(near)
