@@ -90,8 +90,8 @@ impl Callback {
         let returned = self.returned(&asked, &parts);
         // By the vendor's own clock, which both times come from.
         let issued_from = returned.window.vendor_began_at.before(ISSUE_TOLERANCE);
-        if token_times(&self.token).issued_at.is_some_and(|at| at < issued_from) {
-            return Err(foreign("the token was issued before the flow began"));
+        if !token_times(&self.token).may_be_issued_since(issued_from) {
+            return Err(foreign("the token was issued before the flow began, or shows two times"));
         }
         let command = Command::Return(returned);
         let outcome = match directory.change(command, Cause::Flow).await {
