@@ -189,6 +189,10 @@ impl JobStore for SlowStore {
         self.store.claim_jobs(claim)
     }
 
+    fn renew_jobs(&self, leases: Vec<JobLease>, lease_until: Timestamp) -> StoreFuture<'_, ()> {
+        self.store.renew_jobs(leases, lease_until)
+    }
+
     fn settle_job(&self, lease: JobLease, settlement: JobSettlement) -> StoreFuture<'_, bool> {
         self.store.settle_job(lease, settlement)
     }

@@ -49,6 +49,7 @@ pub enum StoreCall {
     VerifiedAs,
     Fields,
     ClaimJobs,
+    RenewJobs,
     SettleJob,
     Jobs,
     ReplayJobs,
@@ -111,6 +112,7 @@ hooked!(IdentityStore {
 
 hooked!(JobStore {
     claim_jobs(claim: JobClaim) -> ClaimedJobs = ClaimJobs;
+    renew_jobs(leases: Vec<JobLease>, lease_until: Timestamp) -> () = RenewJobs;
     settle_job(lease: JobLease, settlement: JobSettlement) -> bool = SettleJob;
     jobs(filter: JobFilter) -> Vec<JobRow> = Jobs;
     replay_jobs(which: ReplayJobs, by: Actor, now: Timestamp) -> u64 = ReplayJobs;

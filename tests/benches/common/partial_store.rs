@@ -71,6 +71,7 @@ impl<P: Part> IdentityStore for PartialStore<P> {
 impl<P: Part> JobStore for PartialStore<P> {
     unavailable! {
         claim_jobs(JobClaim) -> ClaimedJobs;
+        renew_jobs(Vec<JobLease>, Timestamp) -> ();
         settle_job(JobLease, JobSettlement) -> bool;
         jobs(JobFilter) -> Vec<JobRow>;
         replay_jobs(ReplayJobs, Actor, Timestamp) -> u64;

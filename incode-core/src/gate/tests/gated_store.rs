@@ -113,6 +113,10 @@ impl JobStore for Arc<GatedStore> {
     fn claim_jobs(&self, _: JobClaim) -> StoreFuture<'_, ClaimedJobs> {
         no()
     }
+    fn renew_jobs(&self, _: Vec<JobLease>, _: Timestamp) -> StoreFuture<'_, ()> {
+        no()
+    }
+
     fn settle_job(&self, _: JobLease, _: JobSettlement) -> StoreFuture<'_, bool> {
         no()
     }

@@ -151,6 +151,7 @@ where
         only_the_first_application_owes,
         an_object_is_applied_once_to_each_identity,
         leases_of_jobs_hold,
+        leases_of_jobs_are_renewed,
         jobs_are_settled_and_replayed,
         jobs_are_paged_newest_first,
         prune_removes_settled_jobs,
