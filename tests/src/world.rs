@@ -398,7 +398,9 @@ pub fn ask_for_token(client_id: &str, secret: &str) -> Call {
 /// An event of the spec's form.
 pub fn event(kind: &str, id: &str, token: &str) -> Value {
     let object = kind.split('.').next().unwrap();
-    json!({ "token": token, "event": kind, "object": object, "id": id, "timestamp": 1_688_052_828 })
+    // The second that begins next: no older than what it is about, whose time is in milliseconds.
+    let timestamp = SystemClock.now().as_millis() / 1_000 + 1;
+    json!({ "token": token, "event": kind, "object": object, "id": id, "timestamp": timestamp })
 }
 
 /// The row of such an event, for a store that gets it without a notice to any worker.

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use incode_core::flow::FaceScope;
+use incode_core::identity::Change;
 use incode_core::model::{Face, FaceAuthenticationRequest};
 use incode_core::store::hub::ChangeHub;
 use incode_core::store::{Accepted, LifeCycle, MemoryStore, Store, StoreNotice};
@@ -322,6 +323,12 @@ async fn a_shared_store(tally: &Tally) {
     let hub = ChangeHub::new(&[7; 32]).unwrap();
     let foreign = async { assert!(!hub.received("of another program")) };
     tally.moves("incode_store_feed_foreign_total", 1.0, foreign).await;
+    let identity_id = IdentityId::new("person").unwrap();
+    let neighbour = ChangeHub::new(&[7; 32]).unwrap();
+    let captured = neighbour.payload(&Change { identity_id, subjects: Vec::new() }, 8_000).unwrap();
+    assert!(!hub.received(&captured));
+    let again = async { assert!(!hub.received(&captured)) };
+    tally.moves("incode_store_feed_replays_total", 1.0, again).await;
 }
 
 /// Two processes on one store with different store keys.

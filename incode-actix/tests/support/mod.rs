@@ -189,6 +189,10 @@ impl JobStore for SlowStore {
         self.store.claim_jobs(claim)
     }
 
+    fn renew_jobs(&self, leases: Vec<JobLease>, lease_until: Timestamp) -> StoreFuture<'_, ()> {
+        self.store.renew_jobs(leases, lease_until)
+    }
+
     fn settle_job(&self, lease: JobLease, settlement: JobSettlement) -> StoreFuture<'_, bool> {
         self.store.settle_job(lease, settlement)
     }
@@ -223,6 +227,10 @@ impl LifeCycle for SlowStore {
 
     fn check_secret(&self, name: &'static str, check_value: [u8; 16]) -> StoreFuture<'_, SecretCheck> {
         self.store.check_secret(name, check_value)
+    }
+
+    fn replace_secret(&self, name: &'static str, kept: [u8; 16], by: [u8; 16]) -> StoreFuture<'_, bool> {
+        self.store.replace_secret(name, kept, by)
     }
 
     fn close(&self) -> StoreFuture<'_, ()> {

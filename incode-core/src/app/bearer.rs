@@ -3,12 +3,12 @@
 mod key_refusals;
 mod presented;
 mod settings;
+mod turns;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::client::{Client, Error, ErrorKind};
@@ -19,7 +19,7 @@ use crate::gate::{
 use crate::http::RequestHead;
 use crate::identity::transition::Command;
 use crate::identity::{Cause, Directory, Observer};
-use crate::inbox::expiry_hint;
+use crate::inbox::{expiry_hint, is_plausible};
 use crate::{IdentityId, Token, TokenHash};
 
 use super::Resolved;
@@ -27,6 +27,7 @@ use super::Resolved;
 use key_refusals::KeyRefusals;
 use presented::Presented;
 pub use settings::BearerTokens;
+use turns::Turns;
 
 /// Caches token hash -> identity id. The standing is cached by identity, so a revocation takes effect while the token is
 /// still cached.
@@ -41,10 +42,8 @@ pub(super) struct Bearer {
     memory: Memory,
     /// Questions under way: each token is asked about once, however many requests bring it.
     flights: SingleFlight<TokenHash, Found>,
-    /// Questions under way at the vendor: it counts each as ours.
-    asking: Semaphore,
-    /// Tokens that wait for their turn, those under way included: bounds the memory that a flood takes.
-    places: Arc<Semaphore>,
+    /// Shared by all questions: who may ask the vendor.
+    turns: Turns,
     key_refusals: KeyRefusals,
     /// Where questions run: on the runtime of `build`, so that a request that ends takes none along.
     runtime: Handle,
@@ -88,8 +87,7 @@ pub(super) struct Parts {
 impl Bearer {
     pub(super) fn new(settings: BearerTokens, parts: Parts) -> Arc<Self> {
         let Parts { client, directory, observer, context, near, claims } = parts;
-        let asking = Semaphore::new(settings.at_once);
-        let places = Arc::new(Semaphore::new(MOST_WAITING.max(settings.at_once)));
+        let turns = Turns::new(settings.at_once);
         let runtime = near.runtime().clone();
         Arc::new(Self {
             settings,
@@ -101,8 +99,7 @@ impl Bearer {
             claims,
             memory: Memory::default(),
             flights: SingleFlight::default(),
-            asking,
-            places,
+            turns,
             key_refusals: KeyRefusals::default(),
             runtime,
         })
@@ -192,10 +189,9 @@ impl Bearer {
     }
 
     async fn ask(&self, token: &Token) -> Found {
-        // The tokens that wait are bounded; one more gets 503.
-        let Ok(_place) = self.places.try_acquire() else { return Found::Unknown };
-        let Ok(Ok(_turn)) = timeout(LONGEST_WAIT, self.asking.acquire()).await else { return Found::Unknown };
-        tokio::time::sleep(self.key_refusals.wait(self.context.aging.nanos())).await;
+        // The tokens that wait are bounded; one more gets 503. Claims that are expected were met before.
+        let is_plausible = is_plausible(token, None, self.context.clock.now());
+        let Some(_turn) = self.turns.take(is_plausible).await else { return Found::Unknown };
         let asked = self.client.userinfo_at(&self.directory, token);
         let asked = match timeout(LONGEST_ANSWER, asked).await {
             Ok(Ok(asked)) => asked,
@@ -282,18 +278,12 @@ fn nanos(span: Duration) -> u64 {
     u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// How long a token waits for its turn to be asked about.
-const LONGEST_WAIT: Duration = Duration::from_secs(2);
-
 /// How long the vendor may take to say whose a token is, retries included.
 const LONGEST_ANSWER: Duration = Duration::from_secs(5);
 
 /// How long a request waits for all of it: its turn, a pause, the answer, and the store that records it. Longer than they
 /// take together, so it ends only what would not end by itself.
 const LONGEST_REDEMPTION: Duration = Duration::from_secs(15);
-
-/// How many tokens may wait at once.
-const MOST_WAITING: usize = 256;
 
 /// How long a refusal is remembered.
 const REFUSED_FOR: Duration = Duration::from_secs(30);

@@ -1,6 +1,7 @@
 mod linking;
 mod near_cache;
 mod runtime;
+mod secrets;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,12 +19,11 @@ use crate::http::{Problem, Reply};
 use crate::identity::transition::Rules;
 use crate::identity::{Directory, Field, Observer, Time};
 use crate::inbox::{
-    Applier, AtRest, ErasedRule, HandlerRunner, Handlers, IllegalHandler, Inbox, JobSettings, Runner, Watchers, Worker,
-    WorkerSettings,
+    Applier, AtRest, ErasedRule, HandlerRunner, Handlers, IllegalHandler, Inbox, JobSettings, LateAttempts, Runner,
+    Watchers, Worker, WorkerSettings,
 };
 use crate::model::EventKind;
-use crate::seal::check_value;
-use crate::store::{MemoryStore, OpenStore, SecretCheck, Store};
+use crate::store::{MemoryStore, OpenStore, Store};
 use crate::time::SteadyClock;
 use crate::webhook::{AddressSource, Authenticity, TokenEndpoint, Webhook};
 use crate::{Clock, Secret, SystemClock};
@@ -34,6 +34,8 @@ use super::denials::Denials;
 use super::listeners::{FlowCorrelations, Listeners};
 use super::placement::Placement;
 use super::{ConfigError, Incode, Mount, Shared, replicas};
+
+use secrets::{at_rest_keys, check_secrets};
 
 /// Builds an [`Incode`]. Setters take what they are given; [`Builder::build`] says what does not work together.
 #[must_use]
@@ -317,7 +319,7 @@ impl Builder {
         let base = flow.as_ref().map(|flow| flow.base().to_owned()).unwrap_or_default();
 
         let store = choice.open().await?;
-        check_secrets(&*store, &keys, &flow_secrets).await?;
+        check_secrets(&*store, &self.store_keys, &flow_secrets, &client).await?;
         let (stop, stopped) = watch::channel(false);
         let system: Arc<dyn Clock> = Arc::new(SystemClock);
         let clock = self.clock.clone().unwrap_or_else(|| Arc::clone(&system));
@@ -371,6 +373,7 @@ impl Builder {
             link_rule: self.link_rule,
             at_rest,
             watchers: Watchers::default(),
+            late: LateAttempts::default(),
         });
         let worker = Worker::new(Arc::clone(&inbox), Arc::clone(&applier), Arc::clone(&clock), self.worker);
         let worker = Runner { work: Arc::new(worker), settings: self.worker.runner, stop: stopped.clone() };
@@ -432,36 +435,6 @@ impl fmt::Debug for Builder {
 
 pub(super) fn found_by(authenticity: Authenticity, addresses: Option<&AddressSource>) -> Authenticity {
     addresses.cloned().into_iter().fold(authenticity, Authenticity::with_address_source)
-}
-
-/// The keys that seal tokens at rest, newest first: the store keys, else the flow secrets, else the API key. There is
-/// always one, so tokens are always sealed.
-fn at_rest_keys(store_keys: &[Secret], flow_secrets: &[Secret], client: &Client) -> Vec<Secret> {
-    let keys = [store_keys, flow_secrets].concat();
-    if keys.is_empty() { vec![client.api_key()] } else { keys }
-}
-
-/// Compares this process's secrets with those of the processes before it on the same store. A different store key is an
-/// error in the log, not at start: replicas are restarted one after the other while a key is rotated.
-async fn check_secrets(store: &dyn Store, keys: &[Secret], flow_secrets: &[Secret]) -> Result<(), ConfigError> {
-    for (name, secrets) in [("store key", keys), ("flow secret", flow_secrets)] {
-        let mut is_known = secrets.is_empty();
-        // The newest first: where there is no check value yet, that of the secret in use is kept.
-        for secret in secrets {
-            let checked = store.check_secret(name, check_value(secret)).await;
-            let checked = checked.map_err(|error| ConfigError::store("store", "does not answer").with_source(error))?;
-            is_known |= checked != SecretCheck::Other;
-        }
-        if !is_known {
-            tracing::error!(
-                secret = name,
-                "this process has another secret than the processes before it on the same store: add the old one to \
-                 the list, or what they sealed can't be opened"
-            );
-            metrics::counter!("incode_secret_mismatches_total", "secret" => name).increment(1);
-        }
-    }
-    Ok(())
 }
 
 fn observer(keys: &[Secret], keep: BTreeMap<Field, Duration>) -> Result<Observer, ConfigError> {

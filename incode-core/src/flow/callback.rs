@@ -144,7 +144,7 @@ impl Callback {
             window: FlowWindow { began_at: correlation.began_at, vendor_began_at, vendor_returned_at: vendor_now },
             nonce: correlation.nonce,
             token: UsedToken { hash: self.token.hash(), expires_at: used_until(&self.token, asked.sent_at) },
-            token_is_older: token_times(&self.token).issued_at.is_some_and(|at| at < issued_from),
+            token_is_older: !token_times(&self.token).may_be_issued_since(issued_from),
             pending_until: asked.sent_at.after(PENDING_FOR),
         }
     }

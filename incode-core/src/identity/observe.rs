@@ -22,19 +22,24 @@ impl Observation {
         }
     }
 
-    /// With a verification that belongs to the same person. "Completed" is not "approved": only VERIFIED counts.
-    pub(crate) fn with_verification(mut self, verification: &Verification) -> Self {
+    /// With a verification that belongs to the same person, and that was there at `reported_at`. "Completed" is not
+    /// "approved": only VERIFIED counts.
+    pub(crate) fn with_verification(mut self, verification: &Verification, reported_at: Option<Timestamp>) -> Self {
         if verification.status == VerificationStatus::Verified {
-            let at = self.known_time(verification.created_at, "verification");
+            let at = self.known_time(verification.created_at, reported_at, "verification");
             self.verified = Some(Verified { id: verification.id.clone(), at });
         }
         self
     }
 
-    /// With an authentication that belongs to the same person. Only a pass counts.
-    pub(crate) fn with_authentication(mut self, authentication: &Authentication) -> Self {
+    /// With an authentication that belongs to the same person, and that was there at `reported_at`. Only a pass counts.
+    pub(crate) fn with_authentication(
+        mut self,
+        authentication: &Authentication,
+        reported_at: Option<Timestamp>,
+    ) -> Self {
         if authentication.passed() {
-            self.face_authenticated_at = self.known_time(authentication.created_at, "authentication");
+            self.face_authenticated_at = self.known_time(authentication.created_at, reported_at, "authentication");
             self.face_origin =
                 FaceOrigin::new(authentication.verification_id.clone(), authentication.source_id.clone());
         }
@@ -51,9 +56,16 @@ impl Observation {
     ///
     /// An unknown time is no freshness: it never counts as now. A time ahead of our clock by more than the tolerance is
     /// unknown too, for it would stay fresh for longer than anyone allowed. One that is ahead by less counts as the
-    /// instant at which the vendor was asked.
-    fn known_time(&self, made_at: Option<Timestamp>, object: &'static str) -> Option<Timestamp> {
-        let known = made_at.filter(|at| *at <= self.sent_at.after(AHEAD)).map(|at| at.min(self.sent_at));
+    /// instant at which the vendor was asked. Of several known times the oldest counts: an object is no younger than the
+    /// event that reported it.
+    fn known_time(
+        &self,
+        made_at: Option<Timestamp>,
+        reported_at: Option<Timestamp>,
+        object: &'static str,
+    ) -> Option<Timestamp> {
+        let latest = reported_at.map_or(self.sent_at, |at| at.min(self.sent_at));
+        let known = made_at.filter(|at| *at <= self.sent_at.after(AHEAD)).map(|at| at.min(latest));
         if known.is_none() {
             metrics::counter!("incode_unknown_times_total", "object" => object).increment(1);
             tracing::warn!(object, "the vendor gave no time that can be read: it does not count as recent");

@@ -159,9 +159,9 @@ mod known_times {
     fn times(created_at: &Value) -> (Option<Timestamp>, Option<Timestamp>) {
         let verification = json!({ "id": "v-1", "status": "VERIFIED", "createdAt": created_at });
         let face = json!({ "id": "a-1", "status": "pass", "createdAt": created_at, "verificationId": "v-0" });
-        let verified = person().with_verification(&read::<Verification>(verification)).verified.unwrap();
+        let verified = person().with_verification(&read::<Verification>(verification), None).verified.unwrap();
         assert_eq!(verified.id.as_str(), "v-1", "the id is kept: {created_at}");
-        let seen = person().with_authentication(&read::<Authentication>(face));
+        let seen = person().with_authentication(&read::<Authentication>(face), None);
         assert_eq!(seen.face_origin.verification_id.unwrap().as_str(), "v-0", "the origin is kept: {created_at}");
         (verified.at, seen.face_authenticated_at)
     }
@@ -188,9 +188,9 @@ mod known_times {
         for created_at in unknown {
             assert_eq!(times(&created_at), (None, None), "{created_at}");
         }
-        let absent = person().with_verification(&read(json!({ "id": "v-1", "status": "VERIFIED" })));
+        let absent = person().with_verification(&read(json!({ "id": "v-1", "status": "VERIFIED" })), Some(ASKED));
         assert_eq!(absent.verified.unwrap().at, None);
-        let absent = person().with_authentication(&read(json!({ "id": "a-1", "status": "pass" })));
+        let absent = person().with_authentication(&read(json!({ "id": "a-1", "status": "pass" })), Some(ASKED));
         assert_eq!(absent.face_authenticated_at, None);
     }
 
@@ -206,13 +206,26 @@ mod known_times {
     }
 
     #[test]
+    fn of_several_known_times_the_oldest_counts() {
+        let at = |secs: i64| Timestamp::from_millis(ASKED.as_millis() + secs * 1_000);
+        for (created, reported, counts) in [(-10, -20, -20), (-20, -10, -20), (-10, 20, -10), (30, 20, 0)] {
+            let created_at = at(created).as_millis();
+            let verification = json!({ "id": "v-1", "status": "VERIFIED", "createdAt": created_at });
+            let verified = person().with_verification(&read(verification), Some(at(reported))).verified.unwrap();
+            let face = json!({ "id": "a-1", "status": "pass", "createdAt": created_at });
+            let seen = person().with_authentication(&read(face), Some(at(reported)));
+            assert_eq!((verified.at, seen.face_authenticated_at), (Some(at(counts)), Some(at(counts))));
+        }
+    }
+
+    #[test]
     fn what_did_not_pass_has_no_time() {
         for status in ["REJECTED", "PENDING_REVIEW", "UNHEARD_OF"] {
             let verification = json!({ "id": "v-1", "status": status, "createdAt": NEW_YEAR });
-            assert_eq!(person().with_verification(&read(verification)).verified, None, "{status}");
+            assert_eq!(person().with_verification(&read(verification), None).verified, None, "{status}");
         }
         let face = json!({ "id": "a-1", "status": "fail", "createdAt": NEW_YEAR });
-        let seen = person().with_authentication(&read(face));
+        let seen = person().with_authentication(&read(face), None);
         assert_eq!((seen.face_authenticated_at, seen.face_origin), (None, FaceOrigin::default()));
     }
 }

@@ -12,6 +12,7 @@ use crate::store::{ClaimedEvent, Reason, Settlement, StoreError};
 use crate::{Timestamp, Token};
 
 use super::at_rest::Unreadable;
+use super::late::LateAttempts;
 use super::linking::CorrelationReader;
 use super::rule::ErasedRule;
 use super::schedule::{gives_up_at, last_useful_at, wait_after};
@@ -26,6 +27,8 @@ pub(crate) struct Applier {
     pub(crate) link_rule: Option<Box<dyn ErasedRule>>,
     pub(crate) at_rest: AtRest,
     pub(crate) watchers: Watchers,
+    /// Shared by all tasks: attempts at events whose time is over, by our clock.
+    pub(crate) late: LateAttempts,
 }
 
 /// What is to become of an event, and what it says of the vendor.
@@ -176,14 +179,15 @@ impl Applier {
             "a stored token does not open: its store key is not among this process's keys"
         );
         metrics::counter!("incode_tokens_sealed_total").increment(1);
-        if now > event.received_at.after(LONGEST_WITHOUT_KEY) {
+        let is_late = now > event.received_at.after(LONGEST_WITHOUT_KEY);
+        if is_late && self.late.count(event.lease.event) >= FEWEST_WITHOUT_KEY {
             return Settlement::Dead { reason: Reason::TokenSealed, wipe_token: false, at: now };
         }
         Settlement::Retry { due_at: now.after(KEY_WAIT), reason: Reason::TokenSealed }
     }
 
-    /// Tries again while the token may live. The vendor decides whether it does: our clock only decides about waiting, so
-    /// an event is given up on by the clock alone after a few attempts.
+    /// Tries again while the token may live. The vendor decides whether it does: our clock only decides about waiting. It
+    /// may jump at any moment, so an event ends after a few attempts that were made since its time was over.
     fn again(
         &self,
         event: &ClaimedEvent,
@@ -201,7 +205,8 @@ impl Applier {
             Some(ends) if asked_for > ends => last.filter(|last| now.after(wait) < *last).unwrap_or(asked_for),
             _ => asked_for,
         };
-        let is_over = ends.is_none_or(|ends| due_at > ends) && event.attempts >= FEWEST_ATTEMPTS;
+        let is_late = ends.is_none_or(|ends| due_at > ends);
+        let is_over = is_late && self.late.count(event.lease.event) >= FEWEST_LATE_ATTEMPTS;
         Verdict::unknown(if is_over {
             let lasting = matches!(reason, Reason::Malformed | Reason::LinkRuleFailed | Reason::Refused);
             let reason = if lasting { reason } else { Reason::Exhausted };
@@ -238,7 +243,9 @@ impl From<StoreError> for ApplyError {
 const LONGEST_WITHOUT_KEY: Duration = Duration::from_secs(24 * 60 * 60);
 /// How often it is tried meanwhile.
 const KEY_WAIT: Duration = Duration::from_secs(15);
-/// How many attempts are made however late it seems to be: our clock may have been set ahead.
-const FEWEST_ATTEMPTS: u32 = 4;
+/// How many attempts are made after that, [`KEY_WAIT`] apart: an hour, if the clock was set ahead by a day.
+const FEWEST_WITHOUT_KEY: u32 = 240;
+/// How many attempts are made after the token's end by our clock: it may have been set ahead, between any two of them.
+const FEWEST_LATE_ATTEMPTS: u32 = 4;
 /// No `Retry-After` is taken for longer: with a wrong one an event would wait for years.
 const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);

@@ -56,7 +56,8 @@ impl Applier {
         let known = self.directory.store().verified_as(id.clone()).await?;
         belonging::check_owner(known.as_ref(), &asked.person.identity_id)?;
         let check = self.check_of_verification(event, &verification, asked.vendor_now);
-        let seen = self.observer.observe(&asked.person, asked.sent_at).with_verification(&verification);
+        let seen = self.observer.observe(&asked.person, asked.sent_at);
+        let seen = seen.with_verification(&verification, reported_at(event));
         let proven = fit == Fit::Agrees || known.is_some();
         let vendor_now = asked.vendor_now;
         Ok(Fetched { person: asked.person, seen: seen.with_check(&check), check, vendor_now, proven })
@@ -80,8 +81,11 @@ impl Applier {
         let check = self.check_of_authentication(event, &authentication, asked.vendor_now);
         // An authentication repeats nothing of the person. Where the sender is unknown, object and token may have been
         // put together: then it refreshes the status, which the token alone decides, and nothing else.
-        let seen =
-            if event.authenticated { seen.with_authentication(&authentication).with_check(&check) } else { seen };
+        let seen = if event.authenticated {
+            seen.with_authentication(&authentication, reported_at(event)).with_check(&check)
+        } else {
+            seen
+        };
         let check = Check { passed: check.passed && event.authenticated, ..check };
         Ok(Some(Fetched { person: asked.person, seen, check, vendor_now: asked.vendor_now, proven: true }))
     }
@@ -110,6 +114,13 @@ impl Applier {
             subject: self.named_subject(event),
         }
     }
+}
+
+/// When the object of an event was there already: when the event was received, and when it was made where its sender
+/// proved to be the vendor. Anyone else could age another person's check by a time of their choice.
+fn reported_at(event: &ClaimedEvent) -> Option<Timestamp> {
+    let made_at = event.vendor_time.filter(|_| event.authenticated);
+    Some(made_at.map_or(event.received_at, |at| at.min(event.received_at)))
 }
 
 /// What one of two calls came to. Where the other was answered the vendor is there.

@@ -52,14 +52,13 @@ impl HandlerRunner {
         stop: &tokio::sync::watch::Receiver<bool>,
     ) -> Vec<Runner<Self>> {
         let settings = Arc::new(settings);
-        let lease = settings.deadline.saturating_add(LEASE_MARGIN);
         let runner = |registered: &Arc<Registered>| Runner {
             work: Arc::new(Self {
                 directory: directory.clone(),
                 registered: Arc::clone(registered),
                 settings: Arc::clone(&settings),
             }),
-            settings: RunnerSettings { lease, sweep: SWEEP },
+            settings: RunnerSettings { lease: LEASE, sweep: SWEEP },
             stop: stop.clone(),
         };
         handlers.each().map(runner).collect()
@@ -94,9 +93,9 @@ impl Work for HandlerRunner {
         })
     }
 
-    /// A call has a deadline, and its lease is longer.
-    fn renew(&self, _: Vec<ClaimedJob>, _: Timestamp) -> StoreFuture<'_, ()> {
-        Box::pin(std::future::ready(Ok(())))
+    fn renew(&self, jobs: Vec<ClaimedJob>, lease_until: Timestamp) -> StoreFuture<'_, ()> {
+        let leases = jobs.into_iter().map(|job| job.lease).collect();
+        self.directory.store().renew_jobs(leases, lease_until)
     }
 
     fn object(job: &ClaimedJob) -> JobCause {
@@ -170,8 +169,9 @@ impl Work for HandlerRunner {
     }
 }
 
-/// What a lease lasts beyond the deadline of the call: time to write what became of it, the store's failures included.
-const LEASE_MARGIN: Duration = Duration::from_secs(60);
+/// Renewed every three seconds, however long a call takes: the jobs of a process that died are taken up within fifteen,
+/// with [`SWEEP`].
+const LEASE: Duration = Duration::from_secs(10);
 /// How often jobs are looked for without a notice.
 const SWEEP: Duration = Duration::from_secs(5);
 

@@ -8,6 +8,7 @@ mod fetch;
 mod handler;
 mod handlers;
 mod jobs;
+mod late;
 mod linking;
 mod reconcile;
 mod rule;
@@ -32,13 +33,14 @@ pub(crate) use at_rest::AtRest;
 pub use handler::{AppliedEvent, Handler, HandlerError, RevokedSubject, VerifiedSubject};
 pub(crate) use handlers::{Handlers, IllegalHandler};
 pub(crate) use jobs::{HandlerRunner, JobSettings};
+pub(crate) use late::LateAttempts;
 pub(crate) use linking::{CorrelationReader, NamedSubject};
 pub(crate) use reconcile::{End, Watchers};
 pub use reconcile::{RecheckError, RecheckErrorKind};
 pub(crate) use rule::ErasedRule;
 pub use rule::{LinkRule, LinkRuleError, VerifiedPerson};
 pub(crate) use runner::Runner;
-pub(crate) use schedule::{claims, expiry_hint, token_times};
+pub(crate) use schedule::{claims, expiry_hint, is_plausible, token_times};
 pub(crate) use worker::{Worker, WorkerSettings};
 
 /// The durable table of accepted events, with the wakeup that wakes its worker.
@@ -132,7 +134,7 @@ impl Inbox {
             _ => Vec::new(),
         };
         let implausible = !authenticated
-            && event.token.as_ref().is_none_or(|token| !schedule::is_plausible(token, event.vendor_time, received_at));
+            && event.token.as_ref().is_none_or(|token| !is_plausible(token, event.vendor_time, received_at));
         Ok(NewEvent {
             kind: event.kind,
             object_id: event.object_id,

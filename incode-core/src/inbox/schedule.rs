@@ -1,8 +1,13 @@
+use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use data_encoding::BASE64URL_NOPAD;
-use serde::Deserialize;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
+use crate::model::instant;
 use crate::{Timestamp, Token};
 
 /// When to try again. Front-loaded, because the vendor's token lives about 15 minutes: 1, 2, 5, 10, 20, 40 s after the
@@ -50,7 +55,7 @@ pub(super) fn last_useful_at(token: &Token, received_at: Timestamp) -> Timestamp
 
 /// Whether a token that anyone could have sent looks like one of the vendor's: a JWT that was issued lately, has not
 /// expired, and came with an event of now. A forger can make one, at the price of making one for each event.
-pub(super) fn is_plausible(token: &Token, vendor_time: Option<Timestamp>, now: Timestamp) -> bool {
+pub(crate) fn is_plausible(token: &Token, vendor_time: Option<Timestamp>, now: Timestamp) -> bool {
     let near = |at: Timestamp| at > now.before(PATIENCE) && at < now.after(SKEW);
     let times = token_times(token);
     times.expires_at.is_some_and(|at| at > now.before(SKEW)) && vendor_time.is_none_or(near)
@@ -68,32 +73,80 @@ pub(crate) struct TokenTimes {
     pub(crate) issued_at: Option<Timestamp>,
     /// `exp`.
     pub(crate) expires_at: Option<Timestamp>,
+    /// A claim occurs twice: two readers may read two tokens. The times are unknown then.
+    pub(crate) is_ambiguous: bool,
+}
+
+impl TokenTimes {
+    /// Whether it may have been issued at `instant` or later. A token that shows no time may have been.
+    pub(crate) fn may_be_issued_since(&self, instant: Timestamp) -> bool {
+        !self.is_ambiguous && self.issued_at.is_none_or(|at| at >= instant)
+    }
 }
 
 /// `iat` and `exp` of a token that looks like a JWT. A hint: only the vendor can verify the token. An invented `exp` ends
 /// the attempts for its own event, an invented `iat` spoils its own flow.
 pub(crate) fn token_times(token: &Token) -> TokenTimes {
-    #[derive(Deserialize, Default)]
-    #[serde(default)]
-    struct Claims {
-        iat: Option<serde_json::Value>,
-        exp: Option<serde_json::Value>,
-    }
-    let claims: Claims = claims(token).unwrap_or_default();
-    let time = |value: Option<serde_json::Value>| {
-        let seconds = value?.as_i64().filter(|seconds| *seconds > 0)?;
-        Some(Timestamp::from_secs(seconds))
+    let claims = match claims(token) {
+        Ok(claims) => claims,
+        Err(Unclaimed::Nothing) => return TokenTimes::default(),
+        Err(Unclaimed::Twice) => return TokenTimes { is_ambiguous: true, ..TokenTimes::default() },
     };
-    TokenTimes { issued_at: time(claims.iat), expires_at: time(claims.exp) }
+    let time = |name: &str| {
+        let value = claims.get(name)?;
+        // Seconds (RFC 7519), even where they would be milliseconds of the last century.
+        let distant = value.as_i64().filter(|number| DISTANT.contains(number)).map(Timestamp::from_secs);
+        distant.or_else(|| instant::timestamp_of(value)).filter(|at| at.as_millis() > 0)
+    };
+    TokenTimes { issued_at: time("iat"), expires_at: time("exp"), is_ambiguous: false }
+}
+
+/// Why a token shows no claims.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unclaimed {
+    /// It does not look like a JWT.
+    Nothing,
+    /// A claim occurs twice.
+    Twice,
 }
 
 /// The payload of a token that looks like a JWT.
-pub(crate) fn claims<T: serde::de::DeserializeOwned>(token: &Token) -> Option<T> {
-    let payload = token.expose().split('.').nth(1)?;
-    let payload = BASE64URL_NOPAD.decode(payload.trim_end_matches('=').as_bytes()).ok()?;
-    serde_json::from_slice(&payload).ok()
+pub(crate) fn claims(token: &Token) -> Result<BTreeMap<String, Value>, Unclaimed> {
+    let payload = token.expose().split('.').nth(1).ok_or(Unclaimed::Nothing)?;
+    let payload = BASE64URL_NOPAD.decode(payload.trim_end_matches('=').as_bytes()).map_err(|_| Unclaimed::Nothing)?;
+    let Claims(claims) = serde_json::from_slice(&payload).map_err(|_| Unclaimed::Nothing)?;
+    claims.ok_or(Unclaimed::Twice)
 }
 
+/// An object whose names are all different; `None` where one occurs twice.
+struct Claims(Option<BTreeMap<String, Value>>);
+
+impl<'de> Deserialize<'de> for Claims {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ClaimsVisitor)
+    }
+}
+
+struct ClaimsVisitor;
+
+impl<'de> Visitor<'de> for ClaimsVisitor {
+    type Value = Claims;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Claims, A::Error> {
+        let (mut claims, mut is_unique) = (BTreeMap::new(), true);
+        while let Some((name, value)) = map.next_entry::<String, Value>()? {
+            is_unique &= claims.insert(name, value).is_none();
+        }
+        Ok(Claims(is_unique.then_some(claims)))
+    }
+}
+
+/// As seconds beyond the year 5138, as milliseconds before 2001: an `exp` that means "never", and no token of that time.
+const DISTANT: std::ops::Range<i64> = 100_000_000_000..1_000_000_000_000;
 const WAITS: [Duration; 6] = [
     Duration::from_secs(1),
     Duration::from_secs(2),

@@ -9,7 +9,9 @@ use super::Watchers;
 use super::apply::VendorSignal;
 use super::at_rest::{AtRest, Unreadable};
 use super::circuit_breaker::CircuitBreaker;
-use super::schedule::{expiry_hint, gives_up_at, handler_waits, next_wait, wait_after};
+use super::schedule::{
+    TokenTimes, Unclaimed, claims, expiry_hint, gives_up_at, handler_waits, next_wait, token_times, wait_after,
+};
 use crate::store::EventId;
 use crate::{Secret, Timestamp, Token};
 
@@ -52,7 +54,34 @@ fn the_expiry_of_a_token_is_a_hint_and_nonsense_is_none() {
     let opaque = Token::new("opaque").unwrap();
     assert_eq!(expiry_hint(&opaque), None);
     assert_eq!(gives_up_at(&opaque, Timestamp::from_secs(0)), Timestamp::from_secs(2400));
-    assert_eq!(expiry_hint(&jwt(r#"{"exp":9223372036854775807}"#)).map(Timestamp::as_millis), Some(i64::MAX));
+    assert_eq!(expiry_hint(&jwt(r#"{"exp":9223372036854775807}"#)), None, "no calendar reaches it");
+}
+
+#[test]
+fn the_times_of_a_token_are_read_however_they_are_written() {
+    let at = Timestamp::from_millis(1_700_000_000_500);
+    for written in ["1700000000.5", "\"1700000000.5\"", "1700000000500", "\"2023-11-14T22:13:20.500Z\""] {
+        let times = token_times(&jwt(&format!(r#"{{"iat":{written},"exp":{written}}}"#)));
+        assert_eq!((times.issued_at, times.expires_at), (Some(at), Some(at)), "{written}");
+        assert!(times.may_be_issued_since(at) && !times.may_be_issued_since(at.after(Duration::from_millis(1))));
+    }
+    for unknown in ["null", "\"\"", "{}", "[1700000000]", "-1", "0", "1e300", "true"] {
+        let times = token_times(&jwt(&format!(r#"{{"iat":{unknown},"exp":{unknown}}}"#)));
+        assert_eq!(times, TokenTimes::default(), "{unknown}");
+        assert!(times.may_be_issued_since(at), "unknown is unknown");
+    }
+}
+
+/// Two readers of such a token may read two times: it is fresh for no flow, and no claim of it counts.
+#[test]
+fn a_token_with_a_claim_twice_is_fresh_for_no_flow() {
+    for twice in [r#"{"iat":1,"iat":1700000000}"#, r#"{"iat":1700000000,"exp":2,"exp":1700000000}"#] {
+        let times = token_times(&jwt(twice));
+        assert_eq!((times.issued_at, times.expires_at), (None, None), "{twice}");
+        assert!(!times.may_be_issued_since(Timestamp::from_secs(0)), "{twice}");
+        assert_eq!(claims(&jwt(twice)).unwrap_err(), Unclaimed::Twice);
+    }
+    assert_eq!(claims(&Token::new("opaque").unwrap()).unwrap_err(), Unclaimed::Nothing);
 }
 
 #[test]

@@ -200,6 +200,9 @@ impl Work for Worker {
         }
         let is_applied = applied.is_some_and(|(outcome, _)| outcome != Outcome::Dropped);
         self.applier.watchers.settled(event.lease.event, settlement, is_applied);
+        if matches!(settlement, Settlement::Done { .. } | Settlement::Dead { .. }) {
+            self.applier.late.forget(event.lease.event);
+        }
         let (outcome, reason) = describe(settlement);
         metrics::counter!("incode_events_settled_total", "outcome" => outcome, "reason" => reason).increment(1);
         metrics::histogram!("incode_event_attempts").record(f64::from(event.attempts));

@@ -10,7 +10,7 @@ pub(super) fn optional<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Opt
     Ok(timestamp_of(&Value::deserialize(deserializer)?))
 }
 
-pub(super) fn timestamp_of(value: &Value) -> Option<Timestamp> {
+pub(crate) fn timestamp_of(value: &Value) -> Option<Timestamp> {
     match value {
         Value::Number(number) => match number.as_i64() {
             Some(whole) => of_whole(whole),

@@ -13,7 +13,7 @@ mod birth_date;
 mod error_body;
 mod event;
 mod face;
-mod instant;
+pub(crate) mod instant;
 mod lenient;
 pub(crate) mod redact;
 mod userinfo;

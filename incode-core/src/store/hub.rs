@@ -2,8 +2,11 @@
 //!
 //! The medium (a PostgreSQL channel, a Redis channel) is taken for public: another role of the same server may listen and
 //! send. So notices are sealed with a key that only those can read who may read the rows. A listener learns no identity
-//! and no subject, and a forged notice does not open and changes nothing.
+//! and no subject, and a forged notice does not open and changes nothing. One that is sent again is known by its number.
 
+mod replays;
+
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -14,6 +17,7 @@ use tokio::sync::broadcast;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
+use self::replays::{GapRate, Replays, Seen};
 use super::{StoreError, StoreErrorKind, StoreFeed, StoreNotice};
 use crate::identity::Change;
 use crate::seal::Sealer;
@@ -21,6 +25,8 @@ use crate::{IdentityId, Secret, Subject};
 
 /// Where the notices of all processes come together. One for each open store; the first feed starts the listener.
 pub struct ChangeHub {
+    /// For a task that passes something on later.
+    me: Weak<Self>,
     /// Held for a few assignments, never across an await.
     state: Mutex<State>,
     sealer: Sealer,
@@ -28,6 +34,8 @@ pub struct ChangeHub {
     channel: Box<str>,
     /// Tells this process's own notices from others.
     origin: Box<str>,
+    /// Numbers of this process's notices: shared by all calls that publish.
+    number: AtomicU64,
 }
 
 struct State {
@@ -40,6 +48,8 @@ struct State {
     listener: Option<AbortHandle>,
     /// When a call last ended with an unknown outcome.
     unknown_since: Option<Instant>,
+    replays: Replays,
+    gaps: GapRate,
 }
 
 impl ChangeHub {
@@ -58,12 +68,16 @@ impl ChangeHub {
             can_publish: true,
             listener: None,
             unknown_since: None,
+            replays: Replays::default(),
+            gaps: GapRate::new(),
         };
-        Ok(Arc::new(Self {
+        Ok(Arc::new_cyclic(|me| Self {
+            me: me.clone(),
             state: Mutex::new(state),
             sealer: Sealer::new(&key, "notice between processes"),
             channel: channel_of(&key),
             origin: HEXLOWER.encode(&random).into(),
+            number: AtomicU64::new(0),
         }))
     }
 
@@ -97,6 +111,7 @@ impl ChangeHub {
     pub fn payload(&self, change: &Change, longest: usize) -> Result<String, StoreError> {
         let whole = Notice {
             from: self.origin.to_string(),
+            number: self.number(),
             identity: Some(change.identity_id.as_str().to_owned()),
             subjects: change.subjects.iter().map(|subject| subject.as_str().to_owned()).collect(),
         };
@@ -104,7 +119,7 @@ impl ChangeHub {
         if text.len() <= longest {
             return Ok(text);
         }
-        self.seal(&Notice { from: whole.from, identity: None, subjects: Vec::new() })
+        self.seal(&Notice { identity: None, subjects: Vec::new(), ..whole })
     }
 
     /// A payload by which a listener proves to itself that it still hears: no other process acts on it.
@@ -112,12 +127,14 @@ impl ChangeHub {
     /// # Errors
     /// When the system has no random bytes to seal with.
     pub fn pulse(&self) -> Result<String, StoreError> {
-        self.seal(&Notice { from: format!("{PULSE}{}", self.origin), identity: None, subjects: Vec::new() })
+        let from = format!("{PULSE}{}", self.origin);
+        self.seal(&Notice { from, number: self.number(), identity: None, subjects: Vec::new() })
     }
 
     /// Takes a payload that a listener received. What this process published itself it knows from the call that did it,
     /// unless a call ended with an unknown outcome. A payload that does not open is not of this store: it is counted and
-    /// ignored. True when it is this process's own pulse.
+    /// ignored. So is one that was received before: a neighbour may send it again. True when it is this process's own
+    /// pulse.
     pub fn received(&self, payload: &str) -> bool {
         let Some(notice) = self.open(payload) else {
             metrics::counter!("incode_store_feed_foreign_total").increment(1);
@@ -126,8 +143,17 @@ impl ChangeHub {
         if let Some(origin) = notice.from.strip_prefix(PULSE) {
             return *origin == *self.origin;
         }
-        if *notice.from != *self.origin || self.is_outcome_unknown() {
-            self.pass_on(notice.into_change().map_or(StoreNotice::Gap, StoreNotice::Changed));
+        let seen = self.state().replays.check(&notice.from, notice.number);
+        if *notice.from == *self.origin && !self.is_outcome_unknown() {
+            return false;
+        }
+        match (seen, notice.into_change()) {
+            // Dropping what is cached of one identity once more does no harm, and it may have been long under way.
+            (Seen::New | Seen::Old, Some(change)) => self.pass_on(StoreNotice::Changed(change)),
+            (Seen::New, None) => self.pass_on_gap(),
+            (Seen::Again, _) | (Seen::Old, None) => {
+                metrics::counter!("incode_store_feed_replays_total").increment(1);
+            }
         }
         false
     }
@@ -162,6 +188,30 @@ impl ChangeHub {
             // An error means that there is no feed at present.
             let _ = sender.send(notice);
         }
+    }
+
+    /// Passes on that anything may have changed. Others cause it, so there is a rate; what exceeds it comes later, as one.
+    fn pass_on_gap(&self) {
+        let mut state = self.state();
+        let Some(wait) = state.gaps.next() else { return };
+        let runtime = tokio::runtime::Handle::try_current().ok().filter(|_| !wait.is_zero());
+        let Some(runtime) = runtime else {
+            state.gaps.paid();
+            drop(state);
+            return self.pass_on(StoreNotice::Gap);
+        };
+        // Weak: a task that waits keeps no hub open.
+        let hub = self.me.clone();
+        runtime.spawn(async move {
+            tokio::time::sleep(wait).await;
+            let Some(hub) = hub.upgrade() else { return };
+            hub.state().gaps.paid();
+            hub.pass_on(StoreNotice::Gap);
+        });
+    }
+
+    fn number(&self) -> u64 {
+        self.number.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Ends every feed and the listener.
@@ -262,6 +312,8 @@ impl std::fmt::Debug for ChangeHub {
 #[derive(Serialize, Deserialize)]
 struct Notice {
     from: String,
+    /// Counts the notices of one sender.
+    number: u64,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     identity: Option<String>,
     #[serde(default)]

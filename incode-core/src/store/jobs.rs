@@ -12,6 +12,10 @@ pub trait JobStore: Send + Sync {
     /// Leases up to `claim.limit` pending jobs of one handler that are due, oldest due first, and counts the attempt.
     fn claim_jobs(&self, claim: JobClaim) -> StoreFuture<'_, ClaimedJobs>;
 
+    /// Extends leases that are still held, as [`InboxStore::renew`](super::InboxStore::renew) does. One that was lost stays
+    /// lost.
+    fn renew_jobs(&self, leases: Vec<JobLease>, lease_until: Timestamp) -> StoreFuture<'_, ()>;
+
     /// Ends a lease of a job; false when another holder has it, or settled it. A done job no longer names its identity
     /// or its subject. A job whose identity was forgotten does not name the identity, and is called without it.
     fn settle_job(&self, lease: JobLease, settlement: JobSettlement) -> StoreFuture<'_, bool>;

@@ -28,6 +28,10 @@ pub trait LifeCycle: Send + Sync {
     /// it. Writes the value where there is none.
     fn check_secret(&self, name: &'static str, check_value: [u8; 16]) -> StoreFuture<'_, SecretCheck>;
 
+    /// Replaces the check value of a secret, if it is `kept` still. False, and nothing written, when it is another or there
+    /// is none. Compare and write are one step.
+    fn replace_secret(&self, name: &'static str, kept: [u8; 16], by: [u8; 16]) -> StoreFuture<'_, bool>;
+
     /// Finishes what was begun and closes files and connections. Later calls fail with
     /// [`StoreErrorKind::Unavailable`](super::StoreErrorKind::Unavailable).
     fn close(&self) -> StoreFuture<'_, ()>;

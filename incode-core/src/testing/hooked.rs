@@ -49,6 +49,7 @@ pub enum StoreCall {
     VerifiedAs,
     Fields,
     ClaimJobs,
+    RenewJobs,
     SettleJob,
     Jobs,
     ReplayJobs,
@@ -57,6 +58,7 @@ pub enum StoreCall {
     Prune,
     Time,
     CheckSecret,
+    ReplaceSecret,
     Close,
 }
 
@@ -110,6 +112,7 @@ hooked!(IdentityStore {
 
 hooked!(JobStore {
     claim_jobs(claim: JobClaim) -> ClaimedJobs = ClaimJobs;
+    renew_jobs(leases: Vec<JobLease>, lease_until: Timestamp) -> () = RenewJobs;
     settle_job(lease: JobLease, settlement: JobSettlement) -> bool = SettleJob;
     jobs(filter: JobFilter) -> Vec<JobRow> = Jobs;
     replay_jobs(which: ReplayJobs, by: Actor, now: Timestamp) -> u64 = ReplayJobs;
@@ -124,6 +127,7 @@ hooked!(LifeCycle {
     prune(prune: Prune) -> u64 = Prune;
     time() -> Option<Timestamp> = Time;
     check_secret(name: &'static str, check_value: [u8; 16]) -> SecretCheck = CheckSecret;
+    replace_secret(name: &'static str, kept: [u8; 16], by: [u8; 16]) -> bool = ReplaceSecret;
     close() -> () = Close;
 }
     fn feed(&self) -> Option<StoreFeed> {

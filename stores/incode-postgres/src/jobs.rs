@@ -28,6 +28,15 @@ impl JobStore for PostgresStore {
         })
     }
 
+    fn renew_jobs(&self, leases: Vec<JobLease>, lease_until: Timestamp) -> StoreFuture<'_, ()> {
+        Box::pin(async move {
+            let ids: Vec<i64> = leases.iter().map(|lease| lease.job.0).collect();
+            let numbers: Vec<i64> = leases.iter().map(|lease| lease.number).collect();
+            self.pool.run(&[(RENEW, params![ids, numbers, lease_until])]).await?;
+            Ok(())
+        })
+    }
+
     fn settle_job(&self, lease: JobLease, settlement: JobSettlement) -> StoreFuture<'_, bool> {
         Box::pin(async move {
             let answers = self.pool.run(&[settled(lease, &settlement)]).await?;
@@ -133,6 +142,11 @@ const CLAIM: &str = concat!(
 );
 /// Where the identity begins in a row of [`CLAIM`].
 const IDENTITY_AT: usize = 11;
+/// A row that is being settled needs no renewal, and is not waited for: the other leases would end meanwhile.
+const RENEW: &str = "UPDATE incode.job SET due_at = $3 FROM (
+        SELECT id FROM incode.job JOIN unnest($1::bigint[], $2::bigint[]) AS held (id, lease) USING (id, lease)
+        WHERE state = 'pending' FOR UPDATE OF job SKIP LOCKED) AS held
+    WHERE job.id = held.id";
 const NEXT_DUE: &str = "SELECT min(due_at) FROM incode.job WHERE state = 'pending' AND handler = $1";
 /// A done job names nobody any more.
 const DONE: &str = "UPDATE incode.job SET state = 'done', lease = lease + 1, failure = NULL, identity_id = NULL,

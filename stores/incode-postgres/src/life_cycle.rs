@@ -96,6 +96,15 @@ impl LifeCycle for PostgresStore {
         })
     }
 
+    fn replace_secret(&self, name: &'static str, kept: [u8; 16], by: [u8; 16]) -> StoreFuture<'_, bool> {
+        Box::pin(async move {
+            let name = format!("secret {name}");
+            let sql = "UPDATE incode.meta SET value = $3 WHERE name = $1 AND value = $2";
+            let answers = self.pool.run(&[(sql, params![&*name, kept.as_slice(), by.as_slice()])]).await?;
+            Ok(answers.iter().any(|answer| answer.count == 1))
+        })
+    }
+
     fn close(&self) -> StoreFuture<'_, ()> {
         Box::pin(async {
             self.accepts.close().await;

@@ -18,6 +18,14 @@ impl JobStore for RedisStore {
         self.with(async move { claim(&self.server, &wanted).await })
     }
 
+    fn renew_jobs(&self, leases: Vec<JobLease>, lease_until: Timestamp) -> StoreFuture<'_, ()> {
+        self.with(async move {
+            let call = self.server.script(&scripts::RENEW_JOBS).arg(lease_until.as_millis());
+            let call = call.counted(&leases, |call, lease| call.arg(lease.job.0).arg(lease.number));
+            self.server.run::<i64>(call).await.map(drop)
+        })
+    }
+
     fn settle_job(&self, lease: JobLease, settlement: JobSettlement) -> StoreFuture<'_, bool> {
         self.with(async move { settle(&self.server, lease, &settlement).await })
     }

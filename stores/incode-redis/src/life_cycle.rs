@@ -71,6 +71,15 @@ impl LifeCycle for RedisStore {
         })
     }
 
+    fn replace_secret(&self, name: &'static str, kept: [u8; 16], by: [u8; 16]) -> StoreFuture<'_, bool> {
+        self.with(async move {
+            let call = self.server.script(&scripts::REPLACE_SECRET).arg(format!("secret:{name}"));
+            let call = call.arg(HEXLOWER.encode(&kept)).arg(HEXLOWER.encode(&by));
+            let replaced: String = self.server.run(call).await?;
+            Ok(replaced == "1")
+        })
+    }
+
     fn close(&self) -> StoreFuture<'_, ()> {
         Box::pin(async {
             self.server.close().await;

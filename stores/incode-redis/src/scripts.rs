@@ -34,6 +34,8 @@ scripts! {
     OPEN = "open";
     PRUNE = "events" "prune";
     RENEW = "events" "renew";
+    RENEW_JOBS = "renew_jobs";
+    REPLACE_SECRET = "replace_secret";
     REPLAY = "events" "audits" "replay";
     REPLAY_JOBS = "audits" "replay_jobs";
     SECRET = "secret";

@@ -4,6 +4,7 @@
 mod common;
 
 use common::{Server, apply, cause, claim, event, identity, keep, link, next, observe, seen, subject};
+use futures_util::StreamExt;
 use incode_core::identity::transition::{Command, Outcome};
 use incode_core::model::IdentityStatus;
 use incode_core::store::{IdentityStore, InboxStore, LifeCycle, Settled, Settlement, StoreErrorKind, StoreNotice};
@@ -109,4 +110,38 @@ async fn forged_notices_change_nothing() {
     let seen = Command::Observe(seen("person", IdentityStatus::Active, 1));
     let changed = other.change(common::request(seen, 1)).await.unwrap().change.unwrap();
     assert_eq!(next(&mut feed).await, StoreNotice::Changed(changed), "the next notice is the genuine one");
+}
+
+/// A neighbour with all channels captures sealed notices and sends them again: each counts once.
+#[tokio::test]
+async fn captured_notices_change_nothing() {
+    let Some(server) = Server::start(&[]).await else { return };
+    let (store, other) = (server.open().await, server.open().await);
+    let mut feed = store.feed().unwrap();
+    assert_eq!(next(&mut feed).await, StoreNotice::Up);
+    let client = redis::Client::open(format!("redis://127.0.0.1:{}/", server.port)).unwrap();
+    let mut spy = client.get_async_pubsub().await.unwrap();
+    spy.psubscribe("*").await.unwrap();
+    let seen_as = |status, at| common::request(Command::Observe(seen("person", status, at)), at);
+    let first = other.change(seen_as(IdentityStatus::Active, 1)).await.unwrap().change.unwrap();
+    assert_eq!(next(&mut feed).await, StoreNotice::Changed(first));
+    // Whatever was sent until the mark: the notice is among it, and pulses of the listener.
+    let mut stranger = server.connect().await;
+    redis::cmd("PUBLISH").arg("mark").arg("").exec_async(&mut stranger).await.unwrap();
+    let mut messages = spy.on_message();
+    let mut captured = Vec::new();
+    loop {
+        let message = messages.next().await.unwrap();
+        if message.get_channel_name() == "mark" {
+            break;
+        }
+        captured.push((message.get_channel_name().to_owned(), message.get_payload::<String>().unwrap()));
+    }
+    assert!(!captured.is_empty());
+    for (channel, payload) in captured.iter().cycle().take(100 * captured.len()) {
+        redis::cmd("PUBLISH").arg(channel).arg(payload).exec_async(&mut stranger).await.unwrap();
+    }
+    let second = Command::Observe(seen("another", IdentityStatus::Active, 2));
+    let second = other.change(common::request(second, 2)).await.unwrap().change.unwrap();
+    assert_eq!(next(&mut feed).await, StoreNotice::Changed(second), "the next notice is the genuine one");
 }

@@ -21,6 +21,17 @@ impl JobStore for SqliteStore {
         Box::pin(self.write(move |tx| take(tx.conn, &claim)))
     }
 
+    fn renew_jobs(&self, leases: Vec<JobLease>, lease_until: Timestamp) -> StoreFuture<'_, ()> {
+        Box::pin(self.write(move |tx| {
+            let sql = "UPDATE job SET due_at = ? WHERE id = ? AND lease = ? AND state = 'pending'";
+            let mut renew = tx.conn.prepare_cached(sql)?;
+            for JobLease { job, number } in leases {
+                renew.execute(params![lease_until.as_millis(), job.0, number])?;
+            }
+            Ok(())
+        }))
+    }
+
     fn settle_job(&self, lease: JobLease, settlement: JobSettlement) -> StoreFuture<'_, bool> {
         Box::pin(self.write(move |tx| settle(tx.conn, lease, &settlement)))
     }

@@ -50,6 +50,14 @@ impl LifeCycle for SqliteStore {
         Box::pin(self.write(move |tx| Ok(check_secret(tx.conn, name, check_value)?)))
     }
 
+    fn replace_secret(&self, name: &'static str, kept: [u8; 16], by: [u8; 16]) -> StoreFuture<'_, bool> {
+        Box::pin(self.write(move |tx| {
+            let sql = "UPDATE meta SET value = ? WHERE name = ? AND value = ?";
+            let params = params![by.as_slice(), format!("secret {name}"), kept.as_slice()];
+            Ok(tx.conn.prepare_cached(sql)?.execute(params)? == 1)
+        }))
+    }
+
     fn close(&self) -> StoreFuture<'_, ()> {
         Box::pin(async {
             // The reader first: the writer can only empty the log when nothing reads it.

@@ -71,6 +71,7 @@ impl<P: Part> IdentityStore for PartialStore<P> {
 impl<P: Part> JobStore for PartialStore<P> {
     unavailable! {
         claim_jobs(JobClaim) -> ClaimedJobs;
+        renew_jobs(Vec<JobLease>, Timestamp) -> ();
         settle_job(JobLease, JobSettlement) -> bool;
         jobs(JobFilter) -> Vec<JobRow>;
         replay_jobs(ReplayJobs, Actor, Timestamp) -> u64;
@@ -88,6 +89,10 @@ impl<P: Part> LifeCycle for PartialStore<P> {
 
     fn time(&self) -> StoreFuture<'_, Option<Timestamp>> {
         Box::pin(async { Ok(None) })
+    }
+
+    fn replace_secret(&self, _: &'static str, _: [u8; 16], _: [u8; 16]) -> StoreFuture<'_, bool> {
+        Box::pin(async { Ok(true) })
     }
 
     fn check_secret(&self, _: &'static str, _: [u8; 16]) -> StoreFuture<'_, SecretCheck> {

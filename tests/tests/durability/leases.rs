@@ -6,7 +6,9 @@ use incode_core::client::Client;
 use incode_core::store::{Accepted, Claim, EventFilter, InboxStore, LifeCycle, Settled, Settlement, Store};
 use incode_core::testing::ManualClock;
 use incode_core::webhook::Authenticity;
-use incode_core::{Builder, Clock, IdentityId, Incode, Secret, SystemClock, Timestamp};
+use incode_core::{
+    Builder, Clock, HandlerError, IdentityId, Incode, RevokedSubject, Secret, Subject, SystemClock, Timestamp,
+};
 use incode_sandbox::{Effect, Fault, NewPerson, Sandbox, Verified};
 use incode_tests::{Adapter, FLOW_SECRET, Plan, World, eventually};
 use serde_json::json;
@@ -96,6 +98,53 @@ async fn what_a_killed_replica_had_in_hand_is_applied_by_another_within_fifteen_
     eventually("all are applied by the other", async || store.counts().await.unwrap().inbox.pending == 0).await;
     let counts = store.counts().await.unwrap().inbox;
     assert_eq!((counts.done, counts.dead), (PLACES + 1, 0));
+    other.shutdown().await;
+}
+
+/// The same for a handler's job: a replica dies while it calls "end the sessions" for a revoked user, however long the call
+/// may take.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_of_a_killed_replica_is_made_by_another_within_fifteen_seconds() {
+    let directory = TempDir::new().unwrap();
+    let (store, _) = shared::open(&directory.path().join("store.db")).await;
+    let sandbox = Sandbox::builder().start().await.unwrap();
+    let clock = ahead();
+    let revoked = person(&sandbox, "revoked");
+    // On a runtime of its own, which ends with everything on it: nothing is given back.
+    let doomed = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let (called, mut calls) = tokio::sync::mpsc::unbounded_channel();
+    let first_called = called.clone();
+    let builder = builder_of(&sandbox, &store).clock(clock.clone()).on_revoked("sessions", move |_: RevokedSubject| {
+        let called = first_called.clone();
+        async move {
+            called.send("first").unwrap();
+            std::future::pending::<Result<(), HandlerError>>().await
+        }
+    });
+    let first = doomed.spawn(async move { builder.build().await.unwrap() }).await.unwrap();
+    let id = IdentityId::new(revoked.identity_id.as_str()).unwrap();
+    put(&store, &revoked).await;
+    eventually("known", async || store.counts().await.unwrap().inbox.done == 1).await;
+    first.link(&Subject::new("alice").unwrap(), &id, None).await.unwrap();
+    sandbox.revoke("revoked").unwrap();
+    put(&store, &sandbox.verify("revoked").unwrap()).await;
+    assert_eq!(calls.recv().await, Some("first"));
+    tokio::task::spawn_blocking(move || doomed.shutdown_timeout(Duration::from_secs(60))).await.unwrap();
+    drop(first);
+    let killed_at = clock.now();
+
+    let builder = builder_of(&sandbox, &store).clock(clock.clone()).on_revoked("sessions", move |_: RevokedSubject| {
+        called.send("other").unwrap();
+        std::future::ready(Ok::<(), HandlerError>(()))
+    });
+    let other = builder.build().await.unwrap();
+    clock.advance(LEASE - Duration::from_millis(1));
+    put(&store, &person(&sandbox, "later")).await;
+    eventually("the later one is applied", async || store.counts().await.unwrap().inbox.pending == 0).await;
+    assert!(calls.try_recv().is_err(), "the lease still runs");
+    clock.advance(Duration::from_secs(13) - clock.now().since(killed_at));
+    assert_eq!(tokio::time::timeout(Duration::from_secs(180), calls.recv()).await.unwrap(), Some("other"));
+    eventually("done", async || store.counts().await.unwrap().jobs.pending == 0).await;
     other.shutdown().await;
 }
 

@@ -11,6 +11,7 @@ use crate::engine::Engine;
 
 mod inbox;
 mod revocation;
+mod secrets;
 mod tokens;
 
 /// Three replicas as behind a balancer: one public address, one vendor. The vendor is the first one's sandbox.

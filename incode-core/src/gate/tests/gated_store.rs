@@ -113,6 +113,10 @@ impl JobStore for Arc<GatedStore> {
     fn claim_jobs(&self, _: JobClaim) -> StoreFuture<'_, ClaimedJobs> {
         no()
     }
+    fn renew_jobs(&self, _: Vec<JobLease>, _: Timestamp) -> StoreFuture<'_, ()> {
+        no()
+    }
+
     fn settle_job(&self, _: JobLease, _: JobSettlement) -> StoreFuture<'_, bool> {
         no()
     }
@@ -140,6 +144,10 @@ impl LifeCycle for Arc<GatedStore> {
     fn time(&self) -> StoreFuture<'_, Option<Timestamp>> {
         no()
     }
+    fn replace_secret(&self, _: &'static str, _: [u8; 16], _: [u8; 16]) -> StoreFuture<'_, bool> {
+        no()
+    }
+
     fn check_secret(&self, _: &'static str, _: [u8; 16]) -> StoreFuture<'_, SecretCheck> {
         no()
     }

@@ -8,7 +8,7 @@ use crate::client::Client;
 use crate::identity::{Cause, Change, ChangeListener, Directory, Observer, Time};
 use crate::inbox::apply::{Applier, VendorSignal, Verdict};
 use crate::inbox::runner::Work;
-use crate::inbox::{AtRest, CorrelationReader, Inbox, NamedSubject, Watchers, Worker, WorkerSettings};
+use crate::inbox::{AtRest, CorrelationReader, Inbox, LateAttempts, NamedSubject, Watchers, Worker, WorkerSettings};
 use crate::model::{EventKind, IdentityStatus};
 use crate::store::dedupe::object_key;
 use crate::store::{Claim, ClaimedEvent, EventId, Lease, MemoryStore, NewEvent, Reason, Settlement, Store};
@@ -56,6 +56,7 @@ fn applier(vendor: &str, clock: &ManualClock) -> Arc<Applier> {
         link_rule: None,
         at_rest: at_rest(),
         watchers: Watchers::default(),
+        late: LateAttempts::default(),
     })
 }
 
@@ -105,6 +106,10 @@ async fn an_event_that_is_refused_while_others_are_answered_holds_nobody_up_and_
     assert!(matches!(refused(&worker, &poison).await, Settlement::Retry { reason: Reason::Refused, .. }));
     assert_eq!(worker.capacity(), (Duration::ZERO, 16), "the others go on");
     clock.advance(Duration::from_secs(40 * 60));
+    for _ in 0..3 {
+        let late = refused(&worker, &poison).await;
+        assert!(matches!(late, Settlement::Retry { reason: Reason::Refused, .. }), "the clock may have jumped");
+    }
     let end = refused(&worker, &poison).await;
     assert!(matches!(end, Settlement::Dead { reason: Reason::Refused, wipe_token: false, .. }), "{end:?}");
     assert!(matches!(refused(&worker, &good).await, Settlement::Release { .. }));

@@ -80,3 +80,61 @@ async fn a_pulse_is_for_its_own_process_alone() {
     assert!(!other.received(&pulse));
     assert_eq!(notices(&mut feed), []);
 }
+
+/// A neighbour on the channel captures notices and sends them again, in any order: each counts once.
+#[tokio::test]
+async fn a_notice_that_is_sent_again_changes_nothing() {
+    let (one, other) = (ChangeHub::new(&[7; 32]).unwrap(), ChangeHub::new(&[7; 32]).unwrap());
+    let mut feed = other.feed(|_| tokio::spawn(async {}).abort_handle());
+    let gap = one.payload(&change(1_000), 8_000).unwrap();
+    let captured: Vec<_> = (0..100).map(|_| one.payload(&change(1), 8_000).unwrap()).collect();
+    // Processes on one server commit in another order than they begin.
+    for payload in captured.iter().rev() {
+        other.received(payload);
+    }
+    other.received(&gap);
+    let seen = notices(&mut feed);
+    assert_eq!(seen.len(), 101);
+    assert_eq!(seen.last(), Some(&StoreNotice::Gap), "what came late counts");
+    for _ in 0..3 {
+        other.received(&gap);
+        for payload in &captured {
+            other.received(payload);
+        }
+    }
+    assert_eq!(notices(&mut feed), []);
+    // However many came since.
+    for _ in 0..10_000 {
+        other.received(&one.payload(&change(0), 8_000).unwrap());
+    }
+    notices(&mut feed);
+    other.received(&gap);
+    assert_eq!(notices(&mut feed), [], "an old one empties no cache");
+    other.received(&captured[0]);
+    assert_eq!(notices(&mut feed), [StoreNotice::Changed(change(1))], "one identity's entry may go, whenever it comes");
+}
+
+/// Old notices of many senders, which this process has not seen: they empty the cache at a rate, and none is lost.
+#[tokio::test(start_paused = true)]
+async fn gaps_from_outside_have_a_rate() {
+    let hub = ChangeHub::new(&[7; 32]).unwrap();
+    let mut feed = hub.feed(|_| tokio::spawn(async {}).abort_handle());
+    let flood = || {
+        for _ in 0..1_000 {
+            let sender = ChangeHub::new(&[7; 32]).unwrap();
+            hub.received(&sender.payload(&change(1_000), 8_000).unwrap());
+        }
+    };
+    flood();
+    assert_eq!(notices(&mut feed), vec![StoreNotice::Gap; 4]);
+    for _ in 0..3 {
+        tokio::time::sleep(std::time::Duration::from_millis(1_001)).await;
+        assert_eq!(notices(&mut feed), [StoreNotice::Gap], "what exceeded it comes as one");
+        flood();
+        assert!(notices(&mut feed).len() <= 1);
+    }
+    tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+    notices(&mut feed);
+    flood();
+    assert_eq!(notices(&mut feed).len(), 4);
+}

@@ -21,6 +21,13 @@ impl JobStore for MemoryStore {
         })
     }
 
+    fn renew_jobs(&self, leases: Vec<JobLease>, lease_until: Timestamp) -> StoreFuture<'_, ()> {
+        self.locked(|rows| {
+            leases.into_iter().for_each(|lease| rows.renew_job(lease, lease_until));
+            Ok(())
+        })
+    }
+
     fn settle_job(&self, lease: JobLease, settlement: JobSettlement) -> StoreFuture<'_, bool> {
         self.locked(|rows| Ok(rows.settle_job(lease, settlement)))
     }
@@ -72,9 +79,16 @@ impl Rows {
         })
     }
 
+    fn renew_job(&mut self, lease: JobLease, lease_until: Timestamp) {
+        if let Some(job) = self.jobs.get_mut(&lease.job).filter(|job| job.is_held(lease)) {
+            self.jobs_due.remove(&job.due_key(lease.job));
+            job.due_at = lease_until;
+            self.jobs_due.insert(job.due_key(lease.job));
+        }
+    }
+
     fn settle_job(&mut self, lease: JobLease, settlement: JobSettlement) -> bool {
-        let is_held = |job: &&mut StoredJob| job.lease == lease.number && job.state == JobState::Pending;
-        let Some(job) = self.jobs.get_mut(&lease.job).filter(is_held) else { return false };
+        let Some(job) = self.jobs.get_mut(&lease.job).filter(|job| job.is_held(lease)) else { return false };
         self.jobs_due.remove(&job.due_key(lease.job));
         // A lease is good for one settlement.
         job.lease += 1;
@@ -121,6 +135,10 @@ impl Rows {
 }
 
 impl StoredJob {
+    fn is_held(&self, lease: JobLease) -> bool {
+        self.lease == lease.number && self.state == JobState::Pending
+    }
+
     fn due_key(&self, id: JobId) -> (Arc<str>, Timestamp, JobId) {
         (Arc::clone(&self.handler), self.due_at, id)
     }

@@ -37,6 +37,13 @@ impl LifeCycle for MemoryStore {
         })
     }
 
+    fn replace_secret(&self, name: &'static str, kept: [u8; 16], by: [u8; 16]) -> StoreFuture<'_, bool> {
+        self.locked(|rows| {
+            let known = rows.secrets.get_mut(name).filter(|known| **known == kept);
+            Ok(known.map(|known| *known = by).is_some())
+        })
+    }
+
     fn close(&self) -> StoreFuture<'_, ()> {
         self.rows.lock().unwrap_or_else(PoisonError::into_inner).is_closed = true;
         Box::pin(std::future::ready(Ok(())))

@@ -71,6 +71,29 @@ pub async fn leases_of_jobs_hold(store: Arc<dyn Store>) {
     assert_eq!(next_job_due(&*store, "mail").await, None);
 }
 
+/// A lease of a job that is renewed goes on; one that was lost or settled is not brought back.
+pub async fn leases_of_jobs_are_renewed(store: Arc<dyn Store>) {
+    event_owing(&*store, "object", 20, &["mail"]).await;
+    let renew = async |lease: JobLease, until| store.renew_jobs(vec![lease], ms(until)).await.expect("renew");
+    let first = job_of(&*store, "mail", 20).await;
+    renew(first.lease, 300).await;
+    assert_eq!(next_job_due(&*store, "mail").await, Some(ms(300)));
+    assert!(jobs_of(&*store, "mail", 299).await.is_empty(), "the lease goes on");
+    let second = job_of(&*store, "mail", 300).await;
+    assert_eq!(second.attempts, 2, "no renewal counts");
+    renew(first.lease, 10_000).await;
+    let due = next_job_due(&*store, "mail").await;
+    assert!(due.is_some_and(|due| due < ms(10_000)), "the first lease was lost: {due:?}");
+    let unknown = JobLease { job: JobId(second.lease.job.0 + 1_000), number: 1 };
+    store.renew_jobs(vec![unknown, second.lease], ms(900)).await.expect("renew");
+    assert_eq!(next_job_due(&*store, "mail").await, Some(ms(900)), "one that is unknown holds up no other");
+    assert!(store.settle_job(second.lease, JobSettlement::Done { at: ms(901) }).await.expect("settle"));
+    renew(second.lease, 10_000).await;
+    store.renew_jobs(Vec::new(), ms(10_000)).await.expect("renew nothing");
+    assert_eq!(next_job_due(&*store, "mail").await, None, "done is done");
+    assert_eq!(store.counts().await.expect("counts").jobs.pending, 0);
+}
+
 /// A retry waits and counts, a release does not count, dead is dead until it is replayed. Each replay leaves a trail.
 pub async fn jobs_are_settled_and_replayed(store: Arc<dyn Store>) {
     event_owing(&*store, "object", 20, &["mail", "account"]).await;

@@ -87,6 +87,21 @@ pub async fn a_secret_is_compared_with_the_first(store: Arc<dyn Store>) {
     assert_eq!(check("flow secret", 0x00).await, SecretCheck::Same, "it is never pruned");
 }
 
+/// A rotation: the kept check value is replaced by who knows it, and by no other. What was replaced is not known any more.
+pub async fn a_secret_is_replaced_by_who_knows_it(store: Arc<dyn Store>) {
+    let check = async |name, byte| store.check_secret(name, [byte; 16]).await.expect("check");
+    let replace = async |name, kept, by| store.replace_secret(name, [kept; 16], [by; 16]).await.expect("replace");
+    assert!(!replace("store key", 0xA1, 0xB2).await, "there is none");
+    assert_eq!(check("store key", 0xA1).await, SecretCheck::New, "and none was written");
+    assert_eq!(check("flow secret", 0xA1).await, SecretCheck::New);
+    assert!(!replace("store key", 0xB2, 0xC3).await, "another is kept");
+    assert!(replace("store key", 0xA1, 0xB2).await);
+    assert!(!replace("store key", 0xA1, 0xC3).await, "it was replaced before");
+    assert_eq!(check("store key", 0xB2).await, SecretCheck::Same);
+    assert_eq!(check("store key", 0xA1).await, SecretCheck::Other, "who was left behind is told");
+    assert_eq!(check("flow secret", 0xA1).await, SecretCheck::Same, "of another name");
+}
+
 /// After `close` every call says so, and closing again does no harm.
 pub async fn a_closed_store_is_unavailable(store: Arc<dyn Store>) {
     accepted(&*store, pending("object", "token", 10)).await;

@@ -151,6 +151,7 @@ where
         only_the_first_application_owes,
         an_object_is_applied_once_to_each_identity,
         leases_of_jobs_hold,
+        leases_of_jobs_are_renewed,
         jobs_are_settled_and_replayed,
         jobs_are_paged_newest_first,
         prune_removes_settled_jobs,
@@ -167,6 +168,7 @@ where
         prune_removes_used_correlation_ids_and_tokens,
         counts_follow_every_move,
         a_secret_is_compared_with_the_first,
+        a_secret_is_replaced_by_who_knows_it,
         a_closed_store_is_unavailable,
     );
 }
@@ -199,6 +201,7 @@ where
         event_and_callback_among_two_link_once,
         a_confirmation_is_used_once_among_two,
         two_compare_their_secrets,
+        two_replace_a_secret_once,
         ignored_events_are_capped_among_two,
         a_change_of_one_reaches_the_other,
         the_end_of_one_leaves_the_other,

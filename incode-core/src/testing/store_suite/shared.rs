@@ -227,6 +227,17 @@ pub async fn two_compare_their_secrets(one: Arc<dyn Store>, other: Arc<dyn Store
     assert_eq!((check(&other, first).await, check(&one, second).await), (SecretCheck::Same, SecretCheck::Other));
 }
 
+/// Two rotations at one moment: one replaces what both knew, and the other learns of it.
+pub async fn two_replace_a_secret_once(one: Arc<dyn Store>, other: Arc<dyn Store>) {
+    one.check_secret("store key", [1; 16]).await.expect("check");
+    let replace =
+        async |store: &Arc<dyn Store>, by| store.replace_secret("store key", [1; 16], [by; 16]).await.expect("replace");
+    let (a, b) = tokio::join!(replace(&one, 2), replace(&other, 3));
+    assert!(a ^ b, "{a} {b}");
+    let kept = if a { 2 } else { 3 };
+    assert_eq!(other.check_secret("store key", [kept; 16]).await.expect("check"), SecretCheck::Same);
+}
+
 /// However many send unknown kinds to however many processes, no more rows are kept than by one.
 pub async fn ignored_events_are_capped_among_two(one: Arc<dyn Store>, other: Arc<dyn Store>) {
     let mut tasks = JoinSet::new();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use incode_sandbox::{FieldOverride, NewToken, Outcome, Person, Verified};
 use incode_tests::{Adapter, Auth, Plan, World, event, eventually};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 on_every_adapter! {
     a_callback_without_an_event_is_pending,
@@ -21,6 +21,7 @@ on_every_adapter! {
     an_authentication_links_who_is_enrolled,
     a_check_that_names_another_flow_links_no_one,
     a_token_from_before_the_flow_is_refused,
+    the_time_of_issue_is_read_however_it_is_written,
     the_token_of_the_event_is_taken_by_the_callback,
     a_token_links_one_subject,
     the_same_callback_twice_leads_to_the_same_place,
@@ -275,6 +276,30 @@ async fn a_token_from_before_the_flow_is_refused(adapter: Adapter) {
     // The flow is not used up: its own token still counts.
     come_back(&world, "ana", &flow, &world.sandbox.issue_token(&ana.identity_id)).await;
     is_pending(&world, "ana").await;
+}
+
+/// A fraction, digits in a text, RFC 3339, or a claim twice: an old token does not pass for one that shows no time.
+async fn the_time_of_issue_is_read_however_it_is_written(adapter: Adapter) {
+    let world = strict(adapter).await;
+    let ana = world.person("Ana");
+    let flow = world.start_flow("ana").await;
+    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    let old = now - 600;
+    let minted = |iat: Value| world.sandbox.mint_token(NewToken::of(&ana.identity_id).claim("iat", iat));
+    let rfc3339 = incode_core::Timestamp::from_secs(i64::try_from(old).unwrap()).to_string();
+    let twice = format!(r#"{{"iat":{now},"iat":{old},"exp":{}}}"#, now + 600);
+    let twice = format!("e30.{}.c2ln", data_encoding::BASE64URL_NOPAD.encode(twice.as_bytes()));
+    world.sandbox.seed_token(&*twice, Some(&ana.identity_id), Duration::from_secs(600));
+    let texts = [json!(old as f64 + 0.5), json!(old.to_string()), json!(rfc3339)].map(minted);
+    for token in texts.into_iter().chain([twice]) {
+        let back = world.come_back("ana", &flow, &token).await;
+        assert_eq!((back.status, back.code()), (403, "flow_token_foreign".to_owned()), "{token}");
+    }
+    is_not_linked(&world, "ana").await;
+    // A flow of its own: each may come back a few times only.
+    let flow = world.start_flow("ben").await;
+    come_back(&world, "ben", &flow, &minted(json!(now as f64 + 0.5))).await;
+    is_pending(&world, "ben").await;
 }
 
 async fn the_token_of_the_event_is_taken_by_the_callback(adapter: Adapter) {

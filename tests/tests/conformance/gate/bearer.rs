@@ -22,6 +22,7 @@ on_every_adapter! {
     a_store_that_is_down_opens_nothing,
     a_flood_of_junk_is_asked_about_a_few_at_a_time,
     a_token_that_is_answered_403_or_429_holds_up_no_other,
+    many_odd_tokens_at_once_hold_up_no_genuine_one,
     a_token_of_another_issuer_is_not_sent,
     a_face_counts_only_when_it_was_recorded,
 }
@@ -216,6 +217,29 @@ async fn a_token_that_is_answered_403_or_429_holds_up_no_other(adapter: Adapter)
             assert_eq!(vault(&world, &world.sandbox.issue_token(&ana)).await.status, 200);
         }
     }
+}
+
+/// More than there are turns and places, each asked about for as long as the vendor takes.
+async fn many_odd_tokens_at_once_hold_up_no_genuine_one(adapter: Adapter) {
+    let world = plan(adapter).start().await;
+    let ana = world.person("Ana Flores").identity_id;
+    let odd: Vec<_> = (0..300).map(|number| format!("odd-{number}")).collect();
+    for token in &odd {
+        world.fault(Fault::status(403).held().on(Route::Userinfo).for_token(token).times(u32::MAX));
+    }
+    let flood = join_all(odd.iter().map(|token| vault(&world, token)));
+    let genuine = async {
+        eventually("odd ones are asked about", async || asked(&world) >= 4).await;
+        for _ in 0..20 {
+            assert_eq!(vault(&world, &world.sandbox.issue_token(&ana)).await.status, 200);
+        }
+        world.sandbox.release_held();
+        for _ in 0..20 {
+            assert_eq!(vault(&world, &world.sandbox.issue_token(&ana)).await.status, 200);
+        }
+    };
+    let (answers, ()) = tokio::join!(flood, genuine);
+    assert!(answers.iter().all(|answer| answer.code() == "identity_unavailable"));
 }
 
 async fn a_token_of_another_issuer_is_not_sent(adapter: Adapter) {

@@ -9,6 +9,7 @@ on_every_adapter! {
     a_verification_at_an_unknown_time_is_not_fresh,
     an_authentication_at_an_unknown_time_is_not_fresh,
     a_time_that_can_be_read_is_the_vendors,
+    of_several_known_times_the_oldest_counts,
 }
 
 /// Nothing that shows when it was.
@@ -102,6 +103,38 @@ async fn a_time_that_can_be_read_is_the_vendors(adapter: Adapter) {
             // Microseconds are unknown, or read as what they are; never now.
             let may_be_unknown = value == json!(1_546_300_800_000_000_i64);
             assert!(time == Some(expected) || (may_be_unknown && time.is_none()), "{value}: {time:?}");
+        }
+    }
+}
+
+/// `createdAt` is of now, and the vendor's own event says that it was long ago. An event that anyone could have sent ages
+/// nothing.
+async fn of_several_known_times_the_oldest_counts(adapter: Adapter) {
+    for (auth, ages) in [(Auth::Header, true), (Auth::FetchBack, false)] {
+        let world = Plan::new(adapter).auth(auth).start().await;
+        let ana = world.person("Ana Flores").identity_id;
+        world.link("ana", &ana).await;
+        let old = |kind: &str, id: &str, token: &str| {
+            let mut event = event(kind, id, token);
+            event["timestamp"] = json!(1_546_300_800);
+            event
+        };
+        let verified = world.sandbox.verify(&ana).unwrap();
+        world.deliver(&old("verification.completed", &verified.verification_id, &verified.token)).await;
+        let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
+        let face = json!({"id": "face-1", "createdAt": now, "status": "pass", "type": "FACE"});
+        world.sandbox.seed_authentication("face-1", Some(&ana), face);
+        world.deliver(&old("authentication.completed", "face-1", &world.sandbox.issue_token(&ana))).await;
+        world.settles(2, 0, 0).await;
+        let identity = world.identity(&ana).await.unwrap();
+        if ages {
+            assert_eq!(identity.verified_at, Some(start_of_2019()));
+            assert_eq!(identity.face_authenticated_at, Some(start_of_2019()));
+            assert_eq!(world.get("ana", "/verified-lately").await.code(), "verification_expired");
+            assert_eq!(world.get("ana", "/seen").await.code(), "face_authentication_required");
+        } else {
+            assert!(identity.verified_at > Some(start_of_2019()));
+            assert_eq!(world.status("ana", "/verified-lately").await, 200);
         }
     }
 }

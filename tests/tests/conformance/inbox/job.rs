@@ -49,7 +49,9 @@ async fn the_spec_samples_open_the_gate_however_deliveries_are_authenticated(ada
         let identity = world.identity(IDENTITY).await.unwrap();
         assert_eq!(identity.status.as_str(), "ACTIVE");
         assert_eq!(identity.verification_id.unwrap().as_str(), event["id"].as_str().unwrap());
-        assert_eq!(identity.verified_at, Some(Timestamp::from_secs(1_688_059_847)));
+        // The sample of the event is older than that of its verification. Where it is the vendor's own, the oldest counts.
+        let oldest = if matches!(auth, Auth::FetchBack) { 1_688_059_847 } else { 1_688_052_828 };
+        assert_eq!(identity.verified_at, Some(Timestamp::from_secs(oldest)));
         // Nobody is linked yet: an event alone opens nothing.
         assert_eq!(world.status("ana", "/vault").await, 403);
 

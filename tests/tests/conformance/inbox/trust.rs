@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use incode_core::testing::ManualClock;
-use incode_core::{Secret, Timestamp};
+use incode_core::{Clock, Secret, Timestamp};
 use incode_sandbox::{Fault, NewPerson, OthersObjects};
 use incode_sqlite::SqliteOptions;
 use incode_tests::{Adapter, Auth, Plan, event, eventually};
@@ -14,6 +14,7 @@ on_every_adapter! {
     an_event_that_anyone_could_send_proves_no_face,
     a_token_sealed_with_another_key_waits,
     a_clock_that_is_ahead_kills_nothing,
+    a_clock_that_jumps_after_many_failures_kills_nothing,
 }
 
 fn seconds_now() -> i64 {
@@ -120,6 +121,40 @@ async fn a_clock_that_is_ahead_kills_nothing(adapter: Adapter) {
     world.settles(5, 0, 0).await;
     for person in &people {
         assert!(world.identity(person).await.is_some());
+    }
+}
+
+/// However many attempts failed before: the token still lives at the vendor.
+async fn a_clock_that_jumps_after_many_failures_kills_nothing(adapter: Adapter) {
+    for status in [503, 429] {
+        let clock = ManualClock::new(Timestamp::from(SystemTime::now()));
+        let shown = clock.clone();
+        let world = Plan::new(adapter).incode(|builder| builder.clock(shown)).start().await;
+        let person = world.person("Ana Flores").identity_id;
+        let verified = world.sandbox.verify(&person).unwrap();
+        world.fault(Fault::status(status).times(u32::MAX));
+        world.deliver(&event("verification.completed", &verified.verification_id, &verified.token)).await;
+        eventually("five attempts", async || {
+            clock.advance(Duration::from_secs(1));
+            world.events().await[0].attempts >= 5
+        })
+        .await;
+        clock.set(clock.now().after(Duration::from_secs(20 * 60)));
+        eventually("one more failure", async || {
+            let row = &world.events().await[0];
+            // A lease ends after ten seconds: what is due later was tried, and waits.
+            let waits = row.due_at.is_some_and(|due_at| due_at > clock.now().after(Duration::from_secs(15)));
+            row.state.as_str() != "pending" || (row.attempts >= 6 && waits)
+        })
+        .await;
+        world.sandbox.clear_faults();
+        eventually("settled", async || {
+            clock.advance(Duration::from_secs(1));
+            world.counts().await.pending == 0
+        })
+        .await;
+        assert_eq!((world.counts().await.done, world.counts().await.dead), (1, 0), "{status}");
+        assert!(world.identity(&person).await.is_some());
     }
 }
 
