@@ -2,7 +2,7 @@
 
 use crate::client::{self, ErrorKind};
 use crate::identity::belonging::{self, Fit};
-use crate::identity::{Check, Observation};
+use crate::identity::{Cause, Check, Observation};
 use crate::model::{Authentication, EventKind, UserInfo, Verification, VerificationStatus};
 use crate::store::ClaimedEvent;
 use crate::{ObjectId, Timestamp, Token};
@@ -36,41 +36,45 @@ impl Applier {
 
     async fn fetch_verification(&self, event: &ClaimedEvent, token: &Token) -> Result<Fetched, ApplyError> {
         let id = &event.object_id;
-        let (asked, verification) =
-            tokio::join!(self.client.userinfo_at(&self.directory, token), self.client.verification(id, token));
-        let asked = asked.map_err(|error| of_one(error, &verification))?;
+        let (asked, verification) = tokio::join!(self.userinfo(token), self.client.verification(id, token));
+        let (person, seen) = asked.map_err(|error| of_one(error, &verification))?;
         let verification = verification.map_err(ApplyError::PartiallyAnswered)?;
-        let fit = belonging::check_verification(id, &verification, &asked.person)?;
+        let fit = belonging::check_verification(id, &verification, &person)?;
         let known = self.directory.store().verified_as(id.clone()).await?;
-        belonging::check_owner(known.as_ref(), &asked.person.identity_id)?;
+        belonging::check_owner(known.as_ref(), &person.identity_id)?;
         let check = self.check_of_verification(event, &verification);
-        let seen = self.observer.observe(&asked.person, asked.sent_at).with_verification(&verification);
+        let seen = seen.with_verification(&verification);
         let proven = fit == Fit::Agrees || known.is_some();
-        Ok(Fetched { person: asked.person, seen: seen.with_check(&check), check, proven })
+        Ok(Fetched { person, seen: seen.with_check(&check), check, proven })
     }
 
     async fn fetch_authentication(&self, event: &ClaimedEvent, token: &Token) -> Result<Option<Fetched>, ApplyError> {
         let id = &event.object_id;
-        let (asked, authentication) =
-            tokio::join!(self.client.userinfo_at(&self.directory, token), self.client.authentication(id, token));
+        let (asked, authentication) = tokio::join!(self.userinfo(token), self.client.authentication(id, token));
         let authentication = authentication.map_err(|error| of_one(error, &asked))?;
         belonging::check_authentication(id, &authentication)?;
-        let asked = match asked {
+        let (person, seen) = match asked {
             // A face that was recognised as no one's: the event is genuine, and there is nothing to apply.
             Err(error) if error.kind() == ErrorKind::NotFound && !authentication.passed() => return Ok(None),
             asked => asked.map_err(ApplyError::PartiallyAnswered)?,
         };
         if let Some(enrolled_by) = &authentication.verification_id {
-            self.check_enrolment(enrolled_by, &asked.person).await?;
+            self.check_enrolment(enrolled_by, &person).await?;
         }
-        let seen = self.observer.observe(&asked.person, asked.sent_at);
         let check = self.check_of_authentication(event, &authentication);
         // An authentication repeats nothing of the person. Where the sender is unknown, object and token may have been
         // put together: then it refreshes the status, which the token alone decides, and nothing else.
         let seen =
             if event.authenticated { seen.with_authentication(&authentication).with_check(&check) } else { seen };
         let check = Check { passed: check.passed && event.authenticated, ..check };
-        Ok(Some(Fetched { person: asked.person, seen, check, proven: true }))
+        Ok(Some(Fetched { person, seen, check, proven: true }))
+    }
+
+    /// What userinfo says. It counts from its arrival: the other call, and the store, may fail afterwards.
+    async fn userinfo(&self, token: &Token) -> Result<(UserInfo, Observation), client::Error> {
+        let asked = self.client.userinfo_at(&self.directory, token).await?;
+        let seen = self.directory.observe(&self.observer, &asked.person, asked.sent_at, Cause::Event);
+        Ok((asked.person, seen))
     }
 
     async fn check_enrolment(&self, verification: &ObjectId, person: &UserInfo) -> Result<(), ApplyError> {
