@@ -202,7 +202,7 @@ impl Bearer {
             }
         };
         self.key_refusals.clear();
-        let seen = self.observer.observe(&asked.person, asked.sent_at);
+        let seen = self.directory.observe(&self.observer, &asked.person, asked.sent_at, Cause::BearerToken);
         let id = seen.identity_id.clone();
         // Recorded before it counts: the newest answer stands, and what was revoked stays revoked.
         match self.directory.change(Command::Observe(seen), Cause::BearerToken).await {

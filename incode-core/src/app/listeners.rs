@@ -2,13 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::IdentityId;
 use crate::Timestamp;
 use crate::flow::Flow;
 use crate::gate::NearCache;
-use crate::identity::{Cause, Change, ChangeListener};
+use crate::identity::{Cause, Change, ChangeListener, NotActive, Observation};
 use crate::inbox::{CorrelationReader, Handlers, NamedSubject};
-use crate::model::IdentityStatus;
 
 use super::changes::{ChangeEvent, Feed};
 
@@ -36,8 +34,12 @@ impl ChangeListener for Listeners {
         self.handlers.notify();
     }
 
-    fn withhold(&self, identity: &IdentityId, status: &IdentityStatus) {
-        self.near.withhold(identity, status);
+    fn withhold(&self, answer: &Arc<NotActive>) {
+        self.near.withhold(answer);
+    }
+
+    fn written(&self, seen: &Observation) {
+        self.near.written(seen);
     }
 }
 

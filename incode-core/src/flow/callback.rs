@@ -3,7 +3,7 @@ use std::time::Duration;
 use crate::client::{Client, ErrorKind, TimedUserInfo};
 use crate::http::{Problem, Reply, RequestHead, return_to};
 use crate::identity::transition::{Command, Outcome, Refusal, Return, UsedToken};
-use crate::identity::{Cause, Directory, FlowWindow, LinkProof, Observer, SubjectState};
+use crate::identity::{Cause, Directory, FlowWindow, LinkProof, Observation, Observer, SubjectState};
 use crate::inbox::token_times;
 use crate::store::StoreError;
 use crate::{Clock, Subject, Timestamp, Token};
@@ -87,7 +87,9 @@ impl Callback {
                 return Err(not_redeemed(&error));
             }
         };
-        let command = Command::Return(self.returned(&asked, &parts));
+        // First of all: from here on a person who is not ACTIVE is out, whatever becomes of the callback.
+        let seen = directory.observe(parts.observer, &asked.person, asked.sent_at, Cause::Flow);
+        let command = Command::Return(self.returned(&asked, seen));
         let outcome = match directory.change(command, Cause::Flow).await {
             Ok(changed) => changed.outcome,
             Err(error) => return Err(not_stored(&error)),
@@ -130,7 +132,7 @@ impl Callback {
         state.pending.as_ref().is_some_and(|pending| is_own(pending.window.began_at) && now < pending.expires_at)
     }
 
-    fn returned(&self, asked: &TimedUserInfo, parts: &Parts<'_>) -> Return {
+    fn returned(&self, asked: &TimedUserInfo, seen: Observation) -> Return {
         let correlation = &self.correlation;
         let vendor_now = asked.vendor_now;
         // The vendor's clock is read at the return; the time that went by since the start is ours.
@@ -140,7 +142,7 @@ impl Callback {
         let issued_from = vendor_began_at.before(ISSUE_TOLERANCE);
         Return {
             subject: correlation.subject.clone(),
-            seen: parts.observer.observe(&asked.person, asked.sent_at),
+            seen,
             window: FlowWindow { began_at: correlation.began_at, vendor_began_at, vendor_returned_at: vendor_now },
             nonce: correlation.nonce,
             token: UsedToken { hash: self.token.hash(), expires_at: used_until(&self.token, asked.sent_at) },

@@ -152,7 +152,7 @@ async fn ask(
     // The application made the call itself: its own time is the time of the pass.
     let passed_at = directory.now().await?;
     let asked = parts.client.userinfo_at(directory, &token).await?;
-    let mut seen = parts.observer.observe(&asked.person, asked.sent_at);
+    let mut seen = directory.observe(parts.observer, &asked.person, asked.sent_at, Cause::Face);
     let enrolled_as = match &answer.verification_id {
         Some(verification) => directory.store().verified_as(verification.clone()).await?,
         None => None,

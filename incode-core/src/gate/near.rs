@@ -11,9 +11,7 @@ use std::time::Duration;
 use siphasher::sip::SipHasher13;
 use tokio::runtime::Handle;
 
-use crate::IdentityId;
-use crate::identity::{Change, Identity};
-use crate::model::IdentityStatus;
+use crate::identity::{Change, Identity, NotActive, Observation};
 use crate::store::{Store, StoreError};
 
 use super::cached_standing::{CacheKey, CacheKeyRef, CachedStanding, Loaded};
@@ -42,7 +40,7 @@ pub(crate) struct NearCache {
     /// handler that blocks its thread would hold up every request that waits for the same standing.
     runtime: Handle,
     watched: Watched,
-    /// Identities that are answered for by another status than the stored one.
+    /// Identities whose stored status may be older than the vendor's answer.
     withheld: Withheld,
     no_subject: Arc<CachedStanding>,
     refused: Arc<CachedStanding>,
@@ -171,7 +169,6 @@ impl NearCache {
 
     /// Forgets what a change made stale.
     pub(crate) fn invalidate(&self, change: &Change) {
-        self.withheld.remove(&change.identity_id);
         let mut stale: Vec<_> = change.subjects.iter().cloned().map(CacheKey::Subject).collect();
         stale.push(CacheKey::Identity(change.identity_id.clone()));
         self.single_flight.forget(&stale, || {
@@ -270,23 +267,27 @@ impl NearCache {
             }
             CacheKey::Identity(id) => (self.store.identity(id.clone()).await?, None, Vec::new()),
         };
-        let Some(mut identity) = identity else { return Ok(CachedStanding::stranger(whose, loaded, context)) };
-        if let Some(status) = self.withheld.status_of(&identity.identity_id) {
-            identity.status = status;
-        }
+        let Some(identity) = identity else { return Ok(CachedStanding::stranger(whose, loaded, context)) };
+        let identity = self.withheld.over(identity);
         let facts = self.facts(&identity).await?;
         Ok(CachedStanding::linked(whose, &identity, (proof, &confirmations), facts.as_ref(), loaded, context))
     }
 
-    /// The vendor said of an identity that it is not ACTIVE, and the store did not take it. Until a change of the identity
-    /// is written this process answers by that status.
-    pub(crate) fn withhold(&self, identity: &IdentityId, status: &IdentityStatus) {
-        self.withheld.add(identity, status);
+    /// The vendor said of an identity that it is not ACTIVE. This process answers by that status, except where the store
+    /// holds the answer to a later question.
+    pub(crate) fn withhold(&self, answer: &Arc<NotActive>) {
+        self.withheld.add(answer);
+        let identity = &answer.seen().identity_id;
         self.single_flight.forget_all(|| {
             let is_of = |known: &CachedStanding| known.identity_id() == Some(identity.as_str());
             self.known.pin().retain(|_, known| !is_of(known));
         });
         self.watched.notify_all();
+    }
+
+    /// What the vendor said of an identity that is not ACTIVE is in the store.
+    pub(crate) fn written(&self, seen: &Observation) {
+        self.withheld.written(seen, self.settings.load_deadline);
     }
 
     /// The fields that requirements read, when the application keeps any.

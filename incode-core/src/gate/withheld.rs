@@ -1,44 +1,84 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::IdentityId;
-use crate::model::IdentityStatus;
+use crate::identity::{Identity, NotActive, Observation};
 
-/// Identities of which the vendor said that they are not ACTIVE, while the store did not take it.
+/// Identities of which the vendor said that they are not ACTIVE, while the store may not know it.
 ///
-/// Small: one entry for each such answer during an outage of the store, removed when a change of the identity is written.
+/// Small: one entry for each such answer until it is written, and for as long after that as a read may take.
 #[derive(Default)]
 pub(super) struct Withheld {
     /// Whether there is any entry: a load reads this alone in the usual case.
     any: AtomicBool,
     /// Held for map operations, never across an await.
-    statuses: Mutex<HashMap<IdentityId, IdentityStatus>>,
+    entries: Mutex<HashMap<IdentityId, Entry>>,
+}
+
+struct Entry {
+    answer: Arc<NotActive>,
+    /// Set once the answer is written: the entry then counts for reads that began before that, and ends here.
+    until: Option<Instant>,
 }
 
 impl Withheld {
-    pub(super) fn add(&self, identity: &IdentityId, status: &IdentityStatus) {
-        self.lock().insert(identity.clone(), status.clone());
+    pub(super) fn add(&self, answer: &Arc<NotActive>) {
+        let mut entries = self.lock();
+        entries.retain(|_, entry| entry.is_live());
+        entries.insert(answer.seen().identity_id.clone(), Entry { answer: Arc::clone(answer), until: None });
         self.any.store(true, Ordering::SeqCst);
     }
 
-    pub(super) fn remove(&self, identity: &IdentityId) {
-        if self.any.load(Ordering::SeqCst) {
-            let mut statuses = self.lock();
-            statuses.remove(identity);
-            self.any.store(!statuses.is_empty(), Ordering::SeqCst);
-        }
-    }
-
-    /// The status to answer by, instead of the stored one.
-    pub(super) fn status_of(&self, identity: &IdentityId) -> Option<IdentityStatus> {
+    /// What the vendor said is in the store. A read that began before may take `longest_read`, and finds the older row.
+    pub(super) fn written(&self, seen: &Observation, longest_read: Duration) {
         if !self.any.load(Ordering::SeqCst) {
-            return None;
+            return;
         }
-        self.lock().get(identity).cloned()
+        if let Some(entry) = self.lock().get_mut(&seen.identity_id)
+            && entry.answer.seen().sent_at <= seen.sent_at
+        {
+            entry.until = entry.until.or_else(|| Instant::now().checked_add(longest_read));
+        }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<IdentityId, IdentityStatus>> {
-        self.statuses.lock().unwrap_or_else(PoisonError::into_inner)
+    /// A row as this process answers by it: what the vendor said last counts, whether the row holds it yet or not.
+    ///
+    /// An entry does not end when the identity changes: a confirmation, or an older answer of the vendor that another
+    /// process writes, is a change too.
+    pub(super) fn over(&self, mut row: Identity) -> Identity {
+        if !self.any.load(Ordering::SeqCst) {
+            return row;
+        }
+        let mut entries = self.lock();
+        entries.retain(|_, entry| entry.is_live());
+        self.any.store(!entries.is_empty(), Ordering::SeqCst);
+        if let Some(entry) = entries.get(&row.identity_id).filter(|entry| !entry.is_in(&row)) {
+            row.status = entry.answer.seen().status.clone();
+        }
+        row
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<IdentityId, Entry>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+impl Entry {
+    fn is_live(&self) -> bool {
+        self.until.is_none_or(|until| Instant::now() < until)
+    }
+
+    fn is_in(&self, row: &Identity) -> bool {
+        match self.until {
+            None => self.answer.is_overtaken_by(row),
+            Some(_) => self.answer.is_before(row),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,15 +1,18 @@
 //! The only way to change what is known of people.
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
-use crate::model::IdentityStatus;
+use tokio::runtime::Handle;
+
+use crate::Timestamp;
+use crate::model::{IdentityStatus, UserInfo};
 use crate::store::{Changed, Lease, Settled, Settlement, Store, StoreError};
 use crate::time::{Clock, TimeFuture, TimeSource};
-use crate::{IdentityId, Timestamp};
 
 use super::transition::{ChangeRequest, Command, Rules};
-use super::{Cause, Change, Observation};
+use super::unwritten::{Added, FIRST_WRITE, LONGEST_PAUSE, LONGEST_WRITE, NotActive, Unwritten};
+use super::{Cause, Change, Observation, Observer};
 
 /// Writes a change through the store, then makes it known: near cache, change stream, handlers, in that order. Cloning is
 /// cheap.
@@ -24,6 +27,10 @@ struct Shared {
     rules: Arc<Rules>,
     time: Time,
     listener: Arc<dyn ChangeListener>,
+    unwritten: Unwritten,
+    /// Where answers are written that the store did not take: on the runtime of `build`. The runtime of a request may
+    /// end before the process does.
+    runtime: Handle,
 }
 
 /// Where the present comes from.
@@ -46,14 +53,19 @@ pub(crate) trait ChangeListener: Send + Sync + 'static {
     /// Jobs may have been enqueued.
     fn jobs_enqueued(&self);
 
-    /// The vendor said of an identity that it is not ACTIVE, and the store did not take it: this process answers by that
-    /// status until a change of the identity is written.
-    fn withhold(&self, identity: &IdentityId, status: &IdentityStatus);
+    /// The vendor said of an identity that it is not ACTIVE: this process answers by that status from now on, except
+    /// where the store knows the answer to a later question.
+    fn withhold(&self, answer: &Arc<NotActive>);
+
+    /// What the vendor said of an identity that is not ACTIVE is in the store.
+    fn written(&self, seen: &Observation);
 }
 
 impl Directory {
+    /// Must be called inside the tokio runtime that lives as long as the process.
     pub(crate) fn new(store: Arc<dyn Store>, rules: Arc<Rules>, time: Time, listener: Arc<dyn ChangeListener>) -> Self {
-        Self(Arc::new(Shared { store, rules, time, listener }))
+        let unwritten = Unwritten::default();
+        Self(Arc::new(Shared { store, rules, time, listener, unwritten, runtime: Handle::current() }))
     }
 
     /// For reading. What is written goes through the methods here.
@@ -74,20 +86,31 @@ impl Directory {
         ChangeRequest { command, rules: Arc::clone(&self.0.rules), now }
     }
 
+    /// What userinfo says, asked at `sent_at`. Each answer of userinfo comes through here: where the identity is not
+    /// ACTIVE, the gate of this process is shut from now on, whatever becomes of the exchange.
+    pub(crate) fn observe(
+        &self,
+        observer: &Observer,
+        person: &UserInfo,
+        sent_at: Timestamp,
+        cause: Cause,
+    ) -> Observation {
+        let seen = observer.observe(person, sent_at);
+        self.withhold(&seen, cause);
+        seen
+    }
+
     /// Runs a command.
     pub(crate) async fn change(&self, command: Command, cause: Cause) -> Result<Changed, StoreError> {
         let directory = self.clone();
         to_the_end(async move {
+            // Before anything that can fail.
+            let seen = observed(&command).cloned();
+            seen.iter().for_each(|seen| directory.withhold(seen, cause));
             let request = directory.request(command, directory.now().await?);
-            let withheld = not_active(&request.command);
-            let changed = match directory.0.store.change(request).await {
-                Ok(changed) => changed,
-                Err(error) => {
-                    directory.withhold(withheld.as_ref());
-                    return Err(error);
-                }
-            };
+            let changed = directory.0.store.change(request).await?;
             directory.publish(changed.change.as_ref(), cause);
+            seen.iter().for_each(|seen| directory.written(seen));
             Ok(changed)
         })
         .await
@@ -97,17 +120,17 @@ impl Directory {
     pub(crate) async fn settle(&self, lease: Lease, settlement: Settlement) -> Result<Settled, StoreError> {
         let directory = self.clone();
         to_the_end(async move {
-            let withheld = match &settlement {
-                Settlement::Done { apply: Some(request), .. } => not_active(&request.command),
+            let seen = match &settlement {
+                Settlement::Done { apply: Some(request), .. } => observed(&request.command).cloned(),
                 _ => None,
             };
-            let settled = directory.0.store.settle(lease, settlement).await;
-            match &settled {
-                Ok(Settled::Written(Some((_, change)))) => directory.publish(change.as_ref(), Cause::Event),
-                Ok(_) => {}
-                Err(_) => directory.withhold(withheld.as_ref()),
+            seen.iter().for_each(|seen| directory.withhold(seen, Cause::Event));
+            let settled = directory.0.store.settle(lease, settlement).await?;
+            if let Settled::Written(Some((_, change))) = &settled {
+                directory.publish(change.as_ref(), Cause::Event);
+                seen.iter().for_each(|seen| directory.written(seen));
             }
-            settled
+            Ok(settled)
         })
         .await
     }
@@ -119,10 +142,36 @@ impl Directory {
         self.0.listener.jobs_enqueued();
     }
 
-    fn withhold(&self, seen: Option<&Observation>) {
-        if let Some(seen) = seen {
-            self.0.listener.withhold(&seen.identity_id, &seen.status);
+    /// Shuts the gate of this process for an identity that is not ACTIVE, and has it written.
+    fn withhold(&self, seen: &Observation, cause: Cause) {
+        let Some(answer) = NotActive::of(seen, cause) else { return };
+        let answer = Arc::new(answer);
+        let added = self.0.unwritten.add(&answer);
+        if added != Added::Known {
+            self.0.listener.withhold(&answer);
         }
+        if added == Added::NeedsWriter {
+            // Weak: an application that dropped everything is not kept alive by a store that does not answer.
+            self.0.runtime.spawn(write_later(Arc::downgrade(&self.0)));
+        }
+    }
+
+    fn written(&self, seen: &Observation) {
+        if seen.status != IdentityStatus::Active {
+            self.0.unwritten.remove(seen);
+            self.0.listener.written(seen);
+        }
+    }
+
+    /// Writes an answer whose exchange did not. An identity that is not known stays so: it opens no gate.
+    async fn write(&self, answer: &NotActive) -> Result<(), StoreError> {
+        let seen = answer.seen();
+        let known = self.0.store.identity(seen.identity_id.clone()).await?;
+        if known.is_none_or(|known| answer.is_overtaken_by(&known)) {
+            self.written(seen);
+            return Ok(());
+        }
+        self.change(Command::Observe(seen.clone()), answer.cause()).await.map(|_| ())
     }
 }
 
@@ -132,15 +181,37 @@ impl TimeSource for Directory {
     }
 }
 
-/// What the command observes, where that is not ACTIVE.
-fn not_active(command: &Command) -> Option<Observation> {
-    let seen = match command {
-        Command::ApplyEvent(event) => &event.seen,
-        Command::Observe(seen) | Command::Confirm { seen, .. } => seen,
-        Command::Return(back) => &back.seen,
-        _ => return None,
-    };
-    (seen.status != IdentityStatus::Active).then(|| seen.clone())
+/// What the vendor said, where the command brings that.
+fn observed(command: &Command) -> Option<&Observation> {
+    match command {
+        Command::ApplyEvent(event) => Some(&event.seen),
+        Command::Observe(seen) | Command::Confirm { seen, .. } => Some(seen),
+        Command::Return(back) => Some(&back.seen),
+        _ => None,
+    }
+}
+
+/// Writes what the vendor said of identities that are not ACTIVE, until all of it is written.
+async fn write_later(directory: Weak<Shared>) {
+    let mut pause = FIRST_WRITE;
+    loop {
+        tokio::time::sleep(pause).await;
+        let Some(shared) = directory.upgrade() else { return };
+        let directory = Directory(shared);
+        let Some(left) = directory.0.unwritten.left() else { return };
+        let mut failed: usize = 0;
+        for answer in left {
+            let write = tokio::time::timeout(LONGEST_WRITE, directory.write(&answer)).await;
+            failed = failed.saturating_add(usize::from(!matches!(write, Ok(Ok(())))));
+        }
+        if failed > 0 {
+            tracing::warn!(
+                failed,
+                "identities are not ACTIVE, and the store does not take it: their gate is shut here"
+            );
+        }
+        pause = if failed > 0 { pause.saturating_mul(2).min(LONGEST_PAUSE) } else { FIRST_WRITE };
+    }
 }
 
 /// Runs `work` on a task of its own.

@@ -110,4 +110,4 @@ fn word_key(identity: &Identity) -> (i64, u8, &str, Option<&str>) {
 }
 
 /// Longer than an event's lease, which is longer than the client's deadlines with every retry.
-const LONGEST_UNDER_WAY: Duration = Duration::from_secs(180);
+pub(super) const LONGEST_UNDER_WAY: Duration = Duration::from_secs(180);

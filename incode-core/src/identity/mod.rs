@@ -11,6 +11,7 @@ mod observe;
 mod observer;
 mod personal;
 pub mod transition;
+mod unwritten;
 
 use serde::Serialize;
 
@@ -26,6 +27,7 @@ pub use field::{Field, RetainedField};
 pub use link::{Link, LinkProof, LinkedIdentity, PendingLink, SubjectState};
 pub(crate) use observer::Observer;
 pub use personal::PersonalData;
+pub(crate) use unwritten::NotActive;
 
 /// What is known of one `identityId`. Ids, statuses and times only: no personal data.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

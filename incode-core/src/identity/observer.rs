@@ -36,8 +36,8 @@ impl Observer {
         self.0.as_ref().is_some_and(|keeping| keeping.retention.contains_key(&field))
     }
 
-    /// What userinfo says, asked at `sent_at`.
-    pub(crate) fn observe(&self, person: &UserInfo, sent_at: Timestamp) -> Observation {
+    /// What userinfo says, asked at `sent_at`. [`super::Directory::observe`] is the one caller.
+    pub(super) fn observe(&self, person: &UserInfo, sent_at: Timestamp) -> Observation {
         let mut seen = Observation::of(person, sent_at);
         if let Some(keeping) = &self.0 {
             let kept =

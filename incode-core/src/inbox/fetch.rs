@@ -2,7 +2,7 @@
 
 use crate::client::{self, ErrorKind};
 use crate::identity::belonging::{self, Fit};
-use crate::identity::{CLOCK_TOLERANCE, Check, FlowWindow, Observation};
+use crate::identity::{CLOCK_TOLERANCE, Cause, Check, FlowWindow, Observation};
 use crate::model::{Authentication, EventKind, UserInfo, Verification, VerificationStatus};
 use crate::store::ClaimedEvent;
 use crate::{ObjectId, Subject, Timestamp, Token};
@@ -23,6 +23,14 @@ pub(super) struct Fetched {
     /// A stranger who has a token of their own and the id of another person's verification could otherwise claim it:
     /// all they need is a verification that repeats nothing of the person, and a vendor that answers without comparing.
     pub(super) proven: bool,
+}
+
+/// An answer of userinfo.
+struct Asked {
+    person: UserInfo,
+    seen: Observation,
+    /// The vendor's clock.
+    vendor_now: Timestamp,
 }
 
 impl Fetched {
@@ -48,37 +56,32 @@ impl Applier {
 
     async fn fetch_verification(&self, event: &ClaimedEvent, token: &Token) -> Result<Fetched, ApplyError> {
         let id = &event.object_id;
-        let (asked, verification) =
-            tokio::join!(self.client.userinfo_at(&self.directory, token), self.client.verification(id, token));
-        let asked = asked.map_err(|error| of_one(error, &verification))?;
+        let (asked, verification) = tokio::join!(self.userinfo(token), self.client.verification(id, token));
+        let Asked { person, seen, vendor_now } = asked.map_err(|error| of_one(error, &verification))?;
         let verification = verification.map_err(ApplyError::PartiallyAnswered)?;
-        let fit = belonging::check_verification(id, &verification, &asked.person)?;
+        let fit = belonging::check_verification(id, &verification, &person)?;
         let known = self.directory.store().verified_as(id.clone()).await?;
-        belonging::check_owner(known.as_ref(), &asked.person.identity_id)?;
-        let check = self.check_of_verification(event, &verification, asked.vendor_now);
-        let seen = self.observer.observe(&asked.person, asked.sent_at);
-        let seen = seen.with_verification(&verification, reported_at(event));
+        belonging::check_owner(known.as_ref(), &person.identity_id)?;
+        let check = self.check_of_verification(event, &verification, vendor_now);
+        let seen = seen.with_verification(&verification, reported_at(event)).with_check(&check);
         let proven = fit == Fit::Agrees || known.is_some();
-        let vendor_now = asked.vendor_now;
-        Ok(Fetched { person: asked.person, seen: seen.with_check(&check), check, vendor_now, proven })
+        Ok(Fetched { person, seen, check, vendor_now, proven })
     }
 
     async fn fetch_authentication(&self, event: &ClaimedEvent, token: &Token) -> Result<Option<Fetched>, ApplyError> {
         let id = &event.object_id;
-        let (asked, authentication) =
-            tokio::join!(self.client.userinfo_at(&self.directory, token), self.client.authentication(id, token));
+        let (asked, authentication) = tokio::join!(self.userinfo(token), self.client.authentication(id, token));
         let authentication = authentication.map_err(|error| of_one(error, &asked))?;
         belonging::check_authentication(id, &authentication)?;
-        let asked = match asked {
+        let Asked { person, seen, vendor_now } = match asked {
             // A face that was recognised as no one's: the event is genuine, and there is nothing to apply.
             Err(error) if error.kind() == ErrorKind::NotFound && !authentication.passed() => return Ok(None),
             asked => asked.map_err(ApplyError::PartiallyAnswered)?,
         };
         if let Some(enrolled_by) = &authentication.verification_id {
-            self.check_enrolment(enrolled_by, &asked.person).await?;
+            self.check_enrolment(enrolled_by, &person).await?;
         }
-        let seen = self.observer.observe(&asked.person, asked.sent_at);
-        let check = self.check_of_authentication(event, &authentication, asked.vendor_now);
+        let check = self.check_of_authentication(event, &authentication, vendor_now);
         // An authentication repeats nothing of the person. Where the sender is unknown, object and token may have been
         // put together: then it refreshes the status, which the token alone decides, and nothing else.
         let seen = if event.authenticated {
@@ -87,7 +90,14 @@ impl Applier {
             seen
         };
         let check = Check { passed: check.passed && event.authenticated, ..check };
-        Ok(Some(Fetched { person: asked.person, seen, check, vendor_now: asked.vendor_now, proven: true }))
+        Ok(Some(Fetched { person, seen, check, vendor_now, proven: true }))
+    }
+
+    /// What userinfo says. It counts from its arrival: the other call, and the store, may fail afterwards.
+    async fn userinfo(&self, token: &Token) -> Result<Asked, client::Error> {
+        let asked = self.client.userinfo_at(&self.directory, token).await?;
+        let seen = self.directory.observe(&self.observer, &asked.person, asked.sent_at, Cause::Event);
+        Ok(Asked { person: asked.person, seen, vendor_now: asked.vendor_now })
     }
 
     async fn check_enrolment(&self, verification: &ObjectId, person: &UserInfo) -> Result<(), ApplyError> {

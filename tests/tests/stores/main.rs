@@ -21,6 +21,7 @@ mod postgres;
 mod redis;
 mod replicas;
 mod restarts;
+mod unwritten;
 
 use std::future::poll_fn;
 use std::time::Duration;

@@ -6,13 +6,13 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::identity::transition::{ApplyEvent, Command, Rules};
-use crate::identity::{Cause, Change, ChangeListener, Check, Time};
+use crate::identity::{Cause, Change, ChangeListener, Check, NotActive, Observation, Time};
 use crate::inbox::AppliedEvent;
-use crate::model::{EventKind, IdentityStatus};
+use crate::model::EventKind;
 use crate::store::{EventId, JobFilter, JobState, MemoryStore, Settlement, Store};
 use crate::testing::ManualClock;
 use crate::testing::store_suite::{pending, seen};
-use crate::{Clock, IdentityId, ObjectId, Subject};
+use crate::{Clock, ObjectId, Subject};
 
 struct Ignored;
 
@@ -20,7 +20,8 @@ impl ChangeListener for Ignored {
     fn changed(&self, _: &Change, _: Cause) {}
     fn changed_unknown(&self) {}
     fn jobs_enqueued(&self) {}
-    fn withhold(&self, _: &IdentityId, _: &IdentityStatus) {}
+    fn withhold(&self, _: &Arc<NotActive>) {}
+    fn written(&self, _: &Observation) {}
 }
 
 struct Setup {

@@ -5,16 +5,16 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use crate::client::Client;
-use crate::identity::{Cause, Change, ChangeListener, Directory, Observer, Time};
+use crate::identity::{Cause, Change, ChangeListener, Directory, NotActive, Observation, Observer, Time};
 use crate::inbox::apply::{Applier, VendorSignal, Verdict};
 use crate::inbox::runner::Work;
 use crate::inbox::{AtRest, CorrelationReader, Inbox, LateAttempts, NamedSubject, Watchers, Worker, WorkerSettings};
-use crate::model::{EventKind, IdentityStatus};
+use crate::model::EventKind;
 use crate::store::dedupe::object_key;
 use crate::store::{Claim, ClaimedEvent, EventId, Lease, MemoryStore, NewEvent, Reason, Settlement, Store};
 use crate::testing::ManualClock;
 use crate::testing::store_suite::pending;
-use crate::{Clock, IdentityId, ObjectId, Secret, Timestamp, Token};
+use crate::{Clock, ObjectId, Secret, Timestamp, Token};
 
 struct Nothing;
 
@@ -28,7 +28,8 @@ impl ChangeListener for Nothing {
     fn changed(&self, _: &Change, _: Cause) {}
     fn changed_unknown(&self) {}
     fn jobs_enqueued(&self) {}
-    fn withhold(&self, _: &IdentityId, _: &IdentityStatus) {}
+    fn withhold(&self, _: &Arc<NotActive>) {}
+    fn written(&self, _: &Observation) {}
 }
 
 fn at_rest() -> AtRest {
