@@ -162,9 +162,11 @@ impl NearCache {
     pub(crate) fn stood(&self, change: &Change) -> Option<Standing> {
         let keys = change.subjects.iter().map(|subject| CacheKeyRef::Subject(subject.as_str()));
         let known = self.known.pin();
-        keys.chain([CacheKeyRef::Identity(change.identity_id.as_str())]).find_map(|key| {
+        let cached = keys.chain([CacheKeyRef::Identity(change.identity_id.as_str())]).find_map(|key| {
             known.get(&self.hash(key)).filter(|found| found.is_about(key)).map(|found| found.standing())
-        })
+        });
+        let withheld = self.withheld.take_before(&change.identity_id);
+        cached.or(withheld)
     }
 
     /// Forgets what a change made stale.
@@ -278,10 +280,17 @@ impl NearCache {
     pub(crate) fn withhold(&self, answer: &Arc<NotActive>) {
         self.withheld.add(answer);
         let identity = &answer.seen().identity_id;
+        let mut before = None;
         self.single_flight.forget_all(|| {
             let is_of = |known: &CachedStanding| known.identity_id() == Some(identity.as_str());
-            self.known.pin().retain(|_, known| !is_of(known));
+            self.known.pin().retain(|_, known| {
+                if is_of(known) {
+                    before = Some(known.standing());
+                }
+                !is_of(known)
+            });
         });
+        self.withheld.stood(identity, before);
         self.watched.notify_all();
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::Standing;
 use crate::IdentityId;
 use crate::identity::{Identity, NotActive, Observation};
 
@@ -23,14 +24,33 @@ struct Entry {
     answer: Arc<NotActive>,
     /// Set once the answer is written: the entry then counts for reads that began before that, and ends here.
     until: Option<Instant>,
+    /// How the identity stood here before, for those who are told of the change. Told once.
+    before: Option<Standing>,
 }
 
 impl Withheld {
     pub(super) fn add(&self, answer: &Arc<NotActive>) {
         let mut entries = self.lock();
         entries.retain(|_, entry| entry.is_live());
-        entries.insert(answer.seen().identity_id.clone(), Entry { answer: Arc::clone(answer), until: None });
+        let id = &answer.seen().identity_id;
+        let before = entries.get(id).and_then(|entry| entry.before);
+        entries.insert(id.clone(), Entry { answer: Arc::clone(answer), until: None, before });
         self.any.store(true, Ordering::SeqCst);
+    }
+
+    /// Remembers how the identity stood before it was withheld, if this process knew it.
+    pub(super) fn stood(&self, identity: &IdentityId, before: Option<Standing>) {
+        if let Some(entry) = self.lock().get_mut(identity) {
+            entry.before = before.or(entry.before);
+        }
+    }
+
+    /// How the identity stood before it was withheld, where nothing was told of it yet.
+    pub(super) fn take_before(&self, identity: &IdentityId) -> Option<Standing> {
+        if !self.any.load(Ordering::SeqCst) {
+            return None;
+        }
+        self.lock().get_mut(identity)?.before.take()
     }
 
     /// What the vendor said is in the store. A read that began before may take `longest_read`, and finds the older row.
