@@ -106,16 +106,16 @@ impl Listener {
     /// and a `LISTEN` would be left behind on it: so this is found out before, by holding another connection busy.
     async fn has_session(&self, connection: &Connection) -> Result<bool, Failure> {
         let pool = self.pool.upgrade().ok_or_else(Failure::closed)?;
-        let own = || async {
+        let own = |deadline| async move {
             let statements = [backend()];
             let asked = connection.pipeline("", &statements, "");
-            timeout(CONNECT_DEADLINE, asked).await.unwrap_or_else(|_| Err(Failure::timed_out()))
+            timeout(deadline, asked).await.unwrap_or_else(|_| Err(Failure::timed_out()))
         };
-        let first = process(&own().await?)?;
+        let first = process(&own(CONNECT_DEADLINE).await?)?;
         let mut other = pool.begin().await?;
         let busy = process(&other.step(&[backend()]).await?)?;
         // A pooler with no other connection to lend does not answer.
-        let second = own().await;
+        let second = own(LONGEST_PROBE).await;
         other.rollback().await?;
         Ok(busy != first && second.is_ok_and(|second| process(&second).is_ok_and(|second| second == first)))
     }
@@ -217,6 +217,8 @@ const PULSE: Duration = Duration::from_millis(400);
 const SILENCE: Duration = Duration::from_millis(900);
 /// How long silence lasts until another connection is tried.
 const LOST: Duration = Duration::from_secs(3);
+/// How long the only connection of a small pooler may be held to find that out. Calls wait meanwhile, and for longer.
+const LONGEST_PROBE: Duration = Duration::from_secs(1);
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 /// A pooler does not go away by itself.

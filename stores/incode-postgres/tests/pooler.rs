@@ -77,6 +77,8 @@ async fn through_a_transaction_pooler_alone_the_feed_stays_down() {
         let (_, schema) = server.fresh();
         let store = open(&server.url_at(bouncer.port(), &schema)).await;
         let mut feed = store.feed().unwrap();
+        // The feed finds out what it is connected to, for which it holds the only connection for a second.
+        tokio::time::sleep(Duration::from_secs(3)).await;
         applied(&*store, "object", "person", Some("alice"), 10).await;
         let notice = tokio::time::timeout(Duration::from_secs(6), feed.next()).await;
         assert!(notice.is_err(), "{size}: {notice:?}");
