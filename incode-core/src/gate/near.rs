@@ -278,9 +278,7 @@ impl NearCache {
     /// The vendor said of an identity that it is not ACTIVE. This process answers by that status, except where the store
     /// holds the answer to a later question.
     pub(crate) fn withhold(&self, answer: &Arc<NotActive>) {
-        if !self.withheld.add(answer) {
-            return;
-        }
+        self.withheld.add(answer);
         let identity = &answer.seen().identity_id;
         let mut before = None;
         self.single_flight.forget_all(|| {

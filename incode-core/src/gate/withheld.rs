@@ -29,19 +29,13 @@ struct Entry {
 }
 
 impl Withheld {
-    /// False when this answer is withheld already: an exchange says it when it arrives, and again when it is written.
-    pub(super) fn add(&self, answer: &Arc<NotActive>) -> bool {
+    pub(super) fn add(&self, answer: &Arc<NotActive>) {
         let mut entries = self.lock();
         entries.retain(|_, entry| entry.is_live());
         let id = &answer.seen().identity_id;
-        let known = entries.get(id);
-        if known.is_some_and(|entry| entry.until.is_none() && entry.is_answer(answer.seen())) {
-            return false;
-        }
-        let before = known.and_then(|entry| entry.before);
+        let before = entries.get(id).and_then(|entry| entry.before);
         entries.insert(id.clone(), Entry { answer: Arc::clone(answer), until: None, before });
         self.any.store(true, Ordering::SeqCst);
-        true
     }
 
     /// Remembers how the identity stood before it was withheld, if this process knew it.
@@ -94,11 +88,6 @@ impl Withheld {
 }
 
 impl Entry {
-    fn is_answer(&self, seen: &Observation) -> bool {
-        let own = self.answer.seen();
-        own.sent_at == seen.sent_at && own.status == seen.status
-    }
-
     fn is_live(&self) -> bool {
         self.until.is_none_or(|until| Instant::now() < until)
     }

@@ -124,3 +124,6 @@ pub(super) const FIRST_WRITE: Duration = Duration::from_secs(1);
 pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 /// How long one attempt at one answer may take: a store that hangs must not keep the others waiting for ever.
 pub(super) const LONGEST_WRITE: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests;

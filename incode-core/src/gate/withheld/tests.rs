@@ -15,21 +15,8 @@ fn revoked(sent_at: i64) -> Observation {
 
 fn withheld(sent_at: i64) -> Withheld {
     let withheld = Withheld::default();
-    assert!(withheld.add(&answered(sent_at)));
+    withheld.add(&Arc::new(NotActive::of(&revoked(sent_at), Cause::BearerToken).unwrap()));
     withheld
-}
-
-fn answered(sent_at: i64) -> Arc<NotActive> {
-    Arc::new(NotActive::of(&revoked(sent_at), Cause::BearerToken).unwrap())
-}
-
-#[tokio::test(start_paused = true)]
-async fn one_answer_is_withheld_once() {
-    let withheld = withheld(1_000);
-    assert!(!withheld.add(&answered(1_000)), "the cache was looked through at its arrival");
-    assert!(withheld.add(&answered(1_001)), "another answer");
-    withheld.written(&revoked(1_001), Duration::from_secs(2));
-    assert!(withheld.add(&answered(1_001)), "asked anew after it was written");
 }
 
 fn status(withheld: &Withheld, status: &str, checked_at: i64) -> &'static str {
