@@ -101,14 +101,14 @@ impl Settings {
         let ops_listener = self.text("OPS_BIND")?.map(|bind| listen("OPS_BIND", &bind)).transpose()?;
         let address = listener.local_addr().map_err(|error| WrongSetting::new("BIND", error.kind()))?;
 
-        let public_url = self.text("PUBLIC_URL")?.unwrap_or_else(|| vendor::reachable(address));
+        let here = vendor::reachable(address);
+        let public_url = self.text("PUBLIC_URL")?.unwrap_or_else(|| format!("http://{here}"));
         let public = public_of(&public_url)?;
 
         let vendor = vendor?;
-        // Beside a vendor elsewhere a forgotten one is an error: browsers would be sent to this machine.
-        if vendor == VendorChoice::Sandbox || self.is_vendor_here()? {
-            self.made_up.insert("PUBLIC_URL", public_url.clone());
-        }
+        // Core makes the public URL of it where none is set and the vendor is on this machine. Beside a vendor elsewhere a
+        // forgotten one is an error. The system may have chosen the port.
+        self.made_up.insert("BIND", here.to_string());
         if vendor == VendorChoice::Sandbox {
             is_local(address.ip(), &public)?;
         }
@@ -191,15 +191,6 @@ impl Settings {
     }
 
     /// The environment, with what this process made up in the place of what is set.
-    /// Whether both halves of the vendor that is named are on this machine.
-    fn is_vendor_here(&self) -> Result<bool, WrongSetting> {
-        let is_here = |name| {
-            let url = self.text(name)?.and_then(|text| Url::parse(&text).ok());
-            Ok::<_, WrongSetting>(url.is_some_and(|url| is_loopback(&url)))
-        };
-        Ok(is_here("INCODE_HOST")? && is_here("INCODE_WEB_URL")?)
-    }
-
     fn variables(&self) -> impl Iterator<Item = (OsString, OsString)> + '_ {
         let is_made_up = |name: &OsString| self.made_up.keys().any(|made_up| name == made_up);
         let set = std::env::vars_os().filter(move |(name, _)| !is_made_up(name));
