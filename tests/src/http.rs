@@ -163,6 +163,22 @@ impl Wire {
         self.stream.write_all(bytes).await.is_ok()
     }
 
+    /// Writes a chunked body that does not end, until the other side hangs up: how much it took.
+    ///
+    /// # Errors
+    /// How much it took when it was still reading after two minutes.
+    pub async fn flood(&mut self) -> Result<u64, u64> {
+        let chunk = [b"4000\r\n".as_slice(), &[b'x'; 0x4000], b"\r\n"].concat();
+        let mut sent = 0_u64;
+        let flood = async {
+            while self.write(&chunk).await {
+                sent += 0x4000;
+            }
+        };
+        let cut = tokio::time::timeout(DEADLINE, flood).await;
+        if cut.is_ok() { Ok(sent) } else { Err(sent) }
+    }
+
     /// Reads one answer, past interim ones.
     pub async fn response(&mut self, head_only: bool) -> Response {
         let last = async {
