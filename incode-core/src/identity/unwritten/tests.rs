@@ -9,7 +9,7 @@ fn answered(sent_at: i64) -> Arc<NotActive> {
     Arc::new(NotActive::of(&revoked(sent_at), Cause::BearerToken).unwrap())
 }
 
-/// An exchange says it when it arrives, and again when it is written: the near cache is looked through once.
+/// One answer is reported when it arrives, and again when it is written. Only the first report searches the near cache.
 #[tokio::test]
 async fn one_answer_is_withheld_once() {
     let unwritten = Unwritten::default();
