@@ -234,7 +234,8 @@ impl Builder {
         self
     }
 
-    /// Events asked about at the same time. 16 unless set.
+    /// Most events asked about at the same time, in this process: 256 unless set. How many of them are depends on the
+    /// vendor: the rate is raised until it answers 429 or slows down. Each event is two calls.
     pub fn worker_concurrency(mut self, events: u32) -> Self {
         self.worker.concurrency = events.max(1);
         self

@@ -47,6 +47,8 @@ pub(super) enum VendorSignal {
     KeyRefused,
     /// It can't be reached, is too slow, or answers 5xx.
     Down,
+    /// It answers 429.
+    Busy,
     /// No call was made, or the error is specific to this event.
     Unknown,
 }
@@ -151,7 +153,10 @@ impl Applier {
                 ErrorKind::BadRequest | ErrorKind::MethodNotAllowed | ErrorKind::NotAcceptable => {
                     dead(Reason::Refused, false)
                 }
-                ErrorKind::TooManyRequests => self.again(event, token, Reason::RateLimited, error.retry_after(), now),
+                ErrorKind::TooManyRequests => Verdict {
+                    signal: VendorSignal::Busy,
+                    ..self.again(event, token, Reason::RateLimited, error.retry_after(), now)
+                },
                 ErrorKind::Transport | ErrorKind::TimedOut | ErrorKind::Server => Verdict {
                     signal: VendorSignal::Down,
                     ..self.again(event, token, Reason::VendorUnavailable, error.retry_after(), now)

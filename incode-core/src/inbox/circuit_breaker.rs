@@ -60,7 +60,7 @@ impl CircuitBreaker {
 
     pub(super) fn record(&mut self, now: Duration, event: EventId, signal: VendorSignal) {
         match signal {
-            VendorSignal::Unknown => {}
+            VendorSignal::Unknown | VendorSignal::Busy => {}
             VendorSignal::Answered => {
                 self.refused.remove(&event);
                 for refused in self.refused.values_mut().filter(|refused| refused.again) {

@@ -10,6 +10,7 @@ mod handlers;
 mod jobs;
 mod late;
 mod linking;
+mod pace;
 mod reconcile;
 mod rule;
 mod runner;

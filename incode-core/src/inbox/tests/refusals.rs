@@ -100,12 +100,13 @@ async fn an_event_that_is_refused_while_others_are_answered_holds_nobody_up_and_
     let (poison, good) = (claimed(1, &clock), claimed(2, &clock));
     for _ in 0..3 {
         assert!(matches!(refused(&worker, &poison).await, Settlement::Release { .. }), "it may be the key");
-        assert!(!worker.capacity().0.is_zero());
+        assert!(!worker.capacity(0).0.is_zero());
         clock.advance(Duration::from_secs(5));
         answered(&worker, &good).await;
     }
     assert!(matches!(refused(&worker, &poison).await, Settlement::Retry { reason: Reason::Refused, .. }));
-    assert_eq!(worker.capacity(), (Duration::ZERO, 16), "the others go on");
+    let (wait, room) = worker.capacity(0);
+    assert!(wait.is_zero() && room > 1, "the others go on");
     clock.advance(Duration::from_secs(40 * 60));
     for _ in 0..3 {
         let late = refused(&worker, &poison).await;
@@ -114,7 +115,7 @@ async fn an_event_that_is_refused_while_others_are_answered_holds_nobody_up_and_
     let end = refused(&worker, &poison).await;
     assert!(matches!(end, Settlement::Dead { reason: Reason::Refused, wipe_token: false, .. }), "{end:?}");
     assert!(matches!(refused(&worker, &good).await, Settlement::Release { .. }));
-    assert!(!worker.capacity().0.is_zero(), "a key that is refused pauses all, as ever");
+    assert!(!worker.capacity(0).0.is_zero(), "a key that is refused pauses all, as ever");
 }
 
 /// As long as nobody is answered it is the key, however often an event is refused.
