@@ -12,7 +12,7 @@ use crate::gate::near::NearSettings;
 use crate::gate::{CacheKeyRef, Requirement, Standing, Visitor};
 use crate::store::StoreErrorKind;
 
-/// Enough of them that the store never makes anybody wait.
+/// So many that no call waits for the store.
 async fn ready(settings: NearSettings) -> (Setup, Visitor) {
     let setup = setup(settings);
     setup.store.permits.add_permits(1_000_000);
@@ -57,7 +57,7 @@ async fn what_changed_between_request_and_call_is_told_at_once() {
     store.answers(Ok("REVOKED"));
     near.invalidate(&change("alice"));
     assert_eq!(visitor.changed().await.unwrap().standing(), Standing::Revoked);
-    // And to one who watches beside somebody who has done so for long.
+    // And to a new watcher beside one that has watched for long.
     let fresh = near.load(whose("alice")).await;
     let mut long = Box::pin(fresh.changed());
     assert!(waits(&mut long).await);
@@ -69,7 +69,7 @@ async fn what_was_known_before_a_visitor_came_is_no_news_to_them() {
     let (Setup { store, near, clock }, old) = ready(NearSettings::default()).await;
     let mut watching = Box::pin(old.changed());
     assert!(waits(&mut watching).await);
-    // The post has told "active"; a request that came later knows better, before the post does.
+    // The watcher got "active". A later request reads a newer standing before the watcher does.
     clock.advance(Duration::from_secs(1));
     store.answers(Ok("REVOKED"));
     near.invalidate(&change("bob"));

@@ -315,9 +315,7 @@ pub async fn the_end_of_one_leaves_the_other(one: Arc<dyn Store>, other: Arc<dyn
 
 /// Time is the same for both.
 pub async fn two_agree_on_the_time(one: Arc<dyn Store>, other: Arc<dyn Store>) {
-    let time = async |store: &Arc<dyn Store>| {
-        store.time().await.expect("time").expect("a store that is shared tells the time")
-    };
+    let time = async |store: &Arc<dyn Store>| store.time().await.expect("time").expect("a shared store has a clock");
     let times = [time(&one).await, time(&other).await, time(&one).await];
     assert!(times.is_sorted(), "{times:?}");
     assert!(times[2].since(times[0]) < Duration::from_secs(10), "{times:?}");
