@@ -109,7 +109,7 @@ async fn find_identity(pool: &Arc<Pool>, keys: &Keys) -> Result<Option<IdentityI
     is_known.then(|| rows::identity_id(row, 0)).transpose()
 }
 
-/// Tells the other processes, in the transaction of the change: they receive it when it is committed, and only then.
+/// Sends the notice to the other processes, in the transaction of the change: PostgreSQL delivers it only at commit.
 fn notice(pool: &Pool, change: &Change) -> Result<Statement, Failure> {
     let sealed = pool.hub.payload(change, LONGEST_PAYLOAD);
     let payload = sealed.map_err(|_| Failure::failed("a notice can't be sealed"))?;
@@ -124,5 +124,5 @@ const END_EVENT: &str = "UPDATE incode.event SET state = 'done', lease = lease +
 pub(crate) const NOTIFY: &str = "SELECT pg_notify($1, $2)";
 /// PostgreSQL takes less than 8,000 bytes.
 const LONGEST_PAYLOAD: usize = 7_900;
-/// How often a lost race is run again before the caller is told to come back.
+/// How often a lost race is run again before the caller gets an error and may try again.
 const ATTEMPTS: u32 = 8;

@@ -209,9 +209,9 @@ fn process(answers: &[Answer]) -> Result<i32, Failure> {
     get(answers.first().ok_or_else(|| Failure::unreadable("answer"))?.row()?, 0)
 }
 
-/// A pulse says nothing that must be durable: its commit does not wait for the disk.
+/// A pulse contains no data that must be durable, so its commit does not wait for the disk.
 const SEND_PULSE: &str = "SELECT set_config('synchronous_commit', 'off', true), pg_notify($1, $2)";
-/// How often the listener proves to itself that it hears.
+/// How often the listener sends itself a notice, to see that notices still arrive.
 const PULSE: Duration = Duration::from_millis(400);
 /// How long silence is taken for having no notices: what is cached is believed for less than a second without a pulse.
 const SILENCE: Duration = Duration::from_millis(900);

@@ -148,7 +148,7 @@ const RENEW: &str = "UPDATE incode.job SET due_at = $3 FROM (
         WHERE state = 'pending' FOR UPDATE OF job SKIP LOCKED) AS held
     WHERE job.id = held.id";
 const NEXT_DUE: &str = "SELECT min(due_at) FROM incode.job WHERE state = 'pending' AND handler = $1";
-/// A done job names nobody any more.
+/// A done job no longer contains the identity and its subjects: they are personal data, and no call needs them.
 const DONE: &str = "UPDATE incode.job SET state = 'done', lease = lease + 1, failure = NULL, identity_id = NULL,
     subject = NULL, due_at = NULL, settled_at = $3 WHERE id = $1 AND lease = $2 AND state = 'pending'";
 const LIST: &str = "SELECT id, handler, state, failure, attempts, caused_at, due_at, settled_at, cause, event_id, kind,

@@ -89,7 +89,7 @@ pub(crate) fn identity_of(before: &Before) -> Option<&IdentityId> {
     linked.or(before.pending.as_ref().map(|pending| &pending.identity_id))
 }
 
-/// Names that stand for an event of the object at this identity.
+/// The key that an event of the object gets when it is applied to this identity.
 pub(crate) fn applied_key(keys: &Keys, identity: Option<&IdentityId>) -> Option<Key> {
     let (kind, object_id) = keys.object.as_ref()?;
     Some(dedupe::applied_key(kind, object_id, identity?))

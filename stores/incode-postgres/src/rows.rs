@@ -138,7 +138,7 @@ pub(crate) fn confirmation(row: &Row) -> Result<Confirmation, Failure> {
     })
 }
 
-/// Why a job is owed: `cause, event_id, kind, object_id, subject, cause_at`, from the column `first` on. `None`: it
+/// The cause of a job: `cause, event_id, kind, object_id, subject, cause_at`, from the column `first` on. `None`: it
 /// named a subject, which was erased.
 pub(crate) fn cause(row: &Row, first: usize) -> Result<Option<JobCause>, Failure> {
     let at = |column| first + column;

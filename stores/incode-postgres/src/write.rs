@@ -225,7 +225,7 @@ const PUT_PENDING_LINKS: &str = concat!(
         vendor_began_at = excluded.vendor_began_at, vendor_returned_at = excluded.vendor_returned_at,
         expires_at = excluded.expires_at"
 );
-/// In the order of the rules, so that ids count up as jobs were owed.
+/// In the order in which the rules return the jobs, so that ids count up in that order.
 const PUT_JOBS: &str =
     "INSERT INTO incode.job (handler, cause, event_id, kind, object_id, subject, cause_at, identity_id,
         caused_at, due_at, state)

@@ -74,7 +74,8 @@ async fn a_commit_whose_answer_is_lost_is_a_gap() {
     until(&mut feed, &StoreNotice::Gap).await;
 }
 
-/// A neighbour that knows the channel's name, which it can't without reading the rows, is heard and not believed.
+/// Another database user that knows the channel's name, which needs a read of the rows, sends notices that have no
+/// effect.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_channel_is_the_keys_alone_and_a_forged_notice_changes_nothing() {
     let Some(server) = PostgresServer::start().await else { return };

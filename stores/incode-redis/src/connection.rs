@@ -17,7 +17,7 @@ use crate::error::Failure;
 use crate::scripts::Script;
 use crate::tls;
 
-/// Where the server is, and as who to talk to it.
+/// The server's address, and the user to log in as.
 #[derive(Clone)]
 pub(crate) struct Address {
     pub(crate) host: String,
@@ -78,7 +78,7 @@ impl Call {
         self
     }
 
-    /// An empty text stands for none.
+    /// An empty text means none.
     pub(crate) fn maybe(self, argument: Option<impl ToRedisArgs>) -> Self {
         match argument {
             Some(argument) => self.arg(argument),

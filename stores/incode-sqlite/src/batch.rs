@@ -1,8 +1,8 @@
 //! Group commit: many jobs in one transaction, with one fsync.
 //!
-//! A job that fails is undone alone, by its savepoint, and its neighbours commit. A failure of the disk or the file fails
-//! the whole batch: SQLite may have rolled everything back by then. The index in memory follows the rows: each change is
-//! noted in a journal, and reverted when its job or its batch fails.
+//! A job that fails is undone alone, by its savepoint, and the other jobs of the batch commit. A failure of the disk or
+//! the file fails the whole batch: SQLite may have rolled everything back by then. The index in memory follows the
+//! rows: each change is noted in a journal, and reverted when its job or its batch fails.
 
 use incode_core::store::dedupe::{DedupeIndex, StateChange};
 use rusqlite::Connection;
@@ -71,7 +71,7 @@ fn run_all(
         }
         let result = job.run(&mut Transaction { conn, index, last_event, journal });
         if let Err(failure) = result {
-            // Out of room or on a broken disk SQLite may have rolled back everything, the neighbours included.
+            // Out of room or on a broken disk SQLite may have rolled back the whole batch.
             if failure.dooms_batch || conn.is_autocommit() {
                 return Err(failure);
             }

@@ -146,7 +146,7 @@ fn lock(file: &File, path: &Path) -> Result<(), StoreError> {
     Err(in_use())
 }
 
-/// Tells files apart, however they are called.
+/// Device and inode of a file: the same for every path that leads to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct FileId {
     device: u64,

@@ -57,7 +57,7 @@ pub(crate) fn put_tombstone(conn: &Connection, id: &IdentityId, at: Timestamp) -
     conn.prepare_cached(sql)?.execute(params![hash(id).as_slice(), at.as_millis()]).map(drop)
 }
 
-/// Every field, each with the instant of the request that brought it. One that only a newer version knows is left out.
+/// Every field, each with the instant of the request for it. One that only a newer version knows is left out.
 pub(crate) fn fields(conn: &Connection, id: &IdentityId) -> rusqlite::Result<Vec<(RetainedField, Timestamp)>> {
     let sql = "SELECT field, sealed, expires_at, sent_at FROM field WHERE identity_id = ?";
     let mut statement = conn.prepare_cached(sql)?;

@@ -151,7 +151,7 @@ CREATE TABLE used_token (
 CREATE INDEX used_token_expires ON used_token (expires_at);
 ";
 
-/// What is owed to handlers. `job_due` begins with the handler: each handler claims its own jobs.
+/// The jobs of handlers. `job_due` begins with the handler: each handler claims its own jobs.
 const JOBS: &str = "
 CREATE TABLE job (
     id INTEGER PRIMARY KEY AUTOINCREMENT, -- an id is never used twice
