@@ -66,7 +66,7 @@ async fn farewell(socket: &mut Socket) -> (CloseCode, String) {
     }
 }
 
-/// At the vendor, and with an event by which the app hears of it.
+/// At the vendor, and with an event for the app.
 async fn revoke(app: &App, name: &str) {
     let control = app.line.rsplit("http://").next().unwrap();
     let vendor: SocketAddr = control.trim_end().trim_end_matches("/control)").parse().unwrap();

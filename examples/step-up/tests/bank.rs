@@ -198,7 +198,7 @@ async fn somebody_elses_face_makes_nothing() {
     let alice = site.verified("alice").await;
     let bob = site.verified("bob").await;
     let form = alice.waiting("5", "Bob").await;
-    assert!(alice.refused(&form, &bob.face()).await.contains("belongs to somebody else"));
+    assert!(alice.refused(&form, &bob.face()).await.contains("belongs to another person"));
     assert!(alice.refused(&form, &site.sample("Stranger")).await.contains("not the face that was verified"));
     assert_eq!(alice.made().await, 0);
     let next = alice.new_form().await;
@@ -295,5 +295,5 @@ async fn only_verified_people_get_as_far_as_a_form() {
     assert_eq!((denied.status, denied.code().as_str()), (403, "verification_required"));
     let cookie = format!("{}; {}", alice.cookie, alice.cookie);
     let twice = get("/").header("cookie", cookie).send(site.address).await;
-    assert!(twice.text().contains("Log in"), "two cookies are nobody");
+    assert!(twice.text().contains("Log in"), "two cookies are no login");
 }
