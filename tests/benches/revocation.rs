@@ -1,6 +1,6 @@
-//! From a revocation that one replica has written to the last open answer of two others, which ask in a tight loop; each
-//! with a near cache of its own, on one real server. While news arrives; while it is known that none does; and with the news
-//! lost at that very moment, told or untold.
+//! From a revocation that one replica has written to the last open answer of two others, which ask in a tight loop;
+//! each with a near cache of its own, on one real server. While notices arrive; while it is known that none does; and
+//! with the notice lost at that very moment, with an error or without one.
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark")]
 
 mod common {
@@ -80,7 +80,7 @@ impl News {
     }
 }
 
-/// Three replicas, and somebody whom all of them know.
+/// Three replicas, and a user whom all of them know.
 struct Town {
     sandbox: Sandbox,
     person: String,
@@ -167,7 +167,7 @@ impl Town {
             if fits(matches!(incode.visit(&*self.caller), Resolved::Ready(_))) {
                 return;
             }
-            assert!(begun.elapsed() < LIFETIME, "the feed is not as it was told to be");
+            assert!(begun.elapsed() < LIFETIME, "the feed did not reach the state that was set");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
@@ -194,7 +194,7 @@ const ROUNDS: usize = 300;
 const ABRUPT: usize = 100;
 /// Each takes a second.
 const SILENT: usize = 20;
-/// So long that nobody is shut out by it.
+/// So long that it ends for no user.
 const LIFETIME: Duration = Duration::from_secs(600);
 /// How long a replica has to stay shut.
 const AFTERWARDS: Duration = Duration::from_millis(5);

@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-/// A network between a client and a server on this machine, which behaves as it is told.
+/// A network between a client and a server on this machine, whose faults a test sets.
 #[derive(Debug)]
 pub struct Proxy {
     port: u16,
@@ -30,13 +30,13 @@ struct Network {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Weather {
     Fair,
-    /// Bytes vanish, and nobody is told: the other end seems to be there, and silent.
+    /// Bytes are lost without an error: the other end seems to be there, and silent.
     HalfOpen,
     /// Connections are refused: accepted, and reset.
     Cut,
-    /// Connections that ask for news are reset; others work.
+    /// Connections that ask for notices are reset; others work.
     NoNews,
-    /// Those that ask for news, or did, fall silent; others work.
+    /// Connections that ask for notices, or did, fall silent; others work.
     SilentNews,
 }
 
@@ -83,18 +83,18 @@ impl Proxy {
         self.change(|network| network.weather = Weather::HalfOpen);
     }
 
-    /// Resets every connection that has asked for news (`LISTEN`, `SUBSCRIBE`), and whoever asks from now on. The others
+    /// Resets every connection that asked for notices (`LISTEN`, `SUBSCRIBE`), or asks from now on. The others
     /// work: the feed of a store is cut, and the store is not.
     pub fn cut_news(&self) {
         self.change(|network| network.weather = Weather::NoNews);
     }
 
-    /// As [`cut_news`](Self::cut_news), but that nobody is told: bytes of those connections vanish.
+    /// As [`cut_news`](Self::cut_news), but without an error: bytes of those connections are lost.
     pub fn silence_news(&self) {
         self.change(|network| network.weather = Weather::SilentNews);
     }
 
-    /// The next time that a client says this, the server hears it, and its answer and all that follow are lost.
+    /// The next time that a client sends this, it reaches the server, and its answer and all that follow are lost.
     pub fn lose_answers_to(&self, said: &'static str) {
         self.change(|network| network.unanswered = Some(said));
     }
@@ -186,7 +186,7 @@ async fn pass(
         }
     }
     if lost || network.borrow().weather == Weather::HalfOpen {
-        // Nobody learns of the end either.
+        // The end of the connection is not passed on either.
         std::future::pending::<()>().await;
     }
 }

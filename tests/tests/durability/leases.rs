@@ -199,8 +199,8 @@ async fn two_replicas_lose_no_update_of_one_identity() {
     other.shutdown().await;
 }
 
-/// A vendor that drags holds every place of the worker with events that nobody tried before; who comes now is let in
-/// between, and does not wait for the backlog to end.
+/// A slow vendor takes every place of the worker with events that were never tried before. A user who comes now is let
+/// in between, and does not wait for the backlog to end.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn newcomers_get_past_an_untried_backlog() {
     let directory = TempDir::new().unwrap();

@@ -104,7 +104,7 @@ async fn what_is_owed_waits_for_its_handler_across_restarts() {
     let incode = builder(&sandbox, &path).on_event("other", |_| async { Ok(()) }).build().await.unwrap();
     deliver(&incode, &verify(&sandbox)).await;
     until(async || are(&incode, 1, JobState::Done).await).await;
-    assert_eq!(incode.job_counts().await.unwrap().pending, 1, "nobody else took it");
+    assert_eq!(incode.job_counts().await.unwrap().pending, 1, "no other worker took it");
     incode.shutdown().await;
 
     let after = Calls::default();
@@ -180,7 +180,7 @@ async fn changes_are_told_whatever_brought_them() {
     assert!(incode.unlink(&alice, None).await.unwrap());
     assert_eq!(subjects(changes.next().await), of_alice, "unlinked");
     assert!(incode.forget(&IdentityId::new(&verified.identity_id).unwrap(), &Actor::unknown()).await.unwrap());
-    assert_eq!(subjects(changes.next().await), [], "forgotten, linked to nobody");
+    assert_eq!(subjects(changes.next().await), [], "forgotten, without a link");
     incode.shutdown().await;
     assert_eq!(changes.next().await, None);
     assert_eq!(incode.changes().next().await, None, "over is over");

@@ -38,7 +38,7 @@ async fn told_to_stop_while_the_vendor_hangs(example: Example) {
     let app = App::start(example, &settings).await;
     let senders = load.run(app.address, 2);
     eventually("the vendor is asked", async || !sandbox.calls().is_empty()).await;
-    // Not even a connection that nobody uses keeps it alive.
+    // Not even an idle connection keeps it alive.
     let _idle = tokio::net::TcpStream::connect(app.address).await.unwrap();
     let begun = Instant::now();
     let ended = app.stop().await;

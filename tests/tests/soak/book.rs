@@ -39,7 +39,7 @@ impl Book {
         pages.counts.iter().filter_map(of).collect()
     }
 
-    /// The first of them tell enough.
+    /// The first of them are enough.
     pub(crate) fn wrong(&self, what: String) {
         let mut pages = self.pages();
         if pages.wrong.len() < MOST_WRONGS {

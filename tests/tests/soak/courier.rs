@@ -1,5 +1,5 @@
 //! Deliveries by clients of their own: tried until they are acknowledged, as the vendor does, once more now and then, and
-//! among them some that nobody should believe.
+//! among them forged ones.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -17,7 +17,7 @@ use crate::town::{Class, Town};
 pub(crate) struct Sent {
     /// Acknowledged with 204, and meant.
     pub(crate) acknowledged: Mutex<BTreeSet<Object>>,
-    /// With somebody else's token, or one that nobody issued: never to be applied.
+    /// With another person's token, or one that was never issued: never to be applied.
     pub(crate) forged: Mutex<BTreeSet<Object>>,
     /// Genuine, and beside it there was one that is not.
     pub(crate) shadowed: Mutex<BTreeSet<Object>>,
@@ -102,7 +102,7 @@ async fn wrong_secret(town: &Town, identity: &str) {
     }
 }
 
-/// A verification of one with the token of another, one of whom may be somebody who was never ACTIVE.
+/// A verification of one person with the token of another, one of whom may never have been ACTIVE.
 async fn swapped(town: &Town, identity: &str, random: &mut Random) {
     let refused = town.people.iter().filter(|person| person.class == Class::Refused);
     let refused: Vec<_> = refused.filter_map(|person| person.identity(&town.sandbox)).collect();
@@ -117,7 +117,7 @@ async fn swapped(town: &Town, identity: &str, random: &mut Random) {
     post_until_taken(town, KIND, &verified.verification_id, &town.sandbox.issue_token(other)).await;
 }
 
-/// A token that nobody issued; the genuine one may follow, and counts.
+/// A token that was never issued. The genuine one may follow, and counts.
 async fn junk(town: &Town, identity: &str, random: &mut Random) {
     let verified = town.sandbox.verify(identity).unwrap();
     let object = (KIND.to_owned(), verified.verification_id.clone());

@@ -19,9 +19,9 @@ pub(crate) fn print(town: &Town, engine: &str, lasted: Duration, seed: u64, verd
             format!("{} s, then {} s until nothing was pending", lasted.as_secs(), verdict.calm_after.as_secs()),
         ),
         ("seed", seed.to_string()),
-        ("replicas killed (SIGKILL); told to stop", { format!("{}; {}", blow("Kill") + blow("Both"), blow("Stop")) }),
+        ("replicas killed (SIGKILL); stopped", { format!("{}; {}", blow("Kill") + blow("Both"), blow("Stop")) }),
         ("database killed and started again", (blow("Server") + blow("Both")).to_string()),
-        ("networks reset; cut; silent; slow; without news", {
+        ("networks reset; cut; silent; slow; without notices", {
             ["Reset", "Cut", "Silent", "Slow", "NoNews"].map(|name| blow(name).to_string()).join("; ")
         }),
         ("vendor calls", book.of("vendor calls").to_string()),
@@ -41,7 +41,7 @@ pub(crate) fn print(town: &Town, engine: &str, lasted: Duration, seed: u64, verd
         ("answers of the balancer's own", listed("balancer/")),
         ("revocations", book.of("revocations").to_string()),
         ("last open answer of a replica after the settlement, undisturbed", closings(&book.closings(false))),
-        ("the same while its news was disturbed", closings(&book.closings(true))),
+        ("the same while its notices were disturbed", closings(&book.closings(true))),
         ("identities rechecked; otherwise known", format!("{}; {}", verdict.rechecked, verdict.drifted)),
         ("memory of the replica that ran all along, from the beginning to the end, MiB", {
             let memory: Vec<_> = town.fleet.slots[0].memory(10).iter().map(u64::to_string).collect();

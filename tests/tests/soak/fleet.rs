@@ -1,4 +1,4 @@
-//! Three replicas, each with a network of its own to the store; started, killed, told to stop, and looked after.
+//! Three replicas, each with its own network to the store; started, killed, stopped, and watched.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
@@ -31,7 +31,7 @@ pub(crate) struct Slot {
 #[derive(Default)]
 struct Seen {
     address: Option<SocketAddr>,
-    /// When its news of the others may have been cut, from first to last; no end while it lasts.
+    /// When the notices of the others may have been cut, from first to last; no end while it lasts.
     disturbed: Vec<(Instant, Option<Instant>)>,
     /// Of the process that runs now: since when, and what it has taken when it was warm.
     process: Option<(u32, Instant, Option<Taken>)>,
@@ -50,7 +50,7 @@ pub(crate) struct Taken {
 }
 
 impl Fleet {
-    /// Nobody runs yet. `store` gives the URL of the store by way of a port of this machine.
+    /// No replica runs yet. `store` gives the URL of the store by way of a port of this machine.
     pub(crate) async fn new(
         settings: Settings,
         store: impl Fn(u16) -> String,
@@ -93,7 +93,7 @@ impl Fleet {
         if let Some(app) = self.take(which).await {
             let ended = app.stop().await;
             if ended.code != Some(0) {
-                self.book.wrong(format!("replica {which}, told to stop, ended with {:?}", ended.code));
+                self.book.wrong(format!("replica {which} was stopped and ended with {:?}", ended.code));
             }
             self.look_through(which, ended);
         }
@@ -122,17 +122,17 @@ impl Fleet {
         }
     }
 
-    /// From now on its news may be late.
+    /// From now on its notices may be late.
     pub(crate) fn disturb(&self, which: usize) {
         self.slots[which].seen().disturbed.push((Instant::now(), None));
     }
 
-    /// Waits until it says that news arrives again.
+    /// Waits until it says that notices arrive again.
     pub(crate) async fn recovers(&self, which: usize) {
         let slot = &self.slots[which];
         let begun = Instant::now();
         while !slot.is_up_to_date().await {
-            assert!(begun.elapsed() < Duration::from_secs(30), "no news arrives at replica {which}");
+            assert!(begun.elapsed() < Duration::from_secs(30), "no notice arrives at replica {which}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         for (_, end) in &mut slot.seen().disturbed {
@@ -174,12 +174,12 @@ impl Slot {
         (0..=steps).filter_map(|step| seen.memory.get(last * step / steps)).map(|memory| memory >> 10).collect()
     }
 
-    /// Where it listens; `None` while nobody does.
+    /// The address on which it listens; `None` while it does not run.
     pub(crate) fn address(&self) -> Option<SocketAddr> {
         self.seen().address
     }
 
-    /// Whether its news may have been late at any time since.
+    /// Whether its notices may have been late at any time since.
     pub(crate) fn was_disturbed(&self, since: Instant) -> bool {
         self.seen().disturbed.iter().any(|(_, end)| end.is_none_or(|end| end >= since))
     }

@@ -1,5 +1,5 @@
-//! Replicas of the example apps on one real database, behind a round-robin, with a vendor that stumbles; killed, told to
-//! stop, cut off, and their database killed, at random. At the end everything that is promised is checked.
+//! Replicas of the example apps on one real database, behind a round-robin, with a vendor that fails at times; killed,
+//! told to stop, cut off, and their database killed, at random. At the end everything that is promised is checked.
 //!
 //! A short form with every other test; `tests/long/soak` for half an hour. `INCODE_SOAK_MINUTES` says how long,
 //! `INCODE_SOAK_SEED` repeats the decisions of an earlier run: their moments are the machine's.
@@ -106,7 +106,7 @@ async fn soak(engine: Engine) {
     all.spawn(observe(Arc::clone(&town)));
     let vendor = tokio::spawn(vendor::stumble(Arc::clone(&town), random.fork(), pace.spells));
     let ended = tokio::time::timeout(length.time, all.join_next()).await;
-    assert!(ended.is_err(), "nobody ends before the time is over: {ended:?}");
+    assert!(ended.is_err(), "no task ends before the time is over: {ended:?}");
     // On a busy machine it takes longer until there is something to judge.
     for _ in 0..180 {
         let happened = verdict::HAPPENED.iter().all(|what| town.book.of(what) > 0);
@@ -117,7 +117,7 @@ async fn soak(engine: Engine) {
     }
     town.finish();
     let lasted = begun.elapsed();
-    tokio::time::timeout(PATIENCE, all.join_all()).await.expect("everybody ends once it is over");
+    tokio::time::timeout(PATIENCE, all.join_all()).await.expect("every task ends once it is over");
     let refused = vendor.await.unwrap();
 
     let verdict = verdict::reach(&town, &engine, &settings, &length, &refused, &folder.path().join("journal")).await;
@@ -175,7 +175,7 @@ async fn move_in(mut town: Town) -> Town {
     town
 }
 
-/// Counts what nobody keeps, until all is over.
+/// Counts what is stored nowhere, until all is over.
 async fn observe(town: Arc<Town>) {
     let mut calls = vendor::Calls::new(town.sandbox.clone(), Arc::clone(&town.book));
     while !town.is_over() {
@@ -197,5 +197,5 @@ struct Pace {
 const PACE: [Pace; 2] =
     [Pace { blows: (2_000, 15_000), spells: (5_000, 25_000) }, Pace { blows: (300, 1_200), spells: (1_500, 4_000) }];
 const CROWD: usize = 20;
-/// For whoever has a request under way when it is over.
+/// For requests that are under way when it is over.
 const PATIENCE: Duration = Duration::from_secs(180);

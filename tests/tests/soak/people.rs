@@ -63,13 +63,13 @@ async fn revoked(town: &Town, person: &Person, identity: &str, random: &mut Rand
         Some(settled)
     };
     watch::closing(town, person, settled).await;
-    // From here on any replica may hear of it.
+    // From here on any replica may learn of it.
     person.close(None);
     town.sandbox.activate(identity).unwrap();
     learned(town, person, identity, "ACTIVE", random).await;
 }
 
-/// Lets the app hear of the person until the store has this status; gives when it was seen to, and `None` when all is over
+/// Sends events of the person until the store has this status; returns when that was seen, and `None` when all is over
 /// before. An event may be in the hands of a replica that died, and is its until the lease ends.
 async fn learned(town: &Town, person: &Person, identity: &str, status: &str, random: &mut Random) -> Option<Instant> {
     while !town.is_over() {
@@ -172,7 +172,7 @@ async fn redeem(town: &Town, person: &Person, target: &str, random: &mut Random)
     false
 }
 
-/// At each replica: a reload leads back the person whom the flow linked, and links nobody else.
+/// At each replica: a reload leads back the person whom the flow linked, and makes no other link.
 async fn used_again(town: &Town, person: &Person, target: &str) {
     for address in town.addresses() {
         let Some(answer) = town.ask_at(address, "callback", &person.get(target)).await else { continue };

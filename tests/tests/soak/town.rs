@@ -20,13 +20,13 @@ pub(crate) struct Town {
     pub(crate) balancer: SocketAddr,
     pub(crate) book: Arc<Book>,
     pub(crate) people: Vec<Person>,
-    /// Verified people whose events are sent in bulk; nobody logs in as one of them.
+    /// Verified people whose events are sent in bulk; no user logs in as one of them.
     pub(crate) crowd: Vec<String>,
     pub(crate) sent: Sent,
     over: AtomicBool,
 }
 
-/// Somebody who logs in.
+/// A user who logs in.
 pub(crate) struct Person {
     pub(crate) user: String,
     pub(crate) class: Class,
@@ -48,7 +48,7 @@ pub(crate) enum Class {
 }
 
 impl Town {
-    /// Nobody lives here yet.
+    /// Without people.
     pub(crate) fn new(sandbox: Sandbox, fleet: Arc<Fleet>, balancer: SocketAddr, book: Arc<Book>) -> Self {
         let (people, crowd) = (Vec::new(), Vec::new());
         Self { sandbox, fleet, balancer, book, people, crowd, sent: Sent::default(), over: AtomicBool::new(false) }
@@ -116,7 +116,7 @@ impl Person {
         Self { user, class, cookie, closed_since: Mutex::default(), was_let_in: AtomicBool::new(false) }
     }
 
-    /// Tells people apart at the vendor.
+    /// Distinguishes people at the vendor.
     pub(crate) fn email(&self) -> String {
         format!("{}@{CANARY}.example", self.user)
     }
@@ -156,5 +156,5 @@ pub(crate) fn admin(target: &str) -> Call {
     get(target).header("authorization", format!("Bearer {ADMIN_TOKEN}")).header("accept", "application/json")
 }
 
-/// In the name and address of everybody.
+/// In the name and address of every person.
 pub(crate) const CANARY: &str = "canary-6f1d";

@@ -19,7 +19,7 @@ use crate::people::{flow, shows};
 use crate::random::Random;
 use crate::town::{Class, Person, Town, admin};
 
-/// What is told besides what was counted.
+/// The figures that were measured, beside those that were counted.
 pub(crate) struct Verdict {
     /// Events that were meant: all applied.
     pub(crate) applied: usize,
@@ -119,7 +119,7 @@ fn explain_the_dead(town: &Town, rows: &[Row], refused: &[(i64, i64)]) {
             town.book.count("dead/the vendor refused its own token");
             unlucky += 1;
         } else {
-            town.book.wrong(format!("dead, and nobody knows why: {row:?}"));
+            town.book.wrong(format!("dead for an unknown reason: {row:?}"));
         }
     }
     if unlucky > town.book.of("faults/401") {
@@ -154,7 +154,7 @@ async fn has_one_job_each(town: &Town, engine: &Engine, rows: &[Row], journal: &
     for (object, count) in jobs.iter().filter(|(_, count)| **count != 1) {
         town.book.wrong(format!("{count} jobs of {object:?}"));
     }
-    // A face that did not pass is nobody's, and has none.
+    // A face that did not pass belongs to no identity, and has none.
     let done = rows.iter().filter(|row| row.state == "done" && row.kind == KIND).map(object);
     for object in done.collect::<BTreeSet<_>>() {
         if !jobs.contains_key(&object) {
@@ -192,7 +192,7 @@ async fn send_afresh(town: &Town, rows: &[Row]) -> usize {
     left.len()
 }
 
-/// One more event about everybody, so that what the vendor says now was heard. Verifications by identity.
+/// One more event about every person, so that the vendor's present answer is stored. Verifications by identity.
 async fn last_word(town: &Town) -> BTreeMap<String, String> {
     let people = town.people.iter().filter_map(|person| person.identity(&town.sandbox));
     let mut last = BTreeMap::new();
@@ -204,7 +204,7 @@ async fn last_word(town: &Town) -> BTreeMap<String, String> {
     last
 }
 
-/// Somebody whose flows all broke off in the storm is let in by one more.
+/// A user whose flows were all cut off by faults is let in by one more.
 async fn passes_in_peace(town: &Town, person: &Person) {
     for seed in 0..20 {
         if shows_at_once(town, person).await || flow(town, person, "pass", &mut Random::new(seed)).await {

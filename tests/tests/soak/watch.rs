@@ -1,4 +1,4 @@
-//! Gated requests, all along, at each replica: nobody gets in who may not.
+//! Gated requests, all along, at each replica: no user gets in who may not.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ pub(crate) async fn poll(town: Arc<Town>, which: usize, mut random: Random) {
         if random.chance(5) {
             let answer = line.ask(address, &get("/vault")).await;
             if answer.is_some_and(|answer| answer.status == 200) {
-                town.book.wrong(format!("replica {which} is open to whoever comes"));
+                town.book.wrong(format!("replica {which} is open without a login"));
             }
             continue;
         }
@@ -54,7 +54,7 @@ async fn visit(town: &Town, which: usize, line: &mut Line, address: SocketAddr, 
         town.book.wrong(format!("replica {which} let {user} in, who was never ACTIVE"));
     }
     if answer.json()["subject"] != **user {
-        town.book.wrong(format!("replica {which} took {user} for somebody else"));
+        town.book.wrong(format!("replica {which} took {user} for another user"));
     }
     // Not when it was opened again meanwhile.
     if let Some(since) = closed_since.filter(|since| person.closed_since() == Some(*since)) {
@@ -104,7 +104,7 @@ async fn until_shut(town: &Town, which: usize, person: &Person, given_up: &Atomi
     }
 }
 
-/// How long a replica may stay open after a revocation: while news arrives, and while it may not.
+/// How long a replica may stay open after a revocation: while notices arrive, and while they may not.
 fn bound(town: &Town, which: usize, since: Instant) -> Duration {
     if town.fleet.slots[which].was_disturbed(since) { LIFETIME } else { FEED_BOUND }
 }

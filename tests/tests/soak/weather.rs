@@ -17,7 +17,7 @@ enum Blow {
     Cut,
     Silent,
     Slow,
-    /// The store answers, and its news does not arrive.
+    /// The store answers, and its notices do not arrive.
     NoNews,
 }
 

@@ -53,7 +53,7 @@ async fn while_the_server_is_away_nothing_known_is_believed(engine: Engine) {
     eventually("bypassed", async || world.status("ana", "/vault").await == 503).await;
     proxy.cut();
     engine.resume().await;
-    // While nobody can listen.
+    // While no process can listen.
     assert_eq!(engine.store().await.change(unlink("ana", 10)).await.unwrap().outcome, Outcome::Unlinked(true));
     proxy.mend();
     let answered = async || {
@@ -78,7 +78,7 @@ async fn while_the_server_is_away_who_is_known_is_stood_in_for(engine: Engine) {
     assert_eq!(world.status("ben", "/vault").await, 503, "of whom nothing is known");
 }
 
-/// The listener's connection is there, and nothing comes over it: no end, no error, no news.
+/// The listener's connection is there, and nothing comes over it: no end, no error, no notice.
 async fn news_that_stops_without_a_word_is_believed_for_a_second_and_no_longer(engine: Engine) {
     let proxy = Proxy::to(engine.port()).await;
     let world = opened(&engine, &proxy).await;
@@ -91,10 +91,10 @@ async fn news_that_stops_without_a_word_is_believed_for_a_second_and_no_longer(e
             break;
         }
         last = asked;
-        assert!(last < BOUND + SLACK, "what was known is believed without news");
+        assert!(last < BOUND + SLACK, "what was known is used while no notice arrives");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    assert_eq!(world.status("ana", "/vault").await, 403, "everybody else is answered");
+    assert_eq!(world.status("ana", "/vault").await, 403, "every other call is answered");
     // As long as it lasts each visit asks, also after what is asked was known.
     let store = engine.store().await;
     for linked in [true, false, true] {
@@ -106,10 +106,10 @@ async fn news_that_stops_without_a_word_is_believed_for_a_second_and_no_longer(e
         let status = world.status("ana", "/vault").await;
         assert_eq!(status, if linked { 200 } else { 403 }, "linked: {linked}");
     }
-    println!("the last 200 came {} ms after the change that nobody heard of", last.as_millis());
+    println!("the last 200 came {} ms after the change whose notice was lost", last.as_millis());
 }
 
-/// The server commits, and the answer is cut off: nobody here knows that something changed, and the feed says so.
+/// The server commits, and the answer is cut off: this process does not know what changed, and the feed says so.
 async fn a_commit_whose_answer_is_lost_is_a_gap(engine: Engine) {
     let proxy = Proxy::to(engine.port()).await;
     let store = engine.store_at(proxy.port()).await;

@@ -59,7 +59,7 @@ async fn a_person_goes_and_comes_back_verified(adapter: Adapter) {
     assert_eq!(names, ["client_id", "redirect_url", "correlation_id"]);
     assert_eq!(query[0].1, world.sandbox.client_id());
     assert_eq!(query[1].1, format!("http://{}/incode/callback", world.address));
-    assert!(!query[2].1.contains("ana"), "the id shows nobody");
+    assert!(!query[2].1.contains("ana"), "the id names no user");
 
     let back = visit(&world, location.as_str(), "Ana", "pass").await;
     assert_eq!(world.status("ana", "/vault").await, 403);

@@ -1,4 +1,4 @@
-//! One denial, told to whoever asked: a browser, a program, a gRPC client, a HEAD; and what caches may keep of it.
+//! One denial for each kind of client: a browser, a program, a gRPC client, a HEAD; and what caches may keep of it.
 
 use std::time::Duration;
 
@@ -79,7 +79,7 @@ fn shows(page: &incode_tests::Response, status: u16, code: &str) {
     assert!(page.text().contains(&format!("<small>{code}</small>")), "{}", page.text());
 }
 
-/// From a link to the start route, which an application may well show to everybody.
+/// From a link to the start route, which an application may show to every visitor.
 async fn who_would_start_as_nobody_logs_in_and_comes_back(adapter: Adapter) {
     let world = Plan::new(adapter).incode(pages).start().await;
     let start = "/incode/start?return_to=/vault";
@@ -99,7 +99,7 @@ async fn who_would_start_as_nobody_logs_in_and_comes_back(adapter: Adapter) {
     shows(&told, 401, "authentication_required");
 }
 
-/// Sent on they would go round in circles, and never be told why.
+/// A redirect would lead them in a circle without a reason.
 async fn who_is_known_already_is_told_in_place(adapter: Adapter) {
     let world = Plan::new(adapter).incode(pages).start().await;
     let person = world.person("Ana Flores");
@@ -151,7 +151,7 @@ async fn only_a_page_is_redirected(adapter: Adapter) {
     for accept in ["text/html", "text/html, */*;q=0.01", "application/json;q=0.2, TEXT/HTML;q=0.3"] {
         assert_eq!(world.send(get("/vault").header("accept", accept)).await.status, 303, "{accept}");
     }
-    // Without opting in nobody is sent anywhere.
+    // Without opting in no client is redirected.
     let world = Plan::new(adapter).incode(|builder| builder.login_at("/login")).start().await;
     assert_eq!(world.send(browser(get("/vault"))).await.status, 401);
     assert_eq!(world.send(browser(get("/vault").user("nora"))).await.status, 403);

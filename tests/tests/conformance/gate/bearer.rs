@@ -80,7 +80,7 @@ async fn a_revoked_person_is_refused_and_so_is_their_account(adapter: Adapter) {
     world.link("ana", &ana).await;
     assert_eq!(world.status("ana", "/vault").await, 200);
     world.sandbox.revoke(&ana).unwrap();
-    assert_eq!(world.status("ana", "/vault").await, 200, "nobody was told");
+    assert_eq!(world.status("ana", "/vault").await, 200, "no notice came");
     let token = world.sandbox.issue_token(&ana);
     assert_eq!(vault(&world, &token).await.code(), "identity_revoked");
     assert_eq!(world.get("ana", "/vault").await.code(), "identity_revoked", "seen through the token");

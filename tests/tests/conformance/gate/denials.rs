@@ -216,7 +216,7 @@ async fn a_store_that_is_down_closes_the_gate_and_comes_back(adapter: Adapter) {
         assert_eq!(world.send(call.clone().user("ana")).await.essence(), expected, "{call:?}");
     }
     assert_eq!(world.standing("ana").await, "unavailable");
-    assert_eq!(world.send(get("/vault")).await.status, 401, "nobody needs no store");
+    assert_eq!(world.send(get("/vault")).await.status, 401, "a request without a subject needs no store");
 
     let refused = problem(
         503,
@@ -286,7 +286,7 @@ async fn the_application_renders_in_its_own_way(adapter: Adapter) {
         })
     });
     let world = plan.start().await;
-    // What the problem wants said, of caches, referrers and furthers, is said whoever renders it.
+    // The problem's headers for caches and referrers, and its further headers, are kept whatever renders it.
     let page = |status: u16, code: &str, further: &str| {
         format!(
             "{status}\ncache-control: no-store\ncontent-type: text/html\n{further}x-outer: seen\nx-own: a\nx-own: b\n\n\

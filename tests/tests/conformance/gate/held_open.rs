@@ -76,7 +76,7 @@ async fn a_stream_ends_when_watching_does(adapter: Adapter) {
 async fn who_waits_is_told_what_is_known_by_now(adapter: Adapter) {
     let (world, ana) = world_with_ana(adapter).await;
     let face = async {
-        // Begins while the other waits, or before: it is told either way.
+        // Begins while the other waits, or before: it gets the change either way.
         let verified = world.sandbox.verify(&ana).unwrap();
         world.deliver(&event("verification.completed", &verified.verification_id, &verified.token)).await;
     };
@@ -104,7 +104,7 @@ async fn who_waits_is_told_of_a_store_that_fails(adapter: Adapter) {
     let world = plan.start().await;
     world.link("ana", &world.person("Ana Flores").identity_id).await;
     let stream = open(&world, "ana").await;
-    // No news of this comes from anywhere: the end of the lifetime is when it shows.
+    // No notice of this comes: it shows at the end of the lifetime.
     switch.fail();
     ended(stream).await;
     assert_eq!(world.get("ana", "/stream").await.code(), "identity_unavailable");
@@ -119,7 +119,7 @@ async fn the_application_is_told_who_changed_why_and_how_they_stood(adapter: Ada
             let subjects: Vec<_> = news.subjects.iter().map(|subject| subject.as_str().to_owned()).collect();
             (news.cause, subjects.concat(), news.before)
         }
-        other => panic!("no news: {other:?}"),
+        other => panic!("no change: {other:?}"),
     };
     let ana = world.person("Ana Flores").identity_id;
     assert_eq!(world.get("ana", "/vault").await.status, 403);
@@ -127,13 +127,13 @@ async fn the_application_is_told_who_changed_why_and_how_they_stood(adapter: Ada
     assert_eq!(told().await, (Cause::Flow, "ana".to_owned(), Some(Standing::NotLinked)));
     let verified = world.sandbox.verify(&ana).unwrap();
     world.deliver(&event("verification.completed", &verified.verification_id, &verified.token)).await;
-    assert_eq!(told().await, (Cause::Event, "ana".to_owned(), None), "nobody asked since");
+    assert_eq!(told().await, (Cause::Event, "ana".to_owned(), None), "no request asked since");
     assert_eq!(world.get("ana", "/vault").await.status, 200);
     world.sandbox.revoke(&ana).unwrap();
     world.authenticate("ana", &world.face_of(&ana)).await;
     assert_eq!(told().await, (Cause::Face, "ana".to_owned(), Some(Standing::Active)));
     let now = world.identity(&ana).await.unwrap();
-    assert_eq!(Standing::from(&now.status), Standing::Revoked, "asked after the news");
+    assert_eq!(Standing::from(&now.status), Standing::Revoked, "asked after the notice");
     let token = world.sandbox.issue_token(&ana);
     assert_eq!(world.send(get("/vault").header("authorization", format!("Bearer {token}"))).await.status, 403);
     assert_eq!(told().await, (Cause::BearerToken, "ana".to_owned(), None));

@@ -132,7 +132,7 @@ async fn a_gate_without_the_layer_says_so_in_the_log(adapter: Adapter) {
     }
 }
 
-/// G3: somebody else's `Visitor`, ACTIVE, in the extensions before the layer: from another `Incode` of the same program.
+/// G3: a foreign `Visitor`, ACTIVE, in the extensions before the layer: from another `Incode` of the same program.
 async fn a_visitor_that_somebody_else_left_is_replaced(adapter: Adapter) {
     let world = World::start(adapter).await;
     world.link("ana", &world.person("Ana Flores").identity_id).await;
@@ -166,7 +166,7 @@ async fn an_extractor_tells_not_active_from_not_known(adapter: Adapter) {
         assert_eq!(world.send(get(path)).await.text(), "welcome");
         switch.fail();
         assert_eq!(world.get("ana", path).await.essence(), unavailable, "{path}");
-        assert_eq!(world.send(get(path)).await.text(), "welcome", "nobody needs no store");
+        assert_eq!(world.send(get(path)).await.text(), "welcome", "a request without a subject needs no store");
         switch.mend();
     }
 }

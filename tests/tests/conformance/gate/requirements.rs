@@ -80,7 +80,11 @@ async fn an_age_counts_birthdays_in_its_zone(adapter: Adapter) {
         assert_eq!(world.status(user, "/adult").await, 200, "{user}: from the first moment of the birthday on");
     }
     clock.set(midnight.before(Duration::from_secs(1)));
-    assert_eq!(world.get("millis", "/adult").await.code(), "age_insufficient", "a clock set back makes nobody older");
+    assert_eq!(
+        world.get("millis", "/adult").await.code(),
+        "age_insufficient",
+        "a clock that is set back changes no age"
+    );
     assert_eq!(world.send(incode_tests::get("/adult")).await.status, 401, "the standing first");
 }
 

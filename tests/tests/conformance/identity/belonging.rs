@@ -90,7 +90,7 @@ async fn the_kind_of_one_with_the_object_of_the_other(adapter: Adapter) {
     mixed["object"] = "authentication".into();
     world.deliver(&mixed).await;
     assert_eq!(world.died_of().await, "binding_mismatch");
-    assert_eq!(world.sandbox.calls().len(), 0, "quarantined before anybody is asked");
+    assert_eq!(world.sandbox.calls().len(), 0, "quarantined before a call is made");
     // The id of a verification under the kind of the other: the vendor knows no such authentication.
     world.deliver(&event("authentication.completed", &verified.verification_id, &verified.token)).await;
     world.settles(0, 2, 0).await;
@@ -187,7 +187,7 @@ async fn an_event_put_together_for_another_subject_is_quarantined(adapter: Adapt
     let world = Plan::new(adapter).incode(|builder| builder.link_by_webhook()).start().await;
     let (ana, eve) = (world.person("Ana Flores"), world.person("Eve Rojas"));
     world.link("ana", &ana.identity_id).await;
-    // Eve's verification under a flow that Ana started: Ana is linked to somebody else already.
+    // Eve's verification under a flow that Ana started: Ana is linked to another identity already.
     let id = world.start_flow("ana").await;
     let verified = world.sandbox.verify(&eve.identity_id).unwrap();
     let mut event = event("verification.completed", &verified.verification_id, &verified.token);

@@ -28,7 +28,7 @@ on_every_adapter! {
     two_subjects_at_once_may_share_one_identity,
 }
 
-/// A verification of this person, told under the flow of this user.
+/// A verification of this person, with the correlation id of this user's flow.
 async fn under_the_flow_of(world: &World, user: &str, identity_id: &str) -> Value {
     let verified = world.sandbox.verify(identity_id).unwrap();
     let mut event = event("verification.completed", &verified.verification_id, &verified.token);
@@ -91,7 +91,7 @@ async fn an_event_that_anybody_could_send_never_links(adapter: Adapter) {
     assert_eq!(world.standing("eve").await, "not_linked");
 }
 
-/// That of the vendor's own event binds a check to its flow. Anybody else's says nothing.
+/// The correlation id of the vendor's own event binds a check to its flow. That of any other sender has no effect.
 async fn a_correlation_id_that_links_nobody_is_not_kept(adapter: Adapter) {
     for (auth, on, kept) in [(Auth::FetchBack, true, false), (Auth::Header, false, true), (Auth::Header, true, true)] {
         let place = tempfile::tempdir().unwrap();
@@ -131,7 +131,7 @@ async fn a_webhook_links_where_the_callbacks_token_is_refused(adapter: Adapter) 
     assert_eq!(world.status("ana", "/verified").await, 200);
 }
 
-/// Everybody is the user of the same name as the email.
+/// Every person is the user with the name of the email.
 async fn by_email(recognised: VerifiedPerson) -> Result<Option<Subject>, incode_core::LinkRuleError> {
     Ok(recognised.person.email.as_deref().map(Subject::new).transpose()?)
 }

@@ -52,7 +52,7 @@ async fn the_spec_samples_open_the_gate_however_deliveries_are_authenticated(ada
         // The sample of the event is older than that of its verification. Where it is the vendor's own, the oldest counts.
         let oldest = if matches!(auth, Auth::FetchBack) { 1_688_059_847 } else { 1_688_052_828 };
         assert_eq!(identity.verified_at, Some(Timestamp::from_secs(oldest)));
-        // Nobody is linked yet: an event alone opens nothing.
+        // No link is made yet: an event alone opens nothing.
         assert_eq!(world.status("ana", "/vault").await, 403);
 
         world.link("ana", IDENTITY).await;
@@ -103,7 +103,7 @@ async fn an_event_after_the_link_counts_at_the_next_request(adapter: Adapter) {
     let verified = world.sandbox.verify(&person.identity_id).unwrap();
     world.deliver(&event("verification.completed", &verified.verification_id, &verified.token)).await;
     world.settles(1, 0, 0).await;
-    // Settled is written before the cache is told, so one request may still be in between.
+    // Settled is written before the cache is invalidated, so one request may still be in between.
     eventually("verified", async || world.status("ana", "/verified").await == 200).await;
     for _ in 0..8 {
         assert_eq!(world.status("ana", "/verified").await, 200);

@@ -21,7 +21,7 @@ fn seconds_now() -> i64 {
     Timestamp::from(SystemTime::now()).as_millis() / 1000
 }
 
-/// Fetch-back: somebody else's object with one's own token, at a vendor that answers any live token.
+/// Fetch-back: another person's object with one's own token, at a vendor that answers any live token.
 async fn a_strangers_event_refreshes_no_face_and_swallows_nothing(adapter: Adapter) {
     let world = Plan::new(adapter).auth(Auth::FetchBack).start().await;
     world.sandbox.change_behaviour(|behaviour| behaviour.others_objects = OthersObjects::Answered);

@@ -1,4 +1,4 @@
-//! Who may deliver: every policy, every way to fall short of it, and all of it told from the head where it can be.
+//! Which deliveries are accepted: every policy, every way to fail it, and refused by the head where that is possible.
 
 use std::process::Stdio;
 use std::time::Duration;

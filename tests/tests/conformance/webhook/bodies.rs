@@ -63,7 +63,7 @@ async fn a_body_over_the_cap_is_not_waited_for(adapter: Adapter) {
     }
 }
 
-/// Nobody may keep the server busy with a body that never ends. After the answer the tower adapter
+/// No client may keep the server busy with a body that never ends. After the answer the tower adapter
 /// throws away 1 MiB, for a second at most, and actix-web what comes in its `client_disconnect_timeout` of a second, so that
 /// the answer is read.
 async fn a_chunked_body_without_end_is_cut_off(adapter: Adapter) {

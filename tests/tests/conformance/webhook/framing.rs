@@ -1,5 +1,5 @@
 //! How long a body is, said wrongly, twice, or in a way that two readers could read differently; and how little is read
-//! of one that nobody signed for.
+//! of an unsigned one.
 
 use std::time::Duration;
 
@@ -85,8 +85,8 @@ async fn lengths_that_are_none(adapter: Adapter) {
     stands(&world).await;
 }
 
-/// actix-web refuses them all. hyper goes by the chunks and strikes the length out before anybody can see it, as RFC 9112
-/// (6.3) allows: then what is taken is what the chunks hold, to which the signature belongs, and nothing else.
+/// actix-web refuses them all. hyper goes by the chunks and removes the length before the application sees it, as RFC
+/// 9112 (6.3) allows: then what is taken is what the chunks hold, to which the signature belongs, and nothing else.
 async fn a_length_beside_chunks(adapter: Adapter) {
     let world = quick(adapter).await;
     let good = body();

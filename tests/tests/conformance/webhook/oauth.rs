@@ -208,7 +208,7 @@ async fn a_token_that_is_not_ours_is_worth_nothing(adapter: Adapter) {
     assert_eq!(stored(&world).await, 0);
 }
 
-/// Nobody has said how addresses are found.
+/// No address source is set.
 async fn guessing_is_slowed_down_and_keeps_nobody_out(adapter: Adapter) {
     let clock = ManualClock::new(Timestamp::from_secs(1_800_000_000));
     let shown = clock.clone();

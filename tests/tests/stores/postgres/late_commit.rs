@@ -15,13 +15,13 @@ async fn a_change_that_is_committed_after_its_caller_gave_up_is_heard_of() {
     town.loses_the_network_while_the_server_commits().await;
     eventually("asked again", async || town.status().await == 200).await;
     town.ends_the_commit().await;
-    // Kept by the near cache from here on, unless it is told.
-    eventually("told", async || town.status().await == 403).await;
+    // Kept by the near cache from here on, unless a notice comes.
+    eventually("the notice came", async || town.status().await == 403).await;
     assert_eq!(town.world.get("ana", "/vault").await.code(), "verification_required");
     assert!(unlinking.await.unwrap().is_err(), "its caller gave up");
 }
 
-/// The same with a revocation, which shuts the door of the process that heard of it at once: whether it was written or not.
+/// The same with a revocation. The process that received it closes its gate at once, whether it was written or not.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_revocation_whose_commit_is_not_heard_of_shuts_at_once() {
     let Some(town) = Town::start("INSERT OR UPDATE ON identity").await else { return };
@@ -42,7 +42,7 @@ async fn a_revocation_whose_commit_is_not_heard_of_shuts_at_once() {
 }
 
 /// A world behind a network, in which Ana stands in an open door, and whose server goes on committing one kind of change
-/// until it is told to end.
+/// until the test ends it.
 struct Town {
     proxy: Proxy,
     world: World,

@@ -36,7 +36,7 @@ async fn two_hundred_at_once_among_three_are_one_event(engine: Engine) {
     assert_eq!(times_asked(&worlds[0], &verified), 1);
 }
 
-/// Kept by one that ended before it could tell anybody.
+/// Kept by a replica that ended before it could notify another.
 async fn a_row_that_nobody_rang_the_bell_for_is_found(engine: Engine) {
     let worlds = three(&engine, Auth::Header).await;
     // Events through each front door first, so that the workers are known to be up and idle.
@@ -125,7 +125,7 @@ fn delivery(verified: &Verified) -> Value {
     event("verification.completed", &verified.verification_id, &verified.token)
 }
 
-/// Straight into the store, with no worker told.
+/// Straight into the store, without waking a worker.
 async fn put(store: &dyn Store, verified: &Verified) {
     assert!(matches!(store.accept(row(verified)).await.unwrap(), Accepted::New(_)));
 }
