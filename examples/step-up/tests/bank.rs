@@ -121,7 +121,7 @@ async fn what_a_page_shows_stands_although_the_form_is_sent_again_with_other_det
 }
 
 #[tokio::test]
-async fn nobody_else_and_no_other_session_meets_what_waits() {
+async fn no_other_subject_and_no_other_session_meets_what_waits() {
     let site = Site::build().await;
     let alice = site.verified("alice").await;
     let bob = site.verified("bob").await;
@@ -193,7 +193,7 @@ async fn what_waited_too_long_while_the_vendor_looked_is_not_made() {
 }
 
 #[tokio::test]
-async fn somebody_elses_face_makes_nothing() {
+async fn another_persons_face_confirms_nothing() {
     let site = Site::build().await;
     let alice = site.verified("alice").await;
     let bob = site.verified("bob").await;

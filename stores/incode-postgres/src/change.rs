@@ -47,12 +47,15 @@ pub(crate) async fn run(
     }
 }
 
+/// How one run of a command ended.
 enum Attempt {
     Done(Option<Changed>),
     /// Between the look for the identity and the lock, the subject was linked to another one.
     LostRace,
 }
 
+/// Runs a command once. Round trips: one to find the identity if the command does not name it, one to lock and load,
+/// one to write and commit.
 async fn attempt(
     pool: &Arc<Pool>,
     request: &ChangeRequest,
@@ -121,6 +124,7 @@ const HOLD_EVENT: &str = "SELECT FROM incode.event WHERE id = $1 AND lease = $2 
 /// Under the lock of [`HOLD_EVENT`].
 const END_EVENT: &str = "UPDATE incode.event SET state = 'done', lease = lease + 1, reason = NULL, due_at = NULL,
     settled_at = $2, correlation_id = NULL, token = NULL, known_key = NULL, applied_key = $3 WHERE id = $1";
+/// Sends a notice. PostgreSQL holds it back until the commit, and drops it on a rollback.
 pub(crate) const NOTIFY: &str = "SELECT pg_notify($1, $2)";
 /// PostgreSQL takes less than 8,000 bytes.
 const LONGEST_PAYLOAD: usize = 7_900;

@@ -187,6 +187,7 @@ impl fmt::Debug for PostgresOptions {
 }
 
 impl Url {
+    /// Reads the URL. Errors name parameters and never values: a password may be among them.
     fn parse(url: &str) -> Result<Self, Failure> {
         let (base, query) = url.split_once('?').unwrap_or((url, ""));
         if !is_ours(base) {
@@ -237,6 +238,7 @@ impl Url {
         Ok(Self { hosts, mode, files: tls::Files { roots, client }, schema })
     }
 
+    /// The hosts with their settings, ready to connect.
     fn target(self, schema: &str) -> Result<Target, Failure> {
         let tls = match self.mode {
             TlsMode::Never => None,
@@ -247,6 +249,7 @@ impl Url {
     }
 }
 
+/// Sets what this store needs and the URL does not say. What the URL says stays.
 fn complete(config: &mut Config, mode: TlsMode) {
     config
         .ssl_mode(match mode {
@@ -275,6 +278,7 @@ pub(crate) fn is_ours(url: &str) -> bool {
     ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme))
 }
 
+/// Whether a name is in a list that is separated by commas.
 fn is_listed(list: &str, name: &str) -> bool {
     list.split_ascii_whitespace().any(|listed| listed == name)
 }

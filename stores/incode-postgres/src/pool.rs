@@ -18,6 +18,7 @@ use tokio::time::timeout;
 use super::connection::{Answer, Connection, Statement, Target};
 use super::error::Failure;
 
+/// Shared by every part of the store. Cheap to reach: each holds an `Arc`.
 pub(crate) struct Pool {
     pub(crate) target: Arc<Target>,
     /// Shared with the feeds: they must know of each commit whose outcome is unknown.
@@ -33,6 +34,7 @@ pub(crate) struct Pool {
     returned: Notify,
 }
 
+/// What the lock of the pool protects.
 struct State {
     /// With the instant since when each is idle. The newest last: it is used first.
     idle: Vec<(Connection, Instant)>,
@@ -209,6 +211,7 @@ impl Pool {
         Ok(lease)
     }
 
+    /// A connection in use. Dropping the lease gives it back.
     fn leased(self: &Arc<Self>, connection: Connection) -> Lease {
         Lease { pool: Arc::clone(self), connection: Some(connection), is_discarded: AtomicBool::new(false) }
     }
@@ -240,6 +243,7 @@ impl Pool {
         true
     }
 
+    /// The lock is poisoned only by a panic during an assignment; the lists are whole then.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -269,10 +273,12 @@ pub(crate) struct Lease {
 }
 
 impl Lease {
+    /// The connection is cut when the lease ends, instead of being used again.
     fn discard(&self) {
         self.is_discarded.store(true, Ordering::Relaxed);
     }
 
+    /// Whether the connection may be used again.
     fn is_usable(&self) -> bool {
         !self.is_discarded.load(Ordering::Relaxed) && self.is_open()
     }
@@ -345,12 +351,15 @@ impl Transaction {
         Ok(())
     }
 
+    /// Sends statements within what is left of the deadline. After a timeout the connection is cut: its answers would
+    /// be taken for those of the next call.
     async fn send(&mut self, statements: &[Statement], after: &str) -> Result<Vec<Answer>, Failure> {
         let before = if std::mem::replace(&mut self.has_begun, true) { "" } else { BEGIN };
         let sending = self.lease.pipeline(before, statements, after);
         tokio::time::timeout_at(self.deadline.into(), sending).await.unwrap_or_else(|_| Err(Failure::timed_out()))
     }
 
+    /// The transaction is over: dropping it needs no rollback.
     fn end(&mut self) {
         (self.has_begun, self.is_committing_change) = (false, false);
     }

@@ -36,6 +36,7 @@ pub(crate) enum State {
     Ready,
 }
 
+/// Looks at the schema before the first write: whether it is there, of which version, and which rights are missing.
 pub(crate) async fn look(connection: &Connection) -> Result<State, Failure> {
     // One row also where the schema is missing: each part is its own query of the catalogue.
     let sql = "SELECT current_setting('server_encoding'), current_setting('fsync') = 'on',
@@ -132,6 +133,7 @@ pub(crate) async fn create(
     kept.map(drop)
 }
 
+/// The statements that make the tables, for this schema.
 fn schema_sql(target: &Target, schema: &str) -> String {
     // A limit of the role's own would end this on a busy server.
     let quoted = format!("\"{}\"", target.schema);
@@ -153,4 +155,5 @@ pub(crate) const LOCKS: i32 = 4096;
 /// The row that a batch with ignored events locks: past those of [`LOCKS`].
 pub(crate) const IGNORED_LOCK: i32 = 4096;
 
+/// The tables, indexes and sequences. Statements name the schema `incode`; [`Target::sql`] puts in the real one.
 const TABLES: &str = include_str!("schema.sql");

@@ -10,11 +10,14 @@ pub(crate) struct Script {
 }
 
 impl Script {
+    /// The hash is that of the whole text: a script of another version has another hash, so processes of two versions
+    /// can share a server.
     fn new(text: &'static str) -> Self {
         Self { text, hash: redis::Script::new(text).get_hash().to_owned() }
     }
 }
 
+/// Declares each script with its parts. `base.lua` is always the first.
 macro_rules! scripts {
     ($($name:ident = $($part:literal)+;)*) => { $(
         pub(crate) static $name: LazyLock<Script> = LazyLock::new(|| {

@@ -1,3 +1,5 @@
+//! The store itself: what it consists of, and how it is opened over a server.
+
 use std::fmt;
 use std::sync::Arc;
 

@@ -53,6 +53,8 @@ pub(crate) fn commit(
     outcome
 }
 
+/// Runs the jobs of a batch in order. Stops at a failure of the whole batch; a failure of one job is undone by its
+/// savepoint.
 fn run_all(
     conn: &Connection,
     index: &mut DedupeIndex,
@@ -87,12 +89,14 @@ fn run_all(
     execute(conn, "COMMIT")
 }
 
+/// Undoes what the index in memory recorded since the mark, newest first, as the database undoes the rows.
 fn revert(index: &mut DedupeIndex, journal: &mut Vec<StateChange>, mark: usize) {
     for change in journal.drain(mark..).rev() {
         index.revert(change);
     }
 }
 
+/// A failure here is logged only: SQLite may have rolled back by itself already.
 fn roll_back(conn: &Connection) {
     if !conn.is_autocommit() {
         // If this fails too, the next batch tries again before it begins.
@@ -100,6 +104,7 @@ fn roll_back(conn: &Connection) {
     }
 }
 
+/// A statement without parameters or rows.
 fn execute(conn: &Connection, sql: &str) -> Result<(), Failure> {
     conn.prepare_cached(sql)?.execute([])?;
     Ok(())

@@ -30,6 +30,7 @@ pub(crate) fn create(conn: &mut Connection) -> rusqlite::Result<()> {
     tx.commit()
 }
 
+/// The file can't be used by this version.
 fn incompatible(cause: &'static str) -> StoreError {
     StoreError::with_source(StoreErrorKind::Incompatible, cause)
 }

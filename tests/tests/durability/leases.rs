@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use crate::shared::{self, SharedStore, put};
 
 #[tokio::test]
-async fn a_row_that_nobody_rang_the_bell_for_is_found() {
+async fn a_row_without_a_wakeup_is_found() {
     let directory = TempDir::new().unwrap();
     let (store, _) = shared::open(&directory.path().join("store.db")).await;
     let world = world_on(&store).await;

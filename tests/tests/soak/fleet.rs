@@ -8,7 +8,7 @@ use incode_tests::get;
 use incode_tests::process::{App, Ended, Example, Settings};
 use incode_tests::servers::{Proxy, free_port};
 
-use crate::book::Book;
+use crate::expectations::Expectations;
 use crate::net;
 
 pub(crate) struct Fleet {
@@ -16,7 +16,7 @@ pub(crate) struct Fleet {
     settings: Settings,
     /// Texts that no line of a log may hold.
     canaries: Vec<String>,
-    book: Arc<Book>,
+    expectations: Arc<Expectations>,
 }
 
 /// A place for a replica: its process comes and goes.
@@ -56,7 +56,7 @@ impl Fleet {
         store: impl Fn(u16) -> String,
         port: u16,
         canaries: Vec<String>,
-        book: Arc<Book>,
+        expectations: Arc<Expectations>,
     ) -> Self {
         let mut slots = Vec::new();
         for example in [Example::Axum, Example::Actix, Example::Axum] {
@@ -64,7 +64,7 @@ impl Fleet {
             let store = store(proxy.port());
             slots.push(Slot { example, proxy, store, app: tokio::sync::Mutex::default(), seen: Mutex::default() });
         }
-        Self { slots, settings, canaries, book }
+        Self { slots, settings, canaries, expectations }
     }
 
     pub(crate) async fn start(&self, which: usize) {
@@ -93,7 +93,7 @@ impl Fleet {
         if let Some(app) = self.take(which).await {
             let ended = app.stop().await;
             if ended.code != Some(0) {
-                self.book.wrong(format!("replica {which} was stopped and ended with {:?}", ended.code));
+                self.expectations.wrong(format!("replica {which} was stopped and ended with {:?}", ended.code));
             }
             self.look_through(which, ended);
         }
@@ -105,19 +105,19 @@ impl Fleet {
         let mut seen = slot.seen();
         (seen.address, seen.process) = (None, None);
         if app.is_gone() {
-            self.book.wrong(format!("replica {which} ended by itself"));
+            self.expectations.wrong(format!("replica {which} ended by itself"));
         }
         Some(app)
     }
 
     fn look_through(&self, which: usize, ended: Ended) {
         for line in ended.stdout.iter().chain(&ended.stderr) {
-            self.book.count("log lines");
+            self.expectations.count("log lines");
             if line.contains("panicked") {
-                self.book.wrong(format!("replica {which} panicked: {line}"));
+                self.expectations.wrong(format!("replica {which} panicked: {line}"));
             }
             if self.canaries.iter().any(|canary| line.contains(canary)) {
-                self.book.wrong(format!("replica {which} logged what it must not: {line}"));
+                self.expectations.wrong(format!("replica {which} logged what it must not: {line}"));
             }
         }
     }

@@ -46,7 +46,7 @@ async fn an_event_before_the_callback_opens_at_the_callback() {
 }
 
 #[tokio::test]
-async fn a_check_that_did_not_pass_links_nobody_and_the_person_may_start_again() {
+async fn a_check_that_did_not_pass_makes_no_link_and_the_person_may_start_again() {
     for (outcome, event_first) in
         [(Outcome::Fail, false), (Outcome::Pending, false), (Outcome::Fail, true), (Outcome::Pending, true)]
     {

@@ -286,7 +286,7 @@ async fn stale_standings_are_served_only_where_that_was_asked_for() {
 
 /// A handler that blocks its thread, on the runtime of the first request, delays no other request.
 #[test]
-fn a_blocked_thread_of_the_first_asker_holds_up_nobody() {
+fn a_blocked_thread_of_the_first_request_delays_no_other() {
     let ours = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let Setup { store, near, .. } = ours.block_on(async { setup(NearSettings::default()) });
     let theirs = tokio::runtime::Builder::new_current_thread().build().unwrap();

@@ -94,7 +94,7 @@ async fn answered(worker: &Worker, event: &ClaimedEvent) {
 
 /// For example: a filter in front of the vendor answers 403 to an id that looks like an attack. Any sender can use one.
 #[tokio::test]
-async fn an_event_that_is_refused_while_others_are_answered_holds_nobody_up_and_ends() {
+async fn an_event_that_is_refused_while_others_are_answered_delays_no_other_and_ends() {
     let clock = ManualClock::new(Timestamp::from_secs(1_700_000_000));
     let worker = worker(&clock);
     let (poison, good) = (claimed(1, &clock), claimed(2, &clock));

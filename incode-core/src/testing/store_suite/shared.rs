@@ -73,7 +73,7 @@ pub async fn a_lease_of_one_holds_for_the_other_until_it_ends(one: Arc<dyn Store
 }
 
 /// Two workers apply two events of one object at the same moment: the handler is owed one job.
-pub async fn what_two_apply_at_once_is_owed_once(one: Arc<dyn Store>, other: Arc<dyn Store>) {
+pub async fn what_two_apply_at_once_enqueues_one_job(one: Arc<dyn Store>, other: Arc<dyn Store>) {
     for round in 0..20 {
         let object = format!("object-{round}");
         accepted(&*one, pending(&object, "first", 10)).await;

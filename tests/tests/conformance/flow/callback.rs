@@ -19,8 +19,8 @@ on_every_adapter! {
     an_identity_serves_one_subject,
     an_identity_may_be_shared,
     a_subject_stays_with_its_identity,
-    a_revocation_is_heard_although_nothing_is_linked,
-    where_nothing_is_linked_nobody_becomes_known,
+    a_revocation_is_applied_although_nothing_is_linked,
+    where_nothing_is_linked_no_identity_becomes_known,
     a_head_request_spends_nothing,
     many_callbacks_at_once_spend_one_id,
     junk_tokens_make_a_few_calls,
@@ -258,7 +258,7 @@ async fn a_subject_stays_with_its_identity(adapter: Adapter) {
 }
 
 /// Nothing announces a revocation: whatever made us ask the vendor, its answer counts.
-async fn a_revocation_is_heard_although_nothing_is_linked(adapter: Adapter) {
+async fn a_revocation_is_applied_although_nothing_is_linked(adapter: Adapter) {
     let world = World::start(adapter).await;
     let (ana, ben, used) = (world.person("Ana Flores"), world.person("Ben Ochoa"), world.start_flow("ana").await);
     let token = world.sandbox.issue_token(&ana.identity_id);
@@ -289,7 +289,7 @@ async fn a_revocation_is_heard_although_nothing_is_linked(adapter: Adapter) {
     assert_eq!(world.get("carla", "/vault").await.code(), "identity_revoked");
 }
 
-async fn where_nothing_is_linked_nobody_becomes_known(adapter: Adapter) {
+async fn where_nothing_is_linked_no_identity_becomes_known(adapter: Adapter) {
     let world = World::start(adapter).await;
     let (ana, ben, used) = (world.person("Ana Flores"), world.person("Ben Ochoa"), world.start_flow("ana").await);
     let token = world.sandbox.issue_token(&ana.identity_id);

@@ -10,11 +10,11 @@ use incode_tests::{Adapter, Call, Failing, Plan, Served, World, event, eventuall
 use serde_json::json;
 
 on_every_adapter! {
-    nobody_is_told_to_log_in,
+    a_request_without_a_subject_is_asked_to_log_in,
     who_is_not_linked_is_sent_to_verify,
     the_way_back_is_encoded,
     a_way_back_that_start_would_refuse_is_left_out,
-    revoked_and_other_statuses_are_told_apart,
+    revoked_and_other_statuses_are_distinguished,
     a_verification_grows_old,
     an_attestation_that_is_not_ok_is_not_enough,
     a_face_authentication_is_asked_for,
@@ -39,7 +39,7 @@ fn returning(path: &str) -> String {
     format!("/incode/start?return_to={path}")
 }
 
-async fn nobody_is_told_to_log_in(adapter: Adapter) {
+async fn a_request_without_a_subject_is_asked_to_log_in(adapter: Adapter) {
     let world = World::start(adapter).await;
     for call in
         [get("/vault"), get("/verified"), get("/active-extractor"), get("/in-handler"), post("/transfer").body("")]
@@ -90,7 +90,7 @@ async fn a_way_back_that_start_would_refuse_is_left_out(adapter: Adapter) {
     }
 }
 
-async fn revoked_and_other_statuses_are_told_apart(adapter: Adapter) {
+async fn revoked_and_other_statuses_are_distinguished(adapter: Adapter) {
     let world = World::start(adapter).await;
     let revoked = (403, "identity_revoked", "Identity revoked", "The verified identity was revoked.");
     let other = (403, "identity_not_active", "Identity not active", "The identity is known, but not active.");

@@ -10,9 +10,9 @@ on_every_adapter! {
     a_stream_ends_when_the_account_is_unlinked,
     a_stream_ends_when_the_person_is_forgotten,
     a_stream_ends_when_watching_does,
-    who_waits_is_told_what_is_known_by_now,
-    who_waits_is_told_of_a_store_that_fails,
-    the_application_is_told_who_changed_why_and_how_they_stood,
+    a_waiting_request_learns_what_is_known_by_now,
+    a_waiting_request_learns_of_a_store_that_fails,
+    the_application_learns_who_changed_why_and_how_they_stood,
 }
 
 /// A stream that was opened, and has sent its greeting.
@@ -73,7 +73,7 @@ async fn a_stream_ends_when_watching_does(adapter: Adapter) {
     ended(stream).await;
 }
 
-async fn who_waits_is_told_what_is_known_by_now(adapter: Adapter) {
+async fn a_waiting_request_learns_what_is_known_by_now(adapter: Adapter) {
     let (world, ana) = world_with_ana(adapter).await;
     let face = async {
         // Begins while the other waits, or before: it gets the change either way.
@@ -97,7 +97,7 @@ async fn who_waits_is_told_what_is_known_by_now(adapter: Adapter) {
     assert_eq!(nobody.text(), "ended");
 }
 
-async fn who_waits_is_told_of_a_store_that_fails(adapter: Adapter) {
+async fn a_waiting_request_learns_of_a_store_that_fails(adapter: Adapter) {
     let (store, switch) = Failing::store();
     let lifetime = std::time::Duration::from_millis(200);
     let plan = Plan::new(adapter).incode(move |builder| builder.store(store).near_cache_lifetime(lifetime));
@@ -110,7 +110,7 @@ async fn who_waits_is_told_of_a_store_that_fails(adapter: Adapter) {
     assert_eq!(world.get("ana", "/stream").await.code(), "identity_unavailable");
 }
 
-async fn the_application_is_told_who_changed_why_and_how_they_stood(adapter: Adapter) {
+async fn the_application_learns_who_changed_why_and_how_they_stood(adapter: Adapter) {
     let tokens = BearerTokens::on_paths(["/"]);
     let world = Plan::new(adapter).incode(|builder| builder.bearer_tokens(tokens)).start().await;
     let mut changes = world.incode.changes();

@@ -15,8 +15,8 @@ on_every_adapter! {
     a_field_that_is_not_kept_shuts_the_gate_as_a_mistake,
     a_link_counts_by_its_proof,
     the_applications_own_rule,
-    of_two_alternatives_the_one_that_can_be_met_is_told,
-    the_smallest_named_requirement_is_told,
+    of_two_alternatives_the_one_that_can_be_met_is_named,
+    the_smallest_named_requirement_is_reported,
     what_a_type_asks_for,
     a_raised_requirement_counts_for_old_approvals_at_once,
 }
@@ -182,7 +182,7 @@ async fn the_applications_own_rule(adapter: Adapter) {
     assert_eq!(world.get("ben", "/staff").await.essence(), denied(row, Some("staff"), None));
 }
 
-async fn of_two_alternatives_the_one_that_can_be_met_is_told(adapter: Adapter) {
+async fn of_two_alternatives_the_one_that_can_be_met_is_named(adapter: Adapter) {
     let world = World::start(adapter).await;
     let id = linked(&world, "ana", json!({"idAttestation": {"overall": {"status": "WARN"}}})).await;
     let answer = world.get("ana", "/attested-or-face").await;
@@ -198,7 +198,7 @@ async fn of_two_alternatives_the_one_that_can_be_met_is_told(adapter: Adapter) {
     assert_eq!(world.status("ben", "/attested-or-face").await, 200, "by document");
 }
 
-async fn the_smallest_named_requirement_is_told(adapter: Adapter) {
+async fn the_smallest_named_requirement_is_reported(adapter: Adapter) {
     let world = keeping(adapter).start().await;
     linked(&world, "child", json!({"dateOfBirth": "2020-02-29"})).await;
     assert_eq!(world.get("child", "/wine").await.essence(), denied(TOO_YOUNG, Some("adult"), None));

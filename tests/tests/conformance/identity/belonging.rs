@@ -11,7 +11,7 @@ use serde_json::json;
 on_every_adapter! {
     the_id_of_one_with_the_token_of_another,
     a_verification_that_answers_under_another_id,
-    a_verification_that_tells_of_another_person,
+    a_verification_that_names_another_person,
     the_kind_of_one_with_the_object_of_the_other,
     a_junk_token_first_does_not_shadow_the_genuine_one,
     a_replay_changes_nothing,
@@ -52,7 +52,7 @@ async fn a_verification_that_answers_under_another_id(adapter: Adapter) {
     assert_eq!(world.identity(&ana.identity_id).await, None);
 }
 
-async fn a_verification_that_tells_of_another_person(adapter: Adapter) {
+async fn a_verification_that_names_another_person(adapter: Adapter) {
     let world = World::start(adapter).await;
     let ana = world.person("Ana Flores");
     let rows = [

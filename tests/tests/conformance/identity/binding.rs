@@ -11,9 +11,9 @@ on_every_adapter! {
     a_verification_known_as_anothers_is_quarantined,
     a_face_enrolled_by_anothers_verification_is_quarantined,
     one_token_with_two_ids_applies_to_its_own_alone,
-    somebody_elses_silent_verification_can_not_be_claimed,
+    another_persons_silent_verification_can_not_be_claimed,
     an_unproven_event_does_not_shadow_the_genuine_one,
-    a_stranger_with_the_genuine_token_does_not_shadow_the_vendor,
+    an_unauthenticated_event_with_the_genuine_token_does_not_shadow_the_vendor,
     the_documents_own_samples_prove_themselves,
     a_face_that_answers_with_anothers_verification_does_not_step_up,
     a_recheck_claims_nothing_either,
@@ -104,7 +104,7 @@ async fn one_token_with_two_ids_applies_to_its_own_alone(adapter: Adapter) {
 }
 
 /// One real token of one's own, and the id of a verification that repeats nothing: what a stranger could gain by it.
-async fn somebody_elses_silent_verification_can_not_be_claimed(adapter: Adapter) {
+async fn another_persons_silent_verification_can_not_be_claimed(adapter: Adapter) {
     let world = Plan::new(adapter).auth(Auth::FetchBack).start().await;
     let eve = world.person("Eve Rojas");
     world.link("eve", &eve.identity_id).await;
@@ -159,7 +159,7 @@ async fn an_unproven_event_does_not_shadow_the_genuine_one(adapter: Adapter) {
 }
 
 /// The same delivery, byte for byte, from an attacker and then from the vendor, while the first is still pending.
-async fn a_stranger_with_the_genuine_token_does_not_shadow_the_vendor(adapter: Adapter) {
+async fn an_unauthenticated_event_with_the_genuine_token_does_not_shadow_the_vendor(adapter: Adapter) {
     let world = Plan::new(adapter).incode(move |builder| builder.webhook_authenticity(either())).start().await;
     let ana = world.person("Ana Flores");
     world.sandbox.seed_verification("of-ana", None, silent("of-ana"));

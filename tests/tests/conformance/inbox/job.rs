@@ -12,7 +12,7 @@ on_every_adapter! {
     the_vendors_own_sender_is_acknowledged,
     an_event_before_the_link_counts_after_it,
     an_event_after_the_link_counts_at_the_next_request,
-    the_spec_sample_of_a_face_authentication_is_seen_and_steps_nobody_up,
+    the_spec_sample_of_a_face_authentication_is_seen_and_steps_no_user_up,
     subjects_come_from_extension_cookie_or_rule,
     a_failed_verification_is_no_verification,
     both_spec_samples_share_an_id_and_are_two_events,
@@ -111,7 +111,7 @@ async fn an_event_after_the_link_counts_at_the_next_request(adapter: Adapter) {
 }
 
 /// A kiosk's face shows that the vendor saw the person somewhere, and nothing of who is in front of a session.
-async fn the_spec_sample_of_a_face_authentication_is_seen_and_steps_nobody_up(adapter: Adapter) {
+async fn the_spec_sample_of_a_face_authentication_is_seen_and_steps_no_user_up(adapter: Adapter) {
     const AUTHENTICATED: Timestamp = Timestamp::from_secs(1_688_059_847);
     let clock = ManualClock::new(AUTHENTICATED.after(Duration::from_secs(60)));
     let world = Plan::new(adapter).incode({

@@ -9,16 +9,16 @@ use incode_sandbox::Sandbox;
 use incode_tests::process::ADMIN_TOKEN;
 use incode_tests::{Call, Response, get, post};
 
-use crate::book::Book;
-use crate::courier::Sent;
+use crate::expectations::Expectations;
 use crate::fleet::Fleet;
 use crate::net;
+use crate::sender::Sent;
 
-pub(crate) struct Town {
+pub(crate) struct Cluster {
     pub(crate) sandbox: Sandbox,
     pub(crate) fleet: Arc<Fleet>,
     pub(crate) balancer: SocketAddr,
-    pub(crate) book: Arc<Book>,
+    pub(crate) expectations: Arc<Expectations>,
     pub(crate) people: Vec<Person>,
     /// Verified people whose events are sent in bulk; no user logs in as one of them.
     pub(crate) crowd: Vec<String>,
@@ -47,11 +47,25 @@ pub(crate) enum Class {
     Visitor,
 }
 
-impl Town {
+impl Cluster {
     /// Without people.
-    pub(crate) fn new(sandbox: Sandbox, fleet: Arc<Fleet>, balancer: SocketAddr, book: Arc<Book>) -> Self {
+    pub(crate) fn new(
+        sandbox: Sandbox,
+        fleet: Arc<Fleet>,
+        balancer: SocketAddr,
+        expectations: Arc<Expectations>,
+    ) -> Self {
         let (people, crowd) = (Vec::new(), Vec::new());
-        Self { sandbox, fleet, balancer, book, people, crowd, sent: Sent::default(), over: AtomicBool::new(false) }
+        Self {
+            sandbox,
+            fleet,
+            balancer,
+            expectations,
+            people,
+            crowd,
+            sent: Sent::default(),
+            over: AtomicBool::new(false),
+        }
     }
 
     /// Through the balancer. `None` when there was no whole answer.
@@ -63,8 +77,8 @@ impl Town {
     pub(crate) async fn ask_at(&self, address: SocketAddr, what: &str, call: &Call) -> Option<Response> {
         let answer = net::ask(address, call).await;
         match &answer {
-            Some(answer) => self.book.answered(what, answer),
-            None => self.book.count("cut off"),
+            Some(answer) => self.expectations.answered(what, answer),
+            None => self.expectations.count("cut off"),
         }
         answer
     }
