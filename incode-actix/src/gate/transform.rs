@@ -22,7 +22,7 @@ use super::Gate;
 ///     config
 ///         .service(web::resource("/transfer").wrap(GateMiddleware::new(step_up)).post(HttpResponse::NoContent))
 ///         .service(
-///             web::scope("/members").wrap(GateMiddleware::active()).route("/news", web::get().to(HttpResponse::Ok)),
+///             web::scope("/members").wrap(GateMiddleware::active()).route("/posts", web::get().to(HttpResponse::Ok)),
 ///         );
 /// }
 /// # let _ = actix_web::App::new().configure(routes);

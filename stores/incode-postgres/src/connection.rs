@@ -42,8 +42,10 @@ pub(crate) struct Host {
 
 /// One connection. When it is dropped it is cut at once, and the server undoes what was not committed.
 pub(crate) struct Connection {
+    /// Shared with the pool: it names the schema of the statements.
     pub(crate) target: Arc<Target>,
     client: Client,
+    /// The task that reads and writes the socket.
     driver: AbortHandle,
 }
 

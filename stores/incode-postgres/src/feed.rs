@@ -28,7 +28,9 @@ struct Listener {
     /// For its pulse: what this process publishes must come back over the listening connection. Weak: the listener ends
     /// with the store.
     pool: Weak<Pool>,
+    /// Shared with the pool, or that of the URL for listening.
     target: Arc<Target>,
+    /// The URL is that of the calls, so a transaction pooler may stand in between.
     is_shared: bool,
     /// Weak for the same reason.
     hub: Weak<ChangeHub>,

@@ -26,9 +26,13 @@ pub struct PostgresOptions {
     url: Url,
     /// `None`: the same URL.
     listen: Option<Url>,
+    /// A plain name, so that it can be put into statements.
     schema: Box<str>,
+    /// Bounds the transactions under way, and with them the load on the server.
     connections: u32,
+    /// Bounds the deliveries that wait for a commit, and with them the memory of a flood.
     queue_len: usize,
+    /// Less than the sender of an event waits: it must get an answer before it gives up.
     call_deadline: Duration,
 }
 
@@ -37,14 +41,18 @@ pub struct PostgresOptions {
 struct Url {
     /// One for each host.
     hosts: Vec<Config>,
+    /// The same for every host.
     mode: TlsMode,
+    /// Read when the store is opened: a file that is missing fails the start.
     files: tls::Files,
+    /// Of the parameter `schema`.
     schema: Option<String>,
 }
 
 /// Whether connections are encrypted.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum TlsMode {
+    /// Without TLS: the default for this machine.
     Never,
     /// TLS where the server has it.
     IfOffered,

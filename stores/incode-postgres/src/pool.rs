@@ -20,9 +20,11 @@ use super::error::Failure;
 
 /// Shared by every part of the store. Cheap to reach: each holds an `Arc`.
 pub(crate) struct Pool {
+    /// Shared with every connection: the host that took writes last is remembered for all.
     pub(crate) target: Arc<Target>,
     /// Shared with the feeds: they must know of each commit whose outcome is unknown.
     pub(crate) hub: Arc<ChangeHub>,
+    /// How long a caller waits for an answer, the wait for a connection not counted.
     pub(crate) call_deadline: Duration,
     /// A permit for each transaction that may be under way. Accepts and reads need none: they never wait behind it.
     permits: Arc<Semaphore>,
@@ -44,6 +46,7 @@ struct State {
     limit: Option<(usize, Instant)>,
     /// The connection over which reads are pipelined, while there are any.
     reader: Weak<Lease>,
+    /// No connection is made or kept any more.
     is_closed: bool,
 }
 
@@ -269,6 +272,7 @@ pub(crate) struct Lease {
     pool: Arc<Pool>,
     /// `None` only while it is dropped.
     connection: Option<Connection>,
+    /// Set by whichever of several readers finds the connection broken: they share the lease.
     is_discarded: AtomicBool,
 }
 
@@ -309,10 +313,13 @@ impl Drop for Lease {
 /// A transaction. Dropped before its end, its connection is cut, and the server undoes it.
 pub(crate) struct Transaction {
     lease: Lease,
+    /// For all steps together: locks are not held for longer.
     deadline: Instant,
+    /// `BEGIN` was sent, and the end is not known yet.
     has_begun: bool,
     /// A change of standings is being committed.
     is_committing_change: bool,
+    /// Given back when the transaction is over. `None` for deliveries, which need none.
     _permit: Option<OwnedSemaphorePermit>,
 }
 
@@ -380,6 +387,7 @@ impl Drop for Transaction {
 /// Dropped while it waits: the caller gave up. After a long wait the connection is taken for dead.
 struct Impatience<'a> {
     lease: &'a Lease,
+    /// `None` once there is an answer.
     since: Option<Instant>,
 }
 

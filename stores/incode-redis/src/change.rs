@@ -21,7 +21,9 @@ pub(crate) type Decided = (Outcome, Option<Change>);
 /// The event whose lease ends with the change.
 #[derive(Clone, Copy)]
 pub(crate) struct Ending {
+    /// It must still be held when the change is written: the script checks it in the same step.
     pub(crate) lease: Lease,
+    /// When the event was settled.
     pub(crate) at: Timestamp,
 }
 
@@ -77,8 +79,10 @@ pub(crate) async fn run(
 
 /// The rows of a command, and what proves that they are unchanged.
 struct Loaded {
+    /// The identity of the command, or the one that the subject's rows name.
     identity: Option<IdentityId>,
     before: Before,
+    /// A hash of all that was loaded, and of what was looked for and is not there.
     fingerprint: String,
 }
 

@@ -20,8 +20,10 @@ use crate::tls;
 /// The server's address, and the user to log in as.
 #[derive(Clone)]
 pub(crate) struct Address {
+    /// A name or an address. A name is resolved for each new connection: a failover may move it.
     pub(crate) host: String,
     pub(crate) port: u16,
+    /// User, password and database number.
     pub(crate) login: RedisConnectionInfo,
     /// `Some`: TLS. The file holds the authorities to trust instead of the usual ones.
     pub(crate) tls: Option<Option<PathBuf>>,
@@ -37,9 +39,11 @@ impl Address {
 /// The server, as every part of the store calls it.
 pub(crate) struct Server {
     address: Address,
+    /// `None`: without TLS.
     tls: Option<TlsConnector>,
     /// What every key starts with.
     prefix: Box<str>,
+    /// After this time without an answer the connection is given up.
     call_deadline: Duration,
     /// Shared with the task that drives the connection: it empties the slot when the connection ends, so that the first
     /// call after a restart of the server connects instead of failing.
@@ -48,6 +52,7 @@ pub(crate) struct Server {
     connecting: tokio::sync::Mutex<u64>,
     /// A permit for each call that is under way: bounds the memory of a server that stopped answering.
     places: Semaphore,
+    /// How many permits there are: `close` waits for all of them.
     most: u32,
 }
 
@@ -302,7 +307,9 @@ fn read<T: FromRedisValue>(value: Value) -> Result<T, Failure> {
 /// Abandons a connection on an error, and when the caller is dropped before the answer: it has waited long, and the
 /// connection is not trusted to answer the others either.
 struct AbandonOnDrop<'a> {
+    /// `None` once there is an answer: the connection works.
     slot: Option<&'a Slot>,
+    /// The connection that the call used. A newer one stays.
     number: u64,
 }
 

@@ -6,6 +6,7 @@ use redis::{ErrorKind, RedisError, ServerErrorKind};
 /// Why a call failed.
 #[derive(Debug)]
 pub(crate) struct Failure {
+    /// What the caller does about it.
     pub(crate) kind: StoreErrorKind,
     /// Codes, settings and addresses, never values: the server's own text may repeat what was written.
     pub(crate) cause: String,

@@ -130,7 +130,9 @@ async fn receive(
 /// What the log has of the time without notices: one line for each outage.
 #[derive(Default)]
 struct Outage {
+    /// Notices arrived at some time. Before, a missing right was reported when the store was opened.
     has_been_up: bool,
+    /// The present outage has its line in the log.
     is_logged: bool,
 }
 

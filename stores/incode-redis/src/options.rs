@@ -20,9 +20,13 @@ use crate::store::RedisStore;
 #[must_use]
 pub struct RedisOptions {
     address: Address,
+    /// In braces and with a colon.
     prefix: Box<str>,
+    /// A server that may lose rows is refused, instead of a warning.
     strict: bool,
+    /// Bounds the calls under way, and with them the memory when the server is silent.
     calls: u32,
+    /// Less than the sender of an event waits: it must get an answer before it gives up.
     call_deadline: Duration,
 }
 

@@ -5,7 +5,9 @@ use std::sync::LazyLock;
 /// A script with the hash by which the server knows it.
 #[derive(Debug)]
 pub(crate) struct Script {
+    /// Sent when the server does not know the hash.
     pub(crate) text: &'static str,
+    /// SHA-1 of the text, in hexadecimal digits: the server's own name of the script.
     pub(crate) hash: String,
 }
 

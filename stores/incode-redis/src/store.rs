@@ -30,6 +30,7 @@ pub struct RedisStore {
     pub(crate) hub: Arc<ChangeHub>,
     /// Kept to put it back, should the keys be deleted.
     pub(crate) feed_key: FeedKey,
+    /// Looked at again while the store is open: an operator may change it at any time.
     pub(crate) policy: EvictionPolicy,
 }
 

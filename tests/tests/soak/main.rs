@@ -1,5 +1,5 @@
 //! Replicas of the example apps on one real database, behind a round-robin, with a vendor that fails at times; killed,
-//! told to stop, cut off, and their database killed, at random. At the end everything that is promised is checked.
+//! stopped, cut off, and their database killed, at random. At the end everything that is promised is checked.
 //!
 //! A short form with every other test; `tests/long/soak` for half an hour. `INCODE_SOAK_MINUTES` says how long,
 //! `INCODE_SOAK_SEED` repeats the decisions of an earlier run: their moments are the machine's.

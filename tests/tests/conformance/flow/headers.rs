@@ -1,5 +1,5 @@
 //! The headers of start and callback for caches and referrers, and where a token does not go, for every outcome,
-//! whoever renders it.
+//! and whichever code renders it.
 
 use std::sync::Arc;
 use std::time::Duration;
