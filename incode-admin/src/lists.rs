@@ -54,7 +54,7 @@ impl EventList {
 pub(crate) struct AuditList {
     pub(crate) before: Option<AuditId>,
     pub(crate) limit: u32,
-    /// Whether an erasure that was just asked for had found somebody, for the notice.
+    /// Whether the erasure that was just requested found an identity. The page shows it as a notice.
     pub(crate) forgotten: Option<bool>,
 }
 

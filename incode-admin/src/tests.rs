@@ -93,7 +93,7 @@ async fn the_oldest_pending_event_has_an_age() {
 }
 
 #[tokio::test]
-async fn the_trail_names_the_actor_or_nobody() {
+async fn the_trail_names_the_actor_if_there_is_one() {
     let incode = incode(&[]).await;
     for actor in [Some(Actor::new("anna").unwrap()), None] {
         let reply = answer(&incode, Sent { method: "POST", actor, ..Sent::default() }, "inbox/7/replay").await;

@@ -55,7 +55,7 @@ impl Output {
     }
 }
 
-/// Without control characters: a stranger may have written a text, and a terminal would obey it.
+/// Without control characters: an attacker may have written a text, and a terminal would obey it.
 fn plain(value: &Value) -> String {
     let text = match value {
         Value::Null => String::new(),

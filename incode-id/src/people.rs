@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::output::Output;
 use crate::settings;
 
-/// A subject first: that is what an application has at hand.
+/// A subject first: that is the id that an application knows.
 pub(crate) async fn who(store: &dyn Store, name: &str, output: &Output) -> Result<(), Failure> {
     let now = settings::now(store).await?;
     if let Ok(subject) = Subject::new(name) {

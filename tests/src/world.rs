@@ -267,7 +267,7 @@ impl World {
     /// Waits until an attempt at the newest event has failed, and returns the event.
     ///
     /// # Panics
-    /// When the clock does not stand still: the next attempt could succeed before anybody looks.
+    /// When the clock does not stand still: the next attempt could succeed before the test looks.
     pub async fn fails_once(&self) -> EventRow {
         self.clock();
         eventually("an attempt fails", async || self.events().await[0].reason.is_some()).await;

@@ -63,7 +63,7 @@ async fn deliveries(tally: &Tally) {
     let good = verified(&world, "Ana Flores");
     tally.moves("incode_events_accepted_total{state=pending}", 1.0, world.deliver(&good)).await;
     world.settles(1, 0, 0).await;
-    eventually("told", async || tally.of("incode_events_settled_total{outcome=done,reason=}") == 1.0).await;
+    eventually("counted", async || tally.of("incode_events_settled_total{outcome=done,reason=}") == 1.0).await;
     assert_eq!(tally.of("incode_event_attempts"), 1.0);
     assert_eq!(tally.of("incode_vendor_seconds{call=userinfo,outcome=answered}"), 1.0);
     assert_eq!(tally.of("incode_vendor_seconds{call=verification,outcome=answered}"), 1.0);
@@ -83,7 +83,7 @@ async fn deliveries(tally: &Tally) {
     let died = async {
         world.deliver(&dead).await;
         eventually("dead", async || world.counts().await.dead == 1).await;
-        eventually("told", async || tally.sum("incode_events_settled_total{outcome=dead") > 0.0).await;
+        eventually("counted", async || tally.sum("incode_events_settled_total{outcome=dead") > 0.0).await;
     };
     tally.moves("incode_event_attempts", 1.0, died).await;
     world.incode.shutdown().await;
@@ -235,11 +235,11 @@ async fn links(tally: &Tally) {
     tally.moves("incode_links_refused_total{proof=webhook}", 1.0, settle(tally, deliver(&again, 4))).await;
 }
 
-/// Until the event is told of, which is after it was written.
+/// Until the event is counted, which is after it was written.
 async fn settle(tally: &Tally, delivered: impl Future<Output = ()>) {
     let settled = tally.sum("incode_events_settled_total{outcome=done");
     delivered.await;
-    eventually("told", async || tally.sum("incode_events_settled_total{outcome=done") > settled).await;
+    eventually("counted", async || tally.sum("incode_events_settled_total{outcome=done") > settled).await;
 }
 
 fn subject(name: &str) -> Subject {

@@ -30,7 +30,7 @@ pub(crate) fn welcome(base: &BasePath) -> Reply {
                             autocapitalize="none" spellcheck="false";
                     }
                     button class="main" { "Log in" }
-                    p class="soft" { "No password: this is an example. Be whoever you like." }
+                    p class="soft" { "No password: this is an example. Choose any name." }
                 }
             }
         }

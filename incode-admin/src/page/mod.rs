@@ -38,7 +38,7 @@ pub(super) fn identity(identity: &Identity, root: &str) -> Reply {
         details class="card danger" {
             summary { "Erase this identity…" }
             p {
-                "Removes the row and its links for good; whoever was linked to it loses access at the next request. "
+                "Removes the row and its links for good; each user linked to it loses access at the next request. "
                 "Events from before do not bring it back."
             }
             form method="post" action={ (identity_segment(identity)) "/forget" } {
@@ -107,8 +107,8 @@ fn render(status: u16, title: &str, body: &Markup) -> Reply {
         .header("cache-control", "no-store")
         .header("content-security-policy", POLICY.as_str())
         .header("x-content-type-options", "nosniff")
-        // Tells other sites nothing, as `no-referrer` does; but with that one, browsers send `Origin: null` with the
-        // page's own forms, and over plain http nothing else shows that they are its own.
+        // Sends other sites no referrer, as `no-referrer` does. With `no-referrer`, browsers send `Origin: null` with
+        // the page's own forms, and over plain http nothing else shows that they are its own.
         .header("referrer-policy", "same-origin")
 }
 

@@ -1,4 +1,4 @@
-//! How denials are told: what the application may choose.
+//! How denials are answered: the choices of the application.
 
 use std::borrow::Cow;
 
@@ -22,23 +22,23 @@ impl Builder {
     /// something about it, with 303 and a `return_to` that leads back: to the login page, to the start route of the
     /// hosted flow, or to the step-up page, whichever helps and exists.
     ///
-    /// Who is known already and needs more than a recent verification is told in place: sending them on would not help.
-    /// Everybody else, and every other method, gets the problem as without it; a redirect would lose what was posted.
+    /// A known user who needs more than a recent verification gets the problem in place: a redirect would not help.
+    /// Other clients and other methods also get the problem; a redirect would lose what was posted.
     pub fn redirect_browsers(mut self) -> Self {
         self.denials.redirects = true;
         self
     }
 
-    /// The application's own login page, a path on this host. Told in problems as `login_url`; with
+    /// The application's own login page, a path on this host. Problems contain it as `login_url`; with
     /// [`redirect_browsers`](Self::redirect_browsers) browsers are sent there. It is given `return_to`, to be checked
-    /// with [`is_local_path`] before it is followed: anybody can write a link to a login page.
+    /// with [`is_local_path`] before it is followed: any site can contain a link to a login page.
     pub fn login_at(mut self, path: &str) -> Self {
         self.denials.login = Some(path.to_owned());
         self
     }
 
-    /// The application's own page where people confirm by face, a path on this host. Told in problems as `step_up_url`;
-    /// otherwise as [`login_at`](Self::login_at).
+    /// The application's own page where people confirm by face, a path on this host. Problems contain it as
+    /// `step_up_url`; all else is as for [`login_at`](Self::login_at).
     pub fn step_up_at(mut self, path: &str) -> Self {
         self.denials.step_up = Some(path.to_owned());
         self

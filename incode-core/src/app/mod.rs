@@ -152,9 +152,9 @@ impl Incode {
         self.0.mounts.iter().map(|(path, _)| &**path).chain(self.0.placement.below_public_url())
     }
 
-    /// Notes whether something outside of this layer has left a visitor in the request already: another layer, which is one
-    /// too many. Logged once. The visitor is resolved anew all the same and replaces the other: what somebody else left
-    /// opens nothing.
+    /// Notes whether something outside of this layer has left a visitor in the request already: another layer, which is
+    /// one too many. Logged once. The visitor is resolved again and replaces the other, so a visitor of foreign code
+    /// opens no gate.
     #[inline]
     pub fn notice_outer(&self, attached: Option<&Visitor>) {
         if attached.is_some() {
@@ -269,8 +269,8 @@ impl Incode {
     }
 }
 
-/// Runs `work` on a task of its own: a caller that is dropped in between would otherwise leave a change written and the near
-/// cache unaware of it.
+/// Runs `work` on its own task, to the end. Otherwise a caller that is dropped in between would leave a change written
+/// and the near cache stale.
 async fn to_the_end<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
     match tokio::spawn(work).await {
         Ok(done) => done,

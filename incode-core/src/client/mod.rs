@@ -1,4 +1,4 @@
-//! The vendor's four API calls over HTTPS: headers, deadlines, caps, a little retry, and errors told apart.
+//! The vendor's four API calls over HTTPS: headers, deadlines, caps, a few retries, and an error kind for each cause.
 //!
 //! The API key and the token go to the configured host alone: https (plain http to loopback only), no redirect is
 //! followed, answers are capped and never decompressed.
@@ -53,7 +53,7 @@ impl Client {
         ClientBuilder::new(base_url, api_key.into())
     }
 
-    /// Who the token belongs to, and whether the vendor stands by them (spec: "Get User Info").
+    /// The person of the token, and the status of their identity (spec: "Get User Info").
     ///
     /// # Errors
     /// [`Error`]; a transport error or a 5xx only after the retries were spent.

@@ -100,7 +100,7 @@ impl CachedStanding {
     }
 
     /// The store knows no identity of this subject, or no such identity.
-    pub(crate) fn stranger(whose: &CacheKey, loaded: Loaded, context: Arc<Context>) -> Arc<Self> {
+    pub(crate) fn not_linked(whose: &CacheKey, loaded: Loaded, context: Arc<Context>) -> Arc<Self> {
         Draft::of(whose).finish(Standing::NotLinked, loaded, context)
     }
 
@@ -447,7 +447,7 @@ fn instant(millis: i64) -> Option<Timestamp> {
 
 const PIECES: usize = 9;
 
-/// Stands for "no such instant"; as a time it is before the Earth.
+/// Means "no such instant". No real time has this value.
 const NEVER: i64 = i64::MIN;
 
 /// Three ids of a UUID's length, and a little.

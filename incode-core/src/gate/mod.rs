@@ -54,8 +54,8 @@
 //!
 //! # When a requirement takes effect
 //!
-//! Requirements are values of your program, and decided at each request over what is known then. A release that asks for
-//! more turns away at once who was let in before, and one that asks for less lets them in again; nothing is stored.
+//! Requirements are values of your program, checked at each request against what is known then. No decision is stored.
+//! A release that asks for more refuses people at once who passed before; one that asks for less lets them in again.
 //!
 //! Age and country read two personal fields of userinfo, which are kept only where the application opted in with
 //! [`Builder::retain`](crate::Builder::retain). Where it did not, the gate is shut with 500 `requirement_not_set_up`, and a

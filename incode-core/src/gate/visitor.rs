@@ -127,7 +127,7 @@ impl Visitor {
         Self { asked: Some(Arc::new(RequestContext::of(head, sessions))), ..self.clone() }
     }
 
-    /// As [`session`](Self::session): by the head where it is at hand, else by what was seen of it.
+    /// As [`session`](Self::session): read from the head if it is given, else as read when the request came.
     pub(super) fn session_in(&self, head: Option<&dyn RequestHead>) -> Option<SessionHash> {
         match (&self.known.context().sessions, head) {
             (None, _) => Some(SessionHash::NONE),

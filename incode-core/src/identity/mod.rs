@@ -142,7 +142,7 @@ pub struct Change {
     pub subjects: Vec<Subject>,
 }
 
-/// What brought a [`Change`].
+/// The cause of a [`Change`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Cause {
@@ -162,7 +162,7 @@ pub enum Cause {
     Unlinked,
     /// The identity was forgotten.
     Forgotten,
-    /// Another process on the same store; what brought it is not told.
+    /// Another process on the same store. Its notice does not say why.
     Elsewhere,
 }
 

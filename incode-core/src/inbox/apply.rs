@@ -244,7 +244,7 @@ impl From<StoreError> for ApplyError {
     }
 }
 
-/// How long a token is waited for whose key is missing: a day, in which an operator sees the ERROR.
+/// How long an event waits for the missing key of its token: a day, in which an operator sees the ERROR.
 const LONGEST_WITHOUT_KEY: Duration = Duration::from_secs(24 * 60 * 60);
 /// How often it is tried meanwhile.
 const KEY_WAIT: Duration = Duration::from_secs(15);

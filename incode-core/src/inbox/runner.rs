@@ -47,7 +47,7 @@ pub(crate) trait Work: Send + Sync + 'static {
     /// Works on a row.
     fn run(&self, item: Self::Item) -> impl Future<Output = Self::Verdict> + Send;
 
-    /// What to write; no verdict means that the work panicked.
+    /// What to write. `None` for the verdict means that the work panicked.
     fn on_finished(
         &self,
         item: &Self::Item,

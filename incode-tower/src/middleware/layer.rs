@@ -7,8 +7,7 @@ use super::IncodeService;
 use crate::identify::Identify;
 
 /// Answers the webhook, start and callback routes, and leaves a [`Visitor`](incode_core::gate::Visitor) in the
-/// extensions of every other request. Lets everybody through: closing doors is the work of
-/// [`GateLayer`](crate::GateLayer).
+/// extensions of every other request. Refuses no request: that is the work of [`GateLayer`](crate::GateLayer).
 ///
 /// Goes around a whole `Router` or service, and outside every gate: with `Router::layer`, or
 /// `IncodeLayer::new(incode).layer(service)`.

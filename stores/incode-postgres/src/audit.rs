@@ -58,6 +58,7 @@ pub(crate) fn write(action: &AuditAction, by: &Actor, at: Timestamp, count: u64)
     (WRITE, params)
 }
 
+/// An entry of the trail. An action of a newer version is an error, so that it is never shown as another one.
 fn read(row: &Row) -> Result<Audit, Failure> {
     let one: Option<i64> = get(row, 4)?;
     let handler = || Ok::<_, Failure>(get::<Option<&str>>(row, 8)?.map(Arc::from));

@@ -81,6 +81,7 @@ impl IdentityStore for PostgresStore {
     }
 }
 
+/// The rows of all answers, for calls with one statement.
 fn all(answers: &[Answer]) -> impl Iterator<Item = &Row> {
     answers.iter().flat_map(|answer| &answer.rows)
 }
@@ -94,4 +95,5 @@ const LINKED: &str = concat!(
 );
 /// How many columns of [`LINKED`] are the link's.
 const LINK_COLUMNS: usize = 6;
+/// At most one row: a subject has one pending link.
 const PENDING: &str = concat!("SELECT ", pending_link_columns!(), " FROM incode.pending_link WHERE subject = $1");

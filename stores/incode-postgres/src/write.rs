@@ -86,6 +86,7 @@ fn rows<T>(
     }
 }
 
+/// The columns of `identity_columns`, in their order.
 fn put_identity(identity: &Identity) -> Statement {
     let origin = &identity.face_origin;
     let params = params![
@@ -103,6 +104,7 @@ fn put_identity(identity: &Identity) -> Statement {
     (PUT_IDENTITY, params)
 }
 
+/// All fields in one statement, as arrays: the number of round trips does not grow with the fields.
 fn put_fields(id: &IdentityId, fields: &[(RetainedField, Timestamp)]) -> Statement {
     let sql = "INSERT INTO incode.field (identity_id, field, sealed, sent_at, expires_at)
         SELECT $1, * FROM unnest($2::text[], $3::bytea[], $4::bigint[], $5::bigint[])
@@ -119,6 +121,7 @@ fn put_fields(id: &IdentityId, fields: &[(RetainedField, Timestamp)]) -> Stateme
     (sql, params)
 }
 
+/// All links in one statement.
 fn put_links(links: &[&Link]) -> Statement {
     let texts = |text: fn(&Link) -> &str| links.iter().map(|link| text(link).to_owned()).collect::<Vec<_>>();
     let since = |at: fn(&Link) -> Option<Timestamp>| {
@@ -135,6 +138,7 @@ fn put_links(links: &[&Link]) -> Statement {
     (PUT_LINKS, params)
 }
 
+/// All pending links in one statement.
 fn put_pending_links(pending: &[&PendingLink]) -> Statement {
     let texts = |text: fn(&PendingLink) -> &str| pending.iter().map(|row| text(row).to_owned()).collect::<Vec<_>>();
     let times = |at: fn(&PendingLink) -> Timestamp| pending.iter().map(|row| at(row).as_millis()).collect::<Vec<i64>>();
@@ -149,6 +153,7 @@ fn put_pending_links(pending: &[&PendingLink]) -> Statement {
     (PUT_PENDING_LINKS, params)
 }
 
+/// Inserts. The old rows of the subjects are deleted in the statement before it.
 fn put_confirmations<'a>(confirmations: impl Iterator<Item = &'a Confirmation> + Clone) -> Statement {
     let all = || confirmations.clone();
     let sql = "INSERT INTO incode.confirmation (subject, identity_id, session, action, passed_at)
@@ -166,6 +171,8 @@ fn put_confirmations<'a>(confirmations: impl Iterator<Item = &'a Confirmation> +
 /// The columns of a cause: event, kind, object, subject, instant.
 type CauseColumns = (Option<i64>, Option<String>, Option<String>, Option<String>, Option<i64>);
 
+/// A cause of a kind that this version does not know has no columns: [`rows::cause`](super::rows::cause) then refuses
+/// the row.
 fn cause_columns(job: &NewJob) -> CauseColumns {
     let of_subject =
         |subject: &Subject, at: Timestamp| (None, None, None, Some(subject.as_str().to_owned()), Some(at.as_millis()));
@@ -179,6 +186,7 @@ fn cause_columns(job: &NewJob) -> CauseColumns {
     }
 }
 
+/// All jobs in one statement.
 fn put_jobs(jobs: &[NewJob]) -> Statement {
     let causes: Vec<CauseColumns> = jobs.iter().map(cause_columns).collect();
     let params = params![
@@ -207,8 +215,10 @@ const PUT_IDENTITY: &str = concat!(
         face_verification_id = excluded.face_verification_id, face_source_id = excluded.face_source_id,
         checks = excluded.checks"
 );
+/// The hash of the identity is enough to find a tombstone, and names no person.
 const PUT_TOMBSTONE: &str = "INSERT INTO incode.tombstone (identity_hash, forgotten_at) VALUES ($1, $2)
     ON CONFLICT (identity_hash) DO UPDATE SET forgotten_at = excluded.forgotten_at";
+/// A subject has one link: a new one replaces it.
 const PUT_LINKS: &str = concat!(
     "INSERT INTO incode.link (",
     link_columns!(),
@@ -217,6 +227,7 @@ const PUT_LINKS: &str = concat!(
         linked_at = excluded.linked_at, active_since = excluded.active_since,
         verified_since = excluded.verified_since"
 );
+/// A subject has one pending link: a new flow replaces the older one.
 const PUT_PENDING_LINKS: &str = concat!(
     "INSERT INTO incode.pending_link (",
     pending_link_columns!(),
@@ -225,7 +236,7 @@ const PUT_PENDING_LINKS: &str = concat!(
         vendor_began_at = excluded.vendor_began_at, vendor_returned_at = excluded.vendor_returned_at,
         expires_at = excluded.expires_at"
 );
-/// In the order of the rules, so that ids count up as jobs were owed.
+/// In the order in which the rules return the jobs, so that ids count up in that order.
 const PUT_JOBS: &str =
     "INSERT INTO incode.job (handler, cause, event_id, kind, object_id, subject, cause_at, identity_id,
         caused_at, due_at, state)

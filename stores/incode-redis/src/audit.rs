@@ -49,6 +49,7 @@ struct Kept {
     masked: Option<String>,
 }
 
+/// An action as it is stored: one JSON object, whose names stay when actions are added.
 pub(crate) fn write(action: &AuditAction) -> Result<Vec<u8>, Failure> {
     let mut kept = Kept { action: action.as_str().to_owned(), ..Kept::default() };
     match action {
@@ -68,6 +69,7 @@ pub(crate) fn write(action: &AuditAction) -> Result<Vec<u8>, Failure> {
     rows::pack(&kept)
 }
 
+/// The reverse of [`write`]. An action of a newer version is an error, so that an entry is never shown as another one.
 fn read(action: &[u8]) -> Result<AuditAction, Failure> {
     let kept: Kept = rows::unpack(action)?;
     let masked = || kept.masked.as_deref().and_then(Masked::parse).ok_or_else(|| Failure::unreadable("masked id"));
@@ -87,6 +89,7 @@ fn read(action: &[u8]) -> Result<AuditAction, Failure> {
     })
 }
 
+/// The columns `at, actor, action, count`.
 fn read_entry((id, row): &(i64, Row)) -> Result<Audit, Failure> {
     Ok(Audit {
         id: AuditId(*id),

@@ -37,6 +37,7 @@ pub(crate) const VERSION: u32 = 1;
 pub(crate) struct FeedKey(pub(crate) String);
 
 impl FeedKey {
+    /// The key as bytes. It is kept as text so that `redis-cli` shows a readable `meta`.
     pub(crate) fn bytes(&self) -> Result<[u8; 32], Failure> {
         let decoded = HEXLOWER.decode(self.0.as_bytes()).ok();
         decoded.and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| Failure::unreadable("key of the notices"))
@@ -115,6 +116,7 @@ pub(crate) async fn eviction(server: &Server) -> Result<Option<String>, Failure>
     Ok(policy.map(|policy| policy.trim().to_owned()))
 }
 
+/// One setting of the server. `None`: the user may not read it, as with many hosted servers.
 async fn setting(server: &Server, name: &str) -> Result<Option<String>, Failure> {
     let all = server.ask::<HashMap<String, String>>(redis::cmd("CONFIG").arg("GET").arg(name)).await;
     Ok(readable(all)?.and_then(|mut all| all.remove(name)))

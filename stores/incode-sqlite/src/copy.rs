@@ -55,8 +55,8 @@ impl CopySource {
         Ok(Self { conn, fingerprint, _lock: lock })
     }
 
-    /// Tells this state of the file from every other: a store that was opened in between has written to the file. A copy
-    /// of the file has another fingerprint.
+    /// Distinguishes this state of the file from every other: a store that was opened in between has written to the
+    /// file. A copy of the file has another fingerprint.
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
     }
@@ -154,8 +154,8 @@ fn hexadecimal(name: &str) -> String {
     format!("iif({name} IS NULL, NULL, '\\x' || hex({name}))")
 }
 
-/// A text as PostgreSQL holds it: it takes every character but one. Escapes are read in pairs, so that a backslash before
-/// `u0000` is told from an escape.
+/// A text as PostgreSQL holds it: it takes every character but one. Escapes are read in pairs, so that an escaped
+/// backslash before `u0000` is not taken for that escape.
 fn without_zero(row: String) -> String {
     if !row.contains("\\u0000") {
         return row;

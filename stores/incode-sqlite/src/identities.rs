@@ -52,6 +52,7 @@ fn state(conn: &Connection, subject: &Subject) -> rusqlite::Result<SubjectState>
     Ok(state)
 }
 
+/// The least id if several identities name the verification: the same answer in every engine.
 fn verified_as(conn: &Connection, verification: &ObjectId) -> rusqlite::Result<Option<IdentityId>> {
     let sql = "SELECT identity_id FROM identity INDEXED BY identity_verification
         WHERE verification_id = ? ORDER BY identity_id LIMIT 1";

@@ -17,6 +17,7 @@ pub(crate) struct Pruned {
     pub(crate) has_more: bool,
 }
 
+/// Removes one lot of each table. The caller goes on while `has_more` is true, with other writes in between.
 pub(crate) fn prune(tx: &mut Transaction<'_>, prune: Prune) -> Result<Pruned, Failure> {
     // The rows that show the last id may go: an id is never used twice.
     let sql = "INSERT INTO meta (name, value) VALUES ('last_event', ?)
@@ -41,6 +42,7 @@ pub(crate) fn prune(tx: &mut Transaction<'_>, prune: Prune) -> Result<Pruned, Fa
     Ok(Pruned { removed: (settled + surplus) as u64, has_more })
 }
 
+/// Removes one lot of rows by their age.
 fn one_lot(conn: &Connection, sql: &str, before: Timestamp) -> rusqlite::Result<usize> {
     conn.prepare_cached(sql)?.execute(params![before.as_millis(), LOT])
 }

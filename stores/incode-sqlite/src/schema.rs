@@ -30,6 +30,7 @@ pub(crate) fn create(conn: &mut Connection) -> rusqlite::Result<()> {
     tx.commit()
 }
 
+/// The file can't be used by this version.
 fn incompatible(cause: &'static str) -> StoreError {
     StoreError::with_source(StoreErrorKind::Incompatible, cause)
 }
@@ -151,7 +152,7 @@ CREATE TABLE used_token (
 CREATE INDEX used_token_expires ON used_token (expires_at);
 ";
 
-/// What is owed to handlers. `job_due` begins with the handler: each handler claims its own jobs.
+/// The jobs of handlers. `job_due` begins with the handler: each handler claims its own jobs.
 const JOBS: &str = "
 CREATE TABLE job (
     id INTEGER PRIMARY KEY AUTOINCREMENT, -- an id is never used twice

@@ -100,7 +100,7 @@ async fn actix_guard<B: MessageBody + 'static>(
     next.call(request).await
 }
 
-/// A vendor that nobody answers for: what is replayed stays pending.
+/// A vendor that does not answer: what is replayed stays pending.
 async fn incode() -> Incode {
     let store = MemoryStore::new();
     seed(&store).await;

@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use crate::shared::{self, SharedStore, put};
 
 #[tokio::test]
-async fn a_row_that_nobody_rang_the_bell_for_is_found() {
+async fn a_row_without_a_wakeup_is_found() {
     let directory = TempDir::new().unwrap();
     let (store, _) = shared::open(&directory.path().join("store.db")).await;
     let world = world_on(&store).await;
@@ -199,8 +199,8 @@ async fn two_replicas_lose_no_update_of_one_identity() {
     other.shutdown().await;
 }
 
-/// A vendor that drags holds every place of the worker with events that nobody tried before; who comes now is let in
-/// between, and does not wait for the backlog to end.
+/// A slow vendor takes every place of the worker with events that were never tried before. A user who comes now is let
+/// in between, and does not wait for the backlog to end.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn newcomers_get_past_an_untried_backlog() {
     let directory = TempDir::new().unwrap();

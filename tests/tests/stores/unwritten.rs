@@ -89,7 +89,7 @@ async fn another_change_of_the_identity_does_not_open_the_gate(engine: Engine) {
     eventually("shut everywhere", async || other.get("ana", "/vault").await.code() == "identity_revoked").await;
 }
 
-/// Ana is in, and the vendor has revoked her. Nobody knows that yet.
+/// Ana is in, and the vendor has revoked her. No replica knows that yet.
 async fn revoked(engine: &Engine) -> (World, Outage, String) {
     let outage = Outage::default();
     let world = plan(engine, outage.clone()).await.start().await;

@@ -49,7 +49,7 @@ fn welcome(base: &BasePath) -> Markup {
                         autocomplete="username" autocapitalize="none" spellcheck="false";
                 }
                 button class="main" { "Log in" }
-                p class="soft" { "No password: this is an example. Be whoever you like." }
+                p class="soft" { "No password: this is an example. Choose any name." }
             }
         }
     }

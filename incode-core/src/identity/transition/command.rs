@@ -145,7 +145,7 @@ pub struct Return {
     pub nonce: UsedNonce,
     /// The token of the callback: it links no second subject.
     pub token: UsedToken,
-    /// The token was issued before the flow began: what userinfo said is heard, and nobody is linked by it.
+    /// The token was issued before the flow began: the answer of userinfo is stored, and no link is made.
     pub token_is_older: bool,
     /// When a pending link of this flow ends unconfirmed.
     pub pending_until: Timestamp,

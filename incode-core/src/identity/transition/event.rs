@@ -27,11 +27,11 @@ pub(super) fn apply(before: &Before, event: &ApplyEvent, rules: &Rules, now: Tim
 
 /// A check that passed confirms the pending link whose flow it belongs to; one that did not ends it.
 ///
-/// Two pending links that one check could confirm are both ended: nothing tells which of the two subjects passed.
+/// Two pending links that one check could confirm are both ended: nothing shows which of the two subjects passed.
 fn decide_pending(after: &mut After, before: &Before, event: &ApplyEvent, rules: &Rules, now: Timestamp) {
     let Write::Put(identity) = after.identity.clone() else { return };
     let is_live = |pending: &&PendingLink| now < pending.expires_at;
-    // An authenticated event that repeats a correlation id names its flow: it says nothing of any other.
+    // An authenticated event that repeats a correlation id names its flow: it counts for no other flow.
     let is_named =
         |pending: &&PendingLink| event.check.subject.as_ref().is_none_or(|subject| *subject == pending.subject);
     let failed = |pending: &PendingLink| {

@@ -39,7 +39,7 @@ pub(super) fn merge(before: &Before, seen: &Observation, since: Timestamp, rules
 }
 
 /// As [`merge`] for a refused exchange: the vendor's answer about a known identity counts all the same, or a revocation
-/// would wait. Nobody becomes known by it.
+/// would wait. It creates no row of an identity that is not known.
 pub(super) fn merge_known(
     before: &Before,
     seen: &Observation,

@@ -12,7 +12,7 @@ pub struct Before {
     pub identity: Option<Identity>,
     /// When the identity was forgotten last: its tombstone.
     pub forgotten_at: Option<Timestamp>,
-    /// The fields retained of the identity, each with the instant at which the request that brought it was sent.
+    /// The fields retained of the identity, each with the instant at which the request for it was sent.
     pub fields: Vec<(RetainedField, Timestamp)>,
     /// Every link to the identity.
     pub links: Vec<Link>,
@@ -148,7 +148,7 @@ pub struct UsedToken {
     pub expires_at: Timestamp,
 }
 
-/// A call that is owed to a handler.
+/// A call of a handler, to be stored as a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewJob {
     /// The handler's name.
@@ -178,14 +178,14 @@ pub enum JobCause {
     Verified {
         /// Whose.
         subject: Subject,
-        /// When the link was made: tells two links of one subject apart.
+        /// When the link was made. It distinguishes two links of one subject.
         linked_at: Timestamp,
     },
     /// The identity of this linked subject became REVOKED.
     Revoked {
         /// Whose.
         subject: Subject,
-        /// When the vendor was asked: tells two revocations apart.
+        /// When the vendor was asked. It distinguishes two revocations.
         checked_at: Timestamp,
     },
 }

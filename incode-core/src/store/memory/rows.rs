@@ -25,7 +25,7 @@ pub(super) struct Rows {
     pub(super) identities: HashMap<IdentityId, Identity>,
     /// The identities by the verification in their row.
     pub(super) verified: HashMap<ObjectId, BTreeSet<IdentityId>>,
-    /// The retained fields, each with the instant of the request that brought it.
+    /// The retained fields, each with the instant of the request for it.
     pub(super) fields: HashMap<IdentityId, BTreeMap<Field, (RetainedField, Timestamp)>>,
     pub(super) links: HashMap<Subject, Link>,
     /// The subjects by the identity that they are linked to.

@@ -111,7 +111,7 @@ pub async fn the_same_callback_twice_is_one(store: Arc<dyn Store>) {
     assert_eq!(state_of(&*store, "alice").await, SubjectState::default());
 }
 
-/// Nothing tells which of two subjects was in front of the camera: one check links neither, unless its event names one.
+/// Nothing shows which of two subjects was in front of the camera: one check links neither, unless its event names one.
 pub async fn two_pending_links_are_not_both_confirmed(store: Arc<dyn Store>) {
     for name in ["alice", "mallory"] {
         assert_eq!(outcome(&*store, came_back(name, "person")).await, Outcome::Pending);
@@ -166,8 +166,8 @@ pub async fn a_new_flow_replaces_the_pending_link(store: Arc<dyn Store>) {
     assert_eq!(state_of(&*store, "alice").await, SubjectState::default());
 }
 
-/// Several subjects come back to one identity at once. Without a check all are pending, for nothing tells them apart;
-/// with one, exactly one is linked.
+/// Several subjects come back to one identity at once. Without a check all are pending, because any of them may be
+/// right; with one, exactly one is linked.
 pub async fn simultaneous_returns_link_at_most_one(store: Arc<dyn Store>) {
     checked(&*store, "object", "checked", RETURN - 1_000, |_| {}).await;
     for (identity, expected, rest) in [

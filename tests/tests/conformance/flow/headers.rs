@@ -1,5 +1,5 @@
-//! What start and callback say of caches and referrers, and where a token does not go, whatever the outcome and whoever
-//! renders it.
+//! The headers of start and callback for caches and referrers, and where a token does not go, for every outcome,
+//! and whichever code renders it.
 
 use std::sync::Arc;
 use std::time::Duration;

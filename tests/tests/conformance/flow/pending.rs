@@ -343,7 +343,8 @@ async fn the_same_callback_twice_leads_to_the_same_place(adapter: Adapter) {
     assert_eq!(world.status("ana", "/vault").await, 200);
 }
 
-/// Two users came back with tokens of one person, and one check passed in both flows: nothing tells which of them it was.
+/// Two users came back with tokens of one person, and one check passed in both flows: nothing shows which of them it
+/// was.
 async fn one_check_does_not_link_two(adapter: Adapter) {
     let world = Plan::new(adapter).with_checks().auth(Auth::Header).start().await;
     let ana = world.person("Ana");

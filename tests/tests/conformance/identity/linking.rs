@@ -16,19 +16,19 @@ use serde_json::Value;
 on_every_adapter! {
     a_webhook_links_only_where_that_is_switched_on,
     a_check_of_an_hour_ago_links_by_no_webhook,
-    an_event_that_anybody_could_send_never_links,
-    a_correlation_id_that_links_nobody_is_not_kept,
+    an_unauthenticated_event_never_links,
+    a_correlation_id_that_makes_no_link_is_not_kept,
     a_webhook_links_where_the_callbacks_token_is_refused,
     a_rule_links_whom_it_recognises,
     a_rule_that_fails_or_hangs_is_asked_again,
-    a_rule_moves_nobody,
+    a_rule_changes_no_link,
     the_application_links_and_unlinks,
     a_link_that_is_refused_changes_nothing,
     two_subjects_at_once_get_one_identity,
     two_subjects_at_once_may_share_one_identity,
 }
 
-/// A verification of this person, told under the flow of this user.
+/// A verification of this person, with the correlation id of this user's flow.
 async fn under_the_flow_of(world: &World, user: &str, identity_id: &str) -> Value {
     let verified = world.sandbox.verify(identity_id).unwrap();
     let mut event = event("verification.completed", &verified.verification_id, &verified.token);
@@ -67,7 +67,7 @@ async fn a_check_of_an_hour_ago_links_by_no_webhook(adapter: Adapter) {
     assert_eq!(world.standing("eve").await, "not_linked");
 }
 
-async fn an_event_that_anybody_could_send_never_links(adapter: Adapter) {
+async fn an_unauthenticated_event_never_links(adapter: Adapter) {
     let world = Plan::new(adapter).auth(Auth::FetchBack).incode(|builder| builder.link_by_webhook()).start().await;
     let ana = world.person("Ana Flores");
     world.deliver(&under_the_flow_of(&world, "eve", &ana.identity_id).await).await;
@@ -91,8 +91,8 @@ async fn an_event_that_anybody_could_send_never_links(adapter: Adapter) {
     assert_eq!(world.standing("eve").await, "not_linked");
 }
 
-/// That of the vendor's own event binds a check to its flow. Anybody else's says nothing.
-async fn a_correlation_id_that_links_nobody_is_not_kept(adapter: Adapter) {
+/// The correlation id of the vendor's own event binds a check to its flow. That of any other sender has no effect.
+async fn a_correlation_id_that_makes_no_link_is_not_kept(adapter: Adapter) {
     for (auth, on, kept) in [(Auth::FetchBack, true, false), (Auth::Header, false, true), (Auth::Header, true, true)] {
         let place = tempfile::tempdir().unwrap();
         let file = place.path().join("incode.db");
@@ -131,7 +131,7 @@ async fn a_webhook_links_where_the_callbacks_token_is_refused(adapter: Adapter) 
     assert_eq!(world.status("ana", "/verified").await, 200);
 }
 
-/// Everybody is the user of the same name as the email.
+/// Every person is the user with the name of the email.
 async fn by_email(recognised: VerifiedPerson) -> Result<Option<Subject>, incode_core::LinkRuleError> {
     Ok(recognised.person.email.as_deref().map(Subject::new).transpose()?)
 }
@@ -193,7 +193,7 @@ async fn a_rule_that_fails_or_hangs_is_asked_again(adapter: Adapter) {
     assert_eq!(world.events().await[0].attempts, 3);
 }
 
-async fn a_rule_moves_nobody(adapter: Adapter) {
+async fn a_rule_changes_no_link(adapter: Adapter) {
     let always_ana = |_: VerifiedPerson| async { Ok(Some(Subject::new("ana")?)) };
     let world = Plan::new(adapter).incode(move |builder| builder.link_rule(always_ana)).start().await;
     let (ana, ben) = (world.person("Ana Flores"), world.person("Ben Ochoa"));

@@ -1,10 +1,10 @@
-//! What befalls the replicas, the store's server and the networks between.
+//! Causes faults of the replicas, the store's server and the networks between.
 
 use std::sync::Arc;
 
+use crate::cluster::Cluster;
 use crate::engine::Engine;
 use crate::random::Random;
-use crate::town::Town;
 
 #[derive(Clone, Copy, Debug)]
 enum Blow {
@@ -17,17 +17,17 @@ enum Blow {
     Cut,
     Silent,
     Slow,
-    /// The store answers, and its news does not arrive.
-    NoNews,
+    /// The store answers, and its notices do not arrive.
+    NoNotices,
 }
 
-/// One blow after the other until all is over, each of them before any comes again.
-pub(crate) async fn strike(town: Arc<Town>, engine: Arc<Engine>, mut random: Random, (least, most): (u64, u64)) {
+/// Causes one fault after the other until all is over. Each kind comes once before any comes again.
+pub(crate) async fn cause(cluster: Arc<Cluster>, engine: Arc<Engine>, mut random: Random, (least, most): (u64, u64)) {
     // However short it is, these have been seen.
     let mut blows = vec![Blow::Server, Blow::Kill];
     loop {
-        town.pause(random.millis(least, most)).await;
-        if town.is_over() {
+        cluster.pause(random.millis(least, most)).await;
+        if cluster.is_over() {
             return;
         }
         if blows.is_empty() {
@@ -41,17 +41,17 @@ pub(crate) async fn strike(town: Arc<Town>, engine: Arc<Engine>, mut random: Ran
                 Blow::Cut,
                 Blow::Silent,
                 Blow::Slow,
-                Blow::NoNews,
+                Blow::NoNotices,
             ]);
         }
         let blow = blows.pop().unwrap();
-        town.book.count(&format!("blows/{blow:?}"));
-        fall(&town, &engine, blow, &mut random).await;
+        cluster.expectations.count(&format!("blows/{blow:?}"));
+        fall(&cluster, &engine, blow, &mut random).await;
     }
 }
 
-async fn fall(town: &Town, engine: &Engine, blow: Blow, random: &mut Random) {
-    let fleet = &town.fleet;
+async fn fall(cluster: &Cluster, engine: &Engine, blow: Blow, random: &mut Random) {
+    let fleet = &cluster.fleet;
     let any = random.below(fleet.slots.len());
     // The first is never killed, so that its memory is seen over the whole time.
     let mortal = 1 + random.below(fleet.slots.len() - 1);
@@ -83,15 +83,15 @@ async fn fall(town: &Town, engine: &Engine, blow: Blow, random: &mut Random) {
                 fleet.recovers(which).await;
             }
         }
-        Blow::Reset | Blow::Cut | Blow::Silent | Blow::Slow | Blow::NoNews => {
+        Blow::Reset | Blow::Cut | Blow::Silent | Blow::Slow | Blow::NoNotices => {
             fleet.disturb(any);
             let proxy = &fleet.slots[any].proxy;
             match blow {
                 Blow::Reset => proxy.reset(),
                 Blow::Cut => proxy.cut(),
                 Blow::Silent => proxy.half_open(),
-                Blow::NoNews if random.chance(50) => proxy.cut_news(),
-                Blow::NoNews => proxy.silence_news(),
+                Blow::NoNotices if random.chance(50) => proxy.cut_notices(),
+                Blow::NoNotices => proxy.silence_notices(),
                 _ => proxy.delay(random.millis(5, 60)),
             }
             tokio::time::sleep(random.millis(300, 4_000)).await;

@@ -8,7 +8,7 @@ use incode_tests::Response;
 
 /// Shared by all who look.
 #[derive(Default)]
-pub(crate) struct Book(Mutex<Pages>);
+pub(crate) struct Expectations(Mutex<Pages>);
 
 #[derive(Default)]
 struct Pages {
@@ -19,7 +19,7 @@ struct Pages {
     closings: [Vec<Duration>; 2],
 }
 
-impl Book {
+impl Expectations {
     pub(crate) fn count(&self, what: &str) {
         self.add(what, 1);
     }
@@ -39,7 +39,7 @@ impl Book {
         pages.counts.iter().filter_map(of).collect()
     }
 
-    /// The first of them tell enough.
+    /// The first of them are enough.
     pub(crate) fn wrong(&self, what: String) {
         let mut pages = self.pages();
         if pages.wrong.len() < MOST_WRONGS {

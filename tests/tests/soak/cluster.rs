@@ -9,24 +9,24 @@ use incode_sandbox::Sandbox;
 use incode_tests::process::ADMIN_TOKEN;
 use incode_tests::{Call, Response, get, post};
 
-use crate::book::Book;
-use crate::courier::Sent;
+use crate::expectations::Expectations;
 use crate::fleet::Fleet;
 use crate::net;
+use crate::sender::Sent;
 
-pub(crate) struct Town {
+pub(crate) struct Cluster {
     pub(crate) sandbox: Sandbox,
     pub(crate) fleet: Arc<Fleet>,
     pub(crate) balancer: SocketAddr,
-    pub(crate) book: Arc<Book>,
+    pub(crate) expectations: Arc<Expectations>,
     pub(crate) people: Vec<Person>,
-    /// Verified people whose events are sent in bulk; nobody logs in as one of them.
+    /// Verified people whose events are sent in bulk; no user logs in as one of them.
     pub(crate) crowd: Vec<String>,
     pub(crate) sent: Sent,
     over: AtomicBool,
 }
 
-/// Somebody who logs in.
+/// A user who logs in.
 pub(crate) struct Person {
     pub(crate) user: String,
     pub(crate) class: Class,
@@ -47,11 +47,25 @@ pub(crate) enum Class {
     Visitor,
 }
 
-impl Town {
-    /// Nobody lives here yet.
-    pub(crate) fn new(sandbox: Sandbox, fleet: Arc<Fleet>, balancer: SocketAddr, book: Arc<Book>) -> Self {
+impl Cluster {
+    /// Without people.
+    pub(crate) fn new(
+        sandbox: Sandbox,
+        fleet: Arc<Fleet>,
+        balancer: SocketAddr,
+        expectations: Arc<Expectations>,
+    ) -> Self {
         let (people, crowd) = (Vec::new(), Vec::new());
-        Self { sandbox, fleet, balancer, book, people, crowd, sent: Sent::default(), over: AtomicBool::new(false) }
+        Self {
+            sandbox,
+            fleet,
+            balancer,
+            expectations,
+            people,
+            crowd,
+            sent: Sent::default(),
+            over: AtomicBool::new(false),
+        }
     }
 
     /// Through the balancer. `None` when there was no whole answer.
@@ -63,8 +77,8 @@ impl Town {
     pub(crate) async fn ask_at(&self, address: SocketAddr, what: &str, call: &Call) -> Option<Response> {
         let answer = net::ask(address, call).await;
         match &answer {
-            Some(answer) => self.book.answered(what, answer),
-            None => self.book.count("cut off"),
+            Some(answer) => self.expectations.answered(what, answer),
+            None => self.expectations.count("cut off"),
         }
         answer
     }
@@ -116,7 +130,7 @@ impl Person {
         Self { user, class, cookie, closed_since: Mutex::default(), was_let_in: AtomicBool::new(false) }
     }
 
-    /// Tells people apart at the vendor.
+    /// Distinguishes people at the vendor.
     pub(crate) fn email(&self) -> String {
         format!("{}@{CANARY}.example", self.user)
     }
@@ -156,5 +170,5 @@ pub(crate) fn admin(target: &str) -> Call {
     get(target).header("authorization", format!("Bearer {ADMIN_TOKEN}")).header("accept", "application/json")
 }
 
-/// In the name and address of everybody.
+/// In the name and address of every person.
 pub(crate) const CANARY: &str = "canary-6f1d";
