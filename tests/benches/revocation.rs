@@ -114,7 +114,7 @@ impl Town {
         let town = Self { sandbox, person, verification, writer, others, caller };
         town.tell_the_writer().await;
         let (subject, identity) = (Subject::new("ana").unwrap(), IdentityId::new(&*town.person).unwrap());
-        town.writer.link(&subject, &identity, None).await.unwrap();
+        town.writer.link(&subject, &identity, &incode_core::Actor::unknown()).await.unwrap();
         town
     }
 

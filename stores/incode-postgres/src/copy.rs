@@ -136,13 +136,14 @@ macro_rules! table {
     };
 }
 
-const TABLES: [Table; 12] = [
+const TABLES: [Table; 13] = [
     table!("meta", "name LIKE 'secret %'"),
     table!("audit"),
     table!("tombstone"),
     table!("identity"),
     table!("link"),
     table!("pending_link"),
+    table!("refused_link"),
     table!("confirmation"),
     table!("field"),
     table!("used_nonce"),
@@ -152,8 +153,8 @@ const TABLES: [Table; 12] = [
 ];
 /// A limit of the role's own would end a large batch. A commit that is not synced could be lost after `finish`.
 const BEGIN: &str = "BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL synchronous_commit = on";
-const ANALYZE: &str = "ANALYZE incode.event, incode.identity, incode.link, incode.pending_link, incode.confirmation,
-    incode.field, incode.used_nonce, incode.used_token, incode.job, incode.audit";
+const ANALYZE: &str = "ANALYZE incode.event, incode.identity, incode.link, incode.pending_link, incode.refused_link,
+    incode.confirmation, incode.field, incode.used_nonce, incode.used_token, incode.job, incode.audit";
 const IN_USE: &str = "the schema is in use already: a copy needs one without tables; name another one (?schema=NAME), or \
     drop it if nothing in it is needed (DROP SCHEMA .. CASCADE)";
 const OTHER_SOURCE: &str = "the schema holds an unfinished copy of another file, or of this file before it was used again: \

@@ -11,7 +11,8 @@ use tokio_postgres::Client;
 async fn a_change_that_is_committed_after_its_caller_gave_up_is_heard_of() {
     let Some(town) = Town::start("DELETE ON link").await else { return };
     let incode = town.world.incode.clone();
-    let unlinking = tokio::spawn(async move { incode.unlink(&Subject::new("ana").unwrap(), None).await });
+    let unlinking =
+        tokio::spawn(async move { incode.unlink(&Subject::new("ana").unwrap(), &incode_core::Actor::unknown()).await });
     town.loses_the_network_while_the_server_commits().await;
     eventually("asked again", async || town.status().await == 200).await;
     town.ends_the_commit().await;
