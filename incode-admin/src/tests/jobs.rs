@@ -126,6 +126,8 @@ async fn dead_jobs_are_listed_inspected_and_replayed() {
         .as_array()
         .unwrap()
         .iter()
+        // The links of the fixture come before.
+        .take(3)
         .map(|entry| {
             (entry["actor"].as_str().unwrap(), entry["action"].as_str().unwrap(), entry["count"].as_u64().unwrap())
         })

@@ -1,4 +1,5 @@
 mod linking;
+mod mount_at;
 mod near_cache;
 mod runtime;
 mod secrets;

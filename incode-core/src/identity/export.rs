@@ -7,7 +7,7 @@ use crate::store::{Store, StoreError};
 use crate::{IdentityId, Masked, ObjectId, Secret, Subject, Timestamp};
 
 use super::transition::Refusal;
-use super::{Field, FoundPerson, Identity, LinkProof, Observer, PersonalData, RetainedField};
+use super::{Field, FoundPerson, Identity, LinkProof, Observer, PersonalData, RetainedField, SubjectState};
 
 /// What is stored of a person, for the person: as JSON by `Serialize`, with the names below in camel case.
 ///
@@ -113,12 +113,13 @@ impl Export {
         names.dedup();
         let mut subjects = Vec::new();
         for name in names {
-            subjects.push(ExportedSubject::read(store, name).await?);
+            subjects.extend(ExportedSubject::read(store, name).await?);
         }
         Ok(Self { identity: identity.map(ExportedIdentity::from), subjects, fields })
     }
 
-    /// What the audit trail shows of the person: the identity, or the subject where there is none.
+    /// What the audit trail shows of the person: the identity, or the subject where there is none. `None`: nothing is
+    /// stored of the person.
     pub fn masked(&self) -> Option<Masked> {
         let identity = self.identity.as_ref().map(|identity| identity.row.identity_id.masked());
         identity.or_else(|| self.subjects.first().map(|one| one.subject.masked()))
@@ -126,11 +127,15 @@ impl Export {
 }
 
 impl ExportedSubject {
-    async fn read(store: &dyn Store, subject: Subject) -> Result<Self, StoreError> {
+    /// `None`: nothing is stored of it.
+    async fn read(store: &dyn Store, subject: Subject) -> Result<Option<Self>, StoreError> {
         let state = store.subject(subject.clone()).await?;
         let refused = store.refused_link(subject.clone()).await?;
+        if state == SubjectState::default() && refused.is_none() {
+            return Ok(None);
+        }
         let (link, pending) = (state.linked.map(|linked| linked.link), state.pending);
-        Ok(Self {
+        Ok(Some(Self {
             subject,
             linked_at: link.as_ref().map(|link| link.linked_at),
             link_proof: link.as_ref().map(|link| link.proof),
@@ -141,7 +146,7 @@ impl ExportedSubject {
             refused: refused.as_ref().map(|refused| refused.refusal),
             refused_at: refused.as_ref().map(|refused| refused.refused_at),
             face_confirmed_at: state.confirmations.iter().map(|confirmation| confirmation.passed_at).collect(),
-        })
+        }))
     }
 }
 
