@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use incode_core::Subject;
 use incode_core::model::EventKind;
 use incode_core::store::{AuditId, EventFilter, EventId, EventState, JobFilter, JobId, JobState, Reason};
 use url::form_urlencoded::Serializer;
@@ -46,6 +47,26 @@ impl EventList {
     /// Relative to the mount.
     pub(crate) fn link(&self) -> String {
         link("inbox", self.fields())
+    }
+}
+
+/// The page of a person.
+#[derive(Clone, Debug)]
+pub(crate) struct PersonView {
+    pub(crate) subject: Subject,
+    /// Whether a link was there to be ended just now, for the notice.
+    pub(crate) unlinked: Option<bool>,
+}
+
+impl PersonView {
+    /// Relative to the mount. A subject may hold what means something in a path, so it is in the query.
+    pub(crate) fn link(&self) -> String {
+        let unlinked = self.unlinked.map(|unlinked| u8::from(unlinked).to_string());
+        link("person", given([("subject", Some(self.subject.as_str().to_owned())), ("unlinked", unlinked)]))
+    }
+
+    pub(crate) fn of(subject: Subject) -> Self {
+        Self { subject, unlinked: None }
     }
 }
 

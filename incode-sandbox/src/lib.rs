@@ -145,7 +145,7 @@ pub use errors::{NotFound, StartError, StartErrorKind};
 pub use faces::{Face, FaceKind};
 pub use faults::{Effect, Fault, RetryAfter, Route};
 pub use person::{NewPerson, Person};
-pub use sandbox::Sandbox;
+pub use sandbox::{PassedFlow, Sandbox};
 pub use settings::{Builder, Webhook, WebhookAuth};
 pub use token::NewToken;
 pub use world::{Outcome, Verified};

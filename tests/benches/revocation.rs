@@ -114,7 +114,7 @@ impl Cluster {
         let cluster = Self { sandbox, person, verification, writer, others, caller };
         cluster.send_to_writer().await;
         let (subject, identity) = (Subject::new("ana").unwrap(), IdentityId::new(&*cluster.person).unwrap());
-        cluster.writer.link(&subject, &identity, None).await.unwrap();
+        cluster.writer.link(&subject, &identity, &incode_core::Actor::unknown()).await.unwrap();
         cluster
     }
 

@@ -172,11 +172,23 @@ async fn the_gate(tally: &Tally) {
         assert_eq!(world.come_back("eve", &id, &world.sandbox.issue_token(&ana.identity_id)).await.status, 409);
     };
     tally.moves("incode_links_refused_total{proof=flow}", 1.0, taken).await;
-    let unknown = async { assert!(world.incode.link(&subject("eve"), &identity("nobody"), None).await.is_err()) };
+    let unknown = async {
+        assert!(world.incode.link(&subject("eve"), &identity("nobody"), &incode_core::Actor::unknown()).await.is_err())
+    };
     tally.moves("incode_links_refused_total{proof=application}", 0.0, unknown).await;
-    let taken = async { assert!(world.incode.link(&subject("eve"), &identity(&ana.identity_id), None).await.is_err()) };
+    let taken = async {
+        assert!(
+            world
+                .incode
+                .link(&subject("eve"), &identity(&ana.identity_id), &incode_core::Actor::unknown())
+                .await
+                .is_err()
+        )
+    };
     tally.moves("incode_links_refused_total{proof=application}", 1.0, taken).await;
-    let again = async { world.incode.link(&subject("ana"), &identity(&ana.identity_id), None).await.unwrap() };
+    let again = async {
+        world.incode.link(&subject("ana"), &identity(&ana.identity_id), &incode_core::Actor::unknown()).await.unwrap()
+    };
     tally.moves("incode_links_total{proof=application}", 1.0, again).await;
     faces(tally, &world, &ana.identity_id).await;
     let nobody = async { assert_eq!(world.send(incode_tests::get("/vault")).await.status, 401) };
@@ -367,7 +379,7 @@ async fn limits(tally: &Tally) {
     let world = plan.start().await;
     let ana = world.person("Ana Flores").identity_id;
     world.link("ana", &ana).await;
-    assert!(world.incode.unlink(&subject("ana"), None).await.unwrap());
+    assert!(world.incode.unlink(&subject("ana"), &incode_core::Actor::unknown()).await.unwrap());
     let again = async {
         let flow = world.start_flow("ana").await;
         assert_eq!(world.come_back("ana", &flow, &world.sandbox.issue_token(&ana)).await.status, 429);

@@ -243,7 +243,7 @@ async fn what_becomes_known_while_the_vendor_looks_counts() {
     let face = alice.face();
     let meanwhile = async {
         eventually("the vendor looks", async || site.asked_for_faces() == 1).await;
-        assert!(site.incode.unlink(&Subject::new("alice").unwrap(), None).await.unwrap());
+        assert!(site.incode.unlink(&Subject::new("alice").unwrap(), &incode_core::Actor::unknown()).await.unwrap());
         site.sandbox.release_held();
     };
     let (answer, ()) = tokio::join!(alice.confirm(&form, &face), meanwhile);

@@ -1,4 +1,5 @@
 mod linking;
+mod mount_at;
 mod near_cache;
 mod runtime;
 mod secrets;
@@ -351,6 +352,7 @@ impl Builder {
         let rules = Rules {
             shared_identities: self.shared_identities,
             trust_userinfo_alone: self.trust_userinfo_alone,
+            handlers_unknown: false,
             handlers: handlers.names(),
         };
         let directory = Directory::new(Arc::clone(&store), Arc::new(rules), time, Arc::clone(&listeners) as _);

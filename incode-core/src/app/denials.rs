@@ -13,6 +13,7 @@ pub(super) struct Denials {
     redirects: bool,
     login: Option<String>,
     step_up: Option<String>,
+    return_as: Option<String>,
     challenge: Option<String>,
     brand: Option<Brand>,
 }
@@ -34,6 +35,13 @@ impl Builder {
     /// with [`is_local_path`] before it is followed: any site can contain a link to a login page.
     pub fn login_at(mut self, path: &str) -> Self {
         self.denials.login = Some(path.to_owned());
+        self
+    }
+
+    /// Under which name the application's own pages, for login and for step-up, are given the way back: `next` for a
+    /// login page that reads `?next=`. `return_to` unless set. The start route always reads `return_to`.
+    pub fn return_as(mut self, parameter: &str) -> Self {
+        self.denials.return_as = Some(parameter.to_owned());
         self
     }
 
@@ -74,6 +82,10 @@ impl Denials {
         if !is_page(&self.step_up) {
             return Err(ConfigError::new("step_up_at", NO_PAGE));
         }
+        let is_plain = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+        if self.return_as.as_deref().is_some_and(|name| name.is_empty() || !is_plain(name)) {
+            return Err(ConfigError::new("return_as", "must be a name of letters, digits and - _ ."));
+        }
         let challenge = self.challenge.map_or(Cow::Borrowed(if takes_tokens { "Bearer" } else { "Login" }), Cow::Owned);
         let is_legal = challenge.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
         if !is_legal || challenge.trim().is_empty() {
@@ -84,6 +96,7 @@ impl Denials {
             start: None,
             login: self.login,
             step_up: self.step_up,
+            return_as: self.return_as,
             redirects: self.redirects,
         };
         if self.brand.as_ref().is_some_and(|brand| !brand.is_legal()) {

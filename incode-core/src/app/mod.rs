@@ -11,6 +11,7 @@ mod identify;
 mod inspection;
 mod links;
 mod listeners;
+mod people;
 mod placement;
 mod reconcile;
 mod replicas;
@@ -47,7 +48,7 @@ pub use inspection::{Inspection, TokenState};
 pub use links::{LinkError, LinkErrorKind};
 pub use reconcile::{Diff, Reconciled};
 pub use route_request::RouteRequest;
-pub use settings::{Engine, StoreUrl};
+pub use settings::{Engine, StoreUrl, store_keys};
 
 /// Client, store, worker, near cache and flow behind one `Arc`: cloning is cheap, and every clone is the same.
 ///

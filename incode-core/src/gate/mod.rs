@@ -82,6 +82,7 @@
 //! |---|---|
 //! | [`NoSubject`](Standing::NoSubject) | 401 `authentication_required`; 401 `invalid_token` when a bearer token was refused |
 //! | [`NotLinked`](Standing::NotLinked) | 403 `verification_required` |
+//! | [`NotYetAsked`](Standing::NotYetAsked) | 403 `verification_required` |
 //! | [`VerificationPending`](Standing::VerificationPending) | 403 `verification_pending` with `Retry-After` |
 //! | [`Revoked`](Standing::Revoked) | 403 `identity_revoked` |
 //! | [`Other`](Standing::Other) | 403 `identity_not_active` |
@@ -229,6 +230,7 @@ mod clause;
 mod context;
 mod cookie;
 mod denial;
+mod explanation;
 mod guarded;
 mod identify;
 mod monotonic_age;
@@ -251,6 +253,7 @@ pub use active::{Active, active, maybe_active};
 pub use check::{GRANTED_CACHE_CONTROL, GatePolicy, check, is_preflight, visitor};
 pub use context::{Audience, Render};
 pub use denial::{Denial, DenialKind};
+pub use explanation::Explanation;
 pub use guarded::Guarded;
 pub use identify::{FoundUser, IdentifiedUser, IdentifyOutcome, UserKey};
 pub use requirement::Requirement;

@@ -264,7 +264,7 @@ fn active(visitor: &Visitor) -> Result<(), DenialKind> {
         Standing::Active => Ok(()),
         Standing::NoSubject if visitor.known().has_refused_token() => Err(DenialKind::TokenRefused),
         Standing::NoSubject => Err(DenialKind::AuthenticationRequired),
-        Standing::NotLinked => Err(DenialKind::VerificationRequired),
+        Standing::NotLinked | Standing::NotYetAsked => Err(DenialKind::VerificationRequired),
         Standing::VerificationPending => Err(DenialKind::VerificationPending),
         Standing::Revoked => Err(DenialKind::IdentityRevoked),
         Standing::Other => Err(DenialKind::IdentityNotActive),

@@ -102,9 +102,11 @@ fn join(a: Identity, b: Identity) -> Identity {
 /// order total, so that two equally wary observations of the same instant merge to the same row in either order.
 fn word_key(identity: &Identity) -> (i64, u8, &str, Option<&str>) {
     let wariness = match &identity.status {
-        IdentityStatus::Active => 0,
-        IdentityStatus::Other(_) => 1,
-        IdentityStatus::Revoked => 2,
+        // Every answer of the vendor outweighs it.
+        IdentityStatus::NotYetAsked => 0,
+        IdentityStatus::Active => 1,
+        IdentityStatus::Other(_) => 2,
+        IdentityStatus::Revoked => 3,
     };
     let attestation = identity.attestation.as_ref().map(|status| status.as_str());
     (identity.checked_at.as_millis(), wariness, identity.status.as_str(), attestation)

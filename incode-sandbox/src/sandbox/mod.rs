@@ -1,5 +1,7 @@
-//! The handle: start, stop, addresses, people, tokens, objects. `webhooks` has the deliveries, `knobs` the behaviour.
+//! The handle: start, stop, addresses, people, tokens, objects. `webhooks` has the deliveries, `knobs` the
+//! behaviour, `application` what an application under test needs.
 
+mod application;
 mod knobs;
 mod webhooks;
 
@@ -18,6 +20,8 @@ use crate::settings::Builder;
 use crate::vendor::{Vendor, locked};
 use crate::world::{Outcome, StoredObject, Verified};
 use crate::{Call, Face, NewPerson, NewToken, Person, server};
+
+pub use application::PassedFlow;
 
 /// A running sandbox. Cheap to clone; it stops when the last clone is dropped, or at [`stop`](Self::stop).
 #[derive(Clone)]

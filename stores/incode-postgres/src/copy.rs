@@ -140,13 +140,14 @@ macro_rules! table {
 }
 
 /// Every table with rows to copy. The schema itself fills `lock`.
-const TABLES: [Table; 12] = [
+const TABLES: [Table; 13] = [
     table!("meta", "name LIKE 'secret %'"),
     table!("audit"),
     table!("tombstone"),
     table!("identity"),
     table!("link"),
     table!("pending_link"),
+    table!("refused_link"),
     table!("confirmation"),
     table!("field"),
     table!("used_nonce"),
@@ -157,8 +158,8 @@ const TABLES: [Table; 12] = [
 /// A limit of the role's own would end a large batch. A commit that is not synced could be lost after `finish`.
 const BEGIN: &str = "BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL synchronous_commit = on";
 /// Statistics for the planner. Without them the first claims could read whole tables.
-const ANALYZE: &str = "ANALYZE incode.event, incode.identity, incode.link, incode.pending_link, incode.confirmation,
-    incode.field, incode.used_nonce, incode.used_token, incode.job, incode.audit";
+const ANALYZE: &str = "ANALYZE incode.event, incode.identity, incode.link, incode.pending_link, incode.refused_link,
+    incode.confirmation, incode.field, incode.used_nonce, incode.used_token, incode.job, incode.audit";
 /// For an operator who named a schema of a running application.
 const IN_USE: &str = "the schema is in use already: a copy needs one without tables; name another one (?schema=NAME), or \
     drop it if nothing in it is needed (DROP SCHEMA .. CASCADE)";

@@ -42,6 +42,7 @@ impl LifeCycle for PostgresStore {
                     (SURPLUS_DEAD, params![DEAD_KEPT, LOT]),
                     (OLD_TOKENS, params![prune.tokens_before, LOT]),
                     (OLD_JOBS, params![prune.settled_before, LOT]),
+                    (REFUSED_LINKS, params![prune.settled_before, LOT]),
                     (USED_NONCES, params![prune.now, LOT]),
                     (USED_TOKENS, params![prune.now, LOT]),
                     (PENDING_LINKS, params![prune.now, LOT]),
@@ -153,6 +154,9 @@ const USED_TOKENS: &str = "DELETE FROM incode.used_token WHERE hash IN (SELECT h
 /// Pending links at the end of their window.
 const PENDING_LINKS: &str = "DELETE FROM incode.pending_link WHERE subject IN (SELECT subject FROM incode.pending_link
     WHERE expires_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)";
+/// Reasons that are past keeping, as `explain` shows them.
+const REFUSED_LINKS: &str = "DELETE FROM incode.refused_link WHERE subject IN (SELECT subject FROM incode.refused_link
+    WHERE refused_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)";
 /// By `ctid`: the table has no primary key, because equal confirmations may occur.
 const CONFIRMATIONS: &str =
     "DELETE FROM incode.confirmation WHERE ctid = ANY(ARRAY(SELECT ctid FROM incode.confirmation

@@ -1,8 +1,9 @@
 //! Values in and out of rows.
 
-use incode_core::identity::transition::JobCause;
+use incode_core::identity::transition::{JobCause, Refusal};
 use incode_core::identity::{
-    ActionHash, Checks, Confirmation, FaceOrigin, FlowWindow, Identity, Link, LinkProof, PendingLink, SessionHash,
+    ActionHash, Checks, Confirmation, FaceOrigin, FlowWindow, Identity, Link, LinkProof, PendingLink, RefusedLink,
+    SessionHash,
 };
 use incode_core::model::{AttestationStatus, EventKind, IdentityStatus};
 use incode_core::store::EventId;
@@ -31,6 +32,13 @@ macro_rules! link_columns {
 macro_rules! pending_link_columns {
     () => {
         "subject, identity_id, began_at, vendor_began_at, vendor_returned_at, expires_at"
+    };
+}
+
+/// The columns of [`refused_link`].
+macro_rules! refused_link_columns {
+    () => {
+        "subject, refusal, event_id, refused_at"
     };
 }
 
@@ -135,6 +143,16 @@ pub(crate) fn pending_link(row: &Row) -> Result<PendingLink, Failure> {
             vendor_returned_at: time(row, 4)?,
         },
         expires_at: time(row, 5)?,
+    })
+}
+
+/// The columns of `refused_link_columns`.
+pub(crate) fn refused_link(row: &Row) -> Result<RefusedLink, Failure> {
+    Ok(RefusedLink {
+        subject: subject(row, 0)?,
+        refusal: Refusal::parse(get(row, 1)?).ok_or_else(|| Failure::unreadable("refusal"))?,
+        event: get::<Option<i64>>(row, 2)?.map(EventId),
+        refused_at: time(row, 3)?,
     })
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use incode_core::identity::transition::{After, JobCause, NewJob, Write};
-use incode_core::identity::{Confirmation, Identity, Link, PendingLink, RetainedField};
+use incode_core::identity::{Confirmation, Identity, Link, PendingLink, RefusedLink, RetainedField};
 use incode_core::store::{EventId, JobState};
 use incode_core::{IdentityId, Subject, Timestamp};
 
@@ -37,6 +37,8 @@ pub(crate) fn statements(after: &After, identity: Option<&IdentityId>) -> Vec<St
     rows(&mut all, &after.links, "DELETE FROM incode.link WHERE subject = ANY($1)", put_links);
     let delete = "DELETE FROM incode.pending_link WHERE subject = ANY($1)";
     rows(&mut all, &after.pending_links, delete, put_pending_links);
+    let delete = "DELETE FROM incode.refused_link WHERE subject = ANY($1)";
+    rows(&mut all, &after.refused_links, delete, put_refused_links);
     if !after.confirmations.is_empty() {
         let subjects = after.confirmations.iter().map(|(subject, _)| subject.as_str().to_owned());
         let delete = "DELETE FROM incode.confirmation WHERE subject = ANY($1)";
@@ -153,6 +155,17 @@ fn put_pending_links(pending: &[&PendingLink]) -> Statement {
     (PUT_PENDING_LINKS, params)
 }
 
+/// Replaces the refusal of each subject: the newest is kept.
+fn put_refused_links(refused: &[&RefusedLink]) -> Statement {
+    let params = params![
+        refused.iter().map(|row| row.subject.as_str().to_owned()).collect::<Vec<_>>(),
+        refused.iter().map(|row| row.refusal.as_str().to_owned()).collect::<Vec<_>>(),
+        refused.iter().map(|row| row.event.map(|event| event.0)).collect::<Vec<_>>(),
+        refused.iter().map(|row| row.refused_at.as_millis()).collect::<Vec<i64>>(),
+    ];
+    (PUT_REFUSED_LINKS, params)
+}
+
 /// Inserts. The old rows of the subjects are deleted in the statement before it.
 fn put_confirmations<'a>(confirmations: impl Iterator<Item = &'a Confirmation> + Clone) -> Statement {
     let all = || confirmations.clone();
@@ -235,6 +248,14 @@ const PUT_PENDING_LINKS: &str = concat!(
     ON CONFLICT (subject) DO UPDATE SET identity_id = excluded.identity_id, began_at = excluded.began_at,
         vendor_began_at = excluded.vendor_began_at, vendor_returned_at = excluded.vendor_returned_at,
         expires_at = excluded.expires_at"
+);
+/// Replaces the refusal of each subject.
+const PUT_REFUSED_LINKS: &str = concat!(
+    "INSERT INTO incode.refused_link (",
+    refused_link_columns!(),
+    ") SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[])
+    ON CONFLICT (subject) DO UPDATE SET refusal = excluded.refusal, event_id = excluded.event_id,
+        refused_at = excluded.refused_at"
 );
 /// In the order in which the rules return the jobs, so that ids count up in that order.
 const PUT_JOBS: &str =

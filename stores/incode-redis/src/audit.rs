@@ -61,9 +61,13 @@ pub(crate) fn write(action: &AuditAction) -> Result<Vec<u8>, Failure> {
         }
         AuditAction::ReplayJobs(ReplayJobs::One(id)) => kept.id = Some(id.0),
         AuditAction::ReplayJobs(ReplayJobs::Dead(handler)) => kept.handler = handler.as_deref().map(str::to_owned),
-        AuditAction::Forget(masked) | AuditAction::Link(masked) | AuditAction::Unlink(masked) => {
+        AuditAction::Forget(masked)
+        | AuditAction::Link(masked)
+        | AuditAction::Unlink(masked)
+        | AuditAction::Export(masked) => {
             kept.masked = Some(masked.as_str().to_owned());
         }
+        AuditAction::Import => {}
         _ => return Err(Failure::failed("an action that this version of the engine does not know")),
     }
     rows::pack(&kept)
@@ -85,6 +89,8 @@ fn read(action: &[u8]) -> Result<AuditAction, Failure> {
         ("forget", _) => AuditAction::Forget(masked()?),
         ("link", _) => AuditAction::Link(masked()?),
         ("unlink", _) => AuditAction::Unlink(masked()?),
+        ("export", _) => AuditAction::Export(masked()?),
+        ("import", _) => AuditAction::Import,
         _ => return Err(Failure::unreadable("action")),
     })
 }

@@ -4,7 +4,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
 use incode_core::identity::transition::{After, Before, ChangeRequest, Keys, Outcome, Write};
-use incode_core::identity::{Change, Confirmation, Identity, Link, PendingLink};
+use incode_core::identity::{Change, Confirmation, Identity, Link, PendingLink, RefusedLink};
 use incode_core::store::AUDITS_KEPT;
 use incode_core::store::hub::ChangeHub;
 use incode_core::store::{Lease, StoreErrorKind, dedupe};
@@ -157,6 +157,9 @@ impl Operations {
                 known.into_iter().find(|pending| pending.subject == *subject).map(|pending| &pending.identity_id);
             all.pending(subject, known, write)?;
         }
+        for (subject, write) in &after.refused_links {
+            all.refused(subject, write)?;
+        }
         for (subject, confirmations) in &after.confirmations {
             all.confirmations(subject, confirmations)?;
         }
@@ -268,6 +271,23 @@ impl Operations {
             }
             None => self.add("DEL", &key, &[]),
         }
+    }
+
+    /// Writes or removes why the last link of the subject was refused. The set `refused` holds when, for `prune`.
+    fn refused(&mut self, subject: &Subject, write: &Write<RefusedLink>) -> Result<(), Failure> {
+        let (key, name) = (format!("d:{}", subject.as_str()), subject.as_str().as_bytes());
+        match write {
+            Write::Keep => {}
+            Write::Put(refused) => {
+                self.add("SET", &key, &[&rows::write_refused(refused)?]);
+                self.add("ZADD", "refused", &[&score(refused.refused_at), name]);
+            }
+            Write::Delete => {
+                self.add("DEL", &key, &[]);
+                self.add("ZREM", "refused", &[name]);
+            }
+        }
+        Ok(())
     }
 
     /// Replaces all confirmations of the subject. The set `confirmed` holds the oldest of each subject: `prune` reads

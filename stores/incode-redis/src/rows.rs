@@ -4,10 +4,10 @@
 //! and replaced as a whole. Links and pending links begin with the identity and a space: scripts follow them.
 
 use data_encoding::BASE64_NOPAD;
-use incode_core::identity::transition::JobCause;
+use incode_core::identity::transition::{JobCause, Refusal};
 use incode_core::identity::{
     ActionHash, Checks, Confirmation, FaceOrigin, Field, FlowWindow, Identity, Link, LinkProof, PendingLink,
-    RetainedField, SessionHash,
+    RefusedLink, RetainedField, SessionHash,
 };
 use incode_core::model::{AttestationStatus, EventKind, IdentityStatus};
 use incode_core::store::{EventId, EventRow, EventState, Reason};
@@ -170,6 +170,17 @@ pub(crate) fn read_pending(subject: Subject, row: &[u8]) -> Result<PendingLink, 
     let [began_at, vendor_began_at, vendor_returned_at, expires_at] = times.map(Timestamp::from_millis);
     let window = FlowWindow { began_at, vendor_began_at, vendor_returned_at };
     Ok(PendingLink { subject, identity_id, window, expires_at })
+}
+
+/// Why a link was refused: the name of the refusal, the event, the time.
+pub(crate) fn write_refused(refused: &RefusedLink) -> Result<Vec<u8>, Failure> {
+    pack(&(refused.refusal.as_str(), refused.event.map(|event| event.0), refused.refused_at.as_millis()))
+}
+
+pub(crate) fn read_refused(subject: Subject, row: &[u8]) -> Result<RefusedLink, Failure> {
+    let (refusal, event, at): (String, Option<i64>, i64) = unpack(row)?;
+    let refusal = Refusal::parse(&refusal).ok_or_else(|| Failure::unreadable("refusal"))?;
+    Ok(RefusedLink { subject, refusal, event: event.map(EventId), refused_at: Timestamp::from_millis(at) })
 }
 
 /// A confirmation. The bytes of equal confirmations are equal: a sorted set holds each once.

@@ -14,6 +14,7 @@
 //! | `f:IDENTITY`, `fields:until` | hash, sorted set | retained fields; when they expire |
 //! | `l:SUBJECT`, `il:IDENTITY` | text, sorted set | a link; the subjects linked to an identity |
 //! | `p:SUBJECT`, `ip:IDENTITY`, `pending:until` | the same | pending links; when they expire |
+//! | `d:SUBJECT`, `refused` | text, sorted set | the newest refused link; subjects by when it was refused |
 //! | `c:SUBJECT`, `confirmed` | sorted set | confirmations by instant; subjects by their oldest |
 //! | `nonces`, `used_tokens`, `used_tokens:until` | sorted set, hash | used correlation ids and tokens |
 //! | `x:ID`, `jobs`, `xs:STATE`, `xd:HANDLER`, `xi:IDENTITY`, `xsettled` | hash, sorted sets | jobs |

@@ -58,7 +58,9 @@ pub(crate) fn write(conn: &Connection, entry: &NewAudit) -> rusqlite::Result<Aud
         AuditAction::Replay(Replay::Dead(asked)) => filter = asked.clone(),
         AuditAction::ReplayJobs(ReplayJobs::One(id)) => row_id = Some(id.0),
         AuditAction::ReplayJobs(ReplayJobs::Dead(of)) => handler = of.as_deref(),
-        AuditAction::Link(masked) | AuditAction::Unlink(masked) => identity = Some(masked.as_str()),
+        AuditAction::Link(masked) | AuditAction::Unlink(masked) | AuditAction::Export(masked) => {
+            identity = Some(masked.as_str());
+        }
         AuditAction::Forget(masked) => (identity, by_age) = (Some(masked.as_str()), true),
         // A kind of a newer core: its name is kept.
         _ => {}
@@ -113,6 +115,8 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Audit> {
         ("forget", _) => AuditAction::Forget(masked()?),
         ("link", _) => AuditAction::Link(masked()?),
         ("unlink", _) => AuditAction::Unlink(masked()?),
+        ("export", _) => AuditAction::Export(masked()?),
+        ("import", _) => AuditAction::Import,
         _ => return rows::required(None, 3, "action"),
     };
     Ok(Audit {

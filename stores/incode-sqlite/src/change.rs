@@ -84,6 +84,13 @@ fn write(conn: &Connection, identity: Option<&IdentityId>, before: &Before, afte
             Write::Delete => people::delete_pending_link(conn, subject)?,
         }
     }
+    for (subject, write) in &after.refused_links {
+        match write {
+            Write::Keep => {}
+            Write::Put(refused) => people::put_refused_link(conn, refused)?,
+            Write::Delete => people::delete_refused_link(conn, subject)?,
+        }
+    }
     for (subject, confirmations) in &after.confirmations {
         people::put_confirmations(conn, subject, confirmations)?;
     }

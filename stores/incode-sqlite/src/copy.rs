@@ -192,7 +192,7 @@ const fn table(name: &'static str, order: &'static str, plain: &'static str, byt
 }
 
 /// In the order in which they are copied: the smallest first, so that what is wrong shows early.
-const TABLES: [Table; 12] = [
+const TABLES: [Table; 13] = [
     table("meta", "name", "name", "value"),
     Table {
         renamed: &[
@@ -212,6 +212,7 @@ const TABLES: [Table; 12] = [
     ),
     table("link", "subject", "subject identity_id proof linked_at active_since verified_since", ""),
     table("pending_link", "subject", "subject identity_id began_at vendor_began_at vendor_returned_at expires_at", ""),
+    table("refused_link", "subject", "subject refusal event_id refused_at", ""),
     table("confirmation", "id", "subject identity_id passed_at", "session action"),
     table("field", "identity_id, field", "identity_id field sent_at expires_at", "sealed"),
     table("used_nonce", "nonce", "expires_at", "nonce"),

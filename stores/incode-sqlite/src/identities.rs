@@ -1,7 +1,7 @@
 //! What the gate reads, and the way for commands to the writer.
 
 use incode_core::identity::transition::ChangeRequest;
-use incode_core::identity::{Identity, LinkedIdentity, RetainedField, SubjectState};
+use incode_core::identity::{Identity, LinkedIdentity, RefusedLink, RetainedField, SubjectState};
 use incode_core::store::{Changed, IdentityStore, StoreFuture};
 use incode_core::{IdentityId, ObjectId, Subject, Timestamp};
 use rusqlite::{Connection, OptionalExtension};
@@ -16,6 +16,10 @@ impl IdentityStore for SqliteStore {
 
     fn subject(&self, subject: Subject) -> StoreFuture<'_, SubjectState> {
         Box::pin(self.read(move |conn| Ok(state(conn, &subject)?)))
+    }
+
+    fn refused_link(&self, subject: Subject) -> StoreFuture<'_, Option<RefusedLink>> {
+        Box::pin(self.read(move |conn| Ok(people::refused_link(conn, &subject)?)))
     }
 
     fn identity(&self, id: IdentityId) -> StoreFuture<'_, Option<Identity>> {

@@ -1,10 +1,12 @@
 //! The rows of identities and subjects, one statement each.
 
+use incode_core::identity::transition::Refusal;
 use incode_core::identity::{
     ActionHash, Checks, Confirmation, FaceOrigin, Field, FlowWindow, Identity, Link, LinkProof, PendingLink,
-    RetainedField, SessionHash,
+    RefusedLink, RetainedField, SessionHash,
 };
 use incode_core::model::{AttestationStatus, IdentityStatus};
+use incode_core::store::EventId;
 use incode_core::{IdentityId, Subject, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use sha2::{Digest, Sha256};
@@ -165,6 +167,31 @@ pub(crate) fn put_pending_link(conn: &Connection, pending: &PendingLink) -> rusq
 /// Deletes the pending link of the subject, if there is one.
 pub(crate) fn delete_pending_link(conn: &Connection, subject: &Subject) -> rusqlite::Result<()> {
     conn.prepare_cached("DELETE FROM pending_link WHERE subject = ?")?.execute([subject.as_str()]).map(drop)
+}
+
+/// The newest refusal of a subject.
+pub(crate) fn refused_link(conn: &Connection, subject: &Subject) -> rusqlite::Result<Option<RefusedLink>> {
+    let sql = "SELECT subject, refusal, event_id, refused_at FROM refused_link WHERE subject = ?";
+    let read = |row: &Row<'_>| {
+        Ok(RefusedLink {
+            subject: rows::subject(row, 0)?,
+            refusal: rows::required(Refusal::parse(rows::text(row, 1)?), 1, "refusal")?,
+            event: row.get::<_, Option<i64>>(2)?.map(EventId),
+            refused_at: rows::time(row, 3)?,
+        })
+    };
+    conn.prepare_cached(sql)?.query_row([subject.as_str()], read).optional()
+}
+
+pub(crate) fn put_refused_link(conn: &Connection, refused: &RefusedLink) -> rusqlite::Result<()> {
+    let sql = "INSERT OR REPLACE INTO refused_link (subject, refusal, event_id, refused_at) VALUES (?, ?, ?, ?)";
+    let (event, at) = (refused.event.map(|event| event.0), refused.refused_at.as_millis());
+    let params = params![refused.subject.as_str(), refused.refusal.as_str(), event, at];
+    conn.prepare_cached(sql)?.execute(params).map(drop)
+}
+
+pub(crate) fn delete_refused_link(conn: &Connection, subject: &Subject) -> rusqlite::Result<()> {
+    conn.prepare_cached("DELETE FROM refused_link WHERE subject = ?")?.execute([subject.as_str()]).map(drop)
 }
 
 /// Newest first; those of one instant in the order they were given.

@@ -30,6 +30,7 @@ pub(crate) fn prune(tx: &mut Transaction<'_>, prune: Prune) -> Result<Pruned, Fa
     for (sql, before) in [
         (DEAD_TOKENS, prune.tokens_before),
         (JOBS, prune.settled_before),
+        (REFUSED_LINKS, prune.settled_before),
         (NONCES, prune.now),
         (TOKENS, prune.now),
         (PENDING_LINKS, prune.now),
@@ -79,6 +80,8 @@ const TOKENS: &str = "DELETE FROM used_token WHERE token_hash IN (
 // These two are void at the instant itself.
 const PENDING_LINKS: &str = "DELETE FROM pending_link WHERE subject IN (
     SELECT subject FROM pending_link INDEXED BY pending_link_expires WHERE expires_at <= ? LIMIT ?)";
+const REFUSED_LINKS: &str = "DELETE FROM refused_link WHERE subject IN (
+    SELECT subject FROM refused_link INDEXED BY refused_link_at WHERE refused_at < ? LIMIT ?)";
 const FIELDS: &str = "DELETE FROM field WHERE (identity_id, field) IN (
     SELECT identity_id, field FROM field INDEXED BY field_expires WHERE expires_at <= ? LIMIT ?)";
 const CONFIRMATIONS: &str = "DELETE FROM confirmation WHERE id IN (

@@ -113,6 +113,15 @@ CREATE TABLE pending_link (
 CREATE INDEX pending_link_identity ON pending_link (identity_id);
 CREATE INDEX pending_link_expires ON pending_link (expires_at);
 
+-- The newest refusal of each subject, for those who ask why. No rule reads it.
+CREATE TABLE refused_link (
+    subject TEXT PRIMARY KEY,
+    refusal TEXT NOT NULL,
+    event_id INTEGER,             -- of an event; NULL: a callback
+    refused_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX refused_link_at ON refused_link (refused_at);
+
 CREATE TABLE confirmation (
     id INTEGER PRIMARY KEY,
     subject TEXT NOT NULL,

@@ -125,7 +125,7 @@ async fn a_call_of_a_killed_replica_is_made_by_another_within_fifteen_seconds() 
     let id = IdentityId::new(revoked.identity_id.as_str()).unwrap();
     put(&store, &revoked).await;
     eventually("known", async || store.counts().await.unwrap().inbox.done == 1).await;
-    first.link(&Subject::new("alice").unwrap(), &id, None).await.unwrap();
+    first.link(&Subject::new("alice").unwrap(), &id, &incode_core::Actor::unknown()).await.unwrap();
     sandbox.revoke("revoked").unwrap();
     put(&store, &sandbox.verify("revoked").unwrap()).await;
     assert_eq!(calls.recv().await, Some("first"));

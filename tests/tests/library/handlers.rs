@@ -177,7 +177,7 @@ async fn changes_are_published_whatever_their_cause() {
     let face = FaceAuthenticationRequest { face: Face::Base64Image(image), source: None };
     assert!(matches!(incode.authenticate(FaceScope::new(alice.clone()), &face).await.unwrap(), FaceOutcome::Passed(_)));
     assert_eq!(subjects(changes.next().await), of_alice, "a face");
-    assert!(incode.unlink(&alice, None).await.unwrap());
+    assert!(incode.unlink(&alice, &Actor::unknown()).await.unwrap());
     assert_eq!(subjects(changes.next().await), of_alice, "unlinked");
     assert!(incode.forget(&IdentityId::new(&verified.identity_id).unwrap(), &Actor::unknown()).await.unwrap());
     assert_eq!(subjects(changes.next().await), [], "forgotten, without a link");

@@ -117,7 +117,8 @@ fn a_user_without_a_link_has_no_identity() {
     let nobody = CachedStanding::no_subject(Arc::clone(&context));
     assert_eq!((nobody.whose(), nobody.identity(), nobody.standing()), (None, None, Standing::NoSubject));
     assert!(!nobody.is_about(CacheKeyRef::Subject("")) && !nobody.is_about(CacheKeyRef::Identity("")));
-    let stranger = CachedStanding::not_linked(&subject("alice"), Loaded::now(&context), Arc::clone(&context));
+    let stranger =
+        CachedStanding::unlinked(&subject("alice"), Standing::NotLinked, Loaded::now(&context), Arc::clone(&context));
     assert_eq!((stranger.identity(), stranger.standing()), (None, Standing::NotLinked));
     assert_eq!(stranger.subject().unwrap().as_str(), "alice");
 }

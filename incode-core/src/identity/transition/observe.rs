@@ -73,7 +73,7 @@ pub(super) fn complete(
     now: Timestamp,
     jobs: &mut Vec<NewJob>,
 ) -> Link {
-    if identity.status != IdentityStatus::Active {
+    if identity.status != IdentityStatus::Active || rules.handlers_unknown {
         return link;
     }
     let owed = |needs_verification: bool, link: &Link| {

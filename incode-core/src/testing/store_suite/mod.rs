@@ -19,7 +19,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use crate::identity::transition::{
-    ApplyEvent, ChangeRequest, Command, HandlerNames, Outcome, Refusal, Return, Rules, UsedNonce, UsedToken,
+    ApplyEvent, ChangeRequest, Command, EventLink, HandlerNames, Outcome, Refusal, Return, Rules, UsedNonce, UsedToken,
     VerifiedHandler,
 };
 use crate::identity::{Change, Check, Checks, FlowWindow, Observation, SubjectState, Verified};
@@ -37,12 +37,14 @@ mod dedupe;
 mod fields;
 mod forgetting;
 mod identities;
+mod imports;
 mod inbox;
 mod jobs;
 mod leases;
 mod life_cycle;
 mod links;
 mod pending;
+mod refused;
 mod shared;
 
 pub use audit::*;
@@ -52,12 +54,14 @@ pub use dedupe::*;
 pub use fields::*;
 pub use forgetting::*;
 pub use identities::*;
+pub use imports::*;
 pub use inbox::*;
 pub use jobs::*;
 pub use leases::*;
 pub use life_cycle::*;
 pub use links::*;
 pub use pending::*;
+pub use refused::*;
 pub use shared::*;
 
 /// Runs every test of the suite, each on a fresh, empty store.
@@ -130,6 +134,11 @@ where
         simultaneous_returns_link_at_most_one,
         event_and_callback_at_once_link_once,
         any_order_of_flow_and_event_owes_once,
+        a_refused_callback_leaves_its_reason,
+        a_refused_event_leaves_its_reason,
+        refused_links_are_erased_and_pruned,
+        an_imported_link_waits_for_the_vendor,
+        an_import_moves_nothing,
         a_face_confirms_one_action_once,
         simultaneous_uses_find_one_confirmation,
         confirmations_are_kept_by_session_and_action,
@@ -162,6 +171,7 @@ where
         a_pending_job_keeps_its_subject,
         what_is_done_by_hand_leaves_a_trail,
         links_by_hand_leave_a_trail,
+        exports_and_imports_leave_a_trail,
         the_trail_is_capped,
         erasures_are_kept_by_age,
         prune_removes_what_is_old,

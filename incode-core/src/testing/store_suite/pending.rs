@@ -252,7 +252,7 @@ pub async fn any_order_of_flow_and_event_owes_once(store: Arc<dyn Store>) {
 }
 
 /// The callback of a flow from [`START`] to [`RETURN`]. Nothing is said of a check.
-fn came_back(subject_name: &str, identity: &str) -> ChangeRequest {
+pub(super) fn came_back(subject_name: &str, identity: &str) -> ChangeRequest {
     let back = callback(subject_name, identity, RETURN);
     let seen = Observation { verified: None, ..back.seen };
     let back = Return { seen, window: window(), pending_until: ms(EXPIRY), ..back };
@@ -265,7 +265,7 @@ fn window() -> FlowWindow {
 
 /// A verification event that is accepted and applied at `at`: its check passed within the flow, unless `edit` says
 /// otherwise.
-async fn checked(
+pub(super) async fn checked(
     store: &dyn Store,
     object: &str,
     identity: &str,
@@ -280,7 +280,7 @@ async fn checked(
 }
 
 /// When the flow began, when its check was made, when the subject came back, and when the pending link ends.
-const START: i64 = 10_000_000;
+pub(super) const START: i64 = 10_000_000;
 const MADE: i64 = START + 20_000;
-const RETURN: i64 = START + 30_000;
-const EXPIRY: i64 = RETURN + 600_000;
+pub(super) const RETURN: i64 = START + 30_000;
+pub(super) const EXPIRY: i64 = RETURN + 600_000;

@@ -66,7 +66,7 @@ async fn an_id_works_once(adapter: Adapter) {
     assert_eq!(world.sandbox.calls().len(), 0);
     assert_eq!(world.get("ana", "/open").await.json()["identity"], person.identity_id.as_str());
     // It links no second time.
-    assert!(world.incode.unlink(&Subject::new("ana").unwrap(), None).await.unwrap());
+    assert!(world.incode.unlink(&Subject::new("ana").unwrap(), &incode_core::Actor::unknown()).await.unwrap());
     assert_eq!(world.come_back("ana", &id, &token).await.essence(), expected(USED));
     assert_eq!(world.come_back("ana", &id, &other).await.essence(), expected(USED));
     assert_eq!(world.standing("ana").await, "not_linked");

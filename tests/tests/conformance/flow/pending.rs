@@ -223,7 +223,13 @@ async fn a_check_of_the_future_is_one_of_unknown_time(adapter: Adapter) {
         assert_eq!(world.identity(&ana.identity_id).await.unwrap().verified_at, None, "and is not fresh");
 
         // A later flow of that person, whose event comes before the callback.
-        assert!(world.incode.unlink(&incode_core::Subject::new("ana").unwrap(), None).await.unwrap());
+        assert!(
+            world
+                .incode
+                .unlink(&incode_core::Subject::new("ana").unwrap(), &incode_core::Actor::unknown())
+                .await
+                .unwrap()
+        );
         let usual = incode_sandbox::Behaviour::default().verification_created_at;
         world.sandbox.change_behaviour(|behaviour| behaviour.verification_created_at = usual);
         let flow = world.start_flow("ana2").await;

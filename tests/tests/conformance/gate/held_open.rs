@@ -52,7 +52,7 @@ async fn a_stream_ends_when_the_account_is_unlinked(adapter: Adapter) {
     let ben = world.person("Ben Ochoa").identity_id;
     world.link("ben", &ben).await;
     let (anas, bens) = (open(&world, "ana").await, open(&world, "ben").await);
-    world.incode.unlink(&incode_core::Subject::new("ana").unwrap(), None).await.unwrap();
+    world.incode.unlink(&incode_core::Subject::new("ana").unwrap(), &incode_core::Actor::unknown()).await.unwrap();
     ended(anas).await;
     world.incode.end_watches();
     ended(bens).await;
@@ -137,7 +137,7 @@ async fn the_application_learns_who_changed_why_and_how_they_stood(adapter: Adap
     let token = world.sandbox.issue_token(&ana);
     assert_eq!(world.send(get("/vault").header("authorization", format!("Bearer {token}"))).await.status, 403);
     assert_eq!(told().await, (Cause::BearerToken, "ana".to_owned(), None));
-    world.incode.unlink(&incode_core::Subject::new("ana").unwrap(), None).await.unwrap();
+    world.incode.unlink(&incode_core::Subject::new("ana").unwrap(), &incode_core::Actor::unknown()).await.unwrap();
     assert_eq!(told().await, (Cause::Unlinked, "ana".to_owned(), Some(Standing::Revoked)), "by the token");
     let id = incode_core::IdentityId::new(&ana).unwrap();
     world.incode.forget(&id, &incode_core::Actor::unknown()).await.unwrap();

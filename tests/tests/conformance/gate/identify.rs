@@ -239,7 +239,7 @@ async fn streams_and_bodies_pass_as_ever(adapter: Adapter) {
     wire.write(&get("/stream").header(ACCOUNT, "ana").bytes()).await;
     wire.until(incode_tests::GREETING.as_bytes()).await;
     // The connection of the stream ends with the standing, as for every source.
-    world.incode.unlink(&Subject::new("ana").unwrap(), None).await.unwrap();
+    world.incode.unlink(&Subject::new("ana").unwrap(), &incode_core::Actor::unknown()).await.unwrap();
     let response = wire.response(false).await;
     assert_eq!((response.status, response.text().as_str()), (200, incode_tests::GREETING));
 }

@@ -205,7 +205,7 @@ async fn a_rule_changes_no_link(adapter: Adapter) {
     assert_eq!(world.status("ben", "/verified").await, 200, "the event counts for whom it is about");
     // A subject that is another identity.
     world.link("ana", &ana.identity_id).await;
-    assert!(world.incode.unlink(&Subject::new("ben").unwrap(), None).await.unwrap());
+    assert!(world.incode.unlink(&Subject::new("ben").unwrap(), &incode_core::Actor::unknown()).await.unwrap());
     deliver_verification_of(&world, &ben.identity_id).await;
     world.settles(2, 0, 0).await;
     assert_eq!(world.get("ana", "/open").await.json()["identity"], ana.identity_id.as_str());
@@ -217,20 +217,20 @@ async fn the_application_links_and_unlinks(adapter: Adapter) {
     let world = World::start(adapter).await;
     let ana = world.person("Ana Flores");
     let (subject, identity) = (Subject::new("ana").unwrap(), IdentityId::new(&ana.identity_id).unwrap());
-    let unknown = world.incode.link(&subject, &identity, None).await.unwrap_err();
+    let unknown = world.incode.link(&subject, &identity, &incode_core::Actor::unknown()).await.unwrap_err();
     assert_eq!(unknown.kind(), LinkErrorKind::UnknownIdentity);
     deliver_verification_of(&world, &ana.identity_id).await;
     world.settles(1, 0, 0).await;
     let known = world.identity(&ana.identity_id).await;
     for _ in 0..2 {
         assert_eq!(world.standing("ana").await, "not_linked");
-        world.incode.link(&subject, &identity, None).await.unwrap();
-        world.incode.link(&subject, &identity, None).await.unwrap();
+        world.incode.link(&subject, &identity, &incode_core::Actor::unknown()).await.unwrap();
+        world.incode.link(&subject, &identity, &incode_core::Actor::unknown()).await.unwrap();
         assert_eq!(world.status("ana", "/verified").await, 200, "at once");
         assert_eq!(world.incode.linked(&subject).await.unwrap().unwrap().link.proof, LinkProof::Application);
-        assert!(world.incode.unlink(&subject, None).await.unwrap());
+        assert!(world.incode.unlink(&subject, &incode_core::Actor::unknown()).await.unwrap());
         assert_eq!(world.status("ana", "/verified").await, 403, "at once");
-        assert!(!world.incode.unlink(&subject, None).await.unwrap());
+        assert!(!world.incode.unlink(&subject, &incode_core::Actor::unknown()).await.unwrap());
     }
     assert_eq!(world.identity(&ana.identity_id).await, known, "linking says nothing of the identity");
 }
@@ -243,7 +243,11 @@ async fn a_link_that_is_refused_changes_nothing(adapter: Adapter) {
     world.link("ben", &ben.identity_id).await;
     let identity = IdentityId::new(&ana.identity_id).unwrap();
     let refused = async |subject: &str| {
-        let error = world.incode.link(&Subject::new(subject).unwrap(), &identity, None).await.unwrap_err();
+        let error = world
+            .incode
+            .link(&Subject::new(subject).unwrap(), &identity, &incode_core::Actor::unknown())
+            .await
+            .unwrap_err();
         error.kind()
     };
     assert_eq!(refused("eve").await, LinkErrorKind::IdentityTaken);
@@ -278,7 +282,7 @@ async fn two_subjects_at_once_get_one_identity(adapter: Adapter) {
         let standings = (world.standing("ana").await, world.standing("eve").await);
         let active = |user: &str| if user == winner { "active" } else { "not_linked" }.to_owned();
         assert_eq!(standings, (active("ana"), active("eve")));
-        assert!(world.incode.unlink(&Subject::new(winner).unwrap(), None).await.unwrap());
+        assert!(world.incode.unlink(&Subject::new(winner).unwrap(), &incode_core::Actor::unknown()).await.unwrap());
     }
     world.incode.shutdown().await;
 }

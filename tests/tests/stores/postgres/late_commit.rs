@@ -11,7 +11,8 @@ use tokio_postgres::Client;
 async fn a_change_that_is_committed_after_its_caller_gave_up_is_noticed() {
     let Some(cluster) = Cluster::start("DELETE ON link").await else { return };
     let incode = cluster.world.incode.clone();
-    let unlinking = tokio::spawn(async move { incode.unlink(&Subject::new("ana").unwrap(), None).await });
+    let unlinking =
+        tokio::spawn(async move { incode.unlink(&Subject::new("ana").unwrap(), &incode_core::Actor::unknown()).await });
     cluster.loses_the_network_while_the_server_commits().await;
     eventually("asked again", async || cluster.status().await == 200).await;
     cluster.ends_the_commit().await;
