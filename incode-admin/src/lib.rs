@@ -1,5 +1,7 @@
-//! Operations for people: events and handler jobs that died, with their reasons; replays; persons, why they stand as they
-//! do, export and erasure; and the trail of what was done by hand. As JSON, and as pages that need no JavaScript.
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+//!
+//! # The routes
 //!
 //! **No guard of its own: every caller may read and replay everything.** Adapters mount it behind the application's
 //! guard. That guard may put an [`Actor`] into the request extensions; the audit trail names it.

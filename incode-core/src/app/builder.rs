@@ -39,6 +39,26 @@ use super::{ConfigError, Incode, Mount, Shared, replicas};
 use secrets::{at_rest_keys, check_secrets};
 
 /// Builds an [`Incode`]. Setters take what they are given; [`Builder::build`] says what does not work together.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use incode_core::webhook::Authenticity;
+/// use incode_core::{Builder, Incode, Secret, VerifiedSubject};
+///
+/// fn settings(webhook: Secret) -> Result<Builder, Box<dyn std::error::Error>> {
+///     Ok(Incode::builder()
+///         .webhook_authenticity(Authenticity::header("x-incode-secret", [webhook])?)
+///         .webhook_path("/hooks/incode-5f2c91e07ab4")
+///         .on_verified("open-account", async |person: VerifiedSubject| {
+///             println!("open the account of {}", person.subject.as_str()); // called at least once
+///             Ok(())
+///         })
+///         .inbox_retention(Duration::from_secs(7 * 24 * 3600))
+///         .login_at("/login"))
+/// }
+/// # let _ = settings;
+/// ```
 #[must_use]
 pub struct Builder {
     client: Option<Client>,

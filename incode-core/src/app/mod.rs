@@ -54,6 +54,25 @@ pub use settings::{Engine, StoreUrl, store_keys};
 ///
 /// Made by [`Incode::builder`], or by an adapter's `builder_from_env`; handed to the layer of an adapter. Dropping the last
 /// clone stops the worker; [`Incode::shutdown`] does so in good order.
+///
+/// ```
+/// use incode_core::{Actor, Incode, Subject};
+///
+/// /// For support: is this user linked, and to an identity of which status?
+/// async fn status_of(incode: &Incode, user: &str) -> Result<Option<String>, Box<dyn std::error::Error>> {
+///     let linked = incode.linked(&Subject::new(user)?).await?;
+///     Ok(linked.map(|linked| linked.identity.status.as_str().to_owned()))
+/// }
+///
+/// /// For a request of erasure: the person, their links and their retained fields go.
+/// async fn erase(incode: &Incode, user: &str, by: &Actor) -> Result<bool, Box<dyn std::error::Error>> {
+///     match incode.linked(&Subject::new(user)?).await? {
+///         Some(linked) => Ok(incode.forget(&linked.identity.identity_id, by).await?),
+///         None => Ok(false),
+///     }
+/// }
+/// # let _ = (status_of, erase);
+/// ```
 #[derive(Clone)]
 pub struct Incode(Arc<Shared>);
 

@@ -11,6 +11,17 @@ use crate::identify::Identify;
 ///
 /// Goes around a whole `Router` or service, and outside every gate: with `Router::layer`, or
 /// `IncodeLayer::new(incode).layer(service)`.
+///
+/// ```
+/// use incode_tower::{GateLayer, Incode, IncodeLayer};
+/// use tower::{Layer, ServiceBuilder};
+///
+/// /// Around a service of your own. Outside of it comes the layer that leaves a `Subject` in the request extensions.
+/// fn stack<S: Clone>(incode: Incode, service: S) -> impl Clone {
+///     ServiceBuilder::new().layer(IncodeLayer::new(incode)).layer(GateLayer::active()).service(service)
+/// }
+/// # let _ = stack::<()>;
+/// ```
 #[derive(Clone, Debug)]
 pub struct IncodeLayer {
     incode: Incode,

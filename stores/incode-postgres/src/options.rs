@@ -20,6 +20,19 @@ use super::store::PostgresStore;
 use super::{schema, tls};
 
 /// How a [`PostgresStore`] is opened. Its `Debug` shows nothing of the URL.
+///
+/// ```
+/// use incode_postgres::PostgresOptions;
+///
+/// # fn main() -> Result<(), incode_core::store::StoreError> {
+/// // Behind a transaction pooler: notices need a direct way.
+/// let options = PostgresOptions::new("postgres://app:secret@pooler.internal:6432/app")?
+///     .listen_url("postgres://app:secret@db.internal/app")?
+///     .connections(4);
+/// assert!(!format!("{options:?}").contains("secret"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 #[must_use]
 pub struct PostgresOptions {

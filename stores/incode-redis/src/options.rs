@@ -16,6 +16,19 @@ use crate::error::Failure;
 use crate::store::RedisStore;
 
 /// How a [`RedisStore`] is opened. Its `Debug` shows nothing of the URL.
+///
+/// ```
+/// use incode_redis::RedisOptions;
+///
+/// # fn main() -> Result<(), incode_core::store::StoreError> {
+/// // `strict`: a server that could lose an acknowledged event is refused.
+/// let options = RedisOptions::new("rediss://app:secret@redis.internal/0")?.name("members")?.strict();
+/// assert!(!format!("{options:?}").contains("secret"));
+/// // A misspelt parameter is an error that names it.
+/// assert!(RedisOptions::new("redis://redis.internal/?timeout=5").is_err());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 #[must_use]
 pub struct RedisOptions {

@@ -12,6 +12,22 @@ use crate::writer::Progress;
 use crate::{file, reader, writer};
 
 /// How a [`SqliteStore`] is opened.
+///
+/// ```
+/// use incode_core::store::Store;
+/// use incode_sqlite::SqliteOptions;
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("incode.db");
+/// let store = SqliteOptions::new(path.clone()).open().await?;
+/// // One process at a time: a second opening is refused.
+/// assert!(SqliteOptions::new(path).open().await.is_err());
+/// # drop(store);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct SqliteOptions {

@@ -35,7 +35,7 @@ impl Spec {
 
     /// The sample as it is in the file, blanks and all.
     pub(crate) fn event_bytes() -> Vec<u8> {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/event-verification.json");
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../incode-core/fixtures/event-verification.json");
         std::fs::read(path).unwrap()
     }
 

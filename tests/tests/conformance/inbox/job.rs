@@ -40,7 +40,9 @@ async fn the_spec_samples_open_the_gate_however_deliveries_are_authenticated(ada
         let event = seed(&world);
         assert_eq!(world.status("ana", "/vault").await, 403, "{auth:?}");
 
-        let body = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/event-verification.json")).unwrap();
+        let body =
+            std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../incode-core/fixtures/event-verification.json"))
+                .unwrap();
         let response = world.send(world.delivery(&body).header("content-type", "application/json")).await;
         assert_eq!(response.essence(), ACKNOWLEDGED, "{auth:?}");
         assert_eq!(response.header("content-type"), None);
