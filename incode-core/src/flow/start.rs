@@ -21,12 +21,7 @@ pub(crate) fn start(flow: &Flow, head: &dyn RequestHead, subject: &Subject, now:
     let id = flow.correlations.make(subject, back, now).ok_or_else(|| {
         Problem::new(503, "flow_unavailable", "Try again soon", "Verification can't be started right now.")
     })?;
-    let mut page = flow.hosted.web_url.clone();
-    page.query_pairs_mut()
-        .append_pair("client_id", &flow.hosted.client_id)
-        .append_pair("redirect_url", flow.callback_url.as_str())
-        .append_pair("correlation_id", &id);
-    Ok(Reply::see_other(String::from(page)))
+    Ok(Reply::see_other(String::from(flow.page(&id))))
 }
 
 pub(crate) fn login_first() -> Problem {
