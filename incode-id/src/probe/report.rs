@@ -75,7 +75,13 @@ fn token(report: &mut Report, round: &Round) {
         report.setting("keep the machine's clock by NTP", "the vendor's answers have no Date to compare with");
     }
     let is_once = tested.first.http == Some(200) && tested.second.http == Some(401);
-    report.answer("does a token count more than once", if is_once { "no: the second call was refused" } else { "yes" });
+    let counts = match (tested.first.http, tested.second.http) {
+        (Some(200), Some(200)) => "yes",
+        (Some(200), Some(401)) => "no: the second call was refused",
+        (Some(200), _) => "not known: the second call was not answered",
+        _ => "not known: the first call was refused",
+    };
+    report.answer("does a token count more than once", counts);
     if is_once {
         let why = "the application asks more than once with one token: tell the authors, and rely on no retry";
         report.setting("none helps", why);

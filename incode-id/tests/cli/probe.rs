@@ -15,6 +15,13 @@ use serde_json::Value;
 use crate::application::{SECRET, Settings};
 use crate::postgres::free_port;
 
+/// Both clients of the test need a provider of TLS, although they only use http.
+fn http() -> reqwest::Client {
+    // Another test may have been faster.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap()
+}
+
 /// The report: answers by question, and settings with their reasons.
 struct Report {
     code: Option<i32>,
@@ -39,7 +46,6 @@ async fn vendor(port: u16, seconds: u64) -> Sandbox {
 
 /// Opens a link and makes the check; gives the URL to go back to, with its token.
 async fn check(link: &str, outcome: &str) -> Url {
-    let browser = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
     let link = Url::parse(link).unwrap();
     let mut form = link.clone();
     form.query_pairs_mut()
@@ -49,7 +55,7 @@ async fn check(link: &str, outcome: &str) -> Url {
     let body = form.query().unwrap().to_owned();
     let mut page = link;
     page.set_query(None);
-    let request = browser.build().unwrap().post(page).header("content-type", "application/x-www-form-urlencoded");
+    let request = http().post(page).header("content-type", "application/x-www-form-urlencoded");
     let answer = request.body(body).send().await.unwrap();
     assert_eq!(answer.status(), 303);
     Url::parse(answer.headers()["location"].to_str().unwrap()).unwrap()
@@ -71,7 +77,7 @@ async fn probe(settings: &Settings, port: u16, arguments: &[&str], on_way_back: 
             let back = check(&link, &text("check").unwrap()).await;
             let token = back.query_pairs().find(|(name, _)| name == "token").unwrap().1.into_owned();
             on_way_back(&token);
-            reqwest::get(back).await.unwrap();
+            http().get(back).send().await.unwrap();
         } else if let Some(question) = text("question") {
             answers.insert(question, text("answer").unwrap());
         } else {
@@ -174,7 +180,7 @@ async fn an_odd_vendor() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_does_not_come_has_no_answer() {
     let port = free_port();
-    let vendor = vendor(port, 1).await;
+    let vendor = vendor(port, 900).await;
     vendor.set_webhook(Webhook::default()).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("token");
@@ -182,9 +188,10 @@ async fn what_does_not_come_has_no_answer() {
     std::fs::write(&file, &foreign).unwrap();
     vendor.add_fault(Fault::status(403).for_token(&foreign));
     let settings = Settings::of(&vendor, &format!("http://127.0.0.1:{port}"), "memory:");
-    let arguments = ["--event-wait", "1", "--foreign-token-file", file.to_str().unwrap()];
+    let arguments = ["--event-wait", "1", "--life", "1", "--foreign-token-file", file.to_str().unwrap()];
     let report = probe(&settings, port, &arguments, |_| {}).await;
     report.assert("the event of the check", "no answer: none came");
     report.assert("a token of another client", "HTTP 403");
+    report.assert("life of a token", "as long as it was watched; declared 900 s");
     assert_eq!(report.code, Some(1));
 }
