@@ -15,10 +15,12 @@
 //! - its routes, for a router that refuses conflicts, are those of [`Incode::mounts`](crate::Incode::mounts);
 //! - its `builder_from_env` gives an [`Engine`] for each store to
 //!   [`Builder::from_settings`](crate::Builder::from_settings).
+//!
+//! A program beside the application, `incode-id` for one, takes its settings as a [`Deployment`].
 
 pub use crate::app::{
-    Engine, IdentifiedVisitor, LazyVisitor, OWN_ANSWER_CAP, OWN_ANSWER_HEADERS, Resolved, RouteRequest, StoreUrl,
-    store_keys, unreadable_answer,
+    Deployment, Engine, IdentifiedVisitor, LazyVisitor, OWN_ANSWER_CAP, OWN_ANSWER_HEADERS, Resolved, RouteRequest,
+    StoreUrl, store_keys, unreadable_answer,
 };
 pub use crate::gate::{
     Active, Denial, FoundUser, GRANTED_CACHE_CONTROL, GatePolicy, IdentifyOutcome, PendingVisitor, Satisfies, Visitor,

@@ -9,8 +9,9 @@ use incode_core::{Actor, IdentityId, InvalidValue, Subject};
 
 use crate::failure::Failure;
 use crate::people::Format;
+use crate::{doctor, init, listen, probe, sandbox, send};
 
-/// Looks after the store of an application that uses incode.
+/// For those who set up and operate an application that uses incode.
 #[derive(Debug, Parser)]
 #[command(name = "incode-id", version, after_help = AFTER)]
 pub(crate) struct Cli {
@@ -21,12 +22,33 @@ pub(crate) struct Cli {
     /// INCODE_STORE_FILE names. Prefer these: other users of the machine can see arguments, and the URL may hold a password.
     #[arg(long, global = true, value_name = "URL")]
     pub(crate) store: Option<String>,
+    /// Reads variables from this file, lines NAME=value as `init` writes them. They count before the environment.
+    #[arg(long, global = true, value_name = "PATH")]
+    pub(crate) env_file: Option<std::path::PathBuf>,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Makes the secrets and an env file, and says what to enter at the vendor.
+    #[command(after_help = init::HELP)]
+    Init(init::Arguments),
+    /// Compares what is set with what is there: settings, vendor, store, public URL.
+    #[command(after_help = doctor::HELP)]
+    Doctor(doctor::Arguments),
+    /// Finds out what the vendor's documents don't say, with a real check that you make.
+    #[command(after_help = probe::HELP)]
+    Probe(probe::Arguments),
+    /// Receives deliveries, shows them with secrets masked, checks them, and passes them on.
+    #[command(after_help = listen::HELP)]
+    Listen(listen::Arguments),
+    /// Sends a genuine delivery, with the sandbox as the vendor.
+    #[command(after_help = send::HELP)]
+    Send(send::Arguments),
+    /// Runs the stand-in vendor.
+    #[command(after_help = sandbox::HELP)]
+    Sandbox(sandbox::Arguments),
     /// Works on a store as a whole.
     Store {
         #[command(subcommand)]

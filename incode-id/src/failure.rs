@@ -33,6 +33,16 @@ impl Failure {
         Self { kind: FailureKind::Refused, line: line.into() }
     }
 
+    /// It was tried, and did not go well.
+    pub(crate) fn failed(line: impl Into<String>) -> Self {
+        Self { kind: FailureKind::Failed, line: line.into() }
+    }
+
+    /// What is needed does not answer.
+    pub(crate) fn unavailable(line: impl Into<String>) -> Self {
+        Self { kind: FailureKind::Unavailable, line: line.into() }
+    }
+
     /// Nothing has this name.
     pub(crate) fn not_found(line: impl Into<String>) -> Self {
         Self { kind: FailureKind::NotFound, line: line.into() }

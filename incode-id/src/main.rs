@@ -1,16 +1,26 @@
 //! The command line of incode, for those who operate it. `incode-id --help` lists the commands.
 //!
-//! `cli` has the arguments, `settings` finds the store, `copy` moves a store, `events`, `jobs`, `audit` and `people` are
-//! the other commands, `output` writes what they found, `failure` has the exit codes.
+//! `cli` has the arguments, `settings` finds the store and the application's settings, `output` writes what was found,
+//! `failure` has the exit codes, `http` the client and what is received. Every other module is a command: `init`,
+//! `listen`, `send` and `sandbox` set an application up, `copy` moves a store, `events`, `jobs`, `audit` and `people` look
+//! after one.
 
 mod audit;
 mod cli;
 mod copy;
+mod doctor;
 mod events;
 mod failure;
+mod http;
+mod init;
 mod jobs;
+mod listen;
+mod log;
 mod output;
 mod people;
+mod probe;
+mod sandbox;
+mod send;
 mod settings;
 
 use std::io::Write;
@@ -36,15 +46,26 @@ fn main() -> ExitCode {
 
 fn run(cli: Cli) -> Result<(), Failure> {
     let output = Output::new(cli.json);
+    if let Some(path) = &cli.env_file {
+        settings::read_file(path)?;
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::system)?;
     if let Command::Store { command: StoreCommand::Copy(arguments) } = &cli.command {
         return copy::run(arguments, &runtime, &output);
     }
     runtime.block_on(async {
+        // These open no store.
+        let command = match cli.command {
+            Command::Init(arguments) => return init::run(arguments, &output),
+            Command::Doctor(arguments) => return doctor::run(arguments, &output).await,
+            Command::Probe(arguments) => return probe::run(arguments, &output).await,
+            Command::Listen(arguments) => return listen::run(arguments, &output).await,
+            Command::Send(arguments) => return send::run(arguments, &output).await,
+            Command::Sandbox(arguments) => return sandbox::run(&arguments, &output).await,
+            command => command,
+        };
         let store = settings::open(cli.store.as_deref()).await?;
-        let done = match cli.command {
-            // Handled above: it opens two stores in its own way.
-            Command::Store { .. } => Ok(()),
+        let done = match command {
             Command::Events { command } => events::run(&*store, command, &output).await,
             Command::Jobs { command } => jobs::run(&*store, command, &output).await,
             Command::Audit(page) => audit::run(&*store, &page, &output).await,
@@ -54,6 +75,8 @@ fn run(cli: Cli) -> Result<(), Failure> {
             Command::Forget { identity, by } => people::forget(&*store, identity, &by, &output).await,
             Command::Export { name, by } => people::export(&*store, &name, &by, &output).await,
             Command::Import(arguments) => people::import(&*store, arguments, &output).await,
+            // Those above.
+            _ => Ok(()),
         };
         store.close().await?;
         done

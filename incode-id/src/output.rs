@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::failure::Failure;
 
@@ -10,12 +10,70 @@ use crate::failure::Failure;
 #[derive(Debug)]
 pub(crate) struct Output {
     json: bool,
+    /// Whether stderr is a terminal: progress goes there.
     has_terminal: bool,
+    /// Whether stdout is a terminal that wants colours (no-color.org).
+    has_colours: bool,
+}
+
+/// How a check ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Verdict {
+    Pass,
+    /// It works, and something is worth a look.
+    Warn,
+    Fail,
+}
+
+impl Verdict {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Warn => "warn",
+            Self::Fail => "fail",
+        }
+    }
+
+    /// The escape sequence of its colour.
+    fn colour(self) -> &'static str {
+        match self {
+            Self::Pass => "\x1b[32m",
+            Self::Warn => "\x1b[33m",
+            Self::Fail => "\x1b[31m",
+        }
+    }
 }
 
 impl Output {
     pub(crate) fn new(json: bool) -> Self {
-        Self { json, has_terminal: io::stderr().is_terminal() }
+        let wants_colours = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        let has_colours = wants_colours && io::stdout().is_terminal();
+        Self { json, has_terminal: io::stderr().is_terminal(), has_colours }
+    }
+
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// One check: `pass name: detail`, with what to do on a line of its own; or an object.
+    pub(crate) fn check(&self, verdict: Verdict, name: &str, detail: &str, todo: Option<&str>) -> Result<(), Failure> {
+        if self.json {
+            let object = json!({"check": name, "verdict": verdict.as_str(), "detail": detail, "todo": todo});
+            return write_line(&object.to_string());
+        }
+        let (on, off) = if self.has_colours { (verdict.colour(), "\x1b[0m") } else { ("", "") };
+        write_line(&format!("{on}{}{off}  {name}: {}", verdict.as_str(), plain(&json!(detail))))?;
+        todo.map_or(Ok(()), |todo| write_line(&format!("      -> {}", plain(&json!(todo)))))
+    }
+
+    /// Text for a person: left out where JSON is written.
+    pub(crate) fn text(&self, line: &str) -> Result<(), Failure> {
+        if self.json { Ok(()) } else { write_line(&printable(line)) }
+    }
+
+    /// One thing that happened: a line, or an object.
+    pub(crate) fn event(&self, line: &str, object: &Value) -> Result<(), Failure> {
+        write_line(&if self.json { object.to_string() } else { printable(line) })
     }
 
     /// One object: a line `name: value` for each member that is not null, or the object itself.
@@ -68,6 +126,10 @@ fn plain(value: &Value) -> String {
         Value::Array(all) => all.iter().map(plain).collect::<Vec<_>>().join(", "),
         other => other.to_string(),
     };
+    printable(&text)
+}
+
+fn printable(text: &str) -> String {
     text.chars().map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect()
 }
 

@@ -92,9 +92,19 @@ fn every_crate_can_be_packed_and_needs_nothing_outside_of_its_package() {
 
         // As cargo writes it: one key a line.
         let manifest = fs::read_to_string(unpacked.join("Cargo.toml")).unwrap();
-        let keys = ["description", "license", "repository", "documentation", "readme", "rust-version", "keywords", "categories"];
+        let keys = [
+            "description",
+            "license",
+            "repository",
+            "documentation",
+            "readme",
+            "rust-version",
+            "keywords",
+            "categories",
+        ];
         for key in keys {
-            let has_it = manifest.lines().any(|line| line.starts_with(&format!("{key} = ")) && !line.ends_with("= \"\""));
+            let has_it =
+                manifest.lines().any(|line| line.starts_with(&format!("{key} = ")) && !line.ends_with("= \"\""));
             assert!(has_it, "the package of {name} has no {key}");
         }
         assert!(!manifest.contains("\npath = \"..\""), "the package of {name} depends on a path");

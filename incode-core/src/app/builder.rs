@@ -1,3 +1,4 @@
+mod deployment;
 mod linking;
 mod mount_at;
 mod near_cache;
@@ -35,6 +36,8 @@ use super::denials::Denials;
 use super::listeners::{FlowCorrelations, Listeners};
 use super::placement::Placement;
 use super::{ConfigError, Incode, Mount, Shared, replicas};
+
+pub use deployment::Deployment;
 
 use secrets::{at_rest_keys, check_secrets};
 
@@ -315,11 +318,6 @@ impl Builder {
         }
         let (pages, challenge, brand) = self.denials.check(self.bearer.is_some())?;
         self.handlers.check().map_err(|IllegalHandler(problem)| ConfigError::new("handler", problem))?;
-        let mut webhook_paths = self.webhook_paths;
-        if webhook_paths.is_empty() {
-            webhook_paths.push(("/incode/webhook".into(), None));
-        }
-        let mut mounts: Vec<(Box<str>, Mount)> = Vec::new();
         let mut webhook = Webhook::new(found_by(authenticity, self.addresses.as_ref()));
         if let Some(bytes) = self.body_cap {
             webhook = webhook.with_body_cap(bytes);
@@ -327,12 +325,8 @@ impl Builder {
         if let Some(deadline) = self.read_deadline {
             webhook = webhook.with_read_deadline(deadline);
         }
-        for (path, kind) in webhook_paths {
-            // Clones share the policy, so that it can be replaced in all at once.
-            let webhook = webhook.clone();
-            let webhook = if let Some(kind) = kind { webhook.only(kind) } else { webhook };
-            mounts.push((path, Mount::Webhook(Arc::new(webhook))));
-        }
+        let routes = webhook_routes(self.webhook_paths, &webhook).into_iter();
+        let mut mounts: Vec<_> = routes.map(|(path, webhook)| (path, Mount::Webhook(Arc::new(webhook)))).collect();
         mounts.push((self.token_path, Mount::Token));
         let tokens = self.addresses.iter().cloned().fold(TokenEndpoint::new(), TokenEndpoint::with_address_source);
         let flow = self.flow.map(|hosted| Flow::new(hosted, &self.callback_path, self.callback_wait));
@@ -461,6 +455,18 @@ impl fmt::Debug for Builder {
 
 pub(super) fn found_by(authenticity: Authenticity, addresses: Option<&AddressSource>) -> Authenticity {
     addresses.cloned().into_iter().fold(authenticity, Authenticity::with_address_source)
+}
+
+/// Each path with its webhook. Clones share the policy, so that it can be replaced in all at once.
+fn webhook_routes(mut paths: Vec<(Box<str>, Option<EventKind>)>, webhook: &Webhook) -> Vec<(Box<str>, Webhook)> {
+    if paths.is_empty() {
+        paths.push(("/incode/webhook".into(), None));
+    }
+    let of_kind = |kind| match kind {
+        Some(kind) => webhook.clone().only(kind),
+        None => webhook.clone(),
+    };
+    paths.into_iter().map(|(path, kind)| (path, of_kind(kind))).collect()
 }
 
 fn observer(keys: &[Secret], keep: BTreeMap<Field, Duration>) -> Result<Observer, ConfigError> {

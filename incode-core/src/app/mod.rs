@@ -41,7 +41,7 @@ use placement::Placement;
 
 pub use admin::Health;
 pub use bearer::BearerTokens;
-pub use builder::Builder;
+pub use builder::{Builder, Deployment};
 pub use changes::{ChangeEvent, ChangeNotice, Changes};
 pub use identify::{IdentifiedVisitor, LazyVisitor, OWN_ANSWER_CAP, OWN_ANSWER_HEADERS, unreadable_answer};
 pub use inspection::{Inspection, TokenState};

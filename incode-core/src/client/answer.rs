@@ -78,7 +78,7 @@ impl Answer {
     }
 }
 
-async fn read_body(mut response: Response, max_bytes: usize, deadline: Instant) -> Result<Vec<u8>, Error> {
+pub(super) async fn read_body(mut response: Response, max_bytes: usize, deadline: Instant) -> Result<Vec<u8>, Error> {
     let status = response.status().as_u16();
     let declared = response.content_length().unwrap_or(0);
     if declared > max_bytes as u64 {

@@ -15,6 +15,7 @@
 mod answer;
 mod builder;
 mod error;
+mod exchange;
 mod no_tls;
 mod retry;
 
@@ -33,6 +34,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 pub use builder::ClientBuilder;
 pub use error::{Error, ErrorKind};
+pub use exchange::Exchange;
 
 use self::answer::Answer;
 use crate::model::{Authentication, FaceAuthentication, FaceAuthenticationRequest, UserInfo, Verification};

@@ -123,6 +123,16 @@ impl Flow {
         self.hosted.public_url.path().trim_end_matches('/')
     }
 
+    /// The vendor's page for a flow with this correlation id.
+    pub(crate) fn page(&self, correlation_id: &str) -> Url {
+        let mut page = self.hosted.web_url.clone();
+        page.query_pairs_mut()
+            .append_pair("client_id", &self.hosted.client_id)
+            .append_pair("redirect_url", self.callback_url.as_str())
+            .append_pair("correlation_id", correlation_id);
+        page
+    }
+
     pub(crate) fn new(hosted: HostedFlow, callback_path: &str, callback_wait: Duration) -> Arc<Self> {
         let correlations = Correlations::new(&hosted.secrets, hosted.lifetime);
         let mut callback_url = hosted.public_url.clone();

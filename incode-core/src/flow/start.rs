@@ -30,12 +30,7 @@ pub(crate) fn start_url(flow: &Flow, subject: &Subject, back: &str, now: Timesta
     let id = flow.correlations.make(subject, back, now).ok_or_else(|| {
         Problem::new(503, "flow_unavailable", "Try again soon", "Verification can't be started right now.")
     })?;
-    let mut page = flow.hosted.web_url.clone();
-    page.query_pairs_mut()
-        .append_pair("client_id", &flow.hosted.client_id)
-        .append_pair("redirect_url", flow.callback_url.as_str())
-        .append_pair("correlation_id", &id);
-    Ok(String::from(page))
+    Ok(String::from(flow.page(&id)))
 }
 
 fn refused_way_back() -> Problem {

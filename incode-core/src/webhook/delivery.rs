@@ -59,6 +59,11 @@ impl Webhook {
         self
     }
 
+    /// The one kind that it takes. `None`: both.
+    pub fn kind(&self) -> Option<&EventKind> {
+        self.kind.as_ref()
+    }
+
     /// Replaces the policy, for all clones. A delivery under way is judged by the policy that it began with.
     pub fn replace_authenticity(&self, authenticity: Authenticity) {
         *self.authenticity.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(authenticity);

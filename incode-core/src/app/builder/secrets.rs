@@ -21,16 +21,8 @@ pub(super) async fn check_secrets(
     flow_secrets: &[Secret],
     client: &Client,
 ) -> Result<(), ConfigError> {
-    // Each under a name of its own: a flow secret that fits says nothing of a store key that doesn't.
-    let mut checks = vec![(STORE_KEY, store_keys.to_vec()), (FLOW_SECRET, flow_secrets.to_vec())];
-    if store_keys.is_empty() && flow_secrets.is_empty() {
-        checks.push((API_KEY, vec![client.api_key()]));
-    }
-    for (name, secrets) in checks {
-        let is_known = is_known(store, name, &secrets).await;
-        if is_known.map_err(|error| ConfigError::store("store", "does not answer").with_source(error))? {
-            continue;
-        }
+    let unknown = unknown_secrets(store, store_keys, flow_secrets, client).await;
+    for name in unknown.map_err(|error| ConfigError::store("store", "does not answer").with_source(error))? {
         tracing::error!(
             secret = name,
             "the processes on this store use a secret that this process does not have: add it to the list, or what they \
@@ -39,6 +31,27 @@ pub(super) async fn check_secrets(
         metrics::counter!("incode_secret_mismatches_total", "secret" => name).increment(1);
     }
     Ok(())
+}
+
+/// The names of the secrets that the processes on this store use and this process does not have.
+pub(super) async fn unknown_secrets(
+    store: &dyn Store,
+    store_keys: &[Secret],
+    flow_secrets: &[Secret],
+    client: &Client,
+) -> Result<Vec<&'static str>, StoreError> {
+    // Each under a name of its own: a flow secret that fits says nothing of a store key that doesn't.
+    let mut checks = vec![(STORE_KEY, store_keys.to_vec()), (FLOW_SECRET, flow_secrets.to_vec())];
+    if store_keys.is_empty() && flow_secrets.is_empty() {
+        checks.push((API_KEY, vec![client.api_key()]));
+    }
+    let mut unknown = Vec::new();
+    for (name, secrets) in checks {
+        if !is_known(store, name, &secrets).await? {
+            unknown.push(name);
+        }
+    }
+    Ok(unknown)
 }
 
 /// Whether this process has the secret that the store knows, among its own, newest first. If that is one of its older

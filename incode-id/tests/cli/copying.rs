@@ -1,26 +1,20 @@
 //! `incode-id store copy`, from real files into a real server.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout, reason = "tests")]
-
-#[path = "../../stores/incode-postgres/tests/common/mod.rs"]
-mod common;
-mod world;
-
 use std::fs;
 use std::sync::Arc;
 use std::time::Instant;
 
-use common::eventually;
-use common::server::PostgresServer;
+use crate::postgres::eventually;
+use crate::postgres::server::PostgresServer;
+use crate::world::{
+    assert_same, behaviour, copy, copying, ending, file_in, fill, ms, open_file, run, snapshot, subject, text,
+};
 use incode_core::identity::LinkProof;
 use incode_core::identity::transition::{EventLink, Rules};
 use incode_core::store::{Claim, IdentityStore, InboxStore, LifeCycle, StoreErrorKind};
 use incode_core::testing::store_suite::{apply, applying, link, observe, pending, seen};
 use incode_postgres::PostgresStore;
 use tempfile::tempdir;
-use world::{
-    assert_same, behaviour, copy, copying, ending, file_in, fill, ms, open_file, run, snapshot, subject, text,
-};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn everything_is_there_as_it_was() {

@@ -1,16 +1,12 @@
 //! The commands about people: what they show, what they change, what they leave in the audit trail.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
-
-mod world;
-
+use crate::world::{SUBJECTS, ending, file_in, fill, identity, ms, open_file, program, run, subject, text};
 use incode_core::IdentityId;
 use incode_core::gate::Standing;
 use incode_core::identity::transition::{Command, Refusal};
 use incode_core::testing::store_suite::{callback, observe, request, seen};
 use serde_json::{Value, json};
 use tempfile::{TempDir, tempdir};
-use world::{SUBJECTS, ending, file_in, fill, identity, ms, open_file, program, run, subject, text};
 
 /// A store with a row of every kind, and the argument that names it.
 async fn filled() -> (TempDir, String) {

@@ -1,14 +1,10 @@
 //! The commands over one store: what they show, what they change, and how they end.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
-
-mod world;
-
 use std::path::Path;
 
+use crate::world::{SUBJECTS, ending, file_in, fill, identity, open_file, program, run, subject, text};
 use serde_json::Value;
 use tempfile::{TempDir, tempdir};
-use world::{SUBJECTS, ending, file_in, fill, identity, open_file, program, run, subject, text};
 
 /// A store with a row of every kind, and the argument that names it.
 async fn filled() -> (TempDir, String) {
