@@ -189,7 +189,7 @@ const HOLD_SECS: f64 = 0.5;
 /// How long the rate takes to return to its mark, in seconds.
 const RETURN_SECS: f64 = 15.0;
 /// After so long without a refusal the mark is out of date.
-const QUIET: Duration = Duration::from_secs(30);
+const QUIET: Duration = Duration::from_secs(60);
 /// By which factor the usual time of an answer may grow in one window.
 const USUAL_GROWTH: f64 = 1.01;
 /// Answers may take this much longer than usual, in seconds, without a meaning.
