@@ -145,7 +145,7 @@ fn port(keeper: &mut Child) -> u16 {
 /// The driver and its browsers are one process group. `cat` ends when this process closes the pipe, or is gone.
 const KEEPER: &str = "setsid chromedriver --port=0 </dev/null & driver=$!
     cat >/dev/null
-    kill -KILL -- -$driver; wait $driver; rm -rf \"$1\"";
+    kill -s KILL -- -$driver; wait $driver; rm -rf \"$1\"";
 
 /// Far longer than anything takes, even on a busy machine.
 const PATIENCE_MILLIS: u64 = 120_000;
