@@ -254,6 +254,6 @@ fn build(directory: &Path) {
     assert!(cargo.current_dir(env!("CARGO_MANIFEST_DIR")).status().unwrap().success(), "the example apps don't build");
 }
 
-const EXAMPLES: [&str; 3] = ["axum-gate", "actix-gate", "step-up"];
+const EXAMPLES: [&str; 5] = ["axum-gate", "actix-gate", "step-up", "axum-websocket", "tower-hyper"];
 /// Far longer than anything takes, even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);

@@ -18,9 +18,6 @@ pub(crate) enum Javascript {
 }
 
 impl Javascript {
-    /// Both.
-    pub(crate) const ALL: [Self; 2] = [Self::On, Self::Off];
-
     fn place(self) -> &'static Mutex<Option<Session>> {
         match self {
             Self::On => &WITH_SCRIPTS,

@@ -15,9 +15,12 @@
 )]
 
 mod dead_letters;
+mod denials;
 mod driver;
 mod gate;
+mod pages;
 mod step_up;
+mod visit;
 mod webdriver;
 
 use std::panic::AssertUnwindSafe;

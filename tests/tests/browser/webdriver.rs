@@ -143,15 +143,24 @@ impl Browser {
         self.command("POST", "window", Some(json!({ "handle": tab }))).await;
     }
 
-    /// Keeps a picture of what is in the window.
-    pub(crate) async fn picture(&self, name: &str) {
-        let picture = self.command("GET", "screenshot", None).await;
-        self.write(name, &picture);
-    }
-
     /// Runs a script in the page, as a person at the developer console; waits for what it promises.
     pub(crate) async fn run(&self, script: &str) -> Value {
         self.command("POST", "execute/sync", Some(json!({ "script": script, "args": [] }))).await
+    }
+
+    /// The same; none where the page went meanwhile.
+    pub(crate) async fn try_run(&self, script: &str) -> Option<Value> {
+        let script = json!({ "script": script, "args": [] });
+        let (status, mut answer) = self.lease.session().send("POST", "execute/sync", Some(&script)).await;
+        if status == 200 {
+            return Some(answer["value"].take());
+        }
+        // Anything else would fail again.
+        let error = answer["value"]["error"].as_str().unwrap_or_default();
+        let message = answer["value"]["message"].as_str().unwrap_or_default();
+        let is_gone = error.contains("no such") || error.contains("stale") || message.contains("aborted");
+        assert!(is_gone || message.contains("navigat") || message.contains("context"), "{error}: {message}");
+        None
     }
 
     /// A command of the DevTools protocol.
