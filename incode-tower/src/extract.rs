@@ -168,8 +168,8 @@ impl<R> fmt::Debug for Satisfies<R> {
 
 /// The reply to a visitor who may not pass. Handlers return it from `visitor.require(..)?`.
 ///
-/// An extractor sees the head of a request alone. The body of a refused upload is dropped, and hyper may then reset the
-/// connection before the reply is read. On a route that takes uploads, put a [`GateLayer`](crate::GateLayer) in front.
+/// An upload that is refused this way can read the reply: [`IncodeLayer`](crate::IncodeLayer) discards what the handler left
+/// unread of the body, at most 1 MiB and for a second.
 #[derive(Clone)]
 pub struct Denied(Answer);
 

@@ -27,7 +27,7 @@ mod routes;
 
 #[cfg(feature = "admin")]
 pub use admin::{AdminFuture, AdminService};
-pub use body::ResponseBody;
+pub use body::{ResponseBody, answer_early};
 pub use env::builder_from_env;
 #[cfg(feature = "axum")]
 pub use extract::{Active, Denied, MaybeActive, Satisfies, Visitor};

@@ -1,7 +1,7 @@
 use std::rc::Rc;
 
 use actix_web::HttpMessage;
-use actix_web::body::EitherBody;
+use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, forward_ready};
 use incode_core::Incode;
 use incode_core::adapter::Resolved;
@@ -28,6 +28,7 @@ impl<S> IncodeService<S> {
 impl<S, B> Service<ServiceRequest> for IncodeService<S>
 where
     S: Service<ServiceRequest, Response = ServiceResponse<B>>,
+    B: MessageBody + 'static,
 {
     type Response = ServiceResponse<EitherBody<B>>;
     type Error = S::Error;
@@ -39,7 +40,7 @@ where
         if let Some(identify) = &self.identify {
             return match identify.begin(&self.incode, request.request()) {
                 Some(route) => IncodeFuture::answer(route, request),
-                None => IncodeFuture::pass(self.inner.call(request)),
+                None => IncodeFuture::pass(&self.inner, request),
             };
         }
         let head = ActixHead::from(request.request());
@@ -53,7 +54,7 @@ where
         match visit {
             Resolved::Ready(visitor) => {
                 request.extensions_mut().insert(visitor);
-                IncodeFuture::pass(self.inner.call(request))
+                IncodeFuture::pass(&self.inner, request)
             }
             Resolved::Pending(load) => IncodeFuture::load(load, Rc::clone(&self.inner), request),
         }
