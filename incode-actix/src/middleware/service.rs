@@ -1,14 +1,16 @@
+use std::cell::Cell;
 use std::rc::Rc;
 
-use actix_web::HttpMessage;
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, forward_ready};
+use actix_web::{HttpMessage, HttpRequest};
 use incode_core::Incode;
 use incode_core::adapter::Resolved;
 
 use super::IncodeFuture;
 use crate::head::ActixHead;
 use crate::identify::{Identify, Route};
+use crate::routes::shadowed;
 
 /// The service of [`IncodeMiddleware`](super::IncodeMiddleware).
 #[derive(Clone, Debug)]
@@ -17,11 +19,21 @@ pub struct IncodeService<S> {
     inner: Rc<S>,
     incode: Incode,
     identify: Option<Identify>,
+    /// Whether other services take the requests to the mounted routes: looked at once, by the first request.
+    is_checked: Cell<bool>,
 }
 
 impl<S> IncodeService<S> {
     pub(super) fn new(inner: S, incode: Incode, identify: Option<Identify>) -> Self {
-        Self { inner: Rc::new(inner), incode, identify }
+        Self { inner: Rc::new(inner), incode, identify, is_checked: Cell::new(false) }
+    }
+
+    #[cold]
+    fn check(&self, request: &HttpRequest) {
+        self.is_checked.set(true);
+        if let Some(path) = shadowed(&self.incode, request) {
+            self.incode.notice_shadowed(path);
+        }
     }
 }
 
@@ -37,6 +49,9 @@ where
     forward_ready!(inner);
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
+        if !self.is_checked.get() {
+            self.check(request.request());
+        }
         if let Some(identify) = &self.identify {
             return match identify.begin(&self.incode, request.request()) {
                 Some(route) => IncodeFuture::answer(route, request),
