@@ -125,7 +125,6 @@ reqwest = { version = \"0.12\", default-features = false, features = [\"rustls-t
 tonic='tonic = { version = "0.14", features = ["tls-aws-lc"] }'
 axum_07='axum = "0.7"
 tower = { version = "0.5", features = ["util"] }'
-salvo='salvo = { version = "0.95", default-features = false, features = ["http1", "server", "tower-compat"] }'
 ring=', "tls-ring"' aws=', "tls-aws-lc-rs"'
 
 start_vendor
@@ -138,6 +137,5 @@ case_of starts ring axum incode-tower "$ring" "$axum"
 case_of starts reqwest reqwest incode-tower "$aws" "$reqwest"
 case_of starts reqwest-rustls reqwest incode-tower "$ring" "$reqwest_rustls"
 case_of starts tonic tonic incode-tower "$aws" "$tonic" 200
-# Frameworks that the extractors are not for.
+# A framework that the extractors are not for.
 case_of starts axum-07 axum-07 incode-tower "$ring" "$axum_07"
-case_of starts salvo salvo incode-tower "$ring" "$salvo"
