@@ -401,7 +401,7 @@ fn the_tests_that_the_documents_name_exist() {
 fn files_stay_small() {
     let mut lengths = Vec::new();
     for folder in
-        ["incode-core", "incode-tower", "incode-actix", "incode-admin", "incode-sandbox", "stores", "examples", "tests"]
+        ["incode-core", "incode-tower", "incode-actix", "incode-admin", "incode-id", "incode-sandbox", "stores", "examples", "tests"]
     {
         for (file, source) in sources(folder) {
             let length = source.lines().count();

@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use crate::application::{SECRET, Settings};
 use crate::postgres::free_port;
+use crate::world::Killed;
 
 /// Both clients of the test need a provider of TLS, although they only use http.
 fn http() -> reqwest::Client {
@@ -65,8 +66,9 @@ async fn check(link: &str, outcome: &str) -> Url {
 async fn probe(settings: &Settings, port: u16, arguments: &[&str], on_way_back: impl Fn(&str)) -> Report {
     let bind = format!("127.0.0.1:{port}");
     let all = [&["probe", "--json", "--every", "1", "--wait", "120", "--bind", &bind], arguments].concat();
-    let mut child = settings.command(&all).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let child = settings.command(&all).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut child = Killed(child);
+    let mut lines = BufReader::new(child.0.stdout.take().unwrap()).lines();
     let (mut answers, mut known) = (BTreeMap::new(), BTreeMap::new());
     // Reading waits: the sandbox lives on other threads of the runtime.
     while let Some(line) = tokio::task::block_in_place(|| lines.next()) {
@@ -84,7 +86,7 @@ async fn probe(settings: &Settings, port: u16, arguments: &[&str], on_way_back: 
             known.insert(text("setting").unwrap(), text("because").unwrap());
         }
     }
-    Report { code: child.wait().unwrap().code(), answers, settings: known }
+    Report { code: child.0.wait().unwrap().code(), answers, settings: known }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
