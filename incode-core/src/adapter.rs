@@ -20,7 +20,7 @@
 
 pub use crate::app::{
     Deployment, Engine, IdentifiedVisitor, LazyVisitor, OWN_ANSWER_CAP, OWN_ANSWER_HEADERS, Resolved, RouteRequest,
-    StoreUrl, unreadable_answer,
+    StoreUrl, store_keys, unreadable_answer,
 };
 pub use crate::gate::{
     Active, Denial, FoundUser, GRANTED_CACHE_CONTROL, GatePolicy, IdentifyOutcome, PendingVisitor, Satisfies, Visitor,

@@ -86,7 +86,7 @@ fn start(
 ) -> Result<Reply, Problem> {
     only_get(head)?;
     not_ahead_of_time(head)?;
-    let flow = incode.0.flow.as_ref().ok_or_else(not_set_up)?;
+    let flow = incode.0.flow.as_ref().ok_or_else(flow::not_set_up)?;
     match subject(incode)? {
         Some(subject) => flow::start(flow, head, &subject, incode.0.clock.now()),
         None => log_in_first(incode, head),
@@ -112,7 +112,7 @@ fn callback(
 ) -> Result<Step, Problem> {
     only_get(head)?;
     not_ahead_of_time(head)?;
-    let flow = incode.0.flow.as_ref().ok_or_else(not_set_up)?;
+    let flow = incode.0.flow.as_ref().ok_or_else(flow::not_set_up)?;
     let subject = subject(incode)?;
     let callback = Callback::open(flow, &incode.0.claims, head, subject.as_ref(), &*incode.0.clock);
     Ok(Step::Redeem(Box::new(callback?)))
@@ -164,7 +164,7 @@ where
 
 async fn redeem(incode: &Incode, callback: Callback) -> Result<Reply, Problem> {
     let shared = &*incode.0;
-    let flow = shared.flow.as_ref().ok_or_else(not_set_up)?;
+    let flow = shared.flow.as_ref().ok_or_else(flow::not_set_up)?;
     let parts = Parts {
         flow,
         client: &shared.client,
@@ -214,10 +214,6 @@ fn not_ahead_of_time(head: &dyn RequestHead) -> Result<(), Problem> {
 /// on.
 fn no_referrer(problem: Problem) -> Problem {
     problem.header("referrer-policy", "no-referrer")
-}
-
-fn not_set_up() -> Problem {
-    Problem::new(404, "flow_not_set_up", "Not here", "The hosted verification flow is not set up.")
 }
 
 fn refusal(kind: StoreErrorKind) -> &'static str {

@@ -11,17 +11,35 @@ pub(crate) fn start(flow: &Flow, head: &dyn RequestHead, subject: &Subject, now:
     let return_to = query::one(head, "return_to");
     let home = [flow.base(), "/"].concat();
     let back = match &return_to {
-        Some(target) if return_to::is_local(target) => &**target,
+        Some(target) => target,
         None if !query::has(head, "return_to") => home.as_str(),
-        _ => {
-            let detail = "return_to must be one path on this site, such as /vault.";
-            return Err(Problem::new(400, "return_to_refused", "Way back refused", detail));
-        }
+        // It is there twice, or can't be read.
+        None => return Err(refused_way_back()),
     };
+    start_url(flow, subject, back, now).map(Reply::see_other)
+}
+
+/// Where the redirect of [`start`] leads.
+///
+/// # Errors
+/// 400 `return_to_refused`, and 503 `flow_unavailable` without randomness.
+pub(crate) fn start_url(flow: &Flow, subject: &Subject, back: &str, now: Timestamp) -> Result<String, Problem> {
+    if !return_to::is_local(back) {
+        return Err(refused_way_back());
+    }
     let id = flow.correlations.make(subject, back, now).ok_or_else(|| {
         Problem::new(503, "flow_unavailable", "Try again soon", "Verification can't be started right now.")
     })?;
-    Ok(Reply::see_other(String::from(flow.page(&id))))
+    Ok(String::from(flow.page(&id)))
+}
+
+fn refused_way_back() -> Problem {
+    let detail = "return_to must be one path on this site, such as /vault.";
+    Problem::new(400, "return_to_refused", "Way back refused", detail)
+}
+
+pub(crate) fn not_set_up() -> Problem {
+    Problem::new(404, "flow_not_set_up", "Not here", "The hosted verification flow is not set up.")
 }
 
 pub(crate) fn login_first() -> Problem {

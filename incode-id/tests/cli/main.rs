@@ -15,6 +15,7 @@ mod deliveries;
 mod doctor;
 mod first_run;
 mod operating;
+mod people;
 mod probe;
 mod world;
 

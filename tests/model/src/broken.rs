@@ -22,7 +22,7 @@ pub enum Rule {
     WindowCounts,
     /// A check that names a flow's subject counts for no other subject.
     NamedCheck,
-    /// A callback alone links nobody.
+    /// A callback alone makes no link.
     CallbackNeedsCheck,
     /// A pass confirms the pending link.
     PassConfirms,
