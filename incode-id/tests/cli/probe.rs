@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use incode_sandbox::{
     Behaviour, DateHeader, Effect, Fault, FieldOverride, NewPerson, NewToken, OthersObjects, RetryToken, Route,
@@ -12,7 +13,7 @@ use reqwest::Url;
 use serde_json::Value;
 
 use crate::application::{SECRET, Settings};
-use crate::postgres::free_port;
+use crate::postgres::{PATIENCE, free_port};
 use crate::world::Killed;
 
 /// Both clients of the test need a provider of TLS, although they only use http.
@@ -97,13 +98,16 @@ async fn a_kind_vendor() {
     let other = vendor.verify(&other.identity_id).unwrap().verification_id;
     // The token of the first check ends when it has been tried a few times.
     let sandbox = vendor.clone();
-    let ending = tokio::spawn(async move {
-        let tried = || sandbox.call_counts().get("/omni/incode-id/userinfo").copied().unwrap_or_default();
-        crate::postgres::eventually("the token is watched", async || tried() >= 5).await;
+    let ending = std::thread::spawn(move || {
+        let begun = Instant::now();
+        while sandbox.call_counts().get("/omni/incode-id/userinfo").is_none_or(|count| *count < 5) {
+            assert!(begun.elapsed() < PATIENCE, "the token is not watched");
+            std::thread::sleep(Duration::from_millis(20));
+        }
         sandbox.expire_tokens();
     });
     let report = probe(&settings, port, &["--failed", "--refuse", "2", "--other-id", &other], |_| {}).await;
-    ending.await.unwrap();
+    ending.join().unwrap();
     report.assert("what comes back with the browser", "token, correlation_id; repeats the correlation id");
     report.assert("userinfo", "HTTP 200, status ACTIVE, with the browser's token");
     report.assert("does a token count more than once", "yes");
