@@ -50,7 +50,7 @@ impl Pace {
         Self {
             ceiling,
             rate: FIRST_RATE,
-            tokens: burst(FIRST_RATE),
+            tokens: IDLE_BURST,
             filled_at: Duration::ZERO,
             search: Search::Doubling,
             window: Window::default(),
@@ -64,7 +64,7 @@ impl Pace {
     pub(super) fn room(&mut self, now: Duration, under_way: u32) -> (Duration, u32) {
         self.look(now);
         self.fill(now);
-        let batch = (self.rate * BATCH_SECS).clamp(1.0, burst(self.rate));
+        let batch = (self.rate * BATCH_SECS).clamp(1.0, self.burst());
         if self.tokens < batch {
             self.window.was_full = true;
             return (seconds((batch - self.tokens) / self.rate).max(SHORTEST_WAIT), 0);
@@ -149,14 +149,15 @@ impl Pace {
 
     fn fill(&mut self, now: Duration) {
         let gained = now.saturating_sub(self.filled_at).as_secs_f64() * self.rate;
-        self.tokens = (self.tokens + gained).min(burst(self.rate));
+        self.tokens = (self.tokens + gained).min(self.burst());
         self.filled_at = now;
     }
-}
 
-/// How many events may be taken up at once after a time without any.
-fn burst(rate: f64) -> f64 {
-    (rate * BURST_SECS).clamp(1.0, MOST_BURST)
+    /// How many events may be taken up at once after a time without any.
+    fn burst(&self) -> f64 {
+        let least = if matches!(self.search, Search::Doubling) { IDLE_BURST } else { 1.0 };
+        (self.rate * BURST_SECS).clamp(least, MOST_BURST)
+    }
 }
 
 fn seconds(seconds: f64) -> Duration {
@@ -169,6 +170,8 @@ const FIRST_RATE: f64 = 50.0;
 const LEAST_RATE: f64 = 5.0;
 const MOST_RATE: f64 = 10_000.0;
 const BURST_SECS: f64 = 0.1;
+/// While no limit is known: people who finish at the same moment do not wait for each other.
+const IDLE_BURST: f64 = 16.0;
 const MOST_BURST: f64 = 64.0;
 /// Events that come within this time are taken up together: a claim for each would keep the store busy.
 const BATCH_SECS: f64 = 0.01;
@@ -186,7 +189,7 @@ const HOLD_SECS: f64 = 0.5;
 /// How long the rate takes to return to its mark, in seconds.
 const RETURN_SECS: f64 = 15.0;
 /// After so long without a refusal the mark is out of date.
-const QUIET: Duration = Duration::from_secs(30);
+const QUIET: Duration = Duration::from_secs(60);
 /// By which factor the usual time of an answer may grow in one window.
 const USUAL_GROWTH: f64 = 1.01;
 /// Answers may take this much longer than usual, in seconds, without a meaning.

@@ -80,7 +80,8 @@ fn the_vendors_limit_is_found_and_hardly_passed() {
             let case = format!("{calls_a_second} calls a second, {millis} ms: {found:?}, {held:?}");
             assert!(share(&found, 1.0) > 0.9, "{case}");
             assert!(share(&held, 2.0) > 0.9, "{case}");
-            assert!(f64::from(found.refused) < 0.05 * f64::from(found.calls), "{case}");
+            // The limit has to be met to be found, and what is under way then is refused too.
+            assert!(f64::from(found.refused) < 50.0 + 0.02 * f64::from(found.calls), "{case}");
             assert!(f64::from(held.refused) < 0.01 * f64::from(held.calls), "{case}");
         }
     }
