@@ -35,10 +35,20 @@ pub(crate) fn run(arguments: &CopyArguments, runtime: &Runtime, output: &Output)
     let target = runtime.block_on(CopyTarget::open(options, source.fingerprint()));
     let mut target = target.map_err(|error| Failure::from(error).at("--to"))?;
     let mut copied = Vec::new();
+    let mut progress = Progress { begun, of: tables.iter().map(|(_, rows)| rows).sum(), before: 0, now: 0 };
     for (table, rows) in tables {
         let before = runtime.block_on(target.count(table))?;
-        let mut copy =
-            TableCopy { table, rows, done: before, batch: Batch::default(), target: &mut target, runtime, output };
+        progress.before += before;
+        let mut copy = TableCopy {
+            table,
+            rows,
+            done: before,
+            batch: Batch::default(),
+            target: &mut target,
+            progress: &mut progress,
+            runtime,
+            output,
+        };
         source.read(table, before, |row| copy.push(&row, arguments.batch.get()))?;
         copy.flush()?;
         let found = runtime.block_on(target.count(table))?;
@@ -65,6 +75,7 @@ struct TableCopy<'a> {
     done: u64,
     batch: Batch,
     target: &'a mut CopyTarget,
+    progress: &'a mut Progress,
     runtime: &'a Runtime,
     output: &'a Output,
 }
@@ -83,8 +94,31 @@ impl TableCopy<'_> {
         let (json, rows) = (format!("{}]", batch.json), batch.rows as u64);
         self.runtime.block_on(self.target.insert(self.table, &json, rows))?;
         self.done += rows;
-        self.output.progress(&format!("{}: {} of {} rows", self.table, self.done, self.rows));
+        self.progress.now += rows;
+        let all = self.progress.line(self.progress.begun.elapsed().as_secs_f64());
+        self.output.progress(&format!("{}: {} of {} rows; {all}", self.table, self.done, self.rows));
         Ok(())
+    }
+}
+
+/// All tables together.
+struct Progress {
+    begun: Instant,
+    /// The rows of the file.
+    of: u64,
+    /// What runs before this one copied.
+    before: u64,
+    /// What this run copied.
+    now: u64,
+}
+
+impl Progress {
+    /// How far it is, and how long it will take by the pace of this run. `seconds`: since it began.
+    fn line(&self, seconds: f64) -> String {
+        let done = self.before + self.now;
+        let percent = done.saturating_mul(100).checked_div(self.of).unwrap_or(100);
+        let left = self.of.saturating_sub(done) as f64 * seconds / self.now.max(1) as f64;
+        format!("{percent} % of all, about {left:.0} s left")
     }
 }
 
@@ -105,3 +139,6 @@ impl Batch {
 
 /// In bytes. Larger batches are not faster, and the server holds all of one in memory.
 const LARGEST_BATCH: usize = 4 << 20;
+
+#[cfg(test)]
+mod tests;

@@ -19,7 +19,7 @@ pub(crate) struct Arguments {
     /// Where the vendor reaches the application, if that is not PUBLIC_URL.
     #[arg(long, value_name = "URL")]
     public_url: Option<Url>,
-    /// Leaves out the checks of the public URL: the application does not run yet.
+    /// Leaves out what is tried at the public URL: the application does not run yet.
     #[arg(long)]
     no_public: bool,
     /// Takes a warning for a failure.
@@ -53,11 +53,11 @@ impl Report<'_> {
 }
 
 /// A check that fails is a failure of the command.
-pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<(), Failure> {
+pub(crate) async fn run(arguments: Arguments, store: Option<&str>, output: &Output) -> Result<(), Failure> {
     log::keep();
     let mut report = Report { output, passed: 0, warned: 0, failed: 0 };
     let deployment = settings::check(&mut report)?;
-    store::check(&mut report, deployment.as_ref()).await?;
+    store::check(&mut report, store, deployment.as_ref()).await?;
     if let Some(deployment) = &deployment {
         vendor::check(&mut report, deployment).await?;
         public(&mut report, deployment, &arguments).await?;
@@ -88,7 +88,7 @@ async fn public(report: &mut Report<'_>, deployment: &Deployment, arguments: &Ar
 
 pub(crate) const HELP: &str = "\
 Run it with the settings of the application (--env-file, or the same environment), where the application runs. It opens the
-store as the application does: it makes the tables where there are none. It changes nothing else.
+store as the application does at its start: it makes the tables where there are none, and keeps a check value of each key.
 
 Exit codes: 0 every check passed (with --strict: and none warned); 1 a check failed; 2 wrong arguments.
 

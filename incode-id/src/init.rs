@@ -23,9 +23,6 @@ pub(crate) struct Arguments {
     /// How the vendor shows that a delivery is its own: as its dashboard offers.
     #[arg(long)]
     auth: Option<Auth>,
-    /// sqlite:PATH, postgres://... or redis://...; a URL with a password is better left out and written into the file.
-    #[arg(long = "in", value_name = "URL")]
-    store: Option<String>,
     /// The base URL of the vendor's API.
     #[arg(long, value_name = "URL")]
     host: Option<String>,
@@ -76,13 +73,13 @@ struct Plan {
     two_addresses: bool,
 }
 
-pub(crate) fn run(arguments: Arguments, output: &Output) -> Result<(), Failure> {
+pub(crate) fn run(arguments: Arguments, store: Option<String>, output: &Output) -> Result<(), Failure> {
     if !arguments.force && arguments.out.exists() {
         let line = format!("{} exists: --force overwrites it and its secrets", arguments.out.display());
         return Err(Failure::refused(line));
     }
     let (out, force) = (arguments.out.clone(), arguments.force);
-    let plan = plan(arguments)?;
+    let plan = plan(arguments, store)?;
     let variables = secrets::variables(&plan)?;
     check(&variables)?;
     file::write(&out, &variables, force)?;
@@ -97,7 +94,7 @@ pub(crate) fn run(arguments: Arguments, output: &Output) -> Result<(), Failure> 
 }
 
 /// What the flags leave out is asked for.
-fn plan(arguments: Arguments) -> Result<Plan, Failure> {
+fn plan(arguments: Arguments, store: Option<String>) -> Result<Plan, Failure> {
     let ask = Ask::new();
     Ok(Plan {
         public_url: ask.text(arguments.public_url, "--public-url", "Public URL of the application")?,
@@ -108,7 +105,7 @@ fn plan(arguments: Arguments) -> Result<Plan, Failure> {
         host: ask.text(arguments.host, "--host", "Base URL of the vendor's API")?,
         web_url: ask.text(arguments.web_url, "--web-url", "URL of the vendor's hosted page")?,
         client_id: ask.text(arguments.client_id, "--client-id", "Client id of the hosted flow")?,
-        store: ask.text(arguments.store, "--in", "Store (sqlite:PATH, postgres://..., redis://...)")?,
+        store: ask.text(store, "--store", "Store (sqlite:PATH, postgres://..., redis://...)")?,
         header: arguments.header,
         two_addresses: arguments.two_addresses,
     })
@@ -127,13 +124,14 @@ fn check(variables: &[(&'static str, String)]) -> Result<(), Failure> {
 const API_KEY: &str = "INCODE_API_KEY";
 
 pub(crate) const HELP: &str = "\
-What is left out is asked for, on a terminal. The API key is taken from INCODE_API_KEY where that is set, and has to be
+What is left out is asked for, on a terminal. A password in the URL of the store is better written into the file later: other
+users of the machine can see arguments. The API key is taken from INCODE_API_KEY where that is set, and has to be
 written into the file otherwise. No secret is printed: the dashboard's fields name the variable that has it.
 
 Exit codes: 0 written; 2 an argument is missing or can't be used; 3 the file exists.
 
 Example:
-  incode-id init --public-url https://app.example --auth hmac --in sqlite:/var/lib/app/incode.db \\
+  incode-id init --public-url https://app.example --auth hmac --store sqlite:/var/lib/app/incode.db \\
     --host https://api.vendor.example --web-url https://web.vendor.example --client-id app";
 
 #[cfg(test)]

@@ -53,6 +53,7 @@ struct Listener {
 pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<(), Failure> {
     let deployment = deployment()?;
     let (seen, mut shown) = mpsc::unbounded_channel();
+    let mut interrupt = sandbox::interrupt();
     let (listener, address) = http::bind(arguments.bind).await?;
     let checks = if deployment.is_some() {
         "deliveries are checked"
@@ -70,8 +71,8 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<(), Fai
     let mut left = arguments.count;
     while left != Some(0) {
         tokio::select! {
-            interrupted = sandbox::interrupted() => {
-                interrupted?;
+            interrupted = &mut interrupt => {
+                interrupted.map_err(Failure::system)?;
                 break;
             }
             Some((line, object)) = shown.recv() => {

@@ -1,9 +1,9 @@
 //! The command line of incode, for those who operate it. `incode-id --help` lists the commands.
 //!
 //! `cli` has the arguments, `settings` finds the store and the application's settings, `output` writes what was found,
-//! `failure` has the exit codes, `http` the client and what is received. Every other module is a command: `init`,
-//! `listen`, `send` and `sandbox` set an application up, `copy` moves a store, `events`, `jobs`, `audit` and `people` look
-//! after one.
+//! `failure` has the exit codes, `http` the client and what is received, `log` what the libraries warn of. Every other
+//! module is a command: `init`, `doctor`, `probe`, `listen`, `send` and `sandbox` set an application up, `copy` moves a
+//! store, `events`, `jobs`, `audit` and `people` look after one.
 
 mod audit;
 mod cli;
@@ -54,10 +54,10 @@ fn run(cli: Cli) -> Result<(), Failure> {
         return copy::run(arguments, &runtime, &output);
     }
     runtime.block_on(async {
-        // These open no store.
+        // These open no store, or in their own way.
         let command = match cli.command {
-            Command::Init(arguments) => return init::run(arguments, &output),
-            Command::Doctor(arguments) => return doctor::run(arguments, &output).await,
+            Command::Init(arguments) => return init::run(arguments, cli.store, &output),
+            Command::Doctor(arguments) => return doctor::run(arguments, cli.store.as_deref(), &output).await,
             Command::Probe(arguments) => return probe::run(arguments, &output).await,
             Command::Listen(arguments) => return listen::run(arguments, &output).await,
             Command::Send(arguments) => return send::run(arguments, &output).await,

@@ -1,6 +1,8 @@
 //! Writes what a command found, as text or as JSON.
 
 use std::io::{self, IsTerminal, Write};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -14,6 +16,8 @@ pub(crate) struct Output {
     has_terminal: bool,
     /// Whether stdout is a terminal that wants colours (no-color.org).
     has_colours: bool,
+    /// When a line of progress was last written to what is no terminal. Locked to compare and replace.
+    last_progress: Mutex<Instant>,
 }
 
 /// How a check ended.
@@ -48,7 +52,7 @@ impl Output {
     pub(crate) fn new(json: bool) -> Self {
         let wants_colours = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         let has_colours = wants_colours && io::stdout().is_terminal();
-        Self { json, has_terminal: io::stderr().is_terminal(), has_colours }
+        Self { json, has_terminal: io::stderr().is_terminal(), has_colours, last_progress: Mutex::new(Instant::now()) }
     }
 
     pub(crate) fn is_json(&self) -> bool {
@@ -109,11 +113,18 @@ impl Output {
         Ok(())
     }
 
-    /// How far long work is: one line that is written over, on a terminal only.
+    /// How far long work is: one line that is written over on a terminal, and a line now and then elsewhere. An empty line
+    /// wipes it.
     pub(crate) fn progress(&self, line: &str) {
+        // Progress that can't be shown stops nothing.
         if self.has_terminal {
-            // Progress that can't be shown stops nothing.
             let _ = write!(io::stderr(), "\r\x1b[K{line}");
+            return;
+        }
+        let mut last = self.last_progress.lock().unwrap_or_else(PoisonError::into_inner);
+        if !line.is_empty() && last.elapsed() >= PROGRESS {
+            *last = Instant::now();
+            let _ = writeln!(io::stderr(), "{line}");
         }
     }
 }
@@ -140,6 +151,9 @@ fn write_line(line: &str) -> Result<(), Failure> {
         _ => Ok(()),
     }
 }
+
+/// Between two lines of progress where they are kept, in the log of a job for instance.
+const PROGRESS: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
 mod tests;

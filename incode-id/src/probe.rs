@@ -108,7 +108,7 @@ fn plan(arguments: &Arguments) -> Result<Plan, Failure> {
     })
 }
 
-/// Nobody else's flow has it.
+/// Unguessable, so that no other browser ends this flow.
 fn random() -> Result<String, Failure> {
     let mut bytes = [0; 24];
     getrandom::fill(&mut bytes)

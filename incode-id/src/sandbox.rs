@@ -1,6 +1,9 @@
 //! `sandbox`: the stand-in vendor.
 
+use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Waker};
 
 use clap::Args;
 use incode_sandbox::{Builder, Sandbox, StartError};
@@ -28,6 +31,7 @@ pub(crate) async fn run(arguments: &Arguments, output: &Output) -> Result<(), Fa
         None => builder,
     };
     let sandbox = builder.start().await.map_err(|error| failed(&error))?;
+    let interrupt = interrupt();
     output.object(&json!({
         "control": sandbox.control_url(),
         "INCODE_HOST": sandbox.url(),
@@ -37,7 +41,7 @@ pub(crate) async fn run(arguments: &Arguments, output: &Output) -> Result<(), Fa
     output.text(
         "INCODE_API_KEY: the value of SANDBOX_API_KEY, or the published default that incode-sandbox --help names",
     )?;
-    interrupted().await?;
+    interrupt.await.map_err(Failure::system)?;
     sandbox.stop().await;
     Ok(())
 }
@@ -47,8 +51,12 @@ pub(crate) async fn start(bind: SocketAddr) -> Result<Sandbox, Failure> {
     Sandbox::builder().bind(bind).start().await.map_err(|error| failed(&error))
 }
 
-pub(crate) async fn interrupted() -> Result<(), Failure> {
-    tokio::signal::ctrl_c().await.map_err(Failure::system)
+/// Becomes ready at an interrupt. One that comes from now on is not missed, also before this is awaited.
+pub(crate) fn interrupt() -> Pin<Box<dyn Future<Output = io::Result<()>>>> {
+    let mut interrupt = Box::pin(tokio::signal::ctrl_c());
+    // The first poll registers. It is not ready yet: nothing was registered before.
+    let _ = interrupt.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    interrupt
 }
 
 fn failed(error: &StartError) -> Failure {

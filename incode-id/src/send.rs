@@ -79,8 +79,10 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<(), Fai
     }
     output.object(&shown)?;
     if let (Some(own), true) = (&own, arguments.stay) {
-        output.text(&format!("serving as the vendor at {}: end it with an interrupt", own.url()))?;
-        sandbox::interrupted().await?;
+        let interrupt = sandbox::interrupt();
+        let line = format!("serving as the vendor at {}: end it with an interrupt", own.url());
+        output.event(&line, &json!({"serving": own.url()}))?;
+        interrupt.await.map_err(Failure::system)?;
     }
     if accepted { Ok(()) } else { Err(Failure::failed(format!("the delivery was refused: {}", attempt.advice()))) }
 }

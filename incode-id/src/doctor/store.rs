@@ -6,14 +6,18 @@ use std::time::Duration;
 
 use incode_core::adapter::Deployment;
 use incode_core::store::{Store, StoreErrorKind, StoreNotice};
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use super::Report;
 use crate::failure::Failure;
 use crate::{log, settings};
 
-pub(super) async fn check(report: &mut Report<'_>, deployment: Option<&Deployment>) -> Result<(), Failure> {
-    let Ok(url) = settings::url(None) else {
+pub(super) async fn check(
+    report: &mut Report<'_>,
+    argument: Option<&str>,
+    deployment: Option<&Deployment>,
+) -> Result<(), Failure> {
+    let Ok(url) = settings::url(argument) else {
         let todo = "name the store in INCODE_STORE: without it the application makes incode.db where it starts";
         return report.warn("store", "INCODE_STORE is not set", todo);
     };
@@ -30,14 +34,16 @@ pub(super) async fn check(report: &mut Report<'_>, deployment: Option<&Deploymen
     };
     let weaknesses = log::take();
     report.pass("store", "opens, with all rights that are needed")?;
-    for line in weaknesses {
-        report.warn("store", &line, advice(&line))?;
+    for line in &weaknesses {
+        report.warn("store", line, advice(line))?;
     }
     time(report, &*store).await?;
     if let Some(deployment) = deployment {
         keys(report, deployment, &*store).await?;
     }
-    feed(report, &*store).await?;
+    // Redis says so when it is opened, and does not say it again.
+    let refused = weaknesses.into_iter().find(|line| line.contains("channel"));
+    feed(report, &*store, refused).await?;
     Ok(store.close().await?)
 }
 
@@ -103,7 +109,10 @@ async fn time(report: &mut Report<'_>, store: &dyn Store) -> Result<(), Failure>
 }
 
 async fn keys(report: &mut Report<'_>, deployment: &Deployment, store: &dyn Store) -> Result<(), Failure> {
-    let unknown = deployment.unknown_secrets(store).await?;
+    let unknown = match deployment.unknown_secrets(store).await {
+        Ok(unknown) => unknown,
+        Err(error) => return report.fail("keys", error.cause().to_string(), "correct the store first"),
+    };
     log::take();
     if unknown.is_empty() {
         return report.pass("keys", "are those of the other processes on this store");
@@ -114,26 +123,21 @@ async fn keys(report: &mut Report<'_>, deployment: &Deployment, store: &dyn Stor
     report.fail("keys", detail, todo)
 }
 
-/// The notices of other processes arrive.
-async fn feed(report: &mut Report<'_>, store: &dyn Store) -> Result<(), Failure> {
+/// The notices of other processes arrive. `refused`: it is known that they don't, and why.
+async fn feed(report: &mut Report<'_>, store: &dyn Store, refused: Option<String>) -> Result<(), Failure> {
     let Some(mut feed) = store.feed() else {
         return report.pass("feed", "is not needed: one process has the store to itself");
     };
+    let mut warnings: Vec<_> = refused.into_iter().collect();
     let end = Instant::now() + LONGEST_FEED;
-    let mut warnings = Vec::new();
-    loop {
-        // A line of the engine says why the feed can't come up: the rest of the time need not be waited for.
-        let look = end.min(Instant::now() + LOOK);
-        match timeout_at(look, poll_fn(|cx| feed.as_mut().poll_next(cx))).await {
+    // A line of the engine says why the feed can't come up: the rest of the time need not be waited for.
+    while warnings.is_empty() && Instant::now() < end {
+        match timeout_at(Instant::now() + LOOK, poll_fn(|cx| feed.as_mut().poll_next(cx))).await {
             Ok(Some(StoreNotice::Up)) => return report.pass("feed", "notices of other processes arrive"),
-            Ok(Some(_)) => {}
+            Ok(Some(_)) | Err(_) => {}
             Ok(None) => break,
-            Err(_) => sleep_until(look).await,
         }
         warnings.extend(log::take());
-        if !warnings.is_empty() || Instant::now() >= end {
-            break;
-        }
     }
     let cause = warnings.first().map_or("notices of other processes do not arrive", String::as_str);
     let todo = if cause.contains("pooler") {

@@ -1,7 +1,7 @@
 //! `send`, `listen` and `sandbox`, with each other and with a real application.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 
 use incode_core::store::{EventFilter, EventState};
 use incode_sandbox::Sandbox;
@@ -9,11 +9,11 @@ use serde_json::Value;
 
 use crate::application::{Application, SECRET, Settings};
 use crate::postgres::server::PostgresServer;
-use crate::world::{ending, text};
+use crate::world::{Killed, ending, text};
 
-/// A command that goes on; ended when dropped.
+/// A command that goes on.
 struct Running {
-    child: Child,
+    child: Killed,
     lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
 }
 
@@ -21,19 +21,12 @@ impl Running {
     fn start(settings: &Settings, arguments: &[&str]) -> Self {
         let mut child = settings.command(arguments).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        Self { child, lines }
+        Self { child: Killed(child), lines }
     }
 
     fn line(&mut self) -> Value {
         let line = self.lines.next().expect("a line").unwrap();
         serde_json::from_str(&line).unwrap_or_else(|_| panic!("{line}"))
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -68,7 +61,7 @@ async fn every_authentication_is_sent_and_recognised() {
         );
         assert!(seen["body"]["token"].as_str().unwrap().ends_with("characters)"), "{seen}");
         assert!(!seen.to_string().contains("canary"), "{seen}");
-        assert!(listen.child.wait().unwrap().success(), "{auth}");
+        assert!(listen.child.0.wait().unwrap().success(), "{auth}");
     }
 }
 
@@ -128,4 +121,8 @@ async fn the_sandbox_is_a_vendor() {
     text(&Settings::default().run(&arguments).await);
     let seen = listen.line();
     assert_eq!((&seen["verdict"], &seen["path"]), (&"not checked".into(), &"/".into()), "{seen}");
+    assert!(listen.child.0.wait().unwrap().success());
+    let id = sandbox.child.0.id().to_string();
+    assert!(std::process::Command::new("sh").args(["-c", "kill -INT \"$1\"", "sh", &id]).status().unwrap().success());
+    assert!(sandbox.child.0.wait().unwrap().success(), "an interrupt is its end");
 }

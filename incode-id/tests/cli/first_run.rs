@@ -1,7 +1,9 @@
 //! `init`, and the file that it writes.
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Stdio;
 
 use incode_sandbox::Sandbox;
 use serde_json::Value;
@@ -17,7 +19,7 @@ fn arguments<'a>(out: &'a str, more: &[&'a str]) -> Vec<&'a str> {
         "https://app.example",
         "--auth",
         "hmac",
-        "--in",
+        "--store",
         "sqlite:incode.db",
         "--host",
         "https://api.example",
@@ -82,6 +84,45 @@ async fn init_asks_only_at_a_terminal_and_refuses_what_can_not_work() {
     assert!(!out.exists(), "nothing is written");
 }
 
+/// A value with characters that mean something to a shell.
+#[tokio::test]
+async fn a_shell_reads_the_same_values() {
+    let folder = tempdir().unwrap();
+    let out = folder.path().join("incode.env");
+    let out = out.to_str().unwrap();
+    let url = "postgres://app:pa$$word;x@db.internal/app?schema=mine&sslmode=disable";
+    let mut all = arguments(out, &[]);
+    all[6] = url;
+    text(&Settings::default().run(&all).await);
+    let script = "set -a; . \"$1\"; printf %s \"$INCODE_STORE\"";
+    let read = std::process::Command::new("sh").args(["-c", script, "sh", out]).output().unwrap();
+    assert_eq!(String::from_utf8(read.stdout).unwrap(), url);
+    all[6] = "postgres://app:o'neill@db.internal/app";
+    all.push("--force");
+    let (code, said) = ending(&Settings::default().run(&all).await);
+    assert!(code == Some(2) && said.contains("INCODE_STORE") && !said.contains("neill"), "{said}");
+}
+
+/// With a terminal in front of it, which `script` makes.
+#[tokio::test]
+async fn init_asks_at_a_terminal() {
+    let folder = tempdir().unwrap();
+    let out = folder.path().join("incode.env");
+    let line = format!("{} init --out {}", env!("CARGO_BIN_EXE_incode-id"), out.display());
+    let mut script = std::process::Command::new("script");
+    script.args(["-q", "-e", "-c", &line, "/dev/null"]).env_clear().stdin(Stdio::piped()).stdout(Stdio::piped());
+    let Ok(mut child) = script.spawn() else { panic!("script, of util-linux") };
+    let answers =
+        "https://app.example\nsmoke\nheader\nhttps://api.example\nhttps://web.example\napp\nsqlite:incode.db\n";
+    child.stdin.take().unwrap().write_all(answers.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{shown}");
+    assert_eq!(shown.matches("How the vendor authenticates deliveries").count(), 2, "a wrong answer is asked again");
+    let written = fs::read_to_string(&out).unwrap();
+    assert!(written.contains("INCODE_WEBHOOK_AUTH=header\n") && written.contains("INCODE_STORE=sqlite:incode.db\n"));
+}
+
 /// What `init` writes is what `doctor` reads.
 #[tokio::test]
 async fn the_file_works() {
@@ -97,5 +138,7 @@ async fn the_file_works() {
     let looked = Settings::default().run(&["--env-file", out, "doctor", "--no-public", "--strict", "--json"]).await;
     let checks = text(&looked);
     assert!(checks.contains("\"failed\":0") && checks.contains("\"warned\":0"), "{checks}");
+    let lines = text(&Settings::default().run(&["--env-file", out, "doctor", "--no-public"]).await);
+    assert!(lines.contains("pass  settings: ") && !lines.contains('\x1b'), "colours are for terminals: {lines}");
     assert!(!std::path::Path::new(&store[7..]).exists(), "the file of the store is the application's to make");
 }

@@ -105,3 +105,6 @@ impl fmt::Debug for Deployment {
         f.debug_struct("Deployment").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -97,3 +97,15 @@ async fn a_redirect_is_not_followed_and_takes_no_key_along() {
     }
     assert_eq!(elsewhere.connections(), 0);
 }
+
+/// An answer of any status is given as it is, once.
+#[tokio::test]
+async fn an_exchange_is_given_as_it_was() {
+    let vendor = Vendor::answering([answer("503 Away", "date: now\r\nx-kind: odd\r\n", "personal")]).await;
+    let exchange = client(&vendor).exchange("userinfo", &Token::new("made-up").unwrap()).await.unwrap();
+    assert_eq!((exchange.status(), exchange.header("date"), exchange.body()), (503, Some("now"), &b"personal"[..]));
+    assert!(exchange.header_names().any(|name| name == "x-kind") && exchange.answered() >= exchange.sent());
+    assert_eq!(format!("{exchange:?}"), "Exchange { status: 503, .. }");
+    assert_eq!(vendor.requests().len(), 1, "it is not tried again");
+    assert_common_headers(&vendor.requests()[0]);
+}

@@ -53,7 +53,8 @@ async fn what_is_not_the_application() {
     looked.assert(hook, "fail", "303", "follows no redirect");
     looked.assert("callback", "warn", "303", "login");
     // A public URL that is not PUBLIC_URL, and no https.
-    let looked = Found::with(&settings, &["--public-url", "http://app.invalid"]).await;
+    let elsewhere = format!("http://{}.example", "long".repeat(16));
+    let looked = Found::with(&settings, &["--public-url", &elsewhere]).await;
     looked.assert("public URL", "fail", "not https", "https://");
     login.abort();
 }

@@ -30,6 +30,16 @@ pub(crate) fn program(arguments: &[&str]) -> Process {
     program
 }
 
+/// A program that goes on beside the test; ended when dropped.
+pub(crate) struct Killed(pub(crate) Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// Runs it to its end.
 pub(crate) fn run(arguments: &[&str]) -> Output {
     program(arguments).output().unwrap()
