@@ -45,7 +45,7 @@ async fn failing() -> Failing {
     let incode = builder(store).on_verified("open-account", handler).handler_schedule([]).build().await.unwrap();
     for subject in ["subject-anna", "subject-bert"] {
         let identity = IdentityId::new(subject.replace("subject", "identity-of")).unwrap();
-        incode.link(&Subject::new(subject).unwrap(), &identity, &incode_core::Actor::unknown()).await.unwrap();
+        incode.link(&Subject::new(subject).unwrap(), &identity, &Actor::unknown()).await.unwrap();
     }
     let failing = Failing { incode, broken, calls };
     failing.until("dead", 2).await;
