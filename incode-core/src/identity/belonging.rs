@@ -78,7 +78,7 @@ fn same_day(one: Option<&RawDate>, other: Option<&RawDate>) -> Option<bool> {
         ((Some(one), Some(other)), _) => Some(one == other),
         (_, (Some(one), Some(other))) => Some(one == other),
         ((Some(millis), None), (_, Some(date))) | ((None, Some(millis)), (Some(date), _)) => {
-            let midnight = date.to_zoned(TimeZone::UTC).ok()?.timestamp().as_millisecond();
+            let midnight = date.to_zoned_datetime(TimeZone::UTC).ok()?.timestamp().as_millisecond();
             Some(MIDNIGHTS.contains(&millis.saturating_sub(midnight)))
         }
         _ => None,
