@@ -466,3 +466,17 @@ fn core_and_engines_are_documented() {
         assert!(share >= least, "{folder}: {share} % of the lines are documentation");
     }
 }
+
+/// An alarm that names a metric which does not exist is silent for ever.
+#[test]
+fn the_alarm_rules_name_only_metrics_that_exist() {
+    let rules = fs::read_to_string(root().join("docs/monitoring/alarms.yaml")).unwrap();
+    let operations = fs::read_to_string(root().join("docs/operations.md")).unwrap();
+    let names = |text: &str| -> BTreeSet<String> {
+        let words = text.split(|char: char| !char.is_ascii_lowercase() && char != '_');
+        words.filter(|word| word.starts_with("incode_")).map(str::to_owned).collect()
+    };
+    let used = names(&rules);
+    let unknown: Vec<_> = used.difference(&names(&operations)).collect();
+    assert!(used.len() >= 9 && unknown.is_empty(), "{unknown:?}");
+}
