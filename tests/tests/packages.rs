@@ -147,3 +147,17 @@ fn what_is_not_listed_is_not_published() {
         assert_ne!(is_private, listed.contains(&manifest), "{}", manifest.display());
     }
 }
+
+/// A long check that the workflow leaves out is never run. `release` is for the moment before a release only.
+#[test]
+fn the_workflow_runs_every_long_check() {
+    let workflow = fs::read_to_string(root().join(".github/workflows/long.yaml")).unwrap();
+    let mut listed: Vec<_> = workflow.lines().filter_map(|line| line.strip_prefix("          - ")).collect();
+    let names = files(&root().join("tests/long"))
+        .into_iter()
+        .map(|file| file.file_name().unwrap().to_string_lossy().into_owned());
+    let mut present: Vec<_> = names.filter(|name| name != "release").collect();
+    present.sort();
+    listed.sort_unstable();
+    assert_eq!(listed, present);
+}
