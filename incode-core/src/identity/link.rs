@@ -31,22 +31,10 @@ impl Link {
     }
 }
 
-<<<<<<< HEAD
-/// What showed that a subject and an identity are one person.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum LinkProof {
-    /// The subject came back from the hosted flow it had started, and the vendor says that the check passed.
-    Flow,
-    /// A webhook carried the correlation id that was made for the subject.
-    Webhook,
-    /// The application's own rule or call.
-    Application,
-=======
 named! {
     /// What showed that a subject and an identity are one person.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+    #[serde(rename_all = "snake_case")]
     #[non_exhaustive]
     pub enum LinkProof {
         /// The subject came back from the hosted flow it had started, and the vendor says that the check passed.
@@ -59,7 +47,6 @@ named! {
     /// The name kept in stores.
     as_str,
     all,
->>>>>>> aa4dd76 (core: write the name of each variant beside it, once)
 }
 
 impl LinkProof {

@@ -4,15 +4,10 @@ use std::fs;
 use std::sync::Arc;
 use std::time::Instant;
 
-<<<<<<< HEAD:incode-id/tests/cli/copying.rs
 use crate::postgres::eventually;
-use crate::postgres::server::PostgresServer;
 use crate::world::{
     assert_same, behaviour, copy, copying, ending, file_in, fill, ms, open_file, run, snapshot, subject, text,
 };
-=======
-use common::eventually;
->>>>>>> aa4dd76 (core: write the name of each variant beside it, once):incode-id/tests/copying.rs
 use incode_core::identity::LinkProof;
 use incode_core::identity::transition::{EventLink, Rules};
 use incode_core::store::{Claim, IdentityStore, InboxStore, LifeCycle, StoreErrorKind};
