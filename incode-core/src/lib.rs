@@ -48,6 +48,9 @@
 //! # }
 //! ```
 
+#[macro_use]
+mod names;
+
 pub mod adapter;
 pub mod client;
 pub mod flow;
@@ -68,6 +71,7 @@ mod limit;
 mod seal;
 mod secret;
 mod session;
+mod task;
 mod time;
 
 pub use app::{

@@ -19,7 +19,6 @@ mod route_request;
 mod settings;
 
 use std::fmt;
-use std::future::Future;
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -33,6 +32,7 @@ use crate::identity::{Directory, Observer};
 use crate::inbox::{Applier, Handlers, Inbox};
 use crate::model::FaceAuthenticationRequest;
 use crate::store::Store;
+use crate::task::to_the_end;
 use crate::webhook::{AddressSource, Authenticity, TokenEndpoint, Webhook};
 use crate::{Clock, ConfigError, Subject, flow};
 
@@ -292,19 +292,6 @@ impl Incode {
 
     fn subject(&self, head: &dyn RequestHead) -> Option<Subject> {
         Subject::new(self.0.subjects.find(head)?).ok()
-    }
-}
-
-/// Runs `work` on its own task, to the end. Otherwise a caller that is dropped in between would leave a change written
-/// and the near cache stale.
-async fn to_the_end<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
-    match tokio::spawn(work).await {
-        Ok(done) => done,
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            // The runtime is shutting down, and this task with it.
-            Err(_) => std::future::pending().await,
-        },
     }
 }
 

@@ -8,9 +8,10 @@ use crate::flow::{self, Callback, Parts};
 use crate::gate::{Audience, Denial};
 use crate::http::{Problem, Reply, RequestHead};
 use crate::store::StoreErrorKind;
+use crate::task::to_the_end;
 use crate::webhook::{Delivery, Rejection, TokenRefusal, TokenRequest, Trust, Webhook};
 
-use super::{Incode, Mount, to_the_end};
+use super::{Incode, Mount};
 
 /// One request to a mounted route, between its head and its answer.
 #[derive(Debug)]

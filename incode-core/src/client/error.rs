@@ -18,61 +18,43 @@ struct Details {
     cause: Option<Cause>,
 }
 
-/// What happened, decided by the HTTP status line alone: the `status` inside an error body can look like an HTTP status
-/// without being it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ErrorKind {
-    /// No complete answer: name resolution, connection, TLS, or a connection lost half-way.
-    Transport,
-    /// No complete answer in time.
-    TimedOut,
-    /// 400.
-    BadRequest,
-    /// 401: the token is missing, dead or unknown.
-    Unauthorized,
-    /// 403: the API key is missing or wrong.
-    Forbidden,
-    /// 404.
-    NotFound,
-    /// 405.
-    MethodNotAllowed,
-    /// 406.
-    NotAcceptable,
-    /// 429: too many requests; see [`Error::retry_after`].
-    TooManyRequests,
-    /// 5xx.
-    Server,
-    /// A 2xx whose body is not what the spec describes: empty, HTML, another shape, encoded, or an error.
-    Malformed,
-    /// A 2xx with a body longer than the cap.
-    TooLarge,
-    /// Any other status. A redirect is one: none is followed.
-    UnexpectedStatus,
-    /// The request could not be written; nothing was sent.
-    Unsendable,
-}
-
-impl ErrorKind {
-    /// The name in metrics and logs.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Transport => "transport",
-            Self::TimedOut => "timed_out",
-            Self::BadRequest => "bad_request",
-            Self::Unauthorized => "unauthorized",
-            Self::Forbidden => "forbidden",
-            Self::NotFound => "not_found",
-            Self::MethodNotAllowed => "method_not_allowed",
-            Self::NotAcceptable => "not_acceptable",
-            Self::TooManyRequests => "too_many_requests",
-            Self::Server => "server",
-            Self::Malformed => "malformed",
-            Self::TooLarge => "too_large",
-            Self::UnexpectedStatus => "unexpected_status",
-            Self::Unsendable => "unsendable",
-        }
+named! {
+    /// What happened, decided by the HTTP status line alone: the `status` inside an error body can look like an HTTP status
+    /// without being it.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    #[non_exhaustive]
+    pub enum ErrorKind {
+        /// No complete answer: name resolution, connection, TLS, or a connection lost half-way.
+        Transport = "transport",
+        /// No complete answer in time.
+        TimedOut = "timed_out",
+        /// 400.
+        BadRequest = "bad_request",
+        /// 401: the token is missing, dead or unknown.
+        Unauthorized = "unauthorized",
+        /// 403: the API key is missing or wrong.
+        Forbidden = "forbidden",
+        /// 404.
+        NotFound = "not_found",
+        /// 405.
+        MethodNotAllowed = "method_not_allowed",
+        /// 406.
+        NotAcceptable = "not_acceptable",
+        /// 429: too many requests; see [`Error::retry_after`].
+        TooManyRequests = "too_many_requests",
+        /// 5xx.
+        Server = "server",
+        /// A 2xx whose body is not what the spec describes: empty, HTML, another shape, encoded, or an error.
+        Malformed = "malformed",
+        /// A 2xx with a body longer than the cap.
+        TooLarge = "too_large",
+        /// Any other status. A redirect is one: none is followed.
+        UnexpectedStatus = "unexpected_status",
+        /// The request could not be written; nothing was sent.
+        Unsendable = "unsendable",
     }
+    /// The name in metrics and logs.
+    as_str,
 }
 
 impl Error {

@@ -283,6 +283,15 @@ impl Loaded {
         Self(context.aging.nanos())
     }
 
+    pub(super) fn nanos(self) -> u64 {
+        self.0
+    }
+
+    /// The nanosecond after it.
+    pub(super) fn end(self) -> u64 {
+        self.0.saturating_add(1)
+    }
+
     /// `None` if the clock was set back all the same, and then nothing is young.
     pub(crate) fn age(self, context: &Context) -> Option<Duration> {
         context.aging.nanos().checked_sub(self.0).map(Duration::from_nanos)

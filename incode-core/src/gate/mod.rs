@@ -236,6 +236,7 @@ mod identify;
 mod monotonic_age;
 mod near;
 mod order;
+mod outdated;
 mod policy_fields;
 mod request_context;
 mod requirement;

@@ -11,11 +11,13 @@ use std::time::Duration;
 use siphasher::sip::SipHasher13;
 use tokio::runtime::Handle;
 
+use crate::IdentityId;
 use crate::identity::{Change, Identity, NotActive, Observation};
 use crate::store::{Store, StoreError};
 
 use super::cached_standing::{CacheKey, CacheKeyRef, CachedStanding, Loaded};
 use super::context::Context;
+use super::outdated::Outdated;
 use super::policy_fields::PolicyFields;
 use super::single_flight::{Join, LeaderGuard, SingleFlight};
 use super::watch::{LOOK_AGAIN, SHORTEST_LOOK, Watched};
@@ -27,7 +29,7 @@ pub(crate) struct NearCache {
     context: Arc<Context>,
     /// By [`NearCache::hash`]. What is found is compared with the key, so two keys that share a hash only replace each
     /// other.
-    known: papaya::HashMap<u64, Arc<CachedStanding>, BuildHasherDefault<HashedAlready>>,
+    known: papaya::HashMap<u64, Arc<CachedStanding>, KeyIsHash>,
     /// SipHash under a random key: subjects come from outside. A client that could choose some that collide could push
     /// others out and slow every look-up down.
     keys: SipHasher13,
@@ -42,6 +44,8 @@ pub(crate) struct NearCache {
     watched: Watched,
     /// Identities whose stored status may be older than the vendor's answer.
     withheld: Withheld,
+    /// Identities whose cached standings are older than such an answer.
+    outdated: Outdated,
     no_subject: Arc<CachedStanding>,
     refused: Arc<CachedStanding>,
     out_of_reach: Arc<CachedStanding>,
@@ -94,6 +98,7 @@ impl NearCache {
             runtime,
             watched: Watched::new(),
             withheld: Withheld::default(),
+            outdated: Outdated::default(),
             no_subject,
             refused,
             out_of_reach,
@@ -280,18 +285,11 @@ impl NearCache {
     /// holds the answer to a later question.
     pub(crate) fn withhold(&self, answer: &Arc<NotActive>) {
         self.withheld.add(answer);
-        let identity = &answer.seen().identity_id;
-        let mut before = None;
+        let identity = self.hash(CacheKeyRef::Identity(answer.seen().identity_id.as_str()));
+        // Loads under way may have read the older status, and are not kept. A later one is loaded at a later instant.
         self.single_flight.forget_all(|| {
-            let is_of = |known: &CachedStanding| known.identity_id() == Some(identity.as_str());
-            self.known.pin().retain(|_, known| {
-                if is_of(known) {
-                    before = Some(known.standing());
-                }
-                !is_of(known)
-            });
+            self.outdated.mark(identity, Loaded::now(&self.context), self.useful(), &self.context);
         });
-        self.withheld.stood(identity, before);
         self.watched.notify_all();
     }
 
@@ -321,7 +319,7 @@ impl NearCache {
             return None;
         }
         let known = self.known.pin();
-        let found = known.get(&self.hash(key)).filter(|found| found.is_about(key))?;
+        let found = known.get(&self.hash(key)).filter(|found| found.is_about(key) && !self.is_outdated(found))?;
         let is_fresh = found.loaded_when().age(&self.context).is_some_and(|age| age < self.settings.lifetime);
         is_fresh.then(|| Arc::clone(found).into())
     }
@@ -332,7 +330,7 @@ impl NearCache {
             return None;
         }
         let known = self.known.pin();
-        let found = known.get(&self.hash(key)).filter(|found| found.is_about(key))?;
+        let found = known.get(&self.hash(key)).filter(|found| found.is_about(key) && !self.is_outdated(found))?;
         let age = found.loaded_when().age(&self.context)?;
         if age > self.settings.serve_stale {
             return None;
@@ -341,10 +339,28 @@ impl NearCache {
         Some(Visitor::stale(Arc::clone(found)))
     }
 
+    /// Whether the vendor said since it was loaded that the identity is not ACTIVE.
+    fn is_outdated(&self, found: &CachedStanding) -> bool {
+        let identity = || found.identity_id().map(|id| self.hash(CacheKeyRef::Identity(id)));
+        let is_outdated = self.outdated.has(found.loaded_when(), identity);
+        if is_outdated {
+            // The next load replaces it. The change that is published then still says how the identity stood.
+            if let Some(identity) = found.identity_id().and_then(|id| IdentityId::new(id).ok()) {
+                self.withheld.stood(&identity, found.standing());
+            }
+        }
+        is_outdated
+    }
+
+    /// How long a standing may be served at most.
+    fn useful(&self) -> Duration {
+        self.settings.lifetime.max(self.settings.serve_stale)
+    }
+
     fn keep(&self, fresh: Arc<CachedStanding>) {
         let known = self.known.pin();
         if known.len() >= self.settings.capacity {
-            let useful = self.settings.lifetime.max(self.settings.serve_stale);
+            let useful = self.useful();
             let is_useful =
                 |known: &CachedStanding| known.loaded_when().age(&self.context).is_some_and(|age| age < useful);
             known.retain(|_, known| is_useful(known));
@@ -399,9 +415,12 @@ impl std::fmt::Debug for PendingVisitor {
     }
 }
 
+/// For maps whose keys are hashes.
+pub(super) type KeyIsHash = BuildHasherDefault<HashedAlready>;
+
 /// Takes a key for its own hash: it is one.
 #[derive(Default)]
-struct HashedAlready(u64);
+pub(super) struct HashedAlready(u64);
 
 impl Hasher for HashedAlready {
     fn finish(&self) -> u64 {

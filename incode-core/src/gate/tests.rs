@@ -3,6 +3,7 @@ mod face;
 mod gated_store;
 mod identify;
 mod near;
+mod outdated;
 mod pages;
 mod requirement;
 mod subject;

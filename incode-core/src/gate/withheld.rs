@@ -38,10 +38,10 @@ impl Withheld {
         self.any.store(true, Ordering::SeqCst);
     }
 
-    /// Remembers how the identity stood before it was withheld, if this process knew it.
-    pub(super) fn stood(&self, identity: &IdentityId, before: Option<Standing>) {
+    /// Remembers how the identity stood before it was withheld.
+    pub(super) fn stood(&self, identity: &IdentityId, before: Standing) {
         if let Some(entry) = self.lock().get_mut(identity) {
-            entry.before = before.or(entry.before);
+            entry.before = Some(before);
         }
     }
 

@@ -1,6 +1,5 @@
 //! The only way to change what is known of people.
 
-use std::future::Future;
 use std::sync::{Arc, Weak};
 
 use tokio::runtime::Handle;
@@ -8,6 +7,7 @@ use tokio::runtime::Handle;
 use crate::Timestamp;
 use crate::model::{IdentityStatus, UserInfo};
 use crate::store::{Changed, Lease, Settled, Settlement, Store, StoreError};
+use crate::task::to_the_end;
 use crate::time::{Clock, TimeFuture, TimeSource};
 
 use super::transition::{ChangeRequest, Command, Rules};
@@ -211,17 +211,5 @@ async fn write_later(directory: Weak<Shared>) {
             );
         }
         pause = if failed > 0 { pause.saturating_mul(2).min(LONGEST_PAUSE) } else { FIRST_WRITE };
-    }
-}
-
-/// Runs `work` on a task of its own.
-async fn to_the_end<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
-    match tokio::spawn(work).await {
-        Ok(done) => done,
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            // The runtime is shutting down, and this task with it.
-            Err(_) => std::future::pending().await,
-        },
     }
 }

@@ -3,72 +3,44 @@ use std::fmt;
 use crate::Timestamp;
 use crate::model::{Name, RawDate, UserInfo};
 
-/// A personal field of userinfo that an application may opt in to keep (spec: "Get User Info"); see
-/// [`Builder::retain`](crate::Builder::retain). All of them are text, as the vendor wrote it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum Field {
-    /// `name.fullName`.
-    FullName,
-    /// `name.firstName`.
-    FirstName,
-    /// `name.lastName`.
-    LastName,
-    /// `dateOfBirth`: text or milliseconds since 1970; see [`RawDate`].
-    BirthDate,
-    /// `phone`.
-    Phone,
-    /// `sex`.
-    Sex,
-    /// `email`.
-    Email,
-    /// `city`.
-    City,
-    /// `country`.
-    Country,
-    /// `curp`.
-    Curp,
-    /// `idImagesInfo.frontIdImageUrl`. The URL, not the image.
-    FrontImageUrl,
-    /// `idImagesInfo.backIdImageUrl`. The URL, not the image.
-    BackImageUrl,
+named! {
+    /// A personal field of userinfo that an application may opt in to keep (spec: "Get User Info"); see
+    /// [`Builder::retain`](crate::Builder::retain). All of them are text, as the vendor wrote it.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    #[non_exhaustive]
+    pub enum Field {
+        /// `name.fullName`.
+        FullName = "full_name",
+        /// `name.firstName`.
+        FirstName = "first_name",
+        /// `name.lastName`.
+        LastName = "last_name",
+        /// `dateOfBirth`: text or milliseconds since 1970; see [`RawDate`].
+        BirthDate = "birth_date",
+        /// `phone`.
+        Phone = "phone",
+        /// `sex`.
+        Sex = "sex",
+        /// `email`.
+        Email = "email",
+        /// `city`.
+        City = "city",
+        /// `country`.
+        Country = "country",
+        /// `curp`.
+        Curp = "curp",
+        /// `idImagesInfo.frontIdImageUrl`. The URL, not the image.
+        FrontImageUrl = "front_image_url",
+        /// `idImagesInfo.backIdImageUrl`. The URL, not the image.
+        BackImageUrl = "back_image_url",
+    }
+    /// The name in stores.
+    as_str,
+    /// Every field.
+    pub all,
 }
 
 impl Field {
-    /// Every field.
-    pub const ALL: [Self; 12] = [
-        Self::FullName,
-        Self::FirstName,
-        Self::LastName,
-        Self::BirthDate,
-        Self::Phone,
-        Self::Sex,
-        Self::Email,
-        Self::City,
-        Self::Country,
-        Self::Curp,
-        Self::FrontImageUrl,
-        Self::BackImageUrl,
-    ];
-
-    /// The name in stores.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::FullName => "full_name",
-            Self::FirstName => "first_name",
-            Self::LastName => "last_name",
-            Self::BirthDate => "birth_date",
-            Self::Phone => "phone",
-            Self::Sex => "sex",
-            Self::Email => "email",
-            Self::City => "city",
-            Self::Country => "country",
-            Self::Curp => "curp",
-            Self::FrontImageUrl => "front_image_url",
-            Self::BackImageUrl => "back_image_url",
-        }
-    }
-
     /// Reads [`Field::as_str`] back.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|field| field.as_str() == name)

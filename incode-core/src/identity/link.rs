@@ -31,32 +31,28 @@ impl Link {
     }
 }
 
-/// What showed that a subject and an identity are one person.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum LinkProof {
-    /// The subject came back from the hosted flow it had started, and the vendor says that the check passed.
-    Flow,
-    /// A webhook carried the correlation id that was made for the subject.
-    Webhook,
-    /// The application's own rule or call.
-    Application,
+named! {
+    /// What showed that a subject and an identity are one person.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+    #[serde(rename_all = "snake_case")]
+    #[non_exhaustive]
+    pub enum LinkProof {
+        /// The subject came back from the hosted flow it had started, and the vendor says that the check passed.
+        Flow = "flow",
+        /// A webhook carried the correlation id that was made for the subject.
+        Webhook = "webhook",
+        /// The application's own rule or call.
+        Application = "application",
+    }
+    /// The name kept in stores.
+    as_str,
+    all,
 }
 
 impl LinkProof {
-    /// The name kept in stores.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Flow => "flow",
-            Self::Webhook => "webhook",
-            Self::Application => "application",
-        }
-    }
-
     /// Reads [`LinkProof::as_str`] back.
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::Flow, Self::Webhook, Self::Application].into_iter().find(|proof| proof.as_str() == name)
+        Self::ALL.into_iter().find(|proof| proof.as_str() == name)
     }
 }
 

@@ -46,113 +46,74 @@ pub trait InboxStore: Send + Sync {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventId(pub i64);
 
-/// Where an event is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum EventState {
-    /// Accepted, not applied yet.
-    Pending,
-    /// Applied.
-    Done,
-    /// Given up or quarantined, for the reason beside it.
-    Dead,
-    /// Of a kind this version doesn't know.
-    Ignored,
+named! {
+    /// Where an event is in its life.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub enum EventState {
+        /// Accepted, not applied yet.
+        Pending = "pending",
+        /// Applied.
+        Done = "done",
+        /// Given up or quarantined, for the reason beside it.
+        Dead = "dead",
+        /// Of a kind this version doesn't know.
+        Ignored = "ignored",
+    }
+    /// The name in stores, metrics and the admin API.
+    as_str,
+    /// Every state.
+    pub all,
 }
 
 impl EventState {
-    /// Every state.
-    pub const ALL: [Self; 4] = [Self::Pending, Self::Done, Self::Dead, Self::Ignored];
-
-    /// The name in stores, metrics and the admin API.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Done => "done",
-            Self::Dead => "dead",
-            Self::Ignored => "ignored",
-        }
-    }
-
     /// Reads [`EventState::as_str`] back.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.as_str() == name)
     }
 }
 
-/// Why an event waits or died.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Reason {
-    /// The vendor could not be reached, answered too slowly, or answered 5xx.
-    VendorUnavailable,
-    /// The vendor answered 429.
-    RateLimited,
-    /// The vendor refused the API key (403).
-    KeyRefused,
-    /// The vendor no longer takes the token (401), or it was wiped.
-    TokenDead,
-    /// The vendor knows no such object (404).
-    NotFound,
-    /// The vendor refused the request (400, 405, 406 or another status it does not document).
-    Refused,
-    /// The vendor's answer could not be read.
-    Malformed,
-    /// The pieces do not belong together; see `identity::belonging`.
-    BindingMismatch,
-    /// The sender is not authenticated, and the vendor's answers do not show that the parts of the event belong
-    /// together.
-    Unproven,
-    /// The token was sealed with a key that this process does not have.
-    TokenSealed,
-    /// The application's own link rule failed, or took too long.
-    LinkRuleFailed,
-    /// Every attempt that made sense was made.
-    Exhausted,
-    /// A kind this version doesn't know.
-    UnknownKind,
-    /// Written by a newer version.
-    Other,
+named! {
+    /// Why an event waits or died.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    #[non_exhaustive]
+    pub enum Reason {
+        /// The vendor could not be reached, answered too slowly, or answered 5xx.
+        VendorUnavailable = "vendor_unavailable",
+        /// The vendor answered 429.
+        RateLimited = "rate_limited",
+        /// The vendor refused the API key (403).
+        KeyRefused = "key_refused",
+        /// The vendor no longer takes the token (401), or it was wiped.
+        TokenDead = "token_dead",
+        /// The vendor knows no such object (404).
+        NotFound = "not_found",
+        /// The vendor refused the request (400, 405, 406 or another status it does not document).
+        Refused = "refused",
+        /// The vendor's answer could not be read.
+        Malformed = "malformed",
+        /// The pieces do not belong together; see `identity::belonging`.
+        BindingMismatch = "binding_mismatch",
+        /// The sender is not authenticated, and the vendor's answers do not show that the parts of the event belong
+        /// together.
+        Unproven = "unproven",
+        /// The token was sealed with a key that this process does not have.
+        TokenSealed = "token_sealed",
+        /// The application's own link rule failed, or took too long.
+        LinkRuleFailed = "link_rule_failed",
+        /// Every attempt that made sense was made.
+        Exhausted = "exhausted",
+        /// A kind this version doesn't know.
+        UnknownKind = "unknown_kind",
+        /// Written by a newer version.
+        Other = "other",
+    }
+    /// The name in stores, metrics and the admin API.
+    as_str,
+    /// Every reason.
+    pub all,
 }
 
 impl Reason {
-    /// Every reason.
-    pub const ALL: [Self; 14] = [
-        Self::VendorUnavailable,
-        Self::RateLimited,
-        Self::KeyRefused,
-        Self::TokenDead,
-        Self::NotFound,
-        Self::Refused,
-        Self::Malformed,
-        Self::BindingMismatch,
-        Self::Unproven,
-        Self::TokenSealed,
-        Self::LinkRuleFailed,
-        Self::Exhausted,
-        Self::UnknownKind,
-        Self::Other,
-    ];
-
-    /// The name in stores, metrics and the admin API.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::VendorUnavailable => "vendor_unavailable",
-            Self::RateLimited => "rate_limited",
-            Self::KeyRefused => "key_refused",
-            Self::TokenDead => "token_dead",
-            Self::NotFound => "not_found",
-            Self::Refused => "refused",
-            Self::Malformed => "malformed",
-            Self::BindingMismatch => "binding_mismatch",
-            Self::Unproven => "unproven",
-            Self::TokenSealed => "token_sealed",
-            Self::LinkRuleFailed => "link_rule_failed",
-            Self::Exhausted => "exhausted",
-            Self::UnknownKind => "unknown_kind",
-            Self::Other => "other",
-        }
-    }
-
     /// Reads [`Reason::as_str`] back; a name from a newer version is [`Reason::Other`].
     pub fn parse(name: &str) -> Self {
         Self::ALL.into_iter().find(|reason| reason.as_str() == name).unwrap_or(Self::Other)

@@ -32,63 +32,50 @@ pub trait JobStore: Send + Sync {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct JobId(pub i64);
 
-/// Where a job is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum JobState {
-    /// The handler has not succeeded yet.
-    Pending,
-    /// The handler succeeded: never called again.
-    Done,
-    /// The handler failed as often as its schedule allows.
-    Dead,
+named! {
+    /// Where a job is in its life.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub enum JobState {
+        /// The handler has not succeeded yet.
+        Pending = "pending",
+        /// The handler succeeded: never called again.
+        Done = "done",
+        /// The handler failed as often as its schedule allows.
+        Dead = "dead",
+    }
+    /// The name in stores, metrics and the admin API.
+    as_str,
+    /// Every state.
+    pub all,
 }
 
 impl JobState {
-    /// Every state.
-    pub const ALL: [Self; 3] = [Self::Pending, Self::Done, Self::Dead];
-
-    /// The name in stores, metrics and the admin API.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Done => "done",
-            Self::Dead => "dead",
-        }
-    }
-
     /// Reads [`JobState::as_str`] back.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.as_str() == name)
     }
 }
 
-/// How a handler's last call failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum JobFailure {
-    /// It returned an error.
-    Failed,
-    /// It panicked.
-    Panicked,
-    /// It did not return within its deadline.
-    TimedOut,
-    /// Written by a newer version.
-    Other,
+named! {
+    /// How a handler's last call failed.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    #[non_exhaustive]
+    pub enum JobFailure {
+        /// It returned an error.
+        Failed = "failed",
+        /// It panicked.
+        Panicked = "panicked",
+        /// It did not return within its deadline.
+        TimedOut = "timed_out",
+        /// Written by a newer version.
+        Other = "other",
+    }
+    /// The name in stores, metrics and the admin API.
+    as_str,
+    all,
 }
 
 impl JobFailure {
-    const ALL: [Self; 4] = [Self::Failed, Self::Panicked, Self::TimedOut, Self::Other];
-
-    /// The name in stores, metrics and the admin API.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Failed => "failed",
-            Self::Panicked => "panicked",
-            Self::TimedOut => "timed_out",
-            Self::Other => "other",
-        }
-    }
-
     /// Reads [`JobFailure::as_str`] back; a name from a newer version is [`JobFailure::Other`].
     pub fn parse(name: &str) -> Self {
         Self::ALL.into_iter().find(|failure| failure.as_str() == name).unwrap_or(Self::Other)

@@ -14,36 +14,26 @@ pub struct Rejection {
     detail: &'static str,
 }
 
-/// Why a delivery was not accepted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum RejectionKind {
-    /// Another method than POST.
-    MethodNotAllowed,
-    /// The policy of authenticity is not satisfied.
-    Unauthentic,
-    /// The body is longer than the cap.
-    TooLarge,
-    /// The body did not arrive before the read deadline.
-    TooSlow,
-    /// The body is no event, broke off, or its length is unclear.
-    Malformed,
-    /// An event of the kind that has a route of its own.
-    WrongKind,
-}
-
-impl RejectionKind {
-    /// The name in metrics and logs.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::MethodNotAllowed => "method_not_allowed",
-            Self::Unauthentic => "unauthentic",
-            Self::TooLarge => "too_large",
-            Self::TooSlow => "too_slow",
-            Self::Malformed => "malformed",
-            Self::WrongKind => "wrong_kind",
-        }
+named! {
+    /// Why a delivery was not accepted.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    #[non_exhaustive]
+    pub enum RejectionKind {
+        /// Another method than POST.
+        MethodNotAllowed = "method_not_allowed",
+        /// The policy of authenticity is not satisfied.
+        Unauthentic = "unauthentic",
+        /// The body is longer than the cap.
+        TooLarge = "too_large",
+        /// The body did not arrive before the read deadline.
+        TooSlow = "too_slow",
+        /// The body is no event, broke off, or its length is unclear.
+        Malformed = "malformed",
+        /// An event of the kind that has a route of its own.
+        WrongKind = "wrong_kind",
     }
+    /// The name in metrics and logs.
+    as_str,
 }
 
 impl Rejection {

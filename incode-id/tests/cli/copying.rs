@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::postgres::eventually;
-use crate::postgres::server::PostgresServer;
 use crate::world::{
     assert_same, behaviour, copy, copying, ending, file_in, fill, ms, open_file, run, snapshot, subject, text,
 };
@@ -14,6 +13,7 @@ use incode_core::identity::transition::{EventLink, Rules};
 use incode_core::store::{Claim, IdentityStore, InboxStore, LifeCycle, StoreErrorKind};
 use incode_core::testing::store_suite::{apply, applying, link, observe, pending, seen};
 use incode_postgres::PostgresStore;
+use incode_test_servers::PostgresServer;
 use tempfile::tempdir;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

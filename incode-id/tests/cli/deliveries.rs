@@ -8,8 +8,8 @@ use incode_sandbox::Sandbox;
 use serde_json::Value;
 
 use crate::application::{Application, SECRET, Settings};
-use crate::postgres::server::PostgresServer;
 use crate::world::{Killed, ending, text};
+use incode_test_servers::PostgresServer;
 
 /// A command that goes on.
 struct Running {

@@ -5,9 +5,9 @@ mod common;
 use std::sync::Arc;
 
 use common::calls::open;
-use common::server::PostgresServer;
 use incode_core::store::Store;
 use incode_core::testing::store_suite;
+use incode_test_servers::PostgresServer;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keeps_the_contract() {

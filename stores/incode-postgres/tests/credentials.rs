@@ -5,11 +5,10 @@ mod common;
 use std::error::Error;
 use std::process::Command;
 
-use common::certificates::Certificates;
-use common::server::PostgresServer;
 use incode_core::store::{InboxStore, LifeCycle, StoreError, StoreErrorKind};
 use incode_core::testing::store_suite::pending;
 use incode_postgres::PostgresStore;
+use incode_test_servers::{Certificates, PostgresServer};
 
 /// The store opens and writes.
 async fn works(url: &str) {

@@ -4,9 +4,9 @@ mod common;
 
 use common::calls::open;
 use common::eventually;
-use common::server::PostgresServer;
 use incode_core::store::{IdentityStore, InboxStore, LifeCycle};
 use incode_core::testing::store_suite::{link, observe, pending, seen};
+use incode_test_servers::PostgresServer;
 
 /// Where the server would answer before it wrote, our transactions wait all the same. Where it waits for more, they do.
 #[tokio::test]

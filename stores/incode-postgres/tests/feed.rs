@@ -6,12 +6,11 @@ use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use common::calls::{next, open};
-use common::proxy::Proxy;
-use common::server::PostgresServer;
-use common::{PATIENCE, eventually, free_port};
+use common::{PATIENCE, eventually};
 use incode_core::IdentityId;
 use incode_core::store::{IdentityStore, InboxStore, LifeCycle, StoreErrorKind, StoreFeed, StoreNotice};
 use incode_core::testing::store_suite::{observe, pending, seen};
+use incode_test_servers::{PostgresServer, Proxy, free_port};
 
 /// The listener's connection is there, and nothing comes over it: no end, no error, no notice.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

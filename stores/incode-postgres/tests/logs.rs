@@ -5,9 +5,9 @@ mod common;
 use std::sync::{Mutex, PoisonError};
 
 use common::calls::{applied, claimed, next, open};
-use common::server::PostgresServer;
 use incode_core::store::{InboxStore, LifeCycle, StoreNotice};
 use incode_core::testing::store_suite::pending;
+use incode_test_servers::PostgresServer;
 
 /// Everything that is logged at any level, as `tracing-log` would pass it on.
 struct Lines(Mutex<String>);

@@ -4,15 +4,14 @@ mod common;
 
 use std::error::Error;
 
+use common::PATIENCE;
 use common::calls::open;
-use common::certificates::Certificates;
-use common::server::PostgresServer;
-use common::{PATIENCE, free_port};
 use incode_core::store::{
     Accepted, IdentityStore, InboxStore, LifeCycle, SecretCheck, StoreError, StoreErrorKind, StoreNotice,
 };
 use incode_core::testing::store_suite::{observe, pending, seen};
 use incode_postgres::{PostgresOptions, PostgresStore};
+use incode_test_servers::{Certificates, PostgresServer, free_port};
 use tokio::task::JoinSet;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

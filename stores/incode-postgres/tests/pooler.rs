@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use common::bouncer::Bouncer;
 use common::calls::{applied, next, open};
-use common::server::PostgresServer;
 use futures_util::StreamExt;
 use incode_core::Subject;
 use incode_core::store::{IdentityStore, InboxStore, LifeCycle, StoreNotice};
 use incode_core::testing::store_suite::{link, observe, pending, seen};
 use incode_postgres::PostgresOptions;
+use incode_test_servers::PostgresServer;
 
 /// Everything but the listener's session goes through the pooler, and nothing is left behind on its connections.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

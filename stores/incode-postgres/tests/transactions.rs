@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use common::calls::{applied, claimed, open};
 use common::eventually;
-use common::server::PostgresServer;
 use common::turns::Turns;
 use incode_core::Timestamp;
 use incode_core::identity::LinkProof;
@@ -16,6 +15,7 @@ use incode_core::store::{IdentityStore, InboxStore, LifeCycle, Settled, Store, S
 use incode_core::testing::store_suite::{apply, applying, callback, link, observe, pending, request, seen, unlink};
 use incode_core::{IdentityId, Subject};
 use incode_postgres::PostgresOptions;
+use incode_test_servers::PostgresServer;
 
 /// Before the rework a settlement took 12 round trips, and 21 with a link.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

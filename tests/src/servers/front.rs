@@ -4,10 +4,9 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use incode_test_servers::{free_port, is_root, log, program, skipped};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
-
-use super::{free_port, log, program, skipped};
 
 /// A reverse proxy of the kind that people put in front of an application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,7 +111,7 @@ impl Front {
                      events {{}}\nhttp {{\n{temporary}access_log {folder}/log;\ninclude {folder}/site;\n}}\n"
                 );
                 // Only root may name the user.
-                let main = if super::postgres::is_root() { main } else { main.replace("user root;\n", "") };
+                let main = if is_root() { main } else { main.replace("user root;\n", "") };
                 std::fs::write(&file, main).unwrap();
                 command.args(["-e", "stderr", "-p"]).arg(folder.to_string()).arg("-c").arg(file);
             }

@@ -4,11 +4,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use incode_test_servers::{Certificates, free_port, log, place, program, skipped};
 use redis::aio::MultiplexedConnection;
 use tempfile::TempDir;
-
-use super::certificates::place;
-use super::{Certificates, free_port, log, program, skipped};
 
 /// A Redis server of one's own, which writes everything down before it answers; ended when dropped.
 #[derive(Debug)]

@@ -108,7 +108,7 @@ async fn a_watcher_trusts_nothing_either_while_notices_can_not_arrive() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_fails_is_logged_and_so_is_its_return() {
+async fn a_store_that_fails_is_reported_and_so_is_its_return() {
     let (Setup { store, near, .. }, visitor) = ready(NearSettings::default()).await;
     let changed = visitor.changed();
     store.answers(Err(StoreErrorKind::Unavailable));

@@ -4,8 +4,8 @@ use incode_sandbox::Sandbox;
 
 use super::Found;
 use crate::application::{Application, SECRET, Settings};
-use crate::postgres::free_port;
-use crate::postgres::server::PostgresServer;
+use incode_test_servers::PostgresServer;
+use incode_test_servers::free_port;
 
 /// Each of them warns only that a public URL of this machine is none for the vendor.
 const HERE: &[&str] = &["public URL"];

@@ -5,9 +5,9 @@ use incode_sandbox::Sandbox;
 use super::Found;
 use crate::application::{KEY, Settings};
 use crate::postgres::bouncer::Bouncer;
-use crate::postgres::server::PostgresServer;
 use crate::redis::Server as Redis;
 use crate::world::open_file;
+use incode_test_servers::PostgresServer;
 
 async fn vendor() -> Sandbox {
     Sandbox::builder().start().await.unwrap()

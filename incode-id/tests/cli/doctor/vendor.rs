@@ -6,7 +6,7 @@ use incode_sandbox::{DateHeader, Fault, Sandbox};
 
 use super::Found;
 use crate::application::{KEY, Settings};
-use crate::postgres::free_port;
+use incode_test_servers::free_port;
 
 const NO_PUBLIC: &[&str] = &["--no-public"];
 
@@ -91,7 +91,7 @@ async fn a_host_that_is_not_the_api() {
 #[tokio::test]
 async fn tls_that_does_not_hold() {
     let (_vendor, good) = vendor().await;
-    let certificates = crate::postgres::certificates::Certificates::new();
+    let certificates = incode_test_servers::Certificates::new();
     let [certificate, key] = certificates.server();
     let port = free_port();
     let mut server = std::process::Command::new("openssl")

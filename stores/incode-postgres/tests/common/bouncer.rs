@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use incode_test_servers::{PostgresServer, free_port, log, postgres_user, program, skipped};
 use tempfile::TempDir;
 
-use super::server::{PostgresServer, postgres_user};
-use super::{eventually, free_port, log, program, skipped};
+use super::eventually;
 
 /// A PgBouncer before a server, ended when dropped.
 #[derive(Debug)]

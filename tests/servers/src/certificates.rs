@@ -5,13 +5,13 @@ use tempfile::TempDir;
 
 /// An authority of one's own, and a certificate of it that is good for `localhost` and no other name; made by `openssl`.
 #[derive(Debug)]
-pub(crate) struct Certificates {
+pub struct Certificates {
     folder: TempDir,
 }
 
 impl Certificates {
     /// A new authority, which only the tests trust.
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         let this = Self { folder: tempfile::Builder::new().prefix("incode-tls").tempdir().unwrap() };
         std::fs::write(this.file("names"), "subjectAltName=DNS:localhost").unwrap();
         let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
@@ -23,12 +23,12 @@ impl Certificates {
     }
 
     /// The certificate of the authority: a client that trusts it trusts the server's certificate.
-    pub(crate) fn authority(&self) -> PathBuf {
+    pub fn authority(&self) -> PathBuf {
         self.file("ca.pem")
     }
 
     /// Certificate and key of a client that is known by this name. Of X.509 version 1, as `openssl x509 -req` writes it.
-    pub(crate) fn client(&self, name: &str) -> [PathBuf; 2] {
+    pub fn client(&self, name: &str) -> [PathBuf; 2] {
         let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
         self.openssl(&format!("req {key} -keyout {name}.key -out {name}.csr -subj /CN={name}"));
         let signed_by = "-CA ca.pem -CAkey ca.key -CAcreateserial";
@@ -37,7 +37,7 @@ impl Certificates {
     }
 
     /// Certificate and key of the server.
-    pub(crate) fn server(&self) -> [PathBuf; 2] {
+    pub fn server(&self) -> [PathBuf; 2] {
         [self.file("server.pem"), self.file("server.key")]
     }
 
@@ -58,7 +58,7 @@ impl Default for Certificates {
 }
 
 /// Copies it to where a server finds it.
-pub(crate) fn place(from: &Path, folder: &Path) -> PathBuf {
+pub fn place(from: &Path, folder: &Path) -> PathBuf {
     let to = folder.join(from.file_name().unwrap());
     std::fs::copy(from, &to).unwrap();
     to

@@ -15,7 +15,7 @@ use super::{free_port, log, program, skipped};
 
 /// A PostgreSQL server of one's own, with `fsync` as it comes; ended when dropped.
 #[derive(Debug)]
-pub(crate) struct PostgresServer {
+pub struct PostgresServer {
     folder: TempDir,
     binaries: PathBuf,
     /// The user it runs as, when this process may be root, whom PostgreSQL refuses.
@@ -30,7 +30,7 @@ pub(crate) struct PostgresServer {
 impl PostgresServer {
     /// The one server of this process, started by the first test that asks. `None`, and a message, where PostgreSQL is
     /// not installed.
-    pub(crate) async fn shared() -> Option<Arc<Self>> {
+    pub async fn shared() -> Option<Arc<Self>> {
         static SHARED: tokio::sync::Mutex<Weak<PostgresServer>> = tokio::sync::Mutex::const_new(Weak::new());
         let mut shared = SHARED.lock().await;
         if let Some(server) = shared.upgrade() {
@@ -42,12 +42,12 @@ impl PostgresServer {
     }
 
     /// A server for one test, to be killed and started again.
-    pub(crate) async fn start() -> Option<Self> {
+    pub async fn start() -> Option<Self> {
         Self::start_with(&[]).await
     }
 
     /// The same with settings of its own: `name=value`.
-    pub(crate) async fn start_with(settings: &[&str]) -> Option<Self> {
+    pub async fn start_with(settings: &[&str]) -> Option<Self> {
         let server = Self::prepare(settings)?;
         server.initialize();
         server.resume().await;
@@ -55,7 +55,7 @@ impl PostgresServer {
     }
 
     /// The same, with TLS for clients that ask for it.
-    pub(crate) async fn start_with_tls(certificates: &Certificates) -> Option<Self> {
+    pub async fn start_with_tls(certificates: &Certificates) -> Option<Self> {
         let mut server = Self::prepare(&["ssl=on"])?;
         let [certificate, key] = certificates.server().map(|file| place(&file, server.folder.path()));
         if let Some((user, group)) = server.user {
@@ -71,7 +71,7 @@ impl PostgresServer {
 
     /// The same, which asks the role `guarded` to prove itself: lines of `pg_hba.conf` that are read before its own. With
     /// TLS it trusts client certificates of the authority. `incode` needs no proof.
-    pub(crate) async fn start_guarded(rules: &str, certificates: &Certificates) -> Option<Self> {
+    pub async fn start_guarded(rules: &str, certificates: &Certificates) -> Option<Self> {
         let mut server = Self::prepare(&["ssl=on"])?;
         let [certificate, key] = certificates.server().map(|file| place(&file, server.folder.path()));
         if let Some((user, group)) = server.user {
@@ -93,12 +93,12 @@ impl PostgresServer {
     }
 
     /// Where its Unix socket is.
-    pub(crate) fn socket_folder(&self) -> &Path {
+    pub fn socket_folder(&self) -> &Path {
         self.folder.path()
     }
 
     /// The same in another encoding.
-    pub(crate) async fn start_encoded(encoding: &'static str) -> Option<Self> {
+    pub async fn start_encoded(encoding: &'static str) -> Option<Self> {
         let mut server = Self::prepare(&[])?;
         server.encoding = encoding;
         server.initialize();
@@ -107,7 +107,7 @@ impl PostgresServer {
     }
 
     /// A second server that has what this one has, and follows it. From then on this one answers a commit when both have it.
-    pub(crate) async fn standby(&self) -> Self {
+    pub async fn standby(&self) -> Self {
         let standby = Self::prepare(&[]).expect("as this one was");
         let port = self.port.to_string();
         standby.make("pg_basebackup", &["-h", "127.0.0.1", "-U", "incode", "-p", &port, "-R", "-c", "fast", "-D"]);
@@ -125,42 +125,42 @@ impl PostgresServer {
     }
 
     /// Makes a standby the one that takes writes.
-    pub(crate) async fn promote(&self) {
+    pub async fn promote(&self) {
         let client = self.try_connect().await.unwrap();
         let promoted = client.query_one("SELECT pg_promote(true, 60)", &[]).await.unwrap();
         assert!(promoted.get::<_, bool>(0));
     }
 
     /// Where it listens.
-    pub(crate) fn port(&self) -> u16 {
+    pub fn port(&self) -> u16 {
         self.port
     }
 
     /// A URL of a schema that no test had before, and its name.
-    pub(crate) fn fresh(&self) -> (String, String) {
+    pub fn fresh(&self) -> (String, String) {
         let schema = format!("test_{}", self.schemas.fetch_add(1, Ordering::SeqCst));
         (self.url(&schema), schema)
     }
 
     /// The URL of a schema.
-    pub(crate) fn url(&self, schema: &str) -> String {
+    pub fn url(&self, schema: &str) -> String {
         self.url_at(self.port, schema)
     }
 
     /// The same by way of another port of this machine.
-    pub(crate) fn url_at(&self, port: u16, schema: &str) -> String {
+    pub fn url_at(&self, port: u16, schema: &str) -> String {
         format!("postgres://incode@127.0.0.1:{port}/postgres?schema={schema}")
     }
 
     /// A connection of the test's own, in this schema.
-    pub(crate) async fn connect(&self, schema: &str) -> Client {
+    pub async fn connect(&self, schema: &str) -> Client {
         let client = self.try_connect().await.unwrap();
         client.batch_execute(&format!("SET search_path = {schema}")).await.unwrap();
         client
     }
 
     /// A connection of the test's own by way of another port.
-    pub(crate) async fn connect_at(&self, port: u16) -> Client {
+    pub async fn connect_at(&self, port: u16) -> Client {
         let url = format!("postgres://incode@127.0.0.1:{port}/postgres");
         let (client, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
         tokio::spawn(connection);
@@ -168,7 +168,7 @@ impl PostgresServer {
     }
 
     /// A connection of another role.
-    pub(crate) async fn connect_as(&self, role: &str) -> Client {
+    pub async fn connect_as(&self, role: &str) -> Client {
         let url = format!("postgres://{role}@127.0.0.1:{}/postgres", self.port);
         let (client, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
         tokio::spawn(connection);
@@ -176,12 +176,12 @@ impl PostgresServer {
     }
 
     /// A program that comes with the server, `pg_dump` for instance.
-    pub(crate) fn tool(&self, name: &str) -> Command {
+    pub fn tool(&self, name: &str) -> Command {
         self.command(name)
     }
 
     /// SIGKILL to the server and all of its processes, as when the machine goes down.
-    pub(crate) fn kill(&self) {
+    pub fn kill(&self) {
         let Some(mut server) = self.running().take() else { return };
         let children = Command::new("pgrep").args(["-P", &server.id().to_string()]).output().unwrap();
         // The parent first, or it would mourn its children in good order.
@@ -194,7 +194,7 @@ impl PostgresServer {
     }
 
     /// Starts it again, and waits until it answers.
-    pub(crate) async fn resume(&self) {
+    pub async fn resume(&self) {
         let begun = Instant::now();
         loop {
             self.spawn();
@@ -303,11 +303,11 @@ fn number(version: &Path) -> u32 {
 }
 
 /// Its user and group, where this process is root.
-pub(crate) fn postgres_user() -> Option<(u32, u32)> {
+pub fn postgres_user() -> Option<(u32, u32)> {
     is_root().then(|| (id("-u"), id("-g")))
 }
 
-fn is_root() -> bool {
+pub fn is_root() -> bool {
     run("id", &["-u"]) == 0
 }
 
