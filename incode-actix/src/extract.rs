@@ -205,8 +205,9 @@ impl<T> fmt::Debug for Extracting<T> {
 /// The reply to a visitor who may not pass. Handlers return it, alone or as the error of
 /// `visitor.require(..).map_err(Denied::from)?`.
 ///
-/// actix-web drops the body of a request that an extractor refused, and reads a chunked one to its end, however long it
-/// is. On a route that takes uploads, wrap a [`GateMiddleware`](crate::GateMiddleware).
+/// An upload that is refused this way can read the reply. [`IncodeMiddleware`](crate::IncodeMiddleware) keeps what the
+/// handler left unread of a chunked body until the reply is sent, because actix-web reads a dropped one to its end, however
+/// long it is. Kept, it is read for `client_disconnect_timeout` at most.
 #[derive(Clone)]
 pub struct Denied(Answer);
 

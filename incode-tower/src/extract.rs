@@ -1,10 +1,10 @@
 use std::fmt;
 use std::ops::Deref;
 
-use axum_core::body::Body;
-use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
-use axum_core::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::Response;
 use http::request::Parts;
+use http_body_util::Full;
 use incode_core::adapter::Reply;
 use incode_core::gate::{self, Denial, Policy};
 use incode_core::identity::Identity;
@@ -13,6 +13,9 @@ use crate::head::HttpHead;
 use crate::identify::{Answer, resolve_visitor};
 use crate::reply::response;
 
+#[cfg(feature = "axum")]
+mod axum;
+
 /// Extractor: the visitor of the request and their standing. Rejects no visitor; look at
 /// [`standing`](incode_core::gate::Visitor::standing), or ask with [`require`](incode_core::gate::Visitor::require).
 ///
@@ -20,10 +23,12 @@ use crate::reply::response;
 #[derive(Clone, Debug)]
 pub struct Visitor(pub gate::Visitor);
 
-impl<S: Sync> FromRequestParts<S> for Visitor {
-    type Rejection = Denied;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Denied> {
+impl Visitor {
+    /// What the extractor does, for other frameworks: see [`Active::from_parts`].
+    ///
+    /// # Errors
+    /// The answer to send instead.
+    pub async fn from_parts(parts: &mut Parts) -> Result<Self, Denied> {
         let resolved = resolved(parts).await?;
         gate::visitor(resolved.extensions.get(), &HttpHead::from(resolved)).map(Self).map_err(Denied::of)
     }
@@ -61,6 +66,35 @@ impl Deref for Visitor {
 pub struct Active(gate::Active);
 
 impl Active {
+    /// What the extractor does, for services and frameworks that axum's extractors are not for: bare tower, or axum 0.7. The
+    /// guarantee is the same: nothing else makes an `Active`.
+    ///
+    /// ```
+    /// use http_body_util::Full;
+    /// use incode_tower::Active;
+    ///
+    /// async fn serve<B>(request: http::Request<B>) -> http::Response<Full<bytes::Bytes>>
+    /// where
+    ///     B: http_body::Body + Send + 'static,
+    /// {
+    ///     let (mut parts, body) = request.into_parts();
+    ///     match Active::from_parts(&mut parts).await {
+    ///         Ok(person) => vault(person),
+    ///         Err(denied) => incode_tower::answer_early(&parts, body, denied.into_http()),
+    ///     }
+    /// }
+    /// fn vault(_: Active) -> http::Response<Full<bytes::Bytes>> {
+    ///     http::Response::new(Full::from("verified"))
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// The answer to send instead.
+    pub async fn from_parts(parts: &mut Parts) -> Result<Self, Denied> {
+        let resolved = resolved(parts).await?;
+        gate::active(resolved.extensions.get(), &HttpHead::from(resolved)).map(Self).map_err(Denied::of)
+    }
+
     /// The identity, which is ACTIVE.
     pub fn identity(&self) -> &Identity {
         self.0.identity()
@@ -72,25 +106,6 @@ impl Active {
     }
 }
 
-impl<S: Sync> FromRequestParts<S> for Active {
-    type Rejection = Denied;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Denied> {
-        let resolved = resolved(parts).await?;
-        gate::active(resolved.extensions.get(), &HttpHead::from(resolved)).map(Self).map_err(Denied::of)
-    }
-}
-
-impl<S: Sync> OptionalFromRequestParts<S> for Active {
-    type Rejection = Denied;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Denied> {
-        let resolved = resolved(parts).await?;
-        let active = gate::maybe_active(resolved.extensions.get(), &HttpHead::from(resolved));
-        active.map(|active| active.map(Self)).map_err(Denied::of)
-    }
-}
-
 /// Extractor: an [`Active`] if there is one, for open pages that look different to verified visitors.
 ///
 /// `None` without a subject and for a visitor who is not ACTIVE. While the store does not answer it rejects with 503:
@@ -98,11 +113,15 @@ impl<S: Sync> OptionalFromRequestParts<S> for Active {
 #[derive(Clone, Debug)]
 pub struct MaybeActive(pub Option<Active>);
 
-impl<S: Sync> FromRequestParts<S> for MaybeActive {
-    type Rejection = Denied;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Denied> {
-        <Active as OptionalFromRequestParts<S>>::from_request_parts(parts, state).await.map(Self)
+impl MaybeActive {
+    /// What the extractor does, for other frameworks: see [`Active::from_parts`].
+    ///
+    /// # Errors
+    /// The answer to send instead.
+    pub async fn from_parts(parts: &mut Parts) -> Result<Self, Denied> {
+        let resolved = resolved(parts).await?;
+        let active = gate::maybe_active(resolved.extensions.get(), &HttpHead::from(resolved));
+        active.map(|active| Self(active.map(Active))).map_err(Denied::of)
     }
 }
 
@@ -145,10 +164,12 @@ impl<R> Satisfies<R> {
     }
 }
 
-impl<R: Policy, S: Sync> FromRequestParts<S> for Satisfies<R> {
-    type Rejection = Denied;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Denied> {
+impl<R: Policy> Satisfies<R> {
+    /// What the extractor does, for other frameworks: see [`Active::from_parts`].
+    ///
+    /// # Errors
+    /// The answer to send instead.
+    pub async fn from_parts(parts: &mut Parts) -> Result<Self, Denied> {
         let resolved = resolved(parts).await?;
         gate::satisfies(resolved.extensions.get(), &HttpHead::from(resolved)).map(Self).map_err(Denied::of)
     }
@@ -168,12 +189,17 @@ impl<R> fmt::Debug for Satisfies<R> {
 
 /// The reply to a visitor who may not pass. Handlers return it from `visitor.require(..)?`.
 ///
-/// An extractor sees the head of a request alone. The body of a refused upload is dropped, and hyper may then reset the
-/// connection before the reply is read. On a route that takes uploads, put a [`GateLayer`](crate::GateLayer) in front.
+/// An upload that is refused this way can read the reply: [`IncodeLayer`](crate::IncodeLayer) discards what the handler left
+/// unread of the body, at most 1 MiB and for a second.
 #[derive(Clone)]
 pub struct Denied(Answer);
 
 impl Denied {
+    /// The reply as a response. In axum it is one by itself.
+    pub fn into_http(self) -> Response<Full<Bytes>> {
+        *self.0
+    }
+
     fn of(reply: Reply) -> Self {
         Self(Box::new(response(reply)))
     }
@@ -182,12 +208,6 @@ impl Denied {
 impl From<Denial> for Denied {
     fn from(denial: Denial) -> Self {
         Self::of(denial.into_reply())
-    }
-}
-
-impl IntoResponse for Denied {
-    fn into_response(self) -> Response {
-        self.0.map(Body::new)
     }
 }
 

@@ -13,11 +13,11 @@ use http_body_util::{BodyExt, Full, Limited};
 use incode_core::Incode;
 use incode_core::adapter::{
     FoundUser, IdentifiedVisitor, IdentifyOutcome, LazyVisitor, OWN_ANSWER_CAP, OWN_ANSWER_HEADERS, Reply, Resolved,
-    unreadable_answer,
+    RouteRequest, unreadable_answer,
 };
 use incode_core::gate::Visitor;
 
-use crate::body::Chunks;
+use crate::body::{Chunks, LeftUnread, answer_early, discard_unread};
 use crate::head::HttpHead;
 use crate::reply::response;
 
@@ -89,7 +89,11 @@ impl Identify {
     }
 
     /// `Err`: the answer of a mounted route. `Ok`: the request for the application, whose user is not asked for yet.
-    pub(crate) fn begin<B>(&self, incode: &Incode, mut request: Request<B>) -> Result<Request<B>, Answering>
+    pub(crate) fn begin<B>(
+        &self,
+        incode: &Incode,
+        mut request: Request<B>,
+    ) -> Result<(Request<B>, LeftUnread), Answering>
     where
         B: Body + Send + 'static,
     {
@@ -99,15 +103,25 @@ impl Identify {
         }
         if let Some(route) = incode.open_as(Ok(None), &head) {
             let body = Chunks::new(request);
-            return Err(Box::pin(async move { response(route.answer(body).await) }));
+            return Err(answer_route(route, body));
         }
         incode.visit_later(&head);
         // A visitor that was there before this layer opens nothing.
         incode.notice_outer(request.extensions_mut().remove::<Visitor>().as_ref());
         let visitor = Arc::new(LazyVisitor::new(incode.clone()));
         request.extensions_mut().insert(Later { identify: self.clone(), visitor });
-        Ok(request)
+        Ok(discard_unread(request))
     }
+}
+
+/// The answer of a mounted route whose user is known, or that needs none.
+pub(crate) fn answer_route<B: Body + Send + 'static>(route: RouteRequest, body: Chunks<B>) -> Answering {
+    Box::pin(async move {
+        let left = body.left_unread();
+        let mut response = response(route.answer(body).await);
+        left.say_in(&mut response);
+        response
+    })
 }
 
 /// The answer of a mounted route.
@@ -121,14 +135,12 @@ where
     let found = match (identify.0)(&mut parts).await {
         Ok(found) => found,
         Err(own) => {
-            // Discards what comes of the body, so that the answer can be read.
-            drop(Chunks::of(&parts, body));
-            return *own;
+            return answer_early(&parts, body, *own);
         }
     };
     let route = incode.open_as(found, &HttpHead::from(&parts));
     match route {
-        Some(route) => response(route.answer(Chunks::of(&parts, body)).await),
+        Some(route) => answer_route(route, Chunks::of(&parts, body)).await,
         // Not reached: a route that asks for the user is mounted.
         None => response(Reply::new(404)),
     }

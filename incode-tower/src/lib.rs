@@ -15,7 +15,6 @@
 pub mod admin;
 mod body;
 mod env;
-#[cfg(feature = "axum")]
 mod extract;
 mod gate;
 mod head;
@@ -27,9 +26,8 @@ mod routes;
 
 #[cfg(feature = "admin")]
 pub use admin::{AdminFuture, AdminService};
-pub use body::ResponseBody;
+pub use body::{ResponseBody, answer_early};
 pub use env::builder_from_env;
-#[cfg(feature = "axum")]
 pub use extract::{Active, Denied, MaybeActive, Satisfies, Visitor};
 pub use gate::{Gate, GateFuture, GateLayer};
 pub use head::{HttpHead, extension};

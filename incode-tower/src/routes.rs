@@ -9,7 +9,7 @@ use incode_core::http::Reply;
 
 use crate::body::Chunks;
 use crate::head::HttpHead;
-use crate::identify::Identify;
+use crate::identify::{Identify, answer_route};
 use crate::reply::response;
 
 /// The routes that [`IncodeLayer`](crate::IncodeLayer) answers, as a router: webhook, start, callback and token.
@@ -56,7 +56,7 @@ async fn answer(State((incode, identify)): State<(Incode, Option<Identify>)>, re
         };
     }
     match incode.open(&HttpHead::from(&request)) {
-        Some(route) => response(route.answer(Chunks::new(request)).await).map(Body::new),
+        Some(route) => answer_route(route, Chunks::new(request)).await.map(Body::new),
         // The token endpoint of a policy that has no OAuth part.
         None => response(Reply::new(404)).map(Body::new),
     }

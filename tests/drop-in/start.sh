@@ -123,6 +123,8 @@ reqwest = \"0.13\""
 reqwest_rustls="$axum
 reqwest = { version = \"0.12\", default-features = false, features = [\"rustls-tls\"] }"
 tonic='tonic = { version = "0.14", features = ["tls-aws-lc"] }'
+axum_07='axum = "0.7"
+tower = { version = "0.5", features = ["util"] }'
 ring=', "tls-ring"' aws=', "tls-aws-lc-rs"'
 
 start_vendor
@@ -135,3 +137,5 @@ case_of starts ring axum incode-tower "$ring" "$axum"
 case_of starts reqwest reqwest incode-tower "$aws" "$reqwest"
 case_of starts reqwest-rustls reqwest incode-tower "$ring" "$reqwest_rustls"
 case_of starts tonic tonic incode-tower "$aws" "$tonic" 200
+# A framework that the extractors are not for.
+case_of starts axum-07 axum-07 incode-tower "$ring" "$axum_07"

@@ -199,6 +199,26 @@ impl Wire {
         if silent { None } else { Some(self.response(false).await) }
     }
 
+    /// Writes, and reads at the same time until the other side hangs up: as clients do that may be answered early. `None`
+    /// when it hangs up without an answer.
+    pub async fn exchange(&mut self, bytes: &[u8]) -> Option<Response> {
+        let (mut reader, mut writer) = self.stream.split();
+        let read = async { while reader.read_buf(&mut self.read).await.is_ok_and(|count| count > 0) {} };
+        let write = async {
+            // Answered early, it may be written no further.
+            let _ = writer.write_all(bytes).await;
+            std::future::pending::<()>().await;
+        };
+        let exchange = async {
+            tokio::select! {
+                () = read => {}
+                () = write => {}
+            }
+        };
+        tokio::time::timeout(DEADLINE, exchange).await.expect("still open");
+        self.answer().await
+    }
+
     /// Reads until these bytes have come, and leaves them to be read as an answer.
     pub async fn until(&mut self, bytes: &[u8]) {
         let come = async {

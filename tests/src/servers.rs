@@ -2,11 +2,13 @@
 //! ended with the last test that uses them. And a network in between, whose faults a test sets.
 
 mod certificates;
+mod front;
 mod postgres;
 mod proxy;
 mod redis;
 
 pub use certificates::Certificates;
+pub use front::{Front, FrontServer, Variant};
 pub use postgres::PostgresServer;
 pub use proxy::Proxy;
 pub use redis::RedisServer;

@@ -88,7 +88,8 @@ async fn route(site: Site, request: Request<Incoming>) -> Result<Answer, Infalli
 /// Open to all: the layer lets every request pass, and adds the visitor.
 fn home(visitor: Option<&Visitor>) -> Answer {
     let standing = visitor.map_or("no layer", |visitor| visitor.standing().as_str());
-    let login = "<form method=post action=/login><input name=user value=alice><button>Log in</button></form>";
+    let login = "<form method=post action=/login><label>User name <input name=user value=alice></label> \
+                 <button>Log in</button></form>";
     let links = "<a href=/incode/start>Get verified</a>, then <a href=/vault>open the vault</a>.";
     html(StatusCode::OK, &format!("<p>Your standing: <b>{standing}</b></p>{login}<p>{links}"))
 }
@@ -126,7 +127,11 @@ fn see_other(there: &str) -> Answer {
 }
 
 fn html(status: StatusCode, content: &str) -> Answer {
-    let page = format!("<!doctype html><meta charset=utf-8><title>tower-hyper</title>{content}");
+    let page = format!(
+        "<!doctype html><html lang=en><meta charset=utf-8>\
+         <meta name=viewport content=\"width=device-width, initial-scale=1\"><meta name=color-scheme content=\"light dark\">\
+         <title>tower-hyper</title><main><h1>A vault on hyper</h1>{content}</main>"
+    );
     let mut answer = Response::new(Full::from(page).boxed());
     *answer.status_mut() = status;
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));

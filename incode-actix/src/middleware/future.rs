@@ -5,11 +5,12 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use actix_web::HttpMessage;
-use actix_web::body::EitherBody;
+use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse};
 use incode_core::adapter::PendingVisitor;
 use pin_project_lite::pin_project;
 
+use crate::body::KeptPayload;
 use crate::identify::Route;
 
 pin_project! {
@@ -26,19 +27,21 @@ pin_project! {
 pin_project! {
     #[project = StateProjection]
     enum State<S, F> {
-        Pass { #[pin] response: F },
-        PendingVisitor { load: PendingVisitor, waiting: Option<(Rc<S>, ServiceRequest)> },
+        Pass { #[pin] response: F, unread: Option<KeptPayload> },
+        PendingVisitor { load: PendingVisitor, waiting: Option<(Rc<S>, ServiceRequest)>, unread: Option<KeptPayload> },
         Answer { response: Pin<Box<dyn Future<Output = ServiceResponse>>> },
     }
 }
 
 impl<S: Service<ServiceRequest>> IncodeFuture<S> {
-    pub(super) fn pass(response: S::Future) -> Self {
-        Self { state: State::Pass { response } }
+    pub(super) fn pass(service: &S, mut request: ServiceRequest) -> Self {
+        let unread = KeptPayload::of(&mut request);
+        Self { state: State::Pass { response: service.call(request), unread } }
     }
 
-    pub(super) fn load(load: PendingVisitor, service: Rc<S>, request: ServiceRequest) -> Self {
-        Self { state: State::PendingVisitor { load, waiting: Some((service, request)) } }
+    pub(super) fn load(load: PendingVisitor, service: Rc<S>, mut request: ServiceRequest) -> Self {
+        let unread = KeptPayload::of(&mut request);
+        Self { state: State::PendingVisitor { load, waiting: Some((service, request)), unread } }
     }
 
     pub(super) fn answer(route: Route, request: ServiceRequest) -> Self {
@@ -49,6 +52,7 @@ impl<S: Service<ServiceRequest>> IncodeFuture<S> {
 impl<S, B> Future for IncodeFuture<S>
 where
     S: Service<ServiceRequest, Response = ServiceResponse<B>>,
+    B: MessageBody + 'static,
 {
     type Output = Result<ServiceResponse<EitherBody<B>>, S::Error>;
 
@@ -56,16 +60,20 @@ where
         let mut this = self.project();
         loop {
             match this.state.as_mut().project() {
-                StateProjection::Pass { response } => {
-                    return Poll::Ready(ready!(response.poll(cx)).map(ServiceResponse::map_into_left_body));
+                StateProjection::Pass { response, unread } => {
+                    let response = ready!(response.poll(cx))?;
+                    return Poll::Ready(Ok(match unread.take() {
+                        Some(unread) => unread.kept_by(response).map_into_right_body(),
+                        None => response.map_into_left_body(),
+                    }));
                 }
-                StateProjection::PendingVisitor { load, waiting } => {
+                StateProjection::PendingVisitor { load, waiting, unread } => {
                     let visitor = ready!(Pin::new(load).poll(cx));
                     // Taken once: the state is replaced right below.
                     let Some((service, request)) = waiting.take() else { return Poll::Pending };
                     request.extensions_mut().insert(visitor);
-                    let response = service.call(request);
-                    this.state.set(State::Pass { response });
+                    let (response, unread) = (service.call(request), unread.take());
+                    this.state.set(State::Pass { response, unread });
                 }
                 StateProjection::Answer { response } => {
                     return Poll::Ready(Ok(ready!(response.as_mut().poll(cx)).map_into_right_body()));

@@ -1,14 +1,16 @@
+use std::cell::Cell;
 use std::rc::Rc;
 
-use actix_web::HttpMessage;
-use actix_web::body::EitherBody;
+use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, forward_ready};
+use actix_web::{HttpMessage, HttpRequest};
 use incode_core::Incode;
 use incode_core::adapter::Resolved;
 
 use super::IncodeFuture;
 use crate::head::ActixHead;
 use crate::identify::{Identify, Route};
+use crate::routes::shadowed;
 
 /// The service of [`IncodeMiddleware`](super::IncodeMiddleware).
 #[derive(Clone, Debug)]
@@ -17,17 +19,28 @@ pub struct IncodeService<S> {
     inner: Rc<S>,
     incode: Incode,
     identify: Option<Identify>,
+    /// Whether other services take the requests to the mounted routes: looked at once, by the first request.
+    is_checked: Cell<bool>,
 }
 
 impl<S> IncodeService<S> {
     pub(super) fn new(inner: S, incode: Incode, identify: Option<Identify>) -> Self {
-        Self { inner: Rc::new(inner), incode, identify }
+        Self { inner: Rc::new(inner), incode, identify, is_checked: Cell::new(false) }
+    }
+
+    #[cold]
+    fn check(&self, request: &HttpRequest) {
+        self.is_checked.set(true);
+        if let Some(path) = shadowed(&self.incode, request) {
+            self.incode.notice_shadowed(path);
+        }
     }
 }
 
 impl<S, B> Service<ServiceRequest> for IncodeService<S>
 where
     S: Service<ServiceRequest, Response = ServiceResponse<B>>,
+    B: MessageBody + 'static,
 {
     type Response = ServiceResponse<EitherBody<B>>;
     type Error = S::Error;
@@ -36,10 +49,13 @@ where
     forward_ready!(inner);
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
+        if !self.is_checked.get() {
+            self.check(request.request());
+        }
         if let Some(identify) = &self.identify {
             return match identify.begin(&self.incode, request.request()) {
                 Some(route) => IncodeFuture::answer(route, request),
-                None => IncodeFuture::pass(self.inner.call(request)),
+                None => IncodeFuture::pass(&self.inner, request),
             };
         }
         let head = ActixHead::from(request.request());
@@ -53,7 +69,7 @@ where
         match visit {
             Resolved::Ready(visitor) => {
                 request.extensions_mut().insert(visitor);
-                IncodeFuture::pass(self.inner.call(request))
+                IncodeFuture::pass(&self.inner, request)
             }
             Resolved::Pending(load) => IncodeFuture::load(load, Rc::clone(&self.inner), request),
         }

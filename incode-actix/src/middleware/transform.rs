@@ -1,7 +1,7 @@
 use std::future::{Ready, ready};
 
 use actix_web::FromRequest;
-use actix_web::body::EitherBody;
+use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
 use actix_web::web::ServiceConfig;
 use incode_core::Incode;
@@ -124,6 +124,7 @@ impl IncodeMiddleware {
 impl<S, B> Transform<S, ServiceRequest> for IncodeMiddleware
 where
     S: Service<ServiceRequest, Response = ServiceResponse<B>>,
+    B: MessageBody + 'static,
 {
     type Response = ServiceResponse<EitherBody<B>>;
     type Error = S::Error;

@@ -167,7 +167,7 @@ pub(super) fn erase(action: &str) -> Markup {
         details class="card danger" {
             summary { "Erase this identity…" }
             p {
-                "Removes the row and its links for good; whoever was linked to it loses access at the next request. "
+                "Removes the row and its links for good; each subject that was linked to it loses access at the next request. "
                 "Events from before do not bring it back."
             }
             form class="stack" method="post" action=(action) {

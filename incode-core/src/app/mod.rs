@@ -172,6 +172,12 @@ impl Incode {
         self.0.mounts.iter().map(|(path, _)| &**path).chain(self.0.placement.below_public_url())
     }
 
+    /// A service of the application's own takes the requests to a mounted route: where a framework does not refuse that at
+    /// start, the adapter notices it. Logged once.
+    pub fn notice_shadowed(&self, path: &str) {
+        self.0.placement.is_shadowed(path);
+    }
+
     /// Notes whether something outside of this layer has left a visitor in the request already: another layer, which is
     /// one too many. Logged once. The visitor is resolved again and replaces the other, so a visitor of foreign code
     /// opens no gate.

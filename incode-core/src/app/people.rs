@@ -90,7 +90,7 @@ impl Incode {
     ///
     /// The address holds a sealed correlation id that is used once: show it to this subject alone, and keep it out of
     /// logs. The browser that comes back from the vendor has to be logged in as the same subject: the callback links
-    /// nobody else.
+    /// no other.
     ///
     /// # Errors
     /// A [`Problem`] to show: 404 `flow_not_set_up` without a [hosted flow](crate::Builder::hosted_flow), 400

@@ -30,6 +30,7 @@ pub(super) struct Placement {
     first_visitor: OnceLock<Instant>,
     said_prefix: AtomicBool,
     said_nested: AtomicBool,
+    said_shadowed: AtomicBool,
 }
 
 /// A mounted path, and whether a near miss of it was logged. It is logged once, so requests can't fill the log.
@@ -78,6 +79,7 @@ impl Placement {
             first_visitor: OnceLock::new(),
             said_prefix: AtomicBool::new(false),
             said_nested: AtomicBool::new(false),
+            said_shadowed: AtomicBool::new(false),
         }
     }
 
@@ -131,6 +133,18 @@ impl Placement {
         if !self.said_nested.swap(true, Ordering::Relaxed) {
             tracing::warn!(
                 "two incode layers are around the same route, and each request is resolved twice: remove one of them"
+            );
+        }
+    }
+
+    /// The application has a service of its own before the mounted route.
+    #[cold]
+    pub(super) fn is_shadowed(&self, route: &str) {
+        if !self.said_shadowed.swap(true, Ordering::Relaxed) {
+            tracing::error!(
+                route,
+                "a service of the application takes the requests to a mounted route, so they never arrive: call \
+                 `configure` before other services, and outside of every scope, or mount the route at another path"
             );
         }
     }

@@ -1,4 +1,4 @@
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
 use std::pin::pin;
 use std::time::Duration;
 
@@ -55,9 +55,15 @@ impl BodyLimit {
     ///
     /// A connection that is closed with unread bytes is reset, and a reset destroys an answer that the other side has not
     /// read yet. A proxy then answers 502 in our place, and may take the whole application for dead. With this much most
-    /// clients have written their body and read the answer. It is all that a refused client gets out of us.
+    /// clients have written their body and read the answer. [`discard`](Self::discard) gives the others the rest of the
+    /// second.
     pub fn after_refusal() -> Self {
         Self::new(DISCARDED_BYTES, DISCARDED_FOR)
+    }
+
+    /// At most how many bytes are read.
+    pub fn bytes(self) -> usize {
+        self.bytes
     }
 
     /// Compares `Content-Length` with the limit, to answer before the body arrives. What is read is counted all the same,
@@ -92,7 +98,10 @@ impl BodyLimit {
     }
 
     /// Reads the body in a task of its own and throws it away, while the caller answers. It ends at the end of the body, at
-    /// either limit, or with the connection. Outside of a Tokio runtime the body is dropped unread.
+    /// the deadline, or with the connection. Outside of a Tokio runtime the body is dropped unread.
+    ///
+    /// A longer body is kept until the deadline, and no more of it is read. The client waits for room to write meanwhile,
+    /// and reads the answer. Dropping the body would reset the connection.
     pub fn discard<B, C, E>(self, body: B)
     where
         B: Stream<Item = Result<C, E>> + Send + 'static,
@@ -100,8 +109,14 @@ impl BodyLimit {
     {
         if let Ok(runtime) = Handle::try_current() {
             runtime.spawn(async move {
-                // However it ended: nothing was to be had from it.
-                let _: Result<(), BodyError> = self.each(body, |_| Ok(())).await;
+                let mut body = pin!(body);
+                let discarded = async {
+                    if self.each(body.as_mut(), |_| Ok(())).await == Err(BodyError::TooLarge) {
+                        pending().await
+                    }
+                };
+                // However it ended: nothing is needed of the body.
+                let _ = tokio::time::timeout(self.deadline, discarded).await;
             });
         }
     }
@@ -130,7 +145,7 @@ impl BodyLimit {
     }
 }
 
-/// As large as an upload that proxies let through by default (nginx: 1 MB). More would be a gift to a flood.
+/// As large as an upload that proxies let through by default (nginx: 1 MB). More would help a flood.
 const DISCARDED_BYTES: usize = 1024 * 1024;
 /// As long as actix-web reads on after an early answer (`client_disconnect_timeout`), so that the adapters behave alike.
 const DISCARDED_FOR: Duration = Duration::from_secs(1);

@@ -1,4 +1,4 @@
-//! The texts of the built-in pages. English is the problem's own; a code without a translation is shown in English.
+//! The texts of the built-in pages. A code without a text here is shown with the problem's own, which is English.
 
 use super::{Language, Problem};
 
@@ -18,12 +18,25 @@ pub(super) fn of(problem: &Problem, language: Language) -> Texts<'_> {
         Language::Portuguese => ("Entrar", "Verificar sua identidade", "Confirmar com seu rosto"),
     };
     let translated = match language {
-        Language::English => None,
+        Language::English => english(problem.code),
         Language::Spanish => spanish(problem.code),
         Language::Portuguese => portuguese(problem.code),
     };
     let (title, detail) = translated.unwrap_or((problem.title, &problem.detail));
     Texts { title, detail, log_in, verify, confirm }
+}
+
+/// Where the text for programs leaves a person without a next step.
+fn english(code: &str) -> Option<(&'static str, &'static str)> {
+    Some(match code {
+        "verification_required" => ("Verify your identity", "This page needs a verified identity."),
+        "verification_pending" => {
+            ("Verification pending", "We are confirming your verification. This page reloads by itself.")
+        }
+        "identity_revoked" => ("Identity revoked", "Your verified identity was revoked. Contact support."),
+        "identity_not_active" => ("Identity not active", "Your identity is known, but it is not active."),
+        _ => return None,
+    })
 }
 
 fn spanish(code: &str) -> Option<(&'static str, &'static str)> {

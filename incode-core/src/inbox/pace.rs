@@ -183,13 +183,13 @@ const SHORTEST_MEASURE: f64 = 0.5;
 /// The share by which the rate falls below what got through.
 const CUT: f64 = 0.1;
 /// The smallest share of the rate that is left after one refusal.
-const DEEPEST_CUT: f64 = 0.25;
+const DEEPEST_CUT: f64 = 0.6;
 /// How long nothing is taken up after a refusal, in seconds.
 const HOLD_SECS: f64 = 0.5;
 /// How long the rate takes to return to its mark, in seconds.
 const RETURN_SECS: f64 = 15.0;
 /// After so long without a refusal the mark is out of date.
-const QUIET: Duration = Duration::from_secs(60);
+const QUIET: Duration = Duration::from_secs(30);
 /// By which factor the usual time of an answer may grow in one window.
 const USUAL_GROWTH: f64 = 1.01;
 /// Answers may take this much longer than usual, in seconds, without a meaning.

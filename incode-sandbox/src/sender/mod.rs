@@ -8,6 +8,7 @@
 //!
 //! 204 and a 200 with `application/json` end it. Any other answer, a timeout and a broken connection are tried again.
 
+mod no_tls;
 mod signer;
 #[cfg(test)]
 mod tests;
@@ -39,13 +40,23 @@ impl WebhookTarget {
     /// Checks the URLs, the header and the secret.
     ///
     /// # Errors
-    /// Names the kind of what can't be used.
+    /// Names the kind of what can't be used. An https URL can't be used without a TLS provider.
     pub(crate) fn new(webhook: &Webhook) -> Result<Self, StartError> {
-        Ok(Self {
+        Self::new_with(webhook, provider().is_some())
+    }
+
+    /// As [`new`](Self::new), for a program that has a TLS provider or has none.
+    pub(crate) fn new_with(webhook: &Webhook, has_provider: bool) -> Result<Self, StartError> {
+        let this = Self {
             verification_url: webhook.verification_url.as_deref().map(parse_url).transpose()?,
             authentication_url: webhook.authentication_url.as_deref().map(parse_url).transpose()?,
             signer: Signer::new(&webhook.auth)?,
-        })
+        };
+        let mut urls = this.verification_url.iter().chain(&this.authentication_url);
+        match urls.any(|url| url.scheme() == "https") && !has_provider {
+            true => Err(StartError::with(StartErrorKind::Client, NO_PROVIDER)),
+            false => Ok(this),
+        }
     }
 
     /// The URL of a kind of event, where one is set.
@@ -59,9 +70,15 @@ impl WebhookTarget {
 
 /// The HTTP client of all deliveries. It follows no redirect and uses no proxy: a redirect is an answer like any other.
 pub(crate) fn client() -> Result<reqwest::Client, StartError> {
+    client_with(provider())
+}
+
+/// Plain http needs no provider: the client then has a configuration that refuses to make a TLS connection.
+fn client_with(provider: Option<Arc<CryptoProvider>>) -> Result<reqwest::Client, StartError> {
     let failed = |error: Box<dyn std::error::Error + Send + Sync>| StartError::with(StartErrorKind::Client, error);
     let roots: rustls::RootCertStore = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
-    let tls = rustls::ClientConfig::builder_with_provider(provider().ok_or_else(|| failed(NO_PROVIDER.into()))?)
+    let provider = provider.unwrap_or_else(|| Arc::new(no_tls::provider()));
+    let tls = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| failed(error.into()))?
         .with_root_certificates(roots)
@@ -198,8 +215,7 @@ fn scaled(seconds: f64, scale: f64) -> Duration {
     Duration::try_from_secs_f64(seconds * scale).unwrap_or(Duration::MAX)
 }
 
-// The schedule of the vendor's present webhooks: five more tries, the last about 32 minutes in.
-const NO_PROVIDER: &str =
-    "no TLS provider: enable the feature tls-aws-lc-rs or tls-ring of incode-sandbox, or install one";
-
+const NO_PROVIDER: &str = "a webhook URL with https needs a TLS provider: enable the feature tls-aws-lc-rs or tls-ring of \
+                           incode-sandbox, or install one";
+/// The schedule of the vendor's present webhooks: five more tries, the last about 32 minutes in.
 const RETRY_SECONDS: [f64; 5] = [30.0, 75.0, 187.5, 468.75, 1171.9];

@@ -29,3 +29,21 @@ fn the_schedule_ends_about_32_minutes_in() {
     assert_eq!(scaled(30.0, 0.0), Duration::ZERO);
     assert_eq!(scaled(30.0, f64::MAX), Duration::MAX);
 }
+
+/// Features of the whole workspace may bring a provider, so a program without one is pretended.
+#[tokio::test]
+async fn plain_http_needs_no_tls_provider() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/webhook", listener.local_addr().unwrap());
+    let app = axum::Router::new().fallback(async || StatusCode::NO_CONTENT);
+    let server = tokio::spawn(async move { axum::serve(listener, app).await });
+    let client = client_with(None).unwrap();
+    assert_eq!(client.post(&url).send().await.unwrap().status(), StatusCode::NO_CONTENT);
+    assert!(client.post(url.replace("http:", "https:")).send().await.is_err());
+    server.abort();
+
+    WebhookTarget::new_with(&Webhook::to(&url), false).unwrap();
+    let refused = WebhookTarget::new_with(&Webhook::to(url.replace("http:", "https:")), false).err().unwrap();
+    assert_eq!(refused.kind(), StartErrorKind::Client);
+    assert!(std::error::Error::source(&refused).unwrap().to_string().contains("tls-aws-lc-rs or tls-ring"));
+}

@@ -12,7 +12,7 @@ use incode_core::gate::GatePolicy;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use crate::body::{Chunks, ResponseBody};
+use crate::body::{ResponseBody, answer_early};
 use crate::head::HttpHead;
 use crate::identify::{Answer, resolve_visitor};
 use crate::reply::response;
@@ -33,7 +33,7 @@ pin_project! {
     enum State<S, B, F> {
         Pass { #[pin] response: F },
         Resolve { head: Resolving, waiting: Option<(GatePolicy, S, B)> },
-        Deny { reply: Option<Reply> },
+        Deny { answer: Option<Answer> },
     }
 }
 
@@ -54,8 +54,8 @@ impl<S: Service<Request<B>>, B> GateFuture<S, B> {
         Self { state: State::Resolve { head, waiting: Some((policy, ready, body)) } }
     }
 
-    pub(super) fn deny(reply: Reply) -> Self {
-        Self { state: State::Deny { reply: Some(reply) } }
+    pub(super) fn deny(answer: Answer) -> Self {
+        Self { state: State::Deny { answer: Some(answer) } }
     }
 }
 
@@ -85,21 +85,17 @@ where
                     // Taken once: the state is replaced right below.
                     let Some((policy, mut service, body)) = waiting.take() else { return Poll::Pending };
                     if let Err(own) = resolved {
-                        discard(&parts, body);
-                        return Poll::Ready(Ok(own.map(ResponseBody::reply)));
+                        return Poll::Ready(Ok(answer_early(&parts, body, *own).map(ResponseBody::reply)));
                     }
                     let state = match policy.check(parts.extensions.get(), &HttpHead::from(&parts)) {
                         Ok(()) => State::Pass { response: service.call(Request::from_parts(parts, body)) },
-                        Err(reply) => {
-                            discard(&parts, body);
-                            State::Deny { reply: Some(reply) }
-                        }
+                        Err(reply) => State::Deny { answer: Some(denial(&parts, body, reply)) },
                     };
                     this.state.set(state);
                 }
-                StateProjection::Deny { reply } => {
-                    return match reply.take() {
-                        Some(reply) => Poll::Ready(Ok(response(reply).map(ResponseBody::reply))),
+                StateProjection::Deny { answer } => {
+                    return match answer.take() {
+                        Some(answer) => Poll::Ready(Ok(answer.map(ResponseBody::reply))),
                         // Polled again after it was ready, which no caller does.
                         None => Poll::Pending,
                     };
@@ -109,9 +105,9 @@ where
     }
 }
 
-/// Discards what comes of the body, so that the answer can be read.
-fn discard<B: Body + Send + 'static>(parts: &Parts, body: B) {
-    drop(Chunks::of(parts, body));
+/// The denial of a request, whose body is not read.
+pub(super) fn denial<B: Body + Send + 'static>(parts: &Parts, body: B, reply: Reply) -> Answer {
+    Box::new(answer_early(parts, body, response(reply)))
 }
 
 impl<S: Service<Request<B>>, B> std::fmt::Debug for GateFuture<S, B> {

@@ -8,7 +8,8 @@ use incode_core::gate::GatePolicy;
 use tower_service::Service;
 
 use super::GateFuture;
-use crate::body::{Chunks, ResponseBody};
+use super::future::denial;
+use crate::body::ResponseBody;
 use crate::head::HttpHead;
 use crate::identify::is_pending;
 
@@ -53,9 +54,8 @@ where
         match self.policy.check(visitor, &head) {
             Ok(()) => GateFuture::pass(self.inner.call(request)),
             Err(reply) => {
-                // Discards what comes of the body, so that the denial can be read.
-                drop(Chunks::new(request));
-                GateFuture::deny(reply)
+                let (parts, body) = request.into_parts();
+                GateFuture::deny(denial(&parts, body, reply))
             }
         }
     }

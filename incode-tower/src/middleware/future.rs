@@ -9,7 +9,7 @@ use incode_core::adapter::PendingVisitor;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use crate::body::ResponseBody;
+use crate::body::{LeftUnread, ResponseBody};
 use crate::identify::Answering;
 
 pin_project! {
@@ -26,19 +26,19 @@ pin_project! {
 pin_project! {
     #[project = StateProjection]
     enum State<S, B, F> {
-        Pass { #[pin] response: F },
-        PendingVisitor { load: PendingVisitor, waiting: Option<(S, Request<B>)> },
+        Pass { #[pin] response: F, left: LeftUnread },
+        PendingVisitor { load: PendingVisitor, waiting: Option<(S, Request<B>, LeftUnread)> },
         Answer { answer: Answering },
     }
 }
 
 impl<S: Service<Request<B>>, B> IncodeFuture<S, B> {
-    pub(super) fn pass(response: S::Future) -> Self {
-        Self { state: State::Pass { response } }
+    pub(super) fn pass(response: S::Future, left: LeftUnread) -> Self {
+        Self { state: State::Pass { response, left } }
     }
 
-    pub(super) fn load(load: PendingVisitor, ready: S, request: Request<B>) -> Self {
-        Self { state: State::PendingVisitor { load, waiting: Some((ready, request)) } }
+    pub(super) fn load(load: PendingVisitor, ready: S, request: Request<B>, left: LeftUnread) -> Self {
+        Self { state: State::PendingVisitor { load, waiting: Some((ready, request, left)) } }
     }
 
     pub(super) fn answer(answer: Answering) -> Self {
@@ -57,16 +57,18 @@ where
         let mut this = self.project();
         loop {
             match this.state.as_mut().project() {
-                StateProjection::Pass { response } => {
-                    return Poll::Ready(ready!(response.poll(cx)).map(|response| response.map(ResponseBody::service)));
+                StateProjection::Pass { response, left } => {
+                    let mut response = ready!(response.poll(cx))?.map(ResponseBody::service);
+                    left.say_in(&mut response);
+                    return Poll::Ready(Ok(response));
                 }
                 StateProjection::PendingVisitor { load, waiting } => {
                     let visitor = ready!(Pin::new(load).poll(cx));
                     // Taken once: the state is replaced right below.
-                    let Some((mut service, mut request)) = waiting.take() else { return Poll::Pending };
+                    let Some((mut service, mut request, left)) = waiting.take() else { return Poll::Pending };
                     request.extensions_mut().insert(visitor);
                     let response = service.call(request);
-                    this.state.set(State::Pass { response });
+                    this.state.set(State::Pass { response, left });
                 }
                 StateProjection::Answer { answer } => {
                     return Poll::Ready(Ok(ready!(answer.as_mut().poll(cx)).map(ResponseBody::reply)));

@@ -9,10 +9,9 @@ use incode_core::adapter::Resolved;
 use tower_service::Service;
 
 use super::IncodeFuture;
-use crate::body::{Chunks, ResponseBody};
+use crate::body::{Chunks, ResponseBody, discard_unread};
 use crate::head::HttpHead;
-use crate::identify::Identify;
-use crate::reply::response;
+use crate::identify::{Identify, answer_route};
 
 /// The service of [`IncodeLayer`](super::IncodeLayer).
 #[derive(Clone, Debug)]
@@ -42,29 +41,30 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+    fn call(&mut self, request: Request<B>) -> Self::Future {
         if let Some(identify) = &self.identify {
             return match identify.begin(&self.incode, request) {
-                Ok(request) => IncodeFuture::pass(self.inner.call(request)),
+                Ok((request, left)) => IncodeFuture::pass(self.inner.call(request), left),
                 Err(answer) => IncodeFuture::answer(answer),
             };
         }
         let head = HttpHead::from(&request);
         if let Some(route) = self.incode.open(&head) {
-            let body = Chunks::new(request);
-            return IncodeFuture::answer(Box::pin(async move { response(route.answer(body).await) }));
+            return IncodeFuture::answer(answer_route(route, Chunks::new(request)));
         }
         self.incode.notice_outer(request.extensions().get());
-        match self.incode.visit(&head) {
+        let visit = self.incode.visit(&head);
+        let (mut request, left) = discard_unread(request);
+        match visit {
             Resolved::Ready(visitor) => {
                 request.extensions_mut().insert(visitor);
-                IncodeFuture::pass(self.inner.call(request))
+                IncodeFuture::pass(self.inner.call(request), left)
             }
             Resolved::Pending(load) => {
                 // The service that was polled ready goes with the request; its clone has promised nothing yet.
                 let clone = self.inner.clone();
                 let ready = mem::replace(&mut self.inner, clone);
-                IncodeFuture::load(load, ready, request)
+                IncodeFuture::load(load, ready, request, left)
             }
         }
     }

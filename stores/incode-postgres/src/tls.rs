@@ -4,9 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use incode_core::store::StoreErrorKind;
+use rustls::InconsistentKeys;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::error::Failure;
@@ -32,7 +34,8 @@ pub(crate) fn verified(files: &Files) -> Result<MakeRustlsConnect, Failure> {
             }
         }
     }
-    let config = rustls::ClientConfig::builder_with_provider(provider()?)
+    let provider = provider()?;
+    let config = rustls::ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(|_| unusable("the TLS provider has no usable protocol version"))?
         .with_root_certificates(roots);
@@ -42,8 +45,13 @@ pub(crate) fn verified(files: &Files) -> Result<MakeRustlsConnect, Failure> {
             let chain = certificates(certificate, "sslcert")?;
             let key = PrivateKeyDer::from_pem_file(key)
                 .map_err(|_| unusable("sslkey can't be read as a PEM key (an encrypted key is not supported)"))?;
-            let client = config.with_client_auth_cert(chain, key);
-            client.map_err(|_| unusable("sslcert and sslkey do not belong together"))?
+            let key = provider.key_provider.load_private_key(key);
+            let client = CertifiedKey::new(chain, key.map_err(|_| unusable("sslkey is of a kind that can't be used"))?);
+            // A certificate of X.509 version 1 can't be compared: `openssl x509 -req` writes it, and PostgreSQL takes it.
+            if client.keys_match() == Err(rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) {
+                return Err(unusable("sslcert and sslkey do not belong together"));
+            }
+            config.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(client)))
         }
     };
     Ok(MakeRustlsConnect::new(config))

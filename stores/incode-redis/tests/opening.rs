@@ -50,6 +50,16 @@ async fn a_cluster_node_and_a_replica_are_refused_in_words() {
     assert!(cause(&refused).contains("it is a replica"), "{}", cause(&refused));
 }
 
+/// It speaks Redis, and knows where the primary is. It holds no rows.
+#[tokio::test]
+async fn a_sentinel_is_refused_in_words() {
+    let Some(primary) = Server::start(&[]).await else { return };
+    let sentinel = Server::start_sentinel(primary.port).await;
+    let refused = sentinel.options().open().await.unwrap_err();
+    assert_eq!(refused.kind(), StoreErrorKind::Failed);
+    assert!(cause(&refused).contains("it is a Redis Sentinel: name the primary itself"), "{}", cause(&refused));
+}
+
 /// A primary that becomes a replica takes no writes: `time` is the proof that it does.
 #[tokio::test]
 async fn time_fails_while_no_write_is_taken() {

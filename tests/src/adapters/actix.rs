@@ -100,6 +100,7 @@ fn routes(config: &mut web::ServiceConfig) {
             "/active-extractor",
             web::get().to(async |person: Active| person.identity().identity_id.as_str().to_owned()),
         )
+        .route("/upload", web::post().to(async |_: Active| PASSED))
         .route("/maybe", web::get().to(async |MaybeActive(person): MaybeActive| greeting(person.is_some())))
         .route("/option", web::get().to(async |MaybeActive(person): MaybeActive| greeting(person.is_some())))
         .route(

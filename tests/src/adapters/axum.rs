@@ -55,6 +55,7 @@ fn routes() -> Router {
     let mut router = Router::new()
         .route("/open", get(async |visitor: Visitor| page(&visitor)))
         .route("/active-extractor", get(async |person: Active| person.identity().identity_id.as_str().to_owned()))
+        .route("/upload", post(async |_: Active| PASSED))
         .route("/maybe", get(async |MaybeActive(person): MaybeActive| greeting(person.is_some())))
         .route("/option", get(async |person: Option<Active>| greeting(person.is_some())))
         .route("/met", get(async |person: Satisfies<Transfer>| person.identity().identity_id.as_str().to_owned()))

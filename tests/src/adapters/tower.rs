@@ -14,7 +14,7 @@ use incode_core::gate::{self, Requirement};
 use incode_core::http::Reply;
 use incode_core::identity::Identity;
 use incode_core::{SessionHash, Subject};
-use incode_tower::{GateLayer, HttpHead, IncodeLayer, resolve_visitor, response};
+use incode_tower::{GateLayer, HttpHead, IncodeLayer, answer_early, resolve_visitor, response};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::{JoinHandle, JoinSet};
 use tower::{Layer, Service, ServiceExt, service_fn};
@@ -106,7 +106,10 @@ async fn route(request: Request<Incoming>) -> Result<Answer, Infallible> {
     if EXTRACTING.contains(&path.as_str()) {
         let (mut parts, body) = request.into_parts();
         if let Err(own) = resolve_visitor(&mut parts).await {
-            return Ok(boxed(*own));
+            return Ok(boxed(answer_early(&parts, body, *own)));
+        }
+        if path == "/upload" {
+            return Ok(upload(&parts, body));
         }
         return extracting(Request::from_parts(parts, body)).await;
     }
@@ -125,7 +128,15 @@ async fn route(request: Request<Incoming>) -> Result<Answer, Infallible> {
 }
 
 /// What an extractor would ask for the visitor by.
-const EXTRACTING: [&str; 7] = ["/open", "/active-extractor", "/maybe", "/option", "/met", "/in-handler", "/changed"];
+const EXTRACTING: [&str; 8] =
+    ["/open", "/active-extractor", "/upload", "/maybe", "/option", "/met", "/in-handler", "/changed"];
+
+fn upload(parts: &Parts, body: Incoming) -> Answer {
+    match gate::active(parts.extensions.get(), &HttpHead::from(parts)) {
+        Ok(_) => text(PASSED.to_owned()),
+        Err(reply) => boxed(answer_early(parts, body, response(reply))),
+    }
+}
 
 async fn extracting(request: Request<Incoming>) -> Result<Answer, Infallible> {
     if request.uri().path() == "/changed" {

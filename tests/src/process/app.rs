@@ -180,6 +180,28 @@ impl App {
         inbox["counts"][state].as_u64().unwrap()
     }
 
+    /// The address of its front page, as it printed it.
+    pub fn home(&self) -> &str {
+        self.line.split(' ').find(|word| word.starts_with("http://")).expect("a link")
+    }
+
+    /// The address of the stand-in vendor's control page, where the vendor runs in the same process.
+    pub fn control(&self) -> &str {
+        self.line.rsplit(' ').next().expect("a link").trim_end_matches(')')
+    }
+
+    /// Calls the JSON API of the stand-in vendor: a path below `/control/api/`.
+    pub async fn ask_vendor(&self, method: &str, path: &str, body: &Value) -> Value {
+        let url = url::Url::parse(self.control()).expect("a URL");
+        let address = url.socket_addrs(|| None).unwrap()[0];
+        let call = Call::new(method, &format!("/control/api/{path}")).host(&address.to_string());
+        let call =
+            if body.is_null() { call } else { call.header("content-type", "application/json").body(body.to_string()) };
+        let answer = call.send(address).await;
+        assert!((200..300).contains(&answer.status), "{method} {path}: {answer:?}");
+        serde_json::from_slice(&answer.body).unwrap_or_default()
+    }
+
     /// Logs in, and gives the cookie.
     pub async fn log_in(&self, user: &str) -> String {
         let form = post("/login").header("content-type", "application/x-www-form-urlencoded");
@@ -232,6 +254,6 @@ fn build(directory: &Path) {
     assert!(cargo.current_dir(env!("CARGO_MANIFEST_DIR")).status().unwrap().success(), "the example apps don't build");
 }
 
-const EXAMPLES: [&str; 3] = ["axum-gate", "actix-gate", "step-up"];
+const EXAMPLES: [&str; 5] = ["axum-gate", "actix-gate", "step-up", "axum-websocket", "tower-hyper"];
 /// Far longer than anything takes, even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);

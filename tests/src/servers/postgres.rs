@@ -247,7 +247,7 @@ fn number(version: &Path) -> u32 {
     version.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok()).unwrap_or(0)
 }
 
-fn is_root() -> bool {
+pub(super) fn is_root() -> bool {
     run("id", &["-u"]) == 0
 }
 

@@ -2,53 +2,48 @@
 
 use incode_tests::process::{App, Example, Settings};
 
-use crate::webdriver::{Browser, Javascript};
-use crate::{browser, in_a_browser};
+use crate::driver::Javascript;
+use crate::in_a_browser;
+use crate::webdriver::Browser;
 
 #[tokio::test]
 async fn a_transfer_without_javascript() {
-    confirmed_by_face("step-up-without-javascript", Javascript::Off).await;
+    confirmed_by_face(Javascript::Off).await;
 }
 
 #[tokio::test]
 async fn a_transfer_with_javascript() {
-    confirmed_by_face("step-up-with-javascript", Javascript::On).await;
+    confirmed_by_face(Javascript::On).await;
 }
 
-async fn confirmed_by_face(name: &str, javascript: Javascript) {
-    let Some(browser) = browser(name, javascript).await else { return };
+async fn confirmed_by_face(javascript: Javascript) {
+    let name = format!("step-up-{javascript:?}");
     let app = App::start(Example::StepUp, &Settings::none()).await;
-    in_a_browser(browser, async |browser| story(&app, browser).await).await;
+    in_a_browser(&name, javascript, async |browser| story(&app, browser).await).await;
     assert_eq!(app.stop().await.code, Some(0));
 }
 
 async fn story(app: &App, browser: &Browser) {
-    let link = app.line.split(' ').find(|word| word.starts_with("http://")).unwrap();
+    let link = app.home();
     browser.open(link).await;
-    browser.picture("1-welcome").await;
     browser.fill("user", "alice").await;
     browser.press("Log in").await;
     assert_eq!(browser.heading().await, "Verify your identity first");
-    browser.picture("2-logged-in").await;
     browser.follow("Verify my identity").await;
     browser.press("Pass the check").await;
 
-    assert_eq!(browser.heading().await, "A new transfer");
-    browser.picture("3-verified").await;
+    browser.arrives_at("A new transfer").await;
     enter(browser, "1250.50", "Bob & Sons").await;
     assert_eq!((browser.text(".badge").await.as_str(), browser.heading().await.as_str()), ("Not made yet", "1,250.50"));
     assert!(browser.text("main .card").await.contains("to Bob & Sons"), "what you see is what you sign");
-    browser.picture("4-confirm").await;
     browser.choose("A stranger").await;
     browser.press("Confirm by face").await;
     assert!(browser.text(".notice.bad").await.starts_with("This is not the face that was verified."));
     assert_eq!(browser.heading().await, "1,250.50");
-    browser.picture("5-not-this-face").await;
     // The person's own face is chosen when the page opens.
     browser.press("Confirm by face").await;
     assert_eq!(browser.heading().await, "Transfer made");
     assert!(browser.text("main .card").await.contains("1,250.50 to Bob & Sons"));
-    browser.picture("6-made").await;
 
     browser.back().await;
     if browser.heading().await == "1,250.50" {
@@ -64,7 +59,6 @@ async fn story(app: &App, browser: &Browser) {
     assert_eq!(browser.heading().await, "Transfer made");
     browser.open(link).await;
     assert_eq!(browser.text(".list").await.matches(" to Bob").count(), 2);
-    browser.picture("7-both").await;
     browser.press("Log out").await;
     assert_eq!(browser.heading().await, "Money moves when its owner says so");
 }

@@ -1,85 +1,59 @@
-//! As much of WebDriver as the story needs, spoken to chromedriver.
+//! As much of WebDriver as the stories need, spoken to chromedriver.
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::process::Stdio;
-use std::time::Duration;
 
 use data_encoding::BASE64;
-use incode_tests::Wire;
 use incode_tests::eventually;
 use serde_json::{Value, json};
-use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
-use tokio::time::timeout;
 
-/// A browser with one window and a profile of its own.
+use crate::driver::{Javascript, Lease};
+
+/// The browser in the hands of one test.
 pub(crate) struct Browser {
-    driver: Child,
-    address: SocketAddr,
-    session: String,
-    javascript: Javascript,
+    lease: Lease,
+    pub(crate) javascript: Javascript,
     pictures: PathBuf,
-    _profile: TempDir,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Javascript {
-    On,
-    Off,
 }
 
 impl Browser {
-    pub(crate) async fn start(name: &str, javascript: Javascript) -> Self {
-        let profile = TempDir::new().unwrap();
-        let mut driver = Command::new("chromedriver")
-            .arg("--port=0")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port(&mut driver).await));
+    /// Without cookies, with one window of the usual size.
+    pub(crate) async fn borrow(name: &str, javascript: Javascript) -> Self {
         let pictures = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("browser").join(name);
         std::fs::create_dir_all(&pictures).unwrap();
-        let session = String::new();
-        let mut browser = Self { driver, address, session, javascript, pictures, _profile: profile };
-        let setting = if javascript == Javascript::On { 1 } else { 2 };
-        let options = json!({
-            "args": [
-                "--headless",
-                "--no-sandbox",
-                "--disable-gpu",
-                "--disable-dev-shm-usage",
-                "--disable-quic",
-                "--no-first-run",
-                "--disable-background-networking",
-                "--disable-component-update",
-                "--disable-sync",
-                "--no-proxy-server",
-                "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-                "--window-size=1100,1000",
-                format!("--user-data-dir={}", browser._profile.path().display()),
-            ],
-            "prefs": { "profile.default_content_setting_values.javascript": setting },
-        });
-        let capabilities = json!({ "capabilities": { "alwaysMatch": { "goog:chromeOptions": options } } });
-        let begun = browser.call("POST", "/session", Some(capabilities)).await;
-        browser.session = begun["sessionId"].as_str().unwrap().to_owned();
+        let browser = Self { lease: Lease::of(javascript).await, javascript, pictures };
+        browser.devtools("Network.clearBrowserCookies", json!({})).await;
+        browser.proves_its_javascript().await;
         browser
     }
 
-    /// Ends the browser, then its driver.
-    pub(crate) async fn quit(mut self) {
-        let ended = self.exchange("DELETE", &format!("/session/{}", self.session), None).await;
-        self.driver.kill().await.unwrap();
-        assert_eq!(ended.0, 200, "{}", ended.1);
+    /// Gives the browser to the next test.
+    pub(crate) async fn give_back(self) {
+        let windows = self.command("GET", "window/handles", None).await;
+        let (first, more) = windows.as_array().unwrap().split_first().unwrap();
+        for window in more {
+            self.switch_to(window.as_str().unwrap()).await;
+            self.command("DELETE", "window", None).await;
+        }
+        self.switch_to(first.as_str().unwrap()).await;
+        self.open("about:blank").await;
+    }
+
+    /// Leaves a picture of where a test failed. What the test left in the browser is not known, so it ends.
+    pub(crate) async fn give_up(self) {
+        let _ = self.lease.session().send("POST", "alert/dismiss", Some(&json!({}))).await;
+        let (status, picture) = self.lease.session().send("GET", "screenshot", None).await;
+        if status == 200 {
+            self.write("where-it-failed", &picture["value"]);
+        }
+        self.lease.end();
     }
 
     pub(crate) async fn open(&self, url: &str) {
         self.command("POST", "url", Some(json!({ "url": url }))).await;
+    }
+
+    pub(crate) async fn reload(&self) {
+        self.command("POST", "refresh", Some(json!({}))).await;
     }
 
     pub(crate) async fn url(&self) -> String {
@@ -88,13 +62,39 @@ impl Browser {
 
     /// The page's main heading.
     pub(crate) async fn heading(&self) -> String {
-        self.text("main h1, form h1").await
+        self.text("h1").await
+    }
+
+    /// Waits until a page with this main heading is there. The page before it may go by itself.
+    pub(crate) async fn arrives_at(&self, heading: &str) {
+        let what = format!("a page with the heading {heading:?}");
+        eventually(&what, async || self.try_text("h1").await.is_some_and(|found| found == heading)).await;
+    }
+
+    /// Waits until the page has a problem with one of these codes, and gives it. The page before it may go by itself.
+    pub(crate) async fn arrives_at_problem(&self, codes: &[&str]) -> String {
+        let mut found = None;
+        eventually(&format!("a problem of {codes:?}"), async || {
+            found = self.try_text(".code").await.filter(|found| codes.iter().any(|code| found.ends_with(code)));
+            found.is_some()
+        })
+        .await;
+        found.unwrap()
     }
 
     /// What a person reads in the first element that fits.
     pub(crate) async fn text(&self, css: &str) -> String {
         let element = self.find("css selector", css).await;
         self.command("GET", &format!("element/{element}/text"), None).await.as_str().unwrap().to_owned()
+    }
+
+    /// The same; none where there is no such element, or it went with its page.
+    pub(crate) async fn try_text(&self, css: &str) -> Option<String> {
+        let query = json!({ "using": "css selector", "value": css });
+        let (status, found) = self.lease.session().send("POST", "element", Some(&query)).await;
+        let element = (status == 200).then(|| element_of(&found["value"]))?;
+        let (status, text) = self.lease.session().send("GET", &format!("element/{element}/text"), None).await;
+        (status == 200).then(|| text["value"].as_str().unwrap().to_owned())
     }
 
     /// Clicks the first button of that name; it leads to another page.
@@ -125,15 +125,51 @@ impl Browser {
         self.command("POST", &format!("element/{element}/value"), Some(json!({ "text": text }))).await;
     }
 
-    /// Keeps a picture of the whole page.
-    pub(crate) async fn picture(&self, name: &str) {
-        let picture = self.command("GET", "screenshot", None).await;
-        let picture = BASE64.decode(picture.as_str().unwrap().as_bytes()).unwrap();
-        std::fs::write(self.pictures.join(format!("{name}.png")), picture).unwrap();
+    /// The tab that is looked at.
+    pub(crate) async fn tab(&self) -> String {
+        self.command("GET", "window", None).await.as_str().unwrap().to_owned()
+    }
+
+    /// Opens another tab, and looks at it.
+    pub(crate) async fn new_tab(&self) -> String {
+        let tab = self.command("POST", "window/new", Some(json!({ "type": "tab" }))).await;
+        let tab = tab["handle"].as_str().unwrap().to_owned();
+        self.switch_to(&tab).await;
+        tab
+    }
+
+    /// Looks at this tab.
+    pub(crate) async fn switch_to(&self, tab: &str) {
+        self.command("POST", "window", Some(json!({ "handle": tab }))).await;
+    }
+
+    /// Runs a script in the page, as a person at the developer console; waits for what it promises.
+    pub(crate) async fn run(&self, script: &str) -> Value {
+        self.command("POST", "execute/sync", Some(json!({ "script": script, "args": [] }))).await
+    }
+
+    /// The same; none where the page went meanwhile.
+    pub(crate) async fn try_run(&self, script: &str) -> Option<Value> {
+        let script = json!({ "script": script, "args": [] });
+        let (status, mut answer) = self.lease.session().send("POST", "execute/sync", Some(&script)).await;
+        if status == 200 {
+            return Some(answer["value"].take());
+        }
+        // Anything else would fail again.
+        let error = answer["value"]["error"].as_str().unwrap_or_default();
+        let message = answer["value"]["message"].as_str().unwrap_or_default();
+        let is_gone = error.contains("no such") || error.contains("stale") || message.contains("aborted");
+        assert!(is_gone || message.contains("navigat") || message.contains("context"), "{error}: {message}");
+        None
+    }
+
+    /// A command of the DevTools protocol.
+    pub(crate) async fn devtools(&self, command: &str, params: Value) -> Value {
+        self.command("POST", "goog/cdp/execute", Some(json!({ "cmd": command, "params": params }))).await
     }
 
     /// A page that says by script whether scripts run.
-    pub(crate) async fn proves_its_javascript(&self) {
+    async fn proves_its_javascript(&self) {
         let page = "<main><h1 id=a>Off</h1></main><script>a.textContent='On'</script>";
         self.open(&format!("data:text/html,{page}")).await;
         assert_eq!(self.heading().await, format!("{:?}", self.javascript));
@@ -144,51 +180,29 @@ impl Browser {
         let page = self.find("css selector", "html").await;
         let element = self.find("xpath", xpath).await;
         self.command("POST", &format!("element/{element}/click"), Some(json!({}))).await;
-        let gone = format!("/session/{}/element/{page}/name", self.session);
-        eventually("the next page", async || self.exchange("GET", &gone, None).await.0 != 200).await;
+        let gone = format!("element/{page}/name");
+        eventually("the next page", async || self.lease.session().send("GET", &gone, None).await.0 != 200).await;
     }
 
     async fn find(&self, using: &str, value: &str) -> String {
-        let found = self.command("POST", "element", Some(json!({ "using": using, "value": value }))).await;
-        found.as_object().unwrap().values().next().unwrap().as_str().unwrap().to_owned()
+        element_of(&self.command("POST", "element", Some(json!({ "using": using, "value": value }))).await)
     }
 
     async fn command(&self, method: &str, command: &str, body: Option<Value>) -> Value {
-        self.call(method, &format!("/session/{}/{command}", self.session), body).await
-    }
-
-    async fn call(&self, method: &str, path: &str, body: Option<Value>) -> Value {
-        let (status, mut answer) = self.exchange(method, path, body.as_ref()).await;
-        assert_eq!(status, 200, "{method} {path} {body:?}: {answer}");
+        let (status, mut answer) = self.lease.session().send(method, command, body.as_ref()).await;
+        // Of a long script, its start says enough.
+        let body = body.map(|body| body.to_string().chars().take(300).collect::<String>());
+        assert_eq!(status, 200, "{method} {command} {body:?}: {answer}");
         answer["value"].take()
     }
 
-    async fn exchange(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
-        let body = body.map(Value::to_string).unwrap_or_default();
-        let head = format!("{method} {path} HTTP/1.1\r\nhost: {}\r\ncontent-length: {}\r\n", self.address, body.len());
-        let mut wire = Wire::open(self.address).await;
-        wire.write(format!("{head}content-type: application/json\r\n\r\n{body}").as_bytes()).await;
-        let answer = wire.response(false).await;
-        (answer.status, answer.json())
+    fn write(&self, name: &str, picture: &Value) {
+        let picture = BASE64.decode(picture.as_str().unwrap().as_bytes()).unwrap();
+        std::fs::write(self.pictures.join(format!("{name}.png")), picture).unwrap();
     }
 }
 
-/// The port that the driver says it chose.
-async fn port(driver: &mut Child) -> u16 {
-    let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
-    let port = async {
-        while let Some(line) = lines.next_line().await.unwrap() {
-            let port = line.rsplit("on port ").next().and_then(|rest| rest.trim_end_matches('.').parse().ok());
-            if line.contains("started successfully")
-                && let Some(port) = port
-            {
-                return port;
-            }
-        }
-        panic!("chromedriver ended");
-    };
-    let port = timeout(Duration::from_secs(20), port).await.expect("chromedriver is up in time");
-    // It may have more to say, and must not trip over a closed pipe.
-    tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-    port
+/// The reference in the answer to a search.
+fn element_of(found: &Value) -> String {
+    found.as_object().unwrap().values().next().unwrap().as_str().unwrap().to_owned()
 }

@@ -8,7 +8,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::routing::get;
 use http::{Request, Response};
-use incode_actix::IncodeMiddleware;
+use incode_actix::{IncodeMiddleware, configure};
 use incode_core::Incode;
 use incode_core::client::Client;
 use incode_core::webhook::Authenticity;
@@ -103,4 +103,42 @@ async fn actix_with_the_middleware_on_a_scope() {
     is_overdue("/actix-hook").await;
     assert_eq!(status("/members/actix-hook").await, 200);
     is_nearly_missed("/actix-hook").await;
+}
+
+/// actix-web refuses no second service at a path, and asks the first.
+#[actix_web::test]
+async fn actix_with_a_service_of_its_own_before_the_routes() {
+    let pages = |incode: &Incode| {
+        web::scope("/pages").wrap(IncodeMiddleware::new(incode.clone())).default_service(web::to(own))
+    };
+    let ask = |path: &str| TestRequest::get().uri(path).to_request();
+    for (webhook, before) in [("/taken-hook", "/taken-hook"), ("/caught/hook", "/caught/{tail:.*}")] {
+        let incode = incode(webhook).await;
+        let app =
+            actix_web::App::new().route(before, web::to(own)).configure(configure(&incode)).service(pages(&incode));
+        let app = init_service(app).await;
+        for _ in 0..2 {
+            assert_eq!(call_service(&app, ask("/pages/vault")).await.status(), 200);
+        }
+        assert_eq!(call_service(&app, ask(webhook)).await.status(), 200, "the application has it");
+        let words = ["a service of the application takes the requests to a mounted route", webhook];
+        let error = line(&words).await;
+        assert!(error.contains("ERROR") && error.contains(&format!("route=\"{webhook}\"")), "{error}");
+        assert_eq!(lines(&words).len(), 1, "once");
+    }
+
+    // Behind the routes, or with the middleware around everything, it takes nothing.
+    let late = incode("/late-hook").await;
+    let app = actix_web::App::new().configure(configure(&late)).route("/late-hook", web::to(own)).service(pages(&late));
+    let app = init_service(app).await;
+    assert_eq!(call_service(&app, ask("/pages/vault")).await.status(), 200);
+    assert_eq!(call_service(&app, ask("/late-hook")).await.status(), 405, "the webhook");
+    let around = incode("/around-hook").await;
+    let app = actix_web::App::new().route("/around-hook", web::to(own)).configure(configure(&around));
+    let app = init_service(app.wrap(IncodeMiddleware::new(around))).await;
+    assert_eq!(call_service(&app, ask("/vault")).await.status(), 404);
+    assert_eq!(call_service(&app, ask("/around-hook")).await.status(), 405, "the webhook");
+    for quiet in ["/late-hook", "/around-hook"] {
+        assert!(lines(&["takes the requests to a mounted route", quiet]).is_empty());
+    }
 }

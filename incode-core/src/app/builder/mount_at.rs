@@ -8,7 +8,7 @@ impl Builder {
     /// [`webhook_path`](Self::webhook_path), [`flow_paths`](Self::flow_paths) and [`token_path`](Self::token_path) come
     /// after it.
     ///
-    /// The vendor is told the same paths: they are in the dashboard as webhook, token and redirect URL.
+    /// Enter the same paths in the dashboard of the vendor: as webhook, token and redirect URL.
     pub fn mount_at(mut self, prefix: &str) -> Self {
         let prefix = prefix.trim_end_matches('/');
         let at = |route: &str| [prefix, route].concat();

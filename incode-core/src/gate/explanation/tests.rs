@@ -72,14 +72,14 @@ async fn a_person_is_found_by_each_of_its_names() {
     let store = Arc::new(MemoryStore::new());
     store.change(link("alice", "person", 40)).await.unwrap();
     let find = async |name: &str| FoundPerson::find(&*store, name).await.unwrap();
-    let person = Some(FoundPerson::Identity(IdentityId::new("person").unwrap()));
+    let person = FoundPerson::Identity(IdentityId::new("person").unwrap());
     assert_eq!(find("alice").await, Some(FoundPerson::Subject(subject("alice"))));
-    assert_eq!(find("person").await, person);
-    assert_eq!(find("verification-40").await, person);
+    assert_eq!(find("person").await, Some(person.clone()));
+    assert_eq!(find("verification-40").await, Some(person.clone()));
     for unknown in ["", "nobody", "a\nb", &"x".repeat(400)] {
         assert_eq!(find(unknown).await, None, "{unknown:?}");
     }
-    let identity = Explanation::read(&*store, &person.unwrap(), ms(50)).await.unwrap().unwrap();
+    let identity = Explanation::read(&*store, &person, ms(50)).await.unwrap().unwrap();
     assert_eq!((identity.subject, identity.standing), (None, Standing::Active));
     assert_eq!(identity.subjects, [subject("alice")]);
     store.change(forget("person", 60)).await.unwrap();

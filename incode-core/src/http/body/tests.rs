@@ -74,3 +74,35 @@ fn an_announced_length_is_compared_where_it_is_one() {
     assert_eq!(check("99999999999999999999"), Err(BodyError::TooLarge));
     assert_eq!((check("x"), LIMIT.check_announced(&FakeHead::post())), (Ok(()), Ok(())));
 }
+
+/// Keeps what its drop says.
+struct Watched {
+    body: Body,
+    _held: tokio::sync::oneshot::Sender<()>,
+}
+
+impl Stream for Watched {
+    type Item = Result<&'static [u8], &'static str>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Pin::new(&mut self.body).poll_next(cx)
+    }
+}
+
+/// Dropping it earlier would reset the connection, maybe before the answer was read.
+#[tokio::test(start_paused = true)]
+async fn a_body_that_is_too_long_to_be_discarded_is_kept_until_the_deadline() {
+    for (chunks, end, kept) in [
+        (&[b"ab".as_slice(), b"cde"][..], End::Whole, true),
+        (&[b"ab", b"cde"], End::Never, true),
+        (&[b"ab"], End::Never, true),
+        (&[b"ab"], End::Whole, false),
+        (&[b"ab"], End::Broken, false),
+    ] {
+        let (held, dropped) = tokio::sync::oneshot::channel();
+        let begun = tokio::time::Instant::now();
+        LIMIT.discard(Watched { body: body(chunks, end), _held: held });
+        dropped.await.unwrap_err();
+        assert_eq!(begun.elapsed() >= LIMIT.deadline, kept, "{chunks:?}");
+    }
+}

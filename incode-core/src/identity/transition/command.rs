@@ -29,7 +29,7 @@ pub struct Rules {
     /// Whether a callback links on userinfo alone, without a check that passed; see `Builder::trust_userinfo_alone`.
     pub trust_userinfo_alone: bool,
     /// The handlers are not known here: no link notes when it was ACTIVE first, so that the process that knows them calls
-    /// them when it is told of the identity next. For programs beside the application.
+    /// them at the next answer about the identity. For programs beside the application.
     pub handlers_unknown: bool,
     /// The handlers that are called when something is applied.
     pub handlers: HandlerNames,

@@ -27,6 +27,15 @@ impl Certificates {
         self.file("ca.pem")
     }
 
+    /// Certificate and key of a client that is known by this name. Of X.509 version 1, as `openssl x509 -req` writes it.
+    pub(crate) fn client(&self, name: &str) -> [PathBuf; 2] {
+        let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
+        self.openssl(&format!("req {key} -keyout {name}.key -out {name}.csr -subj /CN={name}"));
+        let signed_by = "-CA ca.pem -CAkey ca.key -CAcreateserial";
+        self.openssl(&format!("x509 -req -in {name}.csr {signed_by} -out {name}.pem -days 2"));
+        [self.file(&format!("{name}.pem")), self.file(&format!("{name}.key"))]
+    }
+
     /// Certificate and key of the server.
     pub(crate) fn server(&self) -> [PathBuf; 2] {
         [self.file("server.pem"), self.file("server.key")]

@@ -69,6 +69,34 @@ impl PostgresServer {
         Some(server)
     }
 
+    /// The same, which asks the role `guarded` to prove itself: lines of `pg_hba.conf` that are read before its own. With
+    /// TLS it trusts client certificates of the authority. `incode` needs no proof.
+    pub(crate) async fn start_guarded(rules: &str, certificates: &Certificates) -> Option<Self> {
+        let mut server = Self::prepare(&["ssl=on"])?;
+        let [certificate, key] = certificates.server().map(|file| place(&file, server.folder.path()));
+        if let Some((user, group)) = server.user {
+            chown(&key, Some(user), Some(group)).unwrap();
+        }
+        set_permissions(&key, Permissions::from_mode(0o600)).unwrap();
+        let authority = place(&certificates.authority(), server.folder.path());
+        for (name, file) in [("ssl_cert_file", certificate), ("ssl_key_file", key), ("ssl_ca_file", authority)] {
+            server.settings.push(format!("{name}={}", file.display()));
+        }
+        server.initialize();
+        let file = server.data().join("pg_hba.conf");
+        let own = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, format!("{rules}\n{own}")).unwrap();
+        server.resume().await;
+        let role = "CREATE ROLE guarded LOGIN PASSWORD 'a password: %@/'; GRANT CREATE ON DATABASE postgres TO guarded";
+        server.connect("public").await.batch_execute(role).await.unwrap();
+        Some(server)
+    }
+
+    /// Where its Unix socket is.
+    pub(crate) fn socket_folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// The same in another encoding.
     pub(crate) async fn start_encoded(encoding: &'static str) -> Option<Self> {
         let mut server = Self::prepare(&[])?;

@@ -53,6 +53,21 @@ impl Server {
         Some(server)
     }
 
+    /// A Sentinel that watches the server on this port.
+    pub async fn start_sentinel(watched: u16) -> Self {
+        let folder = tempfile::Builder::new().prefix("incode-sentinel").tempdir().unwrap();
+        let (file, port) = (folder.path().join("sentinel.conf"), free_port());
+        let directory = folder.path().display();
+        let settings =
+            format!("bind 127.0.0.1\nport {port}\ndir {directory}\nsentinel monitor main 127.0.0.1 {watched} 1\n");
+        std::fs::write(&file, settings).unwrap();
+        let mut command = Command::new("redis-server");
+        command.arg(file).arg("--sentinel").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut sentinel = Self { folder, settings: Vec::new(), port, running: Some(command.spawn().unwrap()) };
+        sentinel.answers().await;
+        sentinel
+    }
+
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -88,6 +103,10 @@ impl Server {
         command.args(["--appendonly", "yes", "--appendfsync", "always"]).args(&self.settings);
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         self.running = Some(command.spawn().unwrap());
+        self.answers().await;
+    }
+
+    async fn answers(&mut self) {
         let begun = Instant::now();
         while self.try_connect().await.is_err() {
             assert!(begun.elapsed() < PATIENCE, "Redis does not start");

@@ -14,6 +14,7 @@ on_every_adapter! {
     a_flood_at_a_gate_is_cut_off,
     who_asks_before_sending_is_not_invited,
     a_connection_whose_body_was_short_goes_on,
+    a_connection_whose_body_is_not_read_to_its_end_is_closed_and_says_so,
 }
 
 async fn a_refusal_is_read_by_who_wrote_the_whole_body_first(adapter: Adapter) {
@@ -33,19 +34,25 @@ async fn a_refusal_is_read_by_who_wrote_the_whole_body_first(adapter: Adapter) {
 async fn a_denial_is_read_by_who_wrote_the_whole_body_first(adapter: Adapter) {
     let world = World::start(adapter).await;
     let body = vec![b'x'; MIB / 2];
-    let denied = post("/transfer").header("connection", "close");
-    every_one_is_read(world.address, denied.clone().body(&body), 401, "authentication_required").await;
-    every_one_is_read(world.address, denied.clone().chunked(&body, 16 * 1024), 401, "authentication_required").await;
-    let unverified = denied.user("ana").body(&body);
-    every_one_is_read(world.address, unverified, 403, "verification_required").await;
+    // By a gate, and by an extractor.
+    for path in ["/transfer", "/upload"] {
+        let denied = post(path).header("connection", "close");
+        let chunked = denied.clone().chunked(&body, 16 * 1024);
+        every_one_is_read(world.address, denied.clone().body(&body), 401, "authentication_required").await;
+        every_one_is_read(world.address, chunked, 401, "authentication_required").await;
+        let unverified = denied.user("ana").body(&body);
+        every_one_is_read(world.address, unverified, 403, "verification_required").await;
+    }
 }
 
 /// No client that is refused may keep the server busy.
 async fn a_flood_at_a_gate_is_cut_off(adapter: Adapter) {
     let world = World::start(adapter).await;
-    for framing in ["content-length: 1099511627776", "transfer-encoding: chunked"] {
+    let framings = ["content-length: 1099511627776", "transfer-encoding: chunked"];
+    for (path, framing) in ["/transfer", "/upload"].into_iter().flat_map(|path| framings.map(|framing| (path, framing)))
+    {
         let mut wire = Wire::open(world.address).await;
-        wire.write(format!("POST /transfer HTTP/1.1\r\nhost: a\r\n{framing}\r\n\r\n").as_bytes()).await;
+        wire.write(format!("POST {path} HTTP/1.1\r\nhost: a\r\n{framing}\r\n\r\n").as_bytes()).await;
         let sent = wire.flood().await;
         let sent = sent.unwrap_or_else(|sent| panic!("{framing}; still reading after {sent} bytes"));
         // What was on the way in socket buffers counts here, too. actix-web has a limit of time alone.
@@ -57,7 +64,7 @@ async fn a_flood_at_a_gate_is_cut_off(adapter: Adapter) {
 /// application.
 async fn who_asks_before_sending_is_not_invited(adapter: Adapter) {
     let world = World::start(adapter).await;
-    for path in ["/incode/webhook", "/transfer"] {
+    for path in ["/incode/webhook", "/transfer", "/upload"] {
         let mut wire = Wire::open(world.address).await;
         let head = format!("POST {path} HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: 5\r\n\r\n");
         wire.write(head.as_bytes()).await;
@@ -76,6 +83,18 @@ async fn a_connection_whose_body_was_short_goes_on(adapter: Adapter) {
         assert_eq!(wire.response(false).await.essence(), expected(UNAUTHENTIC));
         if adapter == Adapter::Actix {
             return;
+        }
+    }
+}
+
+/// A proxy that has written the whole body would send its next request on that connection, and get no answer.
+async fn a_connection_whose_body_is_not_read_to_its_end_is_closed_and_says_so(adapter: Adapter) {
+    let world = World::start(adapter).await;
+    let body = vec![b'x'; 5 * MIB];
+    for path in ["/incode/webhook", "/transfer", "/upload"] {
+        for call in [post(path).body(&body), post(path).chunked(&body, 16 * 1024)] {
+            let answer = Wire::open(world.address).await.exchange(&call.bytes()).await.unwrap();
+            assert_eq!((answer.status, answer.header("connection")), (401, Some("close")), "{path}");
         }
     }
 }
