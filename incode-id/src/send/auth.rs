@@ -21,7 +21,7 @@ pub(crate) enum Auth {
     None,
 }
 
-/// How the sandbox is told to authenticate: an object of its control API. Holds a secret, and is never shown.
+/// How the sandbox has to authenticate: an object of its control API. Holds a secret, and is never shown.
 pub(crate) struct WebhookSecrets(pub(super) Value);
 
 impl Auth {
