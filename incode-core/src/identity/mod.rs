@@ -20,7 +20,7 @@ use crate::{IdentityId, ObjectId, Subject, Timestamp};
 
 pub use crate::session::SessionHash;
 pub(crate) use check::CLOCK_TOLERANCE;
-pub use check::{Check, Checks, FlowWindow, SubjectHash};
+pub use check::{Check, Checks, FlowWindow, NamedFlow, NewestFailures, SubjectHash};
 pub use confirmation::{ActionHash, Confirmation};
 pub(crate) use directory::{ChangeListener, Directory, Time};
 pub use field::{Field, RetainedField};

@@ -121,7 +121,7 @@ impl Applier {
             made_at: made_at.filter(|at| *at <= now.after(CLOCK_TOLERANCE)),
             received_at: event.received_at,
             authenticated: event.authenticated,
-            subject: self.named_subject(event),
+            flow: self.named_flow(event),
         }
     }
 }

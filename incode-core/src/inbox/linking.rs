@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::identity::LinkProof;
 use crate::identity::transition::{EventLink, Outcome, UsedNonce};
+use crate::identity::{LinkProof, NamedFlow};
 use crate::store::ClaimedEvent;
 use crate::{Subject, Timestamp};
 
@@ -14,7 +14,8 @@ use super::rule::VerifiedPerson;
 
 /// Reads correlation ids that events repeat: the inbox does not know the flow that makes them.
 pub(crate) trait CorrelationReader: Send + Sync + 'static {
-    /// The subject of a correlation id that was made here and had not expired when the event was accepted.
+    /// The subject of a correlation id that was made here, also of one that had expired when the event was accepted.
+    /// `None` for any other id.
     fn read(&self, correlation_id: &str, received_at: Timestamp) -> Option<NamedSubject>;
 }
 
@@ -26,7 +27,7 @@ pub(crate) struct NamedSubject {
     pub(crate) nonce: UsedNonce,
     /// When that flow began.
     pub(crate) began_at: Timestamp,
-    /// Whether the application lets a repeated correlation id link without a callback.
+    /// Whether the application lets a repeated correlation id link without a callback, and the id had not expired.
     pub(crate) may_link: bool,
 }
 
@@ -48,18 +49,25 @@ impl Applier {
         }
     }
 
-    /// The subject that the correlation id of an authenticated event names.
-    pub(super) fn named_subject(&self, event: &ClaimedEvent) -> Option<Subject> {
-        self.named(event).map(|named| named.subject)
+    /// The flow that the correlation id of an authenticated event names.
+    ///
+    /// The vendor repeats the id that a flow was started with. An id that has expired names its flow all the same: the
+    /// vendor delivers for half an hour, and by then the flow is over. An id that is not ours is no missing id: the check
+    /// was started by another application, or by a person who changed the id on the way.
+    pub(super) fn named_flow(&self, event: &ClaimedEvent) -> NamedFlow {
+        match (repeated_id(event), self.named(event)) {
+            (None, _) => NamedFlow::Unnamed,
+            (Some(_), Some(named)) => NamedFlow::Of(named.subject),
+            (Some(_), None) => NamedFlow::Foreign,
+        }
     }
 
     fn named(&self, event: &ClaimedEvent) -> Option<NamedSubject> {
-        let id = event.correlation_id.as_deref().filter(|_| event.authenticated)?;
-        self.correlations.read(id, event.received_at)
+        self.correlations.read(repeated_id(event)?, event.received_at)
     }
 
-    /// Ids that are not ours, or too old, prove nothing and harm nothing. One whose subject is linked to another identity
-    /// means that the event was put together.
+    /// Ids that are not ours, or too old, link nobody. One whose subject is linked to another identity means that the event
+    /// was put together.
     async fn by_correlation(&self, event: &ClaimedEvent, fetched: &Fetched) -> Result<Option<EventLink>, ApplyError> {
         let is_of_flow = |named: &NamedSubject| fetched.is_pass_since(named.began_at, &named.subject);
         let named = self.named(event).filter(|named| named.may_link).filter(is_of_flow);
@@ -85,6 +93,11 @@ impl Applier {
             }
         }
     }
+}
+
+/// Of an authenticated event alone: anyone may write one into an event they make up.
+fn repeated_id(event: &ClaimedEvent) -> Option<&str> {
+    event.correlation_id.as_deref().filter(|_| event.authenticated)
 }
 
 /// Counts what became of the link of an event that was applied.

@@ -31,14 +31,12 @@ pub(super) fn apply(before: &Before, event: &ApplyEvent, rules: &Rules, now: Tim
 fn decide_pending(after: &mut After, before: &Before, event: &ApplyEvent, rules: &Rules, now: Timestamp) {
     let Write::Put(identity) = after.identity.clone() else { return };
     let is_live = |pending: &&PendingLink| now < pending.expires_at;
-    // An authenticated event that repeats a correlation id names its flow: it says nothing of any other.
-    let is_named =
-        |pending: &&PendingLink| event.check.subject.as_ref().is_none_or(|subject| *subject == pending.subject);
     let failed = |pending: &PendingLink| {
-        pending.window.is_failed_by(&event.check) || pending.window.has_failure(identity.checks)
+        let (window, subject) = (&pending.window, &pending.subject);
+        window.is_failed_by(&event.check, subject) || window.has_failure(&identity.checks, subject)
     };
     let mut passed = Vec::new();
-    for pending in before.pending_links.iter().filter(is_live).filter(is_named) {
+    for pending in before.pending_links.iter().filter(is_live) {
         if failed(pending) {
             after.pending_links.push((pending.subject.clone(), Write::Delete));
         } else if pending.window.is_passed_by(&event.check, &pending.subject) {
