@@ -17,8 +17,8 @@
 //!   [`Builder::from_settings`](crate::Builder::from_settings).
 
 pub use crate::app::{
-    Engine, IdentifiedVisitor, LazyVisitor, OWN_ANSWER_CAP, OWN_ANSWER_HEADERS, Resolved, RouteRequest, StoreUrl,
-    unreadable_answer,
+    Engine, IdentifiedVisitor, LazyVisitor, OWN_ANSWER_CAP, OWN_ANSWER_HEADERS, OnDemandVisitor, Resolved,
+    RouteRequest, StoreUrl, unreadable_answer,
 };
 pub use crate::gate::{
     Active, Denial, FoundUser, GRANTED_CACHE_CONTROL, GatePolicy, IdentifyOutcome, PendingVisitor, Satisfies, Visitor,

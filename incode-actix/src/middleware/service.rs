@@ -8,7 +8,7 @@ use incode_core::adapter::Resolved;
 
 use super::IncodeFuture;
 use crate::head::ActixHead;
-use crate::identify::{Identify, Route};
+use crate::identify::{Identify, Route, later};
 
 /// The service of [`IncodeMiddleware`](super::IncodeMiddleware).
 #[derive(Clone, Debug)]
@@ -53,6 +53,10 @@ where
         match visit {
             Resolved::Ready(visitor) => {
                 request.extensions_mut().insert(visitor);
+                IncodeFuture::pass(self.inner.call(request))
+            }
+            Resolved::OnDemand(visitor) => {
+                later(&self.incode, visitor, request.request());
                 IncodeFuture::pass(self.inner.call(request))
             }
             Resolved::Pending(load) => IncodeFuture::load(load, Rc::clone(&self.inner), request),

@@ -24,7 +24,7 @@ use crate::inbox::{
 };
 use crate::model::EventKind;
 use crate::store::{MemoryStore, OpenStore, Store};
-use crate::time::SteadyClock;
+use crate::time::{SteadyClock, StoreTime};
 use crate::webhook::{AddressSource, Authenticity, TokenEndpoint, Webhook};
 use crate::{Clock, Secret, SystemClock};
 
@@ -323,9 +323,13 @@ impl Builder {
         let (stop, stopped) = watch::channel(false);
         let system: Arc<dyn Clock> = Arc::new(SystemClock);
         let clock = self.clock.clone().unwrap_or_else(|| Arc::clone(&system));
-        let time = match self.clock {
-            Some(clock) => Time::Clock(Arc::new(SteadyClock::new(clock))),
-            None => Time::StoreOr(Arc::new(SteadyClock::new(system))),
+        // Deliveries are received by the clock that flows begin by.
+        let (time, received): (_, Arc<dyn Clock>) = match self.clock {
+            Some(own) => (Time::Clock(Arc::new(SteadyClock::new(own))), Arc::clone(&clock)),
+            None => {
+                let time = Arc::new(StoreTime::new(Arc::new(SteadyClock::new(system))));
+                (Time::StoreOr(Arc::clone(&time)), time)
+            }
         };
         let context = Arc::new(Context {
             clock: Arc::clone(&clock),
@@ -340,7 +344,7 @@ impl Builder {
             near: Default::default(),
         });
         let near = NearCache::new(Arc::clone(&store), Arc::clone(&context), self.near, runtime.clone());
-        let inbox = Inbox::new(Arc::clone(&store), Arc::clone(&clock), at_rest.clone(), self.accept_deadline);
+        let inbox = Inbox::new(Arc::clone(&store), received, at_rest.clone(), self.accept_deadline);
         let handlers = Arc::new(self.handlers);
         let listeners =
             Arc::new(Listeners { near: Arc::clone(&near), feed: Feed::new(), handlers: Arc::clone(&handlers) });
@@ -350,6 +354,11 @@ impl Builder {
             handlers: handlers.names(),
         };
         let directory = Directory::new(Arc::clone(&store), Arc::new(rules), time, Arc::clone(&listeners) as _);
+        // Before the first delivery: from here on it is known how far the store's clock is from this process's. The worker
+        // asks again before each claim.
+        if let Err(error) = directory.now().await {
+            tracing::warn!(error.kind = ?error.kind(), "the store did not say what time it is");
+        }
         if let Some(feed) = store.feed() {
             near.bypass(true);
             runtime.spawn(replicas::follow(feed, Arc::clone(&listeners), stopped.clone()));

@@ -27,7 +27,7 @@ pub(crate) use correlation::Correlations;
 pub(crate) use face::{FaceParts, authenticate};
 pub(crate) use image::Wiped;
 pub(crate) use limits::{FlowLimits, LimitSettings};
-pub(crate) use start::{login_first, start};
+pub(crate) use start::{Start, login_first};
 
 /// What the hosted web flow needs to know. Given by the application, or read from the environment.
 #[derive(Clone)]

@@ -1,34 +1,63 @@
+use std::time::Duration;
+
+use crate::Subject;
 use crate::http::{Problem, Reply, RequestHead, return_to};
-use crate::{Subject, Timestamp};
+use crate::identity::Directory;
 
 use super::{Flow, query};
 
-/// `GET start?return_to=/path`: sends the logged-in subject to the hosted page, with a correlation id of its own.
-///
-/// # Errors
-/// 401 `authentication_required` without a subject, 400 `return_to_refused` for a way back that is no local path.
-pub(crate) fn start(flow: &Flow, head: &dyn RequestHead, subject: &Subject, now: Timestamp) -> Result<Reply, Problem> {
-    let return_to = query::one(head, "return_to");
-    let home = [flow.base(), "/"].concat();
-    let back = match &return_to {
-        Some(target) if return_to::is_local(target) => &**target,
-        None if !query::has(head, "return_to") => home.as_str(),
-        _ => {
-            let detail = "return_to must be one path on this site, such as /vault.";
-            return Err(Problem::new(400, "return_to_refused", "Way back refused", detail));
-        }
-    };
-    let id = flow.correlations.make(subject, back, now).ok_or_else(|| {
-        Problem::new(503, "flow_unavailable", "Try again soon", "Verification can't be started right now.")
-    })?;
-    let mut page = flow.hosted.web_url.clone();
-    page.query_pairs_mut()
-        .append_pair("client_id", &flow.hosted.client_id)
-        .append_pair("redirect_url", flow.callback_url.as_str())
-        .append_pair("correlation_id", &id);
-    Ok(Reply::see_other(String::from(page)))
+/// A request to start that passed every check that needs no I/O.
+#[derive(Debug)]
+pub(crate) struct Start {
+    subject: Subject,
+    return_to: String,
+}
+
+impl Start {
+    /// `GET start?return_to=/path`, of a logged-in subject.
+    ///
+    /// # Errors
+    /// 400 `return_to_refused` for a way back that is no local path.
+    pub(crate) fn open(flow: &Flow, head: &dyn RequestHead, subject: Subject) -> Result<Self, Problem> {
+        let return_to = match query::one(head, "return_to") {
+            Some(target) if return_to::is_local(&target) => target.into_owned(),
+            None if !query::has(head, "return_to") => [flow.base(), "/"].concat(),
+            _ => {
+                let detail = "return_to must be one path on this site, such as /vault.";
+                return Err(Problem::new(400, "return_to_refused", "Way back refused", detail));
+            }
+        };
+        Ok(Self { subject, return_to })
+    }
+
+    /// Sends the subject to the hosted page, with a correlation id of its own. The flow begins now, by the clock that
+    /// its return and its events are compared by: the store's where it has one.
+    ///
+    /// # Errors
+    /// 503 `flow_unavailable` while the store does not answer, and without randomness.
+    pub(crate) async fn begin(self, flow: &Flow, directory: &Directory) -> Result<Reply, Problem> {
+        let now = directory.now().await.map_err(|error| {
+            tracing::warn!(error.kind = ?error.kind(), error.cause = %error.cause(), "no flow begun");
+            unavailable()
+        })?;
+        let id = flow.correlations.make(&self.subject, &self.return_to, now).ok_or_else(unavailable)?;
+        let mut page = flow.hosted.web_url.clone();
+        page.query_pairs_mut()
+            .append_pair("client_id", &flow.hosted.client_id)
+            .append_pair("redirect_url", flow.callback_url.as_str())
+            .append_pair("correlation_id", &id);
+        Ok(Reply::see_other(String::from(page)))
+    }
+}
+
+fn unavailable() -> Problem {
+    let detail = "Verification can't be started right now.";
+    Problem::new(503, "flow_unavailable", "Try again soon", detail).retry_after(RETRY_AFTER)
 }
 
 pub(crate) fn login_first() -> Problem {
     Problem::new(401, "authentication_required", "Log in first", "Verification belongs to a logged-in user.")
 }
+
+/// When a store that did not answer is worth another try.
+const RETRY_AFTER: Duration = Duration::from_secs(5);

@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 use crate::Timestamp;
 use crate::model::{IdentityStatus, UserInfo};
 use crate::store::{Changed, Lease, Settled, Settlement, Store, StoreError};
-use crate::time::{Clock, TimeFuture, TimeSource};
+use crate::time::{Clock, StoreTime, TimeFuture, TimeSource};
 
 use super::transition::{ChangeRequest, Command, Rules};
 use super::unwritten::{Added, FIRST_WRITE, LONGEST_PAUSE, LONGEST_WRITE, NotActive, Unwritten};
@@ -39,7 +39,7 @@ pub(crate) enum Time {
     Clock(Arc<dyn Clock>),
     /// The store's time where it has one, else this clock: replicas then compare instants by one clock, however their
     /// machines' clocks are set.
-    StoreOr(Arc<dyn Clock>),
+    StoreOr(Arc<StoreTime>),
 }
 
 /// What has to know of a change.
@@ -77,7 +77,11 @@ impl Directory {
     pub(crate) async fn now(&self) -> Result<Timestamp, StoreError> {
         match &self.0.time {
             Time::Clock(clock) => Ok(clock.now()),
-            Time::StoreOr(clock) => Ok(self.0.store.time().await?.unwrap_or_else(|| clock.now())),
+            Time::StoreOr(clock) => {
+                let Some(now) = self.0.store.time().await? else { return Ok(clock.now()) };
+                clock.learned(now);
+                Ok(now)
+            }
         }
     }
 

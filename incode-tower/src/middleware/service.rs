@@ -11,7 +11,7 @@ use tower_service::Service;
 use super::IncodeFuture;
 use crate::body::{Chunks, ResponseBody};
 use crate::head::HttpHead;
-use crate::identify::Identify;
+use crate::identify::{Identify, later};
 use crate::reply::response;
 
 /// The service of [`IncodeLayer`](super::IncodeLayer).
@@ -58,6 +58,10 @@ where
         match self.incode.visit(&head) {
             Resolved::Ready(visitor) => {
                 request.extensions_mut().insert(visitor);
+                IncodeFuture::pass(self.inner.call(request))
+            }
+            Resolved::OnDemand(visitor) => {
+                let request = later(&self.incode, visitor, request);
                 IncodeFuture::pass(self.inner.call(request))
             }
             Resolved::Pending(load) => {
