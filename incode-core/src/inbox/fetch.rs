@@ -89,7 +89,9 @@ impl Applier {
         } else {
             seen
         };
-        let check = Check { passed: check.passed && event.authenticated, ..check };
+        // Nor does its pass decide about a flow, one way or the other: without a time and a sender it belongs to none.
+        let made_at = check.made_at.filter(|_| event.authenticated || !check.passed);
+        let check = Check { made_at, ..check };
         Ok(Some(Fetched { person, seen, check, vendor_now, proven: true }))
     }
 

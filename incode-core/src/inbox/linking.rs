@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::identity::transition::{EventLink, Outcome, UsedNonce};
 use crate::identity::{LinkProof, NamedFlow};
+use crate::model::EventKind;
 use crate::store::ClaimedEvent;
 use crate::{Subject, Timestamp};
 
@@ -35,12 +36,14 @@ impl Applier {
     /// May this event link, and whom? The one place that decides it.
     ///
     /// - Only a check that passed links.
+    /// - An authentication repeats nothing of its person: it links where its sender is known.
     /// - A correlation id counts of an authenticated event alone: anyone may write one into an event they make up.
     /// - The check was made since that flow began: an older one is no answer to it.
     /// - It links where the application switched that on ([`Builder::link_by_webhook`](crate::Builder::link_by_webhook)).
     /// - The application's rule is asked where no correlation id links.
     pub(super) async fn link(&self, event: &ClaimedEvent, fetched: &Fetched) -> Result<Option<EventLink>, ApplyError> {
-        if !fetched.check.passed {
+        let is_silent = event.kind == EventKind::Authentication && !event.authenticated;
+        if !fetched.check.passed || is_silent {
             return Ok(None);
         }
         match self.by_correlation(event, fetched).await? {

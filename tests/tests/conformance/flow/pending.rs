@@ -19,6 +19,7 @@ on_every_adapter! {
     a_check_at_an_unknown_time_links_and_is_not_fresh,
     a_check_of_the_future_is_one_of_unknown_time,
     an_authentication_links_who_is_enrolled,
+    an_authentication_that_anyone_could_send_ends_no_flow,
     a_check_that_names_another_flow_links_no_one,
     a_token_from_before_the_flow_is_refused,
     the_time_of_issue_is_read_however_it_is_written,
@@ -246,6 +247,23 @@ async fn an_authentication_links_who_is_enrolled(adapter: Adapter) {
     come_back(&world, "ana", &flow, &token).await;
     is_pending(&world, "ana").await;
     world.deliver(&event("authentication.completed", "authentication-1", &token)).await;
+    opens(&world, "ana").await;
+}
+
+/// Fetch-back: a pass whose sender is unknown proves nothing, and is no failure.
+async fn an_authentication_that_anyone_could_send_ends_no_flow(adapter: Adapter) {
+    let world = Plan::new(adapter).with_checks().auth(Auth::FetchBack).start().await;
+    let ana = world.person("Ana");
+    let flow = world.start_flow("ana").await;
+    let now = i64::try_from(std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs()).unwrap();
+    let body = json!({"id": "authentication-1", "createdAt": now, "status": "pass"});
+    world.sandbox.seed_authentication("authentication-1", Some(&ana.identity_id), body);
+    let token = world.sandbox.issue_token(&ana.identity_id);
+    come_back(&world, "ana", &flow, &token).await;
+    world.deliver(&event("authentication.completed", "authentication-1", &token)).await;
+    world.settles(1, 0, 0).await;
+    is_pending(&world, "ana").await;
+    world.deliver(&completed(&check(&world, &ana, Outcome::Pass))).await;
     opens(&world, "ana").await;
 }
 
