@@ -59,7 +59,12 @@ impl Applier {
         let (asked, verification) = tokio::join!(self.userinfo(token), self.client.verification(id, token));
         let Asked { person, seen, vendor_now } = asked.map_err(|error| of_one(error, &verification))?;
         let verification = verification.map_err(ApplyError::PartiallyAnswered)?;
-        let fit = belonging::check_verification(id, &verification, &person)?;
+        // A person who fails under another name shows their own document, so the pieces of a failure may contradict each
+        // other. It brings nothing but the failure, and that must count.
+        let fit = match verification.status == VerificationStatus::Verified {
+            true => belonging::check_verification(id, &verification, &person)?,
+            false => belonging::check_failure(id, &verification)?,
+        };
         let known = self.directory.store().verified_as(id.clone()).await?;
         belonging::check_owner(known.as_ref(), &person.identity_id)?;
         let check = self.check_of_verification(event, &verification, vendor_now);

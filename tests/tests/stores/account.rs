@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use incode_core::store::{JobFilter, JobState};
 use incode_core::{Builder, VerifiedSubject};
-use incode_sandbox::Verified;
+use incode_sandbox::{Sandbox, Verified};
 use incode_sqlite::SqliteOptions;
 use incode_tests::{Adapter, Plan, World, event, eventually};
 use tempfile::TempDir;
@@ -20,7 +20,7 @@ async fn memory() {
     let (verified, flow) = event_first(&world, &bank).await;
     comes_back(&world, &verified, &flow).await;
     opened_once(&world, &bank).await;
-    said_again(&world, &verified, &flow).await;
+    said_again(&world, &world.sandbox, &verified, &flow).await;
     opened_once(&world, &bank).await;
 }
 
@@ -57,7 +57,7 @@ async fn across_restarts(choose: impl AsyncFn() -> Chosen) {
     bank.0.lock().unwrap().is_shut = false;
     let third = beside(&first, &bank, choose().await).await;
     opened_once(&third, &bank).await;
-    said_again(&third, &verified, &flow).await;
+    said_again(&third, &first.sandbox, &verified, &flow).await;
     opened_once(&third, &bank).await;
     third.incode.shutdown().await;
     let last = beside(&first, &bank, choose().await).await;
@@ -85,11 +85,11 @@ async fn comes_back(world: &World, verified: &Verified, flow: &str) {
 }
 
 /// The callback once more, the event once more with another token, and another event of the person.
-async fn said_again(world: &World, verified: &Verified, flow: &str) {
+async fn said_again(world: &World, vendor: &Sandbox, verified: &Verified, flow: &str) {
     comes_back(world, verified, flow).await;
-    let token = world.sandbox.issue_token(&verified.identity_id);
+    let token = vendor.issue_token(&verified.identity_id);
     world.deliver(&event("verification.completed", &verified.verification_id, &token)).await;
-    world.deliver(&completed(&world.sandbox.verify(&verified.identity_id).unwrap())).await;
+    world.deliver(&completed(&vendor.verify(&verified.identity_id).unwrap())).await;
     eventually("settled", async || world.counts().await.pending == 0).await;
 }
 
