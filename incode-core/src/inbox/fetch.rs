@@ -61,9 +61,10 @@ impl Applier {
         let verification = verification.map_err(ApplyError::PartiallyAnswered)?;
         // A person who fails under another name shows their own document, so the pieces of a failure may contradict each
         // other. It brings nothing but the failure, and that must count.
-        let fit = match verification.status == VerificationStatus::Verified {
-            true => belonging::check_verification(id, &verification, &person)?,
-            false => belonging::check_failure(id, &verification)?,
+        let fit = if verification.status == VerificationStatus::Verified {
+            belonging::check_verification(id, &verification, &person)?
+        } else {
+            belonging::check_failure(id, &verification)?
         };
         let known = self.directory.store().verified_as(id.clone()).await?;
         belonging::check_owner(known.as_ref(), &person.identity_id)?;
