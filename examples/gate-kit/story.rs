@@ -34,7 +34,7 @@ macro_rules! contract_of {
         }
 
         #[test]
-        fn what_is_refused_is_told_apart() {
+        fn refusals_are_distinguished() {
             story::refusals($program);
         }
 

@@ -15,7 +15,7 @@ use incode_core::identity::Identity;
 use crate::head::ActixHead;
 use crate::identify::{Answer, pending};
 
-/// Extractor: who asks, and how they stand. Passes everybody; look at
+/// Extractor: the visitor of the request and their standing. Rejects no visitor; look at
 /// [`standing`](incode_core::gate::Visitor::standing), or ask with [`require`](incode_core::gate::Visitor::require).
 ///
 /// Rejects only where [`IncodeMiddleware`](crate::IncodeMiddleware) is missing: 500, and a log line that says so.
@@ -39,7 +39,7 @@ impl Deref for Visitor {
     }
 }
 
-/// Extractor: a visitor whose identity is ACTIVE. A handler that takes one can't be reached by anybody else.
+/// Extractor: a visitor whose identity is ACTIVE. No other visitor reaches a handler that takes one.
 ///
 /// ```
 /// use incode_actix::Active;
@@ -48,7 +48,7 @@ impl Deref for Visitor {
 /// }
 /// # let _ = actix_web::web::get().to(vault);
 /// ```
-/// Nobody else makes one, and a visitor is none:
+/// Only the extractor creates one, and a `Visitor` can't be used in its place:
 /// ```compile_fail,E0308
 /// use incode_actix::{Active, Visitor};
 /// async fn open(visitor: Visitor) -> String {
@@ -84,10 +84,10 @@ impl FromRequest for Active {
     }
 }
 
-/// Extractor: an [`Active`] if there is one, for pages that are open to everybody and look different to some.
+/// Extractor: an [`Active`] if there is one, for open pages that look different to verified visitors.
 ///
-/// `None` for nobody and for whoever is not ACTIVE. While the store does not answer it rejects with 503: "not verified"
-/// would be a guess.
+/// `None` without a subject and for a visitor who is not ACTIVE. While the store does not answer it rejects with 503:
+/// "not verified" would be a guess.
 #[derive(Clone, Debug)]
 pub struct MaybeActive(pub Option<Active>);
 
@@ -100,8 +100,8 @@ impl FromRequest for MaybeActive {
     }
 }
 
-/// Extractor: a visitor who meets the requirement that `R` stands for. A handler that takes one can't be reached by
-/// anybody else, wherever it is mounted.
+/// Extractor: a visitor who meets the requirement of the policy `R`. No other visitor reaches a handler that takes one,
+/// wherever it is mounted.
 ///
 /// ```
 /// use std::time::Duration;
@@ -202,7 +202,7 @@ impl<T> fmt::Debug for Extracting<T> {
     }
 }
 
-/// The reply to somebody who may not pass. Handlers return it, alone or as the error of
+/// The reply to a visitor who may not pass. Handlers return it, alone or as the error of
 /// `visitor.require(..).map_err(Denied::from)?`.
 ///
 /// actix-web drops the body of a request that an extractor refused, and reads a chunked one to its end, however long it

@@ -1,4 +1,7 @@
-//! Incode ID identity status as actix-web middleware and extractors.
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+//!
+//! # The parts
 //!
 //! [`IncodeMiddleware`] goes around the whole application: it answers the webhook and the hosted flow, and leaves a
 //! [`Visitor`](incode_core::gate::Visitor) in the extensions of every other request. [`GateMiddleware`] goes around

@@ -1,8 +1,9 @@
 use serde::Serialize;
 
 use incode_core::adapter::Reply;
-use incode_core::identity::Identity;
+use incode_core::gate::Explanation;
 use incode_core::identity::transition::JobCause;
+use incode_core::identity::{Export, Identity};
 use incode_core::store::{
     Audit, AuditAction, AuditId, EventId, EventRow, InboxCounts, JobCounts, JobFailure, JobId, JobRow, Reason, Replay,
     ReplayJobs,
@@ -85,6 +86,31 @@ pub(crate) fn identity(identity: &Identity) -> Reply {
         checked_at: Timestamp,
     }
     reply(&Row { identity, checked_at: identity.checked_at })
+}
+
+pub(crate) fn people(people: &[Explanation]) -> Reply {
+    #[derive(Serialize)]
+    struct People<'a> {
+        people: &'a [Explanation],
+    }
+    reply(&People { people })
+}
+
+pub(crate) fn person(explained: &Explanation) -> Reply {
+    reply(explained)
+}
+
+pub(crate) fn unlinked(unlinked: bool) -> Reply {
+    #[derive(Serialize)]
+    struct Unlinked {
+        unlinked: bool,
+    }
+    reply(&Unlinked { unlinked })
+}
+
+/// A file to keep: browsers save it instead of showing it.
+pub(crate) fn export(export: &Export) -> Reply {
+    reply(export).header("content-disposition", "attachment; filename=\"person.json\"")
 }
 
 pub(crate) fn forgotten(forgotten: bool) -> Reply {
@@ -233,7 +259,7 @@ struct Entry<'a> {
     job: Option<i64>,
     /// Of a replay of the jobs of one handler.
     handler: Option<&'a str>,
-    /// Of an erasure, and of a link that was made or removed.
+    /// Of an erasure, of a link that was made or removed, and of an export: there the subject, where it has no identity.
     identity_id: Option<&'a Masked>,
 }
 
@@ -262,7 +288,10 @@ impl<'a> From<&'a Audit> for Entry<'a> {
             }
             AuditAction::ReplayJobs(ReplayJobs::One(id)) => entry.job = Some(id.0),
             AuditAction::ReplayJobs(ReplayJobs::Dead(handler)) => entry.handler = handler.as_deref(),
-            AuditAction::Forget(masked) | AuditAction::Link(masked) | AuditAction::Unlink(masked) => {
+            AuditAction::Forget(masked)
+            | AuditAction::Link(masked)
+            | AuditAction::Unlink(masked)
+            | AuditAction::Export(masked) => {
                 entry.identity_id = Some(masked);
             }
             _ => {}

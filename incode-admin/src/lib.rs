@@ -1,5 +1,7 @@
-//! Operations for people: events and handler jobs that died, with their reasons; replays, erasure, and the trail of what
-//! was done by hand. As JSON, and as pages that need no JavaScript.
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+//!
+//! # The routes
 //!
 //! **No guard of its own: every caller may read and replay everything.** Adapters mount it behind the application's
 //! guard. That guard may put an [`Actor`] into the request extensions; the audit trail names it.
@@ -14,8 +16,13 @@
 //! | `GET jobs/{id}` | one job, masked |
 //! | `POST jobs/{id}/replay` | makes it pending again |
 //! | `POST jobs/replay` (`handler`) | makes all dead jobs pending again, or those of one handler |
+//! | `GET people?q=` | finds a person by subject, identity id or the id of a verification |
+//! | `GET person?subject=` | why a subject stands as it does, and what to do next |
+//! | `POST person/unlink` (`subject`, `why`) | ends its link |
+//! | `POST person/export` (`subject`, `why`) | everything that is stored of it, as JSON |
 //! | `GET identities/{identityId}` | the stored row |
-//! | `POST identities/{identityId}/forget` | erases it |
+//! | `POST identities/{identityId}/export` (`why`) | everything that is stored of the person, as JSON |
+//! | `POST identities/{identityId}/forget` (`why`) | erases it |
 //! | `GET audit?before=&limit=` | what was done by hand, and by whom |
 //!
 //! JSON, unless the request accepts `text/html`. Every request may be repeated without harm.
@@ -153,7 +160,7 @@ fn invalid(detail: &'static str) -> Problem {
 
 fn not_found() -> Problem {
     let detail = "There is no such page, event, job or identity. The events are at `inbox`, the jobs of handlers at `jobs`, \
-                  the trail is at `audit`.";
+                  people at `people`, the trail is at `audit`.";
     Problem::new(404, "not_found", "Not found", detail)
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use incode_core::Subject;
 use incode_core::model::EventKind;
 use incode_core::store::{AuditId, EventFilter, EventId, EventState, JobFilter, JobId, JobState, Reason};
 use url::form_urlencoded::Serializer;
@@ -49,12 +50,32 @@ impl EventList {
     }
 }
 
+/// The page of a person.
+#[derive(Clone, Debug)]
+pub(crate) struct PersonView {
+    pub(crate) subject: Subject,
+    /// Whether a link was there to be ended just now, for the notice.
+    pub(crate) unlinked: Option<bool>,
+}
+
+impl PersonView {
+    /// Relative to the mount. A subject may hold what means something in a path, so it is in the query.
+    pub(crate) fn link(&self) -> String {
+        let unlinked = self.unlinked.map(|unlinked| u8::from(unlinked).to_string());
+        link("person", given([("subject", Some(self.subject.as_str().to_owned())), ("unlinked", unlinked)]))
+    }
+
+    pub(crate) fn of(subject: Subject) -> Self {
+        Self { subject, unlinked: None }
+    }
+}
+
 /// One page of the audit trail.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AuditList {
     pub(crate) before: Option<AuditId>,
     pub(crate) limit: u32,
-    /// Whether an erasure that was just asked for had found somebody, for the notice.
+    /// Whether the erasure that was just requested found an identity. The page shows it as a notice.
     pub(crate) forgotten: Option<bool>,
 }
 

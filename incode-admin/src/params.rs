@@ -4,9 +4,10 @@ use std::sync::Arc;
 use incode_core::adapter::Problem;
 use incode_core::model::EventKind;
 use incode_core::store::{AuditId, DeadFilter, EventId, EventState, JobId, JobState, Reason};
+use incode_core::{Actor, Subject};
 
 use crate::invalid;
-use crate::lists::{AuditList, EventList, JobList, PAGE};
+use crate::lists::{AuditList, EventList, JobList, PAGE, PersonView};
 
 /// The names and values of a query or a form, decoded. An empty value counts as none: forms send the fields that were left
 /// alone.
@@ -64,6 +65,31 @@ impl Params {
             limit: self.limit()?,
             forgotten: self.number::<u8>("forgotten", "forgotten is 0 or 1.")?.map(|count| count > 0),
         })
+    }
+
+    /// Whom to look for.
+    pub(crate) fn searched(&self) -> Result<Option<String>, Problem> {
+        match self.value("q").map(str::trim) {
+            Some(name) if name.len() > Subject::MAX_LEN => Err(invalid("q is a name of up to 256 bytes.")),
+            name => Ok(name.filter(|name| !name.is_empty()).map(str::to_owned)),
+        }
+    }
+
+    /// The page of a person.
+    pub(crate) fn person(&self) -> Result<PersonView, Problem> {
+        let unlinked = self.number::<u8>("unlinked", "unlinked is 0 or 1.")?.map(|count| count > 0);
+        Ok(PersonView { subject: self.subject()?, unlinked })
+    }
+
+    pub(crate) fn subject(&self) -> Result<Subject, Problem> {
+        let subject = self.value("subject").and_then(|text| Subject::new(text).ok());
+        subject.ok_or_else(|| invalid("subject is the application's key of a user, up to 256 bytes."))
+    }
+
+    /// Who asks, with why, where a form says that.
+    pub(crate) fn actor(&self, actor: &Actor) -> Result<Actor, Problem> {
+        let Some(why) = self.value("why") else { return Ok(actor.clone()) };
+        actor.because(why).map_err(|_| invalid("why is one line, up to 128 characters with the name before it."))
     }
 
     /// A choice of dead events. A name it doesn't know might have been meant to narrow the choice, so it is refused

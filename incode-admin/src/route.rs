@@ -3,7 +3,7 @@ use incode_core::adapter::{Problem, RequestHead};
 use incode_core::store::{EventId, JobId};
 use percent_encoding::percent_decode_str;
 
-use crate::lists::{AuditList, EventList, JobList};
+use crate::lists::{AuditList, EventList, JobList, PersonView};
 use crate::params::Params;
 use crate::{cross_site, not_found};
 
@@ -26,8 +26,16 @@ pub(crate) enum Call {
     ReplayJob(JobId),
     /// As [`Call::ReplayEvents`].
     ReplayJobs(Params),
+    /// Whom to look for; `None` shows the form alone.
+    People(Option<String>),
+    Person(PersonView),
+    /// With the query; the form's fields are added.
+    Unlink(Params),
+    /// As [`Call::Unlink`].
+    ExportPerson(Params),
     Identity(IdentityId),
     Forget(IdentityId),
+    ExportIdentity(IdentityId),
     Audit(AuditList),
 }
 
@@ -35,7 +43,14 @@ impl Call {
     pub(crate) fn has_body(&self) -> bool {
         matches!(
             self,
-            Self::ReplayEvent(_) | Self::ReplayEvents(_) | Self::ReplayJob(_) | Self::ReplayJobs(_) | Self::Forget(_)
+            Self::ReplayEvent(_)
+                | Self::ReplayEvents(_)
+                | Self::ReplayJob(_)
+                | Self::ReplayJobs(_)
+                | Self::Unlink(_)
+                | Self::ExportPerson(_)
+                | Self::Forget(_)
+                | Self::ExportIdentity(_)
         )
     }
 }
@@ -79,6 +94,22 @@ pub(crate) fn find(head: &dyn RequestHead, path: &str) -> Result<Route, Problem>
             post()?;
             (Call::ReplayJob(JobId(number(id)?)), "../../")
         }
+        ["people"] => {
+            get()?;
+            (Call::People(query()?.searched()?), "")
+        }
+        ["person"] => {
+            get()?;
+            (Call::Person(query()?.person()?), "")
+        }
+        ["person", "unlink"] => {
+            post()?;
+            (Call::Unlink(query()?), "../")
+        }
+        ["person", "export"] => {
+            post()?;
+            (Call::ExportPerson(query()?), "../")
+        }
         ["identities", id] => {
             get()?;
             (Call::Identity(identity_id(id)?), "../")
@@ -86,6 +117,10 @@ pub(crate) fn find(head: &dyn RequestHead, path: &str) -> Result<Route, Problem>
         ["identities", id, "forget"] => {
             post()?;
             (Call::Forget(identity_id(id)?), "../../")
+        }
+        ["identities", id, "export"] => {
+            post()?;
+            (Call::ExportIdentity(identity_id(id)?), "../../")
         }
         ["audit"] => {
             get()?;

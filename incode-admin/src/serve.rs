@@ -1,10 +1,12 @@
 //! Serves the calls: asks core, and shows the answer as JSON or as a page.
 
 use incode_core::adapter::{Problem, Reply};
+use incode_core::gate::Explanation;
+use incode_core::identity::FoundPerson;
 use incode_core::store::{EventState, JobState, Replay, ReplayJobs};
-use incode_core::{Actor, Incode};
+use incode_core::{Actor, IdentityId, Incode};
 
-use crate::lists::{AuditList, EventList, JobList};
+use crate::lists::{AuditList, EventList, JobList, PersonView};
 use crate::params::Params;
 use crate::route::Call;
 use crate::{json, not_found, page, unavailable};
@@ -52,12 +54,34 @@ impl Handler<'_> {
             }
             Call::Identity(id) => {
                 let identity = self.incode.identity(&id).await.map_err(unavailable)?.ok_or_else(not_found)?;
-                Ok(if self.html { page::identity(&identity, self.root) } else { json::identity(&identity) })
+                if !self.html {
+                    return Ok(json::identity(&identity));
+                }
+                let subjects = self.incode.subjects(&id).await.map_err(unavailable)?;
+                Ok(page::identity(&identity, &subjects, self.root))
             }
+            Call::People(name) => self.people(name.as_deref()).await,
+            Call::Person(view) => {
+                let explained = self.incode.explain(&view.subject).await.map_err(unavailable)?;
+                Ok(if self.html { page::person(&view, &explained, now) } else { json::person(&explained) })
+            }
+            Call::Unlink(query) => {
+                let fields = query.and(fields)?;
+                let (subject, actor) = (fields.subject()?, fields.actor(self.actor)?);
+                let unlinked = self.incode.unlink(&subject, &actor).await.map_err(unavailable)?;
+                let view = PersonView { subject, unlinked: Some(unlinked) };
+                Ok(if self.html { self.back_to(&view.link()) } else { json::unlinked(unlinked) })
+            }
+            Call::ExportPerson(query) => {
+                let fields = query.and(fields)?;
+                self.export(FoundPerson::Subject(fields.subject()?), &fields).await
+            }
+            Call::ExportIdentity(id) => self.export(FoundPerson::Identity(id), &fields).await,
             Call::Forget(id) => {
-                let forgotten = self.incode.forget(&id, self.actor).await.map_err(unavailable)?;
+                let actor = fields.actor(self.actor)?;
+                let forgotten = self.incode.forget(&id, &actor).await.map_err(unavailable)?;
                 Ok(if self.html {
-                    Reply::see_other(format!("{}audit?forgotten={}", self.root, u8::from(forgotten)))
+                    self.back_to(&format!("audit?forgotten={}", u8::from(forgotten)))
                 } else {
                     json::forgotten(forgotten)
                 })
@@ -72,6 +96,50 @@ impl Handler<'_> {
                 })
             }
         }
+    }
+
+    /// A person may have several subjects: each is shown.
+    async fn people(&self, name: Option<&str>) -> Result<Reply, Problem> {
+        let mut people = Vec::new();
+        match self.found(name).await? {
+            None => {}
+            Some(FoundPerson::Subject(subject)) => {
+                people.push(self.incode.explain(&subject).await.map_err(unavailable)?);
+            }
+            Some(FoundPerson::Identity(id)) => people = self.subjects_of(&id).await?,
+        }
+        Ok(if self.html { page::people(name, &people) } else { json::people(&people) })
+    }
+
+    async fn found(&self, name: Option<&str>) -> Result<Option<FoundPerson>, Problem> {
+        let Some(name) = name else { return Ok(None) };
+        self.incode.find(name).await.map_err(unavailable)
+    }
+
+    /// Of an identity without subjects, itself.
+    async fn subjects_of(&self, id: &IdentityId) -> Result<Vec<Explanation>, Problem> {
+        let Some(identity) = self.incode.explain_identity(id).await.map_err(unavailable)? else {
+            return Ok(Vec::new());
+        };
+        let mut people = Vec::new();
+        for subject in identity.subjects.iter().take(MOST_SUBJECTS) {
+            people.push(self.incode.explain(subject).await.map_err(unavailable)?);
+        }
+        Ok(if people.is_empty() { vec![identity] } else { people })
+    }
+
+    async fn export(&self, person: FoundPerson, fields: &Params) -> Result<Reply, Problem> {
+        let actor = fields.actor(self.actor)?;
+        let export = self.incode.export(&person, &actor).await.map_err(unavailable)?;
+        if export.masked().is_none() {
+            return Err(not_found());
+        }
+        Ok(json::export(&export))
+    }
+
+    /// `page` is relative to the mount.
+    fn back_to(&self, page: &str) -> Reply {
+        Reply::see_other([self.root, page].concat())
     }
 
     async fn events(&self, list: EventList) -> Result<Reply, Problem> {
@@ -121,5 +189,7 @@ fn cut<T>(rows: &mut Vec<T>, limit: u32) -> Option<&T> {
     rows.last().filter(|_| more)
 }
 
+/// Subjects of one identity that a search shows: an application that shares identities has a few for each.
+const MOST_SUBJECTS: usize = 50;
 /// Entries of the audit trail below the inbox.
 const LATEST_ACTIONS: u32 = 5;

@@ -22,6 +22,7 @@ struct Sent {
     headers: Vec<(&'static str, &'static str)>,
     actor: Option<Actor>,
     authority: Option<&'static str>,
+    query: Option<&'static str>,
 }
 
 impl RequestHead for Sent {
@@ -32,7 +33,7 @@ impl RequestHead for Sent {
         "/not/looked/at"
     }
     fn query(&self) -> Option<&str> {
-        None
+        self.query
     }
     fn header_values<'a>(&'a self, name: &str, visit: &mut dyn FnMut(&'a [u8])) {
         self.headers.iter().filter(|(own, _)| *own == name).for_each(|(_, value)| visit(value.as_bytes()));
@@ -93,7 +94,7 @@ async fn the_oldest_pending_event_has_an_age() {
 }
 
 #[tokio::test]
-async fn the_trail_names_the_actor_or_nobody() {
+async fn the_trail_names_the_actor_if_there_is_one() {
     let incode = incode(&[]).await;
     for actor in [Some(Actor::new("anna").unwrap()), None] {
         let reply = answer(&incode, Sent { method: "POST", actor, ..Sent::default() }, "inbox/7/replay").await;
@@ -119,9 +120,15 @@ async fn a_store_that_is_gone_is_said_so() {
         ("POST", "jobs/1/replay"),
         ("POST", "jobs/replay"),
         ("POST", "identities/person/forget"),
+        ("POST", "identities/person/export"),
+        ("GET", "people"),
+        ("GET", "person"),
+        ("POST", "person/unlink"),
+        ("POST", "person/export"),
     ] {
+        let query = path.starts_with("pe").then_some("q=anna&subject=anna");
         for headers in [vec![], vec![("accept", "text/html")]] {
-            let reply = answer(&incode, Sent { method, headers, ..Sent::default() }, path).await;
+            let reply = answer(&incode, Sent { method, headers, query, ..Sent::default() }, path).await;
             assert_eq!(reply.status, 503, "{path}");
             assert!(reply.headers.iter().any(|(name, _)| *name == "retry-after"), "{path}");
         }

@@ -18,7 +18,7 @@
 
 pub use crate::app::{
     Engine, IdentifiedVisitor, LazyVisitor, OWN_ANSWER_CAP, OWN_ANSWER_HEADERS, OnDemandVisitor, Resolved,
-    RouteRequest, StoreUrl, unreadable_answer,
+    RouteRequest, StoreUrl, store_keys, unreadable_answer,
 };
 pub use crate::gate::{
     Active, Denial, FoundUser, GRANTED_CACHE_CONTROL, GatePolicy, IdentifyOutcome, PendingVisitor, Satisfies, Visitor,

@@ -29,6 +29,14 @@ impl Actor {
     pub fn unknown() -> Self {
         Self("unknown".into())
     }
+
+    /// With the reason for what is done, which the audit trail shows behind the name: `anna: ticket 4711`.
+    ///
+    /// # Errors
+    /// [`InvalidValue`] when both together are no actor: longer than 128 characters, or with a control character.
+    pub fn because(&self, reason: &str) -> Result<Self, InvalidValue> {
+        Self::new([self.as_str(), ": ", reason].concat())
+    }
 }
 
 /// An id as it may be shown to people: the first four characters, or none of a short one, and `…`.

@@ -1,12 +1,52 @@
-//! Everything that decides in incode; knows no web framework.
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 //!
-//! The modules, in the order of their arrows: [`model`] is what the vendor sends and takes; [`client`] asks the vendor,
-//! [`webhook`] listens to it; the inbox keeps events until a worker has applied them; [`identity`] is what is known of
-//! a person; [`gate`] decides who passes, [`flow`] sends people to the vendor's page and takes them back. [`store`]
-//! keeps all rows, [`http`] is the seam to frameworks. [`Incode`] joins the parts; each can be used without it. The
-//! feature `admin` adds the inbox as pages and JSON for the people who run it.
+//! # The modules
 //!
-//! Applications use an adapter, `incode-tower` or `incode-actix`, which re-export what they need from here.
+//! In the order in which they may use each other:
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`model`] | the payloads of the vendor |
+//! | [`client`] | calls the vendor's API |
+//! | [`webhook`] | takes deliveries, and checks that the vendor sent them |
+//! | [`identity`] | what is known of a person, and the rules that change it |
+//! | [`store`] | the contract of a store, and [`MemoryStore`](store::MemoryStore) |
+//! | [`gate`] | decides whether a request passes |
+//! | [`flow`] | sends a browser to the vendor's page and takes it back |
+//! | [`http`] | what an adapter has to bring: heads, bodies, replies |
+//!
+//! [`Incode`] joins the parts. Its worker keeps each event until it is applied.
+//!
+//! # Quick start
+//!
+//! An `Incode` against the sandbox, with everything in memory. With the real vendor only the values differ.
+//!
+//! ```
+//! use incode_core::client::Client;
+//! use incode_core::flow::HostedFlow;
+//! use incode_core::gate::SubjectSource;
+//! use incode_core::webhook::Authenticity;
+//! use incode_core::{Incode, Secret};
+//! use incode_sandbox::Sandbox;
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let sandbox = Sandbox::builder().start().await?;
+//! let secret = Secret::from("a flow secret of 32 bytes or more, the same on every replica");
+//! let incode = Incode::builder()
+//!     .client(Client::builder(&sandbox.url(), sandbox.api_key()).build()?)
+//!     .webhook_authenticity(Authenticity::header("x-incode-secret", [Secret::from("a secret that the vendor sends")])?)
+//!     .hosted_flow(HostedFlow::new(sandbox.client_id(), &sandbox.web_url(), "http://127.0.0.1:3000", secret)?)
+//!     .subjects(SubjectSource::extension())
+//!     .memory()
+//!     .build()
+//!     .await?;
+//! // Hand it to the layer of an adapter. At the end of the process:
+//! incode.shutdown().await;
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod adapter;
 pub mod client;

@@ -34,7 +34,7 @@ impl<K: Clone + Eq + Hash> Limiter<K> {
     /// Takes one of the key's tokens.
     ///
     /// # Errors
-    /// How long to wait until there is one. Asking too early takes nothing, so it makes nobody wait longer.
+    /// How long to wait until there is one. Asking too early takes no token, so it makes no wait longer.
     pub(crate) fn take(&self, key: &K, now: Duration) -> Result<(), Duration> {
         let Limit { burst, interval } = self.limit;
         if interval.is_zero() {

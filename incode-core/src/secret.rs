@@ -81,7 +81,7 @@ impl Token {
         &self.0
     }
 
-    /// What stands for the token where it must not be kept: its SHA-256.
+    /// The SHA-256 of the token, for places that must not keep the token.
     pub fn hash(&self) -> TokenHash {
         TokenHash(Sha256::digest(self.0.as_bytes()).into())
     }

@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-/// SHA-256 of a session's id: tells sessions apart without being able to act for one.
+/// SHA-256 of a session's id. It distinguishes sessions and can't be used to act for one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionHash(pub [u8; 32]);
 

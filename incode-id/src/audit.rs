@@ -37,6 +37,8 @@ fn of(action: &AuditAction) -> String {
         AuditAction::ReplayJobs(ReplayJobs::Dead(Some(handler))) => format!("dead jobs of {handler}"),
         AuditAction::ReplayJobs(ReplayJobs::Dead(None)) => "dead jobs".to_owned(),
         AuditAction::Forget(id) | AuditAction::Link(id) | AuditAction::Unlink(id) => format!("identity {id}"),
+        // An identity, or a subject without one.
+        AuditAction::Export(id) => id.to_string(),
         _ => String::new(),
     }
 }

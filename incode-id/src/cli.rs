@@ -7,6 +7,9 @@ use incode_core::model::EventKind;
 use incode_core::store::{EventState, JobState, Reason};
 use incode_core::{Actor, IdentityId, InvalidValue, Subject};
 
+use crate::failure::Failure;
+use crate::people::Format;
+
 /// Looks after the store of an application that uses incode.
 #[derive(Debug, Parser)]
 #[command(name = "incode-id", version, after_help = AFTER)]
@@ -42,30 +45,91 @@ pub(crate) enum Command {
     /// Lists what was done by hand, newest first.
     #[command(after_help = "Example:\n  incode-id audit --limit 20")]
     Audit(Page),
-    /// Shows what is known of a person: standing, since when, proof of the link, pending link, what to do next.
+    /// Shows why a person stands as they do: standing, since when, by what, what was refused and why, what to do next.
     #[command(after_help = "Example:\n  incode-id who account-4711")]
     Who {
         /// A subject, an identity id or the id of a verification; looked for in this order.
         name: String,
     },
+    /// Links a subject to an identity that is known. No link is moved: unlink first.
+    #[command(after_help = "Example:\n  incode-id link account-4711 5f3c9a0e --by anna --why \"ticket 812\"")]
+    Link(LinkArguments),
     /// Ends the link of a subject. The identity stays.
-    #[command(after_help = "Example:\n  incode-id unlink account-4711 --by anna")]
+    #[command(after_help = "Example:\n  incode-id unlink account-4711 --by anna --why \"ticket 812\"")]
     Unlink {
         #[arg(value_parser = subject)]
         subject: Subject,
-        /// Who asks, for the audit trail.
-        #[arg(long, value_name = "NAME", value_parser = actor)]
-        by: Actor,
+        #[command(flatten)]
+        by: By,
     },
     /// Erases an identity with its links and fields, and remembers that it was erased.
     #[command(after_help = "Example:\n  incode-id forget 5f3c9a0e --by anna")]
     Forget {
         #[arg(value_parser = identity_id)]
         identity: IdentityId,
-        /// Who asks, for the audit trail.
-        #[arg(long, value_name = "NAME", value_parser = actor)]
-        by: Actor,
+        #[command(flatten)]
+        by: By,
     },
+    /// Writes everything that is stored of a person as JSON, for the person. INCODE_STORE_KEY opens personal fields.
+    #[command(
+        after_help = "Example:\n  incode-id export account-4711 --by anna --why \"request of 3 May\" > account-4711.json"
+    )]
+    Export {
+        /// A subject, an identity id or the id of a verification; looked for in this order.
+        name: String,
+        #[command(flatten)]
+        by: By,
+    },
+    /// Links subjects to identities that need not be known yet. Such a link opens no gate until the vendor answers.
+    #[command(after_help = IMPORT)]
+    Import(ImportArguments),
+}
+
+/// Who asks and why, for the audit trail.
+#[derive(Debug, Args)]
+pub(crate) struct By {
+    /// Who asks, for the audit trail.
+    #[arg(long, value_name = "NAME", value_parser = actor)]
+    by: Actor,
+    /// Why, for the audit trail: shown behind the name.
+    #[arg(long, value_name = "TEXT")]
+    why: Option<String>,
+}
+
+impl By {
+    pub(crate) fn actor(&self) -> Result<Actor, Failure> {
+        match &self.why {
+            None => Ok(self.by.clone()),
+            Some(why) => self.by.because(why).map_err(|_| Failure::arguments(LONG_REASON)),
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LinkArguments {
+    #[arg(value_parser = subject)]
+    pub(crate) subject: Subject,
+    #[arg(value_parser = identity_id)]
+    pub(crate) identity: IdentityId,
+    /// For an application whose identities serve several subjects.
+    #[arg(long)]
+    pub(crate) shared_identities: bool,
+    #[command(flatten)]
+    pub(crate) by: By,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportArguments {
+    /// The file, or - for stdin.
+    pub(crate) file: String,
+    /// What the file is, where its name does not end with .csv or .jsonl.
+    #[arg(long)]
+    pub(crate) format: Option<Format>,
+    /// For an application whose identities serve several subjects.
+    #[arg(long)]
+    pub(crate) shared_identities: bool,
+    #[command(flatten)]
+    pub(crate) by: By,
 }
 
 #[derive(Debug, Subcommand)]
@@ -206,6 +270,13 @@ fn kind(text: &str) -> Result<EventKind, std::convert::Infallible> {
     Ok(EventKind::from(text))
 }
 
+const LONG_REASON: &str = "--by and --why take 128 characters together, and no control characters";
+const IMPORT: &str = "\
+CSV with the line of names subject,identityId, or one JSON object a line: {\"subject\":\"..\",\"identityId\":\"..\"}.
+Nothing is written unless every line can be read. Rows that are refused are listed; the others are linked.
+
+Example:
+  incode-id import people.csv --by anna --why \"move from the old system\"";
 const AFTER: &str = "\
 Exit codes:
   0  done

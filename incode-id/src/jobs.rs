@@ -1,4 +1,4 @@
-//! `jobs`: what is owed to the application's handlers.
+//! `jobs`: the jobs of the application's handlers.
 
 use incode_core::identity::transition::JobCause;
 use incode_core::store::{JobFailure, JobFilter, JobId, JobRow, ReplayJobs, Store};

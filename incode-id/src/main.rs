@@ -49,8 +49,11 @@ fn run(cli: Cli) -> Result<(), Failure> {
             Command::Jobs { command } => jobs::run(&*store, command, &output).await,
             Command::Audit(page) => audit::run(&*store, &page, &output).await,
             Command::Who { name } => people::who(&*store, &name, &output).await,
-            Command::Unlink { subject, by } => people::unlink(&*store, subject, by, &output).await,
-            Command::Forget { identity, by } => people::forget(&*store, identity, by, &output).await,
+            Command::Link(arguments) => people::link(&*store, arguments, &output).await,
+            Command::Unlink { subject, by } => people::unlink(&*store, subject, &by, &output).await,
+            Command::Forget { identity, by } => people::forget(&*store, identity, &by, &output).await,
+            Command::Export { name, by } => people::export(&*store, &name, &by, &output).await,
+            Command::Import(arguments) => people::import(&*store, arguments, &output).await,
         };
         store.close().await?;
         done

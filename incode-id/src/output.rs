@@ -29,6 +29,11 @@ impl Output {
         Ok(())
     }
 
+    /// A document of its own: JSON in any case, on several lines for a reader.
+    pub(crate) fn document(&self, document: &Value) -> Result<(), Failure> {
+        write_line(&if self.json { document.to_string() } else { format!("{document:#}") })
+    }
+
     /// Objects of the same members: a table, or one object a line.
     pub(crate) fn list(&self, columns: &[&str], rows: &[Value]) -> Result<(), Failure> {
         if self.json {
@@ -55,7 +60,7 @@ impl Output {
     }
 }
 
-/// Without control characters: a stranger may have written a text, and a terminal would obey it.
+/// Without control characters: an attacker may have written a text, and a terminal would obey it.
 fn plain(value: &Value) -> String {
     let text = match value {
         Value::Null => String::new(),

@@ -45,6 +45,7 @@ async fn everything_is_there_as_it_was() {
         "identity",
         "link",
         "pending_link",
+        "refused_link",
         "confirmation",
         "field",
         "used_nonce",

@@ -1,23 +1,11 @@
-//! A stand-in for Incode ID: the vendor's API, its hosted web flow and its webhook sender, with faults on demand.
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+//!
+//! # What it is
 //!
 //! Test an application against it in the same process through [`Sandbox`], or run it as the program `incode-sandbox`
-//! (`--help` lists its settings). It follows the vendor's published document to the letter, oddities included. It shares
-//! no code with the crates that it helps to test: it is an independent reading of the same text.
-//!
-//! ```
-//! use incode_sandbox::{NewPerson, Sandbox};
-//!
-//! # #[tokio::main(flavor = "current_thread")]
-//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let sandbox = Sandbox::builder().start().await?;
-//! let person = sandbox.add_person(NewPerson::named("Ana Flores").email("ana@example.com"));
-//! let verified = sandbox.verify(&person.identity_id)?;
-//! assert!(!verified.token.is_empty());
-//! assert_eq!(sandbox.person(&person.identity_id)?.status, "ACTIVE");
-//! sandbox.stop().await;
-//! # Ok(())
-//! # }
-//! ```
+//! (`--help` lists its settings). It shares no code with the crates that it helps to test: it is an independent reading of
+//! the same document.
 //!
 //! # How to make it unkind
 //! Three tools, from short to lasting. Each exists in process and in the control API.
@@ -145,7 +133,7 @@ pub use errors::{NotFound, StartError, StartErrorKind};
 pub use faces::{Face, FaceKind};
 pub use faults::{Effect, Fault, RetryAfter, Route};
 pub use person::{NewPerson, Person};
-pub use sandbox::Sandbox;
+pub use sandbox::{PassedFlow, Sandbox};
 pub use settings::{Builder, Webhook, WebhookAuth};
 pub use token::NewToken;
 pub use world::{Outcome, Verified};

@@ -80,7 +80,7 @@ impl NewPerson {
         self
     }
 
-    /// The email. In the hosted flow it tells people apart.
+    /// The email. In the hosted flow it distinguishes people.
     pub fn email(mut self, email: impl Into<String>) -> Self {
         self.email = Some(email.into());
         self

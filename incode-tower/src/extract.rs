@@ -13,7 +13,7 @@ use crate::head::HttpHead;
 use crate::identify::{Answer, resolve_visitor};
 use crate::reply::response;
 
-/// Extractor: who asks, and how they stand. Passes everybody; look at
+/// Extractor: the visitor of the request and their standing. Rejects no visitor; look at
 /// [`standing`](incode_core::gate::Visitor::standing), or ask with [`require`](incode_core::gate::Visitor::require).
 ///
 /// Rejects only where [`IncodeLayer`](crate::IncodeLayer) is missing: 500, and a log line that says so.
@@ -37,7 +37,7 @@ impl Deref for Visitor {
     }
 }
 
-/// Extractor: a visitor whose identity is ACTIVE. A handler that takes one can't be reached by anybody else.
+/// Extractor: a visitor whose identity is ACTIVE. No other visitor reaches a handler that takes one.
 ///
 /// ```
 /// use incode_tower::Active;
@@ -46,7 +46,7 @@ impl Deref for Visitor {
 /// }
 /// # let _: axum::routing::MethodRouter = axum::routing::get(vault);
 /// ```
-/// Nobody else makes one, and a visitor is none:
+/// Only the extractor creates one, and a `Visitor` can't be used in its place:
 /// ```compile_fail,E0308
 /// use incode_tower::{Active, Visitor};
 /// async fn open(visitor: Visitor) -> String {
@@ -91,10 +91,10 @@ impl<S: Sync> OptionalFromRequestParts<S> for Active {
     }
 }
 
-/// Extractor: an [`Active`] if there is one, for pages that are open to everybody and look different to some.
+/// Extractor: an [`Active`] if there is one, for open pages that look different to verified visitors.
 ///
-/// `None` for nobody and for whoever is not ACTIVE. While the store does not answer it rejects with 503: "not verified"
-/// would be a guess.
+/// `None` without a subject and for a visitor who is not ACTIVE. While the store does not answer it rejects with 503:
+/// "not verified" would be a guess.
 #[derive(Clone, Debug)]
 pub struct MaybeActive(pub Option<Active>);
 
@@ -106,8 +106,8 @@ impl<S: Sync> FromRequestParts<S> for MaybeActive {
     }
 }
 
-/// Extractor: a visitor who meets the requirement that `R` stands for. A handler that takes one can't be reached by
-/// anybody else, wherever it is mounted.
+/// Extractor: a visitor who meets the requirement of the policy `R`. No other visitor reaches a handler that takes one,
+/// wherever it is mounted.
 ///
 /// ```
 /// use std::time::Duration;
@@ -166,7 +166,7 @@ impl<R> fmt::Debug for Satisfies<R> {
     }
 }
 
-/// The reply to somebody who may not pass. Handlers return it from `visitor.require(..)?`.
+/// The reply to a visitor who may not pass. Handlers return it from `visitor.require(..)?`.
 ///
 /// An extractor sees the head of a request alone. The body of a refused upload is dropped, and hyper may then reset the
 /// connection before the reply is read. On a route that takes uploads, put a [`GateLayer`](crate::GateLayer) in front.

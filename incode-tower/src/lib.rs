@@ -1,4 +1,7 @@
-//! Incode ID identity status as a tower layer, for axum, tonic, or plain hyper.
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+//!
+//! # The parts
 //!
 //! [`IncodeLayer`] goes around the whole application: it answers the webhook and the hosted flow, and leaves a
 //! [`Visitor`](incode_core::gate::Visitor) in the extensions of every other request. [`GateLayer`] goes around what

@@ -1,4 +1,5 @@
-//! What the gate adds to a request of somebody it knows, in instructions; and whether it stays the same when it knows many.
+//! What the gate adds to a request of a known user, in instructions; and whether it stays the same with many known
+//! users.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a benchmark")]
 
 mod common {

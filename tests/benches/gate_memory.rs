@@ -1,4 +1,4 @@
-//! Allocations that the gate adds to a request of somebody it knows, and the memory it takes to know a million.
+//! Allocations that the gate adds to a request of a known user, and the memory it takes to know a million.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a benchmark")]
 
 mod common {

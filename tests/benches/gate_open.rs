@@ -48,7 +48,7 @@ async fn measure(at_a_time: usize) -> Figures {
     let sandbox = Sandbox::builder().start().await.unwrap();
     let people: Vec<String> =
         (0..EVENTS).map(|number| sandbox.add_person(NewPerson::named(format!("Ana {number}"))).identity_id).collect();
-    link_everybody(&directory.path().join("db"), &people).await;
+    link_every_person(&directory.path().join("db"), &people).await;
     let app = serve(&sandbox, &directory.path().join("db")).await;
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
 
@@ -80,7 +80,7 @@ async fn wait_for_gate(sandbox: &Sandbox, app: &str, http: &reqwest::Client, per
     accepted.elapsed().as_secs_f64() * 1000.0
 }
 
-async fn link_everybody(path: &Path, people: &[String]) {
+async fn link_every_person(path: &Path, people: &[String]) {
     let store = SqliteOptions::new(path).open().await.unwrap();
     let store = &store;
     let links = people.iter().map(|person| async move {

@@ -1,6 +1,6 @@
-//! From a revocation that one replica has written to the last open answer of two others, which ask in a tight loop; each
-//! with a near cache of its own, on one real server. While news arrives; while it is known that none does; and with the news
-//! lost at that very moment, told or untold.
+//! From a revocation that one replica has written to the last open answer of two others, which ask in a tight loop;
+//! each with a near cache of its own, on one real server. While notices arrive; while it is known that none does; and
+//! with the notice lost at that very moment, with an error or without one.
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark")]
 
 mod common {
@@ -27,7 +27,7 @@ fn main() {
     rustls::crypto::ring::default_provider().install_default().unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     println!("milliseconds from the settled write to the last open answer of each of the two others\n");
-    println!("| store | news | revocations | p50 | p99 | at most |\n|---|---|---|---|---|---|");
+    println!("| store | notices | revocations | p50 | p99 | at most |\n|---|---|---|---|---|---|");
     runtime.block_on(async {
         if let Some(server) = PostgresServer::start().await {
             let (_, schema) = server.fresh();
@@ -44,22 +44,22 @@ fn main() {
 }
 
 async fn measure(store: &str, port: u16, join: impl Fn(Builder, u16) -> Builder) {
-    let town = Town::start(port, join).await;
-    for (news, rounds) in
-        [(News::Arrives, ROUNDS), (News::Cut, ROUNDS), (News::CutNow, ABRUPT), (News::SilentNow, SILENT)]
+    let cluster = Cluster::start(port, join).await;
+    for (notices, rounds) in
+        [(Notices::Arrives, ROUNDS), (Notices::Cut, ROUNDS), (Notices::CutNow, ABRUPT), (Notices::SilentNow, SILENT)]
     {
         let mut waits = Vec::new();
         for _ in 0..rounds {
-            waits.extend(town.round(news).await);
+            waits.extend(cluster.round(notices).await);
         }
         let waits = Figures::from(waits);
         let [p50, p99, most] = [0.5, 0.99, 1.0].map(|share| waits.quantile(share));
-        println!("| {store} | {} | {rounds} | {p50:.2} | {p99:.2} | {most:.2} |", news.words());
+        println!("| {store} | {} | {rounds} | {p50:.2} | {p99:.2} | {most:.2} |", notices.words());
     }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum News {
+enum Notices {
     Arrives,
     /// The replicas know.
     Cut,
@@ -69,19 +69,19 @@ enum News {
     SilentNow,
 }
 
-impl News {
+impl Notices {
     fn words(self) -> &'static str {
         match self {
-            Self::Arrives => "arrives",
-            Self::Cut => "is cut, and each request asks the store",
-            Self::CutNow => "is cut at the moment of the revocation",
-            Self::SilentNow => "falls silent at the moment of the revocation",
+            Self::Arrives => "arrive",
+            Self::Cut => "are cut, and each request asks the store",
+            Self::CutNow => "are cut at the moment of the revocation",
+            Self::SilentNow => "fall silent at the moment of the revocation",
         }
     }
 }
 
-/// Three replicas, and somebody whom all of them know.
-struct Town {
+/// Three replicas, and a user whom all of them know.
+struct Cluster {
     sandbox: Sandbox,
     person: String,
     verification: String,
@@ -90,7 +90,7 @@ struct Town {
     caller: Arc<Caller>,
 }
 
-impl Town {
+impl Cluster {
     async fn start(port: u16, join: impl Fn(Builder, u16) -> Builder) -> Self {
         let sandbox = Sandbox::builder().start().await.unwrap();
         let person = sandbox.add_person(NewPerson::named("Ana Flores")).identity_id;
@@ -111,31 +111,31 @@ impl Town {
         };
         let others = [other().await, other().await];
         let caller = Arc::new(Caller("ana".to_owned()));
-        let town = Self { sandbox, person, verification, writer, others, caller };
-        town.tell_the_writer().await;
-        let (subject, identity) = (Subject::new("ana").unwrap(), IdentityId::new(&*town.person).unwrap());
-        town.writer.link(&subject, &identity, None).await.unwrap();
-        town
+        let cluster = Self { sandbox, person, verification, writer, others, caller };
+        cluster.send_to_writer().await;
+        let (subject, identity) = (Subject::new("ana").unwrap(), IdentityId::new(&*cluster.person).unwrap());
+        cluster.writer.link(&subject, &identity, &incode_core::Actor::unknown()).await.unwrap();
+        cluster
     }
 
     /// The one asks the vendor, and writes what it says.
-    async fn tell_the_writer(&self) {
+    async fn send_to_writer(&self) {
         let token = Token::new(self.sandbox.issue_token(&self.person)).unwrap();
         self.writer.recheck(&ObjectId::new(&*self.verification).unwrap(), &token).await.unwrap();
     }
 
     /// Milliseconds, of each of the others.
-    async fn round(&self, news: News) -> Vec<f64> {
+    async fn round(&self, notices: Notices) -> Vec<f64> {
         for (incode, proxy) in &self.others {
-            if news == News::Cut {
-                proxy.cut_news();
+            if notices == Notices::Cut {
+                proxy.cut_notices();
             } else {
                 proxy.mend();
             }
-            self.until(incode, |is_known| is_known != (news == News::Cut)).await;
+            self.until(incode, |is_known| is_known != (notices == Notices::Cut)).await;
         }
         self.sandbox.activate(&self.person).unwrap();
-        self.tell_the_writer().await;
+        self.send_to_writer().await;
         let settled = Arc::new(Mutex::new(None));
         let mut watchers = Vec::new();
         for (incode, _) in &self.others {
@@ -144,13 +144,13 @@ impl Town {
         }
         self.sandbox.revoke(&self.person).unwrap();
         for (_, proxy) in &self.others {
-            match news {
-                News::CutNow => proxy.cut_news(),
-                News::SilentNow => proxy.silence_news(),
-                News::Arrives | News::Cut => {}
+            match notices {
+                Notices::CutNow => proxy.cut_notices(),
+                Notices::SilentNow => proxy.silence_notices(),
+                Notices::Arrives | Notices::Cut => {}
             }
         }
-        self.tell_the_writer().await;
+        self.send_to_writer().await;
         *settled.lock().unwrap() = Some(Instant::now());
         let mut waits = Vec::new();
         for watcher in watchers {
@@ -167,7 +167,7 @@ impl Town {
             if fits(matches!(incode.visit(&*self.caller), Resolved::Ready(_))) {
                 return;
             }
-            assert!(begun.elapsed() < LIFETIME, "the feed is not as it was told to be");
+            assert!(begun.elapsed() < LIFETIME, "the feed did not reach the state that was set");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
@@ -194,7 +194,7 @@ const ROUNDS: usize = 300;
 const ABRUPT: usize = 100;
 /// Each takes a second.
 const SILENT: usize = 20;
-/// So long that nobody is shut out by it.
+/// So long that it ends for no user.
 const LIFETIME: Duration = Duration::from_secs(600);
 /// How long a replica has to stay shut.
 const AFTERWARDS: Duration = Duration::from_millis(5);

@@ -1,5 +1,5 @@
 //! The four stores side by side: events kept a second by 256 writers at once, and how long a gate waits for the
-//! standing of somebody it does not know. PostgreSQL and Redis on private servers of this machine.
+//! standing of an unknown user. PostgreSQL and Redis on private servers of this machine.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a benchmark")]
 
 mod common {
@@ -100,7 +100,7 @@ async fn gate_misses(store: &Arc<dyn Store>) -> Figures {
     for n in 0..LINKED {
         store.change(link(&format!("user-{n}"), &format!("person-{n}"), 1)).await.unwrap();
     }
-    // Nobody is asked.
+    // No call is made.
     let client = Client::builder("http://127.0.0.1:9", Secret::from("a-key-that-nobody-asks-for")).build().unwrap();
     let builder = Incode::builder()
         .client(client)

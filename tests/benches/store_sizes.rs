@@ -127,7 +127,7 @@ fn allocated() -> i64 {
 
 /// With its log, which is emptied when the store is idle.
 fn file(path: &Path) -> i64 {
-    // The log's content reaches the file when nobody writes for two seconds.
+    // The log's content reaches the file after two seconds without a write.
     std::thread::sleep(std::time::Duration::from_secs(4));
     let len = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len());
     i64::try_from(len(path) + len(&path.with_extension("db-wal"))).unwrap()

@@ -81,7 +81,7 @@ starts() { # name, main, adapter, features, dependency lines
         status=$(curl --silent --output /dev/null --write-out '%{http_code}' --noproxy '*' --cacert ca.pem "$url" || true)
     fi
     stop
-    # Nobody is logged in, so the gate answers 401; tonic has no such method, and answers 200 with a gRPC status.
+    # No user is logged in, so the gate answers 401; tonic has no such method, and answers 200 with a gRPC status.
     if [ "$status" = "${6:-401}" ] && grep -q '^the vendor answered' "$1.log"; then
         echo "ok   $1: started, called the vendor, answered"
     else

@@ -134,7 +134,7 @@ impl Policy for Transfer {
     }
 }
 
-/// What `/open` tells.
+/// The answer of `/open`.
 fn page(visitor: &Visitor) -> String {
     json!({
         "standing": visitor.standing().as_str(),
@@ -151,7 +151,7 @@ fn held_open(visitor: &Visitor) -> impl Stream<Item = Result<Bytes, Infallible>>
     visitor.guard(Requirement::active(), greeting.chain(stream::pending()))
 }
 
-/// What `/changed` tells, once there is something to tell.
+/// The answer of `/changed`, which comes with the next change.
 async fn changed_page(visitor: Visitor) -> String {
     match visitor.changed().await {
         Some(now) => page(&now),

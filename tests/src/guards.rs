@@ -1,4 +1,4 @@
-//! Guards: places in the code that keep somebody out, each with what the code would be without it and the test that
+//! Guards: places in the code that refuse a request, each with what the code would be without it and the test that
 //! then fails. `tests/guards` holds one file for each, `docs/security.md` the threat that it answers.
 
 use std::fs;
@@ -77,7 +77,7 @@ impl Guard {
         changed
     }
 
-    /// What `cargo test` needs to be told to run the test alone.
+    /// The arguments with which `cargo test` runs the test alone.
     pub fn arguments(&self) -> Vec<String> {
         let target = if self.target == "lib" { vec!["--lib"] } else { vec!["--test", &self.target] };
         let all = ["test", "--quiet", "--locked", "--all-features", "-p", &self.package];

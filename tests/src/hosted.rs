@@ -2,8 +2,8 @@ use std::net::SocketAddr;
 
 use crate::{get, post};
 
-/// Takes whoever has this cookie through start, the sandbox's page and the callback, as a person of this name who passes;
-/// gives where they are sent at the end.
+/// Takes the user of this cookie through start, the sandbox's page and the callback, as a person of this name who
+/// passes; gives where they are sent at the end.
 pub async fn verify(app: SocketAddr, cookie: &str, name: &str) -> String {
     let mine = |target: &str| get(target).header("cookie", cookie);
     let start = mine("/incode/start?return_to=/").send(app).await;

@@ -1,4 +1,4 @@
-//! The example apps as child processes: started, asked, killed, told to stop.
+//! The example apps as child processes: started, asked, killed, stopped.
 
 mod app;
 mod settings;

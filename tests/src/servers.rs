@@ -1,5 +1,5 @@
 //! Private servers for the stores that need one: each in a directory and on a port of its own, killed, started again, and
-//! gone with the last who uses them. And a network in between that fails when told to.
+//! ended with the last test that uses them. And a network in between, whose faults a test sets.
 
 mod certificates;
 mod postgres;
@@ -14,7 +14,7 @@ pub use redis::RedisServer;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 
-/// A port that nobody listens on at the moment.
+/// A port on which no process listens at the moment.
 pub fn free_port() -> u16 {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
@@ -33,7 +33,7 @@ fn skipped<T>(what: &str) -> Option<T> {
     None
 }
 
-/// What a server wrote, for whoever looks at a test that failed.
+/// The log of a server, to be read when a test fails.
 fn log(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_default()
 }

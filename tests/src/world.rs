@@ -267,7 +267,7 @@ impl World {
     /// Waits until an attempt at the newest event has failed, and returns the event.
     ///
     /// # Panics
-    /// When the clock does not stand still: the next attempt could succeed before anybody looks.
+    /// When the clock does not stand still: the next attempt could succeed before the test looks.
     pub async fn fails_once(&self) -> EventRow {
         self.clock();
         eventually("an attempt fails", async || self.events().await[0].reason.is_some()).await;
@@ -334,7 +334,7 @@ pub async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
 
 /// A payload of the vendor's document.
 pub fn fixture(name: &str) -> Value {
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name);
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../incode-core/fixtures").join(name);
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 

@@ -71,6 +71,18 @@ fn text(value: &Value) -> String {
     value.as_str().unwrap().to_owned()
 }
 
+/// All code of the project.
+const FOLDERS: [&str; 9] = [
+    "incode-core",
+    "incode-tower",
+    "incode-actix",
+    "incode-admin",
+    "incode-id",
+    "incode-sandbox",
+    "stores",
+    "examples",
+    "tests",
+];
 const ENGINES: [&str; 3] = ["incode-sqlite", "incode-postgres", "incode-redis"];
 
 fn sources(folder: &str) -> BTreeMap<String, String> {
@@ -400,9 +412,7 @@ fn the_tests_that_the_documents_name_exist() {
 #[test]
 fn files_stay_small() {
     let mut lengths = Vec::new();
-    for folder in
-        ["incode-core", "incode-tower", "incode-actix", "incode-admin", "incode-sandbox", "stores", "examples", "tests"]
-    {
+    for folder in FOLDERS {
         for (file, source) in sources(folder) {
             let length = source.lines().count();
             assert!(length <= 500, "{folder}/{file} has {length} lines");
@@ -425,4 +435,34 @@ fn unsafe_is_forbidden_everywhere() {
         );
     }
     assert!(fs::read_to_string(root().join("Cargo.toml")).unwrap().contains("unsafe_code = \"forbid\""));
+}
+
+/// A comment names the thing: a request, a row, a caller, a process. These words hide it.
+#[test]
+fn comments_name_what_they_mean() {
+    const HIDING: [&str; 8] = ["anybody", "everybody", "heard", "news", "nobody", "somebody", "told", "whoever"];
+    for folder in FOLDERS {
+        for (file, source) in sources(folder) {
+            for line in source.lines().filter(|line| line.trim_start().starts_with("//")) {
+                let mut words = line.split(|char: char| !char.is_alphabetic()).map(str::to_lowercase);
+                let hiding = words.find(|word| HIDING.contains(&word.as_str()));
+                assert_eq!(hiding, None, "{folder}/{file}: {line}");
+            }
+        }
+    }
+}
+
+/// The share of lines that are comments, without tests and blank lines: the code of an engine is the hardest to read.
+#[test]
+fn core_and_engines_are_documented() {
+    let engines = ENGINES.map(|engine| (format!("stores/{engine}/src"), 15));
+    for (folder, least) in [("incode-core/src".to_owned(), 20)].into_iter().chain(engines) {
+        let files = sources(&folder).into_iter().filter(|(file, _)| !file.contains("test"));
+        let lines: Vec<String> =
+            files.flat_map(|(_, source)| source.lines().map(str::to_owned).collect::<Vec<_>>()).collect();
+        let lines = lines.iter().map(|line| line.trim()).filter(|line| !line.is_empty());
+        let (comments, code): (Vec<_>, Vec<_>) = lines.partition(|line| line.starts_with("//"));
+        let share = 100 * comments.len() / (comments.len() + code.len());
+        assert!(share >= least, "{folder}: {share} % of the lines are documentation");
+    }
 }

@@ -1,4 +1,4 @@
-//! What the documents tell those who run it, held against the program: names of settings, and the Kubernetes manifest.
+//! Compares the operations documents with the program: names of settings, and the Kubernetes manifest.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test: a panic is how it fails")]
 

@@ -75,7 +75,7 @@ fn without_a_guard_its_test_fails() {
     assert_eq!(held, guards.len());
 }
 
-/// A copy of what the project consists of, so that nobody meets a half-changed file.
+/// A copy of the project, so that no other build reads a half-changed file.
 struct Copy(tempfile::TempDir);
 
 impl Copy {

@@ -63,7 +63,7 @@ async fn deliveries(tally: &Tally) {
     let good = verified(&world, "Ana Flores");
     tally.moves("incode_events_accepted_total{state=pending}", 1.0, world.deliver(&good)).await;
     world.settles(1, 0, 0).await;
-    eventually("told", async || tally.of("incode_events_settled_total{outcome=done,reason=}") == 1.0).await;
+    eventually("counted", async || tally.of("incode_events_settled_total{outcome=done,reason=}") == 1.0).await;
     assert_eq!(tally.of("incode_event_attempts"), 1.0);
     assert_eq!(tally.of("incode_vendor_seconds{call=userinfo,outcome=answered}"), 1.0);
     assert_eq!(tally.of("incode_vendor_seconds{call=verification,outcome=answered}"), 1.0);
@@ -83,7 +83,7 @@ async fn deliveries(tally: &Tally) {
     let died = async {
         world.deliver(&dead).await;
         eventually("dead", async || world.counts().await.dead == 1).await;
-        eventually("told", async || tally.sum("incode_events_settled_total{outcome=dead") > 0.0).await;
+        eventually("counted", async || tally.sum("incode_events_settled_total{outcome=dead") > 0.0).await;
     };
     tally.moves("incode_event_attempts", 1.0, died).await;
     world.incode.shutdown().await;
@@ -172,11 +172,23 @@ async fn the_gate(tally: &Tally) {
         assert_eq!(world.come_back("eve", &id, &world.sandbox.issue_token(&ana.identity_id)).await.status, 409);
     };
     tally.moves("incode_links_refused_total{proof=flow}", 1.0, taken).await;
-    let unknown = async { assert!(world.incode.link(&subject("eve"), &identity("nobody"), None).await.is_err()) };
+    let unknown = async {
+        assert!(world.incode.link(&subject("eve"), &identity("nobody"), &incode_core::Actor::unknown()).await.is_err())
+    };
     tally.moves("incode_links_refused_total{proof=application}", 0.0, unknown).await;
-    let taken = async { assert!(world.incode.link(&subject("eve"), &identity(&ana.identity_id), None).await.is_err()) };
+    let taken = async {
+        assert!(
+            world
+                .incode
+                .link(&subject("eve"), &identity(&ana.identity_id), &incode_core::Actor::unknown())
+                .await
+                .is_err()
+        )
+    };
     tally.moves("incode_links_refused_total{proof=application}", 1.0, taken).await;
-    let again = async { world.incode.link(&subject("ana"), &identity(&ana.identity_id), None).await.unwrap() };
+    let again = async {
+        world.incode.link(&subject("ana"), &identity(&ana.identity_id), &incode_core::Actor::unknown()).await.unwrap()
+    };
     tally.moves("incode_links_total{proof=application}", 1.0, again).await;
     faces(tally, &world, &ana.identity_id).await;
     let nobody = async { assert_eq!(world.send(incode_tests::get("/vault")).await.status, 401) };
@@ -235,11 +247,11 @@ async fn links(tally: &Tally) {
     tally.moves("incode_links_refused_total{proof=webhook}", 1.0, settle(tally, deliver(&again, 4))).await;
 }
 
-/// Until the event is told of, which is after it was written.
+/// Until the event is counted, which is after it was written.
 async fn settle(tally: &Tally, delivered: impl Future<Output = ()>) {
     let settled = tally.sum("incode_events_settled_total{outcome=done");
     delivered.await;
-    eventually("told", async || tally.sum("incode_events_settled_total{outcome=done") > settled).await;
+    eventually("counted", async || tally.sum("incode_events_settled_total{outcome=done") > settled).await;
 }
 
 fn subject(name: &str) -> Subject {
@@ -367,7 +379,7 @@ async fn limits(tally: &Tally) {
     let world = plan.start().await;
     let ana = world.person("Ana Flores").identity_id;
     world.link("ana", &ana).await;
-    assert!(world.incode.unlink(&subject("ana"), None).await.unwrap());
+    assert!(world.incode.unlink(&subject("ana"), &incode_core::Actor::unknown()).await.unwrap());
     let again = async {
         let flow = world.start_flow("ana").await;
         assert_eq!(world.come_back("ana", &flow, &world.sandbox.issue_token(&ana)).await.status, 429);

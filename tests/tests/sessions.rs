@@ -53,7 +53,7 @@ mod tower_sessions_in_axum {
 
     use super::incode;
 
-    /// A session store that counts its reads, and fails when told to.
+    /// A session store that counts its reads, and fails when a test says so.
     #[derive(Clone, Debug, Default)]
     struct Counted {
         store: MemoryStore,

@@ -66,7 +66,7 @@ async fn farewell(socket: &mut Socket) -> (CloseCode, String) {
     }
 }
 
-/// At the vendor, and with an event by which the app hears of it.
+/// At the vendor, and with an event for the app.
 async fn revoke(app: &App, name: &str) {
     let control = app.line.rsplit("http://").next().unwrap();
     let vendor: SocketAddr = control.trim_end().trim_end_matches("/control)").parse().unwrap();
@@ -94,7 +94,7 @@ async fn only_the_verified_open_one_and_only_from_our_own_page() {
 }
 
 #[tokio::test]
-async fn who_is_revoked_is_hung_up_on_and_nobody_else_is() {
+async fn a_revoked_user_is_disconnected_and_no_other_is() {
     let app = start().await;
     let alice = verified(&app, "alice").await;
     let (mut first, mut second) = (talk(&app, &alice).await, talk(&app, &alice).await);

@@ -19,7 +19,7 @@ impl Site {
             return Err(refuse(&self.base, &not_found(), request));
         }
         let given = request.authorization.as_deref().and_then(presented).unwrap_or_default();
-        // Compared with each, so that the time tells nothing of which it was.
+        // Compared with each, so that the time does not show which one matched.
         let mut who = None;
         for admin in &self.admins {
             if admin.token.matches(&given) {
@@ -30,7 +30,7 @@ impl Site {
     }
 }
 
-/// Somebody who may use the admin pages.
+/// An operator who may use the admin pages.
 #[derive(Clone, Debug)]
 pub(crate) struct Admin {
     actor: Actor,
@@ -48,10 +48,9 @@ pub(crate) fn admins(setting: Option<&str>) -> Result<Vec<Admin>, WrongSetting> 
         if token.len() < MIN_TOKEN {
             return Err(WrongSetting::new(NAME, format!("holds a token that is shorter than {MIN_TOKEN} bytes")));
         }
-        let actor =
-            Actor::new(name).map_err(|_| WrongSetting::new(NAME, "names somebody in a way that can't be shown"))?;
+        let actor = Actor::new(name).map_err(|_| WrongSetting::new(NAME, "has a name that can't be shown"))?;
         if admins.iter().any(|admin| admin.actor == actor) {
-            return Err(WrongSetting::new(NAME, "names somebody twice: write anna:<token>,ben:<token>"));
+            return Err(WrongSetting::new(NAME, "has a name twice: write anna:<token>,ben:<token>"));
         }
         admins.push(Admin { actor, token: Secret::from(token) });
     }
@@ -74,7 +73,7 @@ fn presented(authorization: &str) -> Option<Vec<u8>> {
 
 fn token_required() -> Problem {
     let detail = "Send an admin token as a bearer token, or as the password of any user.";
-    Problem::new(401, "admin_token_required", "Not for everybody", detail)
+    Problem::new(401, "admin_token_required", "Admin token required", detail)
         .header("www-authenticate", "Bearer realm=\"admin\"")
         .header("www-authenticate", "Basic realm=\"admin\", charset=\"UTF-8\"")
 }

@@ -38,7 +38,7 @@ impl Site {
         };
         let face = FaceAuthenticationRequest { face: Face::Base64Image(image), source: None };
         match self.incode.authenticate(scope, &face).await {
-            Ok(outcome) => told(&self.base, outcome, request),
+            Ok(outcome) => answer(&self.base, outcome, request),
             Err(error) => {
                 if matches!(error.kind(), FaceErrorKind::Vendor | FaceErrorKind::Store) {
                     tracing::warn!(error.kind = ?error.kind(), "no outcome of a face authentication");
@@ -93,7 +93,7 @@ async fn from_parts(request: &RequestContext, body: Bytes) -> Result<String, Pro
     Ok(String::new())
 }
 
-fn told(base: &BasePath, outcome: FaceOutcome, request: &RequestContext) -> Reply {
+fn answer(base: &BasePath, outcome: FaceOutcome, request: &RequestContext) -> Reply {
     let problem = outcome.problem();
     let notice = match outcome {
         FaceOutcome::Passed(identity) => return passed(base, &identity, request),

@@ -23,7 +23,7 @@ impl Handler for Journal {
         }
         let path = self.path.clone();
         tokio::task::spawn_blocking(move || append(path, &line)).await??;
-        if fails { Err("told to fail".into()) } else { Ok(()) }
+        if fails { Err("set to fail".into()) } else { Ok(()) }
     }
 }
 

@@ -53,7 +53,7 @@ pub(crate) const FACE_SPOOF: Notice =
 pub(crate) const FACE_MISMATCH: Notice = bad("face_mismatch", "This is not the face that was verified.");
 pub(crate) const FACE_FAILED: Notice =
     bad("face_failed", "The face could not be confirmed. Try again in good light, looking straight ahead.");
-pub(crate) const FACE_OTHER: Notice = bad("face_other_identity", "This face belongs to somebody else's identity.");
+pub(crate) const FACE_OTHER: Notice = bad("face_other_identity", "This face belongs to another person's identity.");
 
 const ALL: [Notice; 9] = [
     FACE_PASSED,

@@ -96,8 +96,8 @@ impl Sessions {
         SubjectSource::cookie(self.name(), move |value| sessions.user(value).map(Cow::Borrowed))
     }
 
-    /// How the layer tells sessions apart: by the session cookie, whose value stays the same from login to logout. A face
-    /// that was confirmed in one session then counts in no other.
+    /// How the layer distinguishes sessions: by the session cookie, whose value stays the same from login to logout. A
+    /// face that was confirmed in one session then counts in no other.
     pub fn sessions(&self) -> SessionSource {
         SessionSource::cookie(self.name())
     }

@@ -53,8 +53,8 @@ impl Site {
         view::home(self, visitor, notice)
     }
 
-    /// `GET /verify?return_to=...`: names the account before the browser goes to the vendor. Whoever logged this browser in,
-    /// it is that account which the person's identity is linked to.
+    /// `GET /verify?return_to=...`: names the account before the browser goes to the vendor. The person's identity will
+    /// be linked to the account that is logged in here, also if another person logged in.
     pub fn verify(&self, visitor: &Visitor, request: &RequestContext) -> Reply {
         if let Some(there) = request.public_address(&format!("{}{}", self.public_origin, self.base.link(""))) {
             return Reply::see_other(there);

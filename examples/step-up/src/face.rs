@@ -95,7 +95,7 @@ const LENSES: FaceFailure = FaceFailure { name: "lenses", text: "Glasses hide th
 const SPOOF: FaceFailure =
     FaceFailure { name: "spoof", text: "This looks like a picture of a picture. Use a live photo of your face." };
 const MISMATCH: FaceFailure = FaceFailure { name: "mismatch", text: "This is not the face that was verified." };
-const ELSE: FaceFailure = FaceFailure { name: "somebody_else", text: "This face belongs to somebody else's identity." };
+const ELSE: FaceFailure = FaceFailure { name: "other_person", text: "This face belongs to another person's identity." };
 const OTHER: FaceFailure = FaceFailure {
     name: "other",
     text: "The face could not be confirmed. Try again in good light, looking straight ahead.",

@@ -30,7 +30,7 @@ pub(crate) fn welcome(base: &BasePath) -> Reply {
                             autocapitalize="none" spellcheck="false";
                     }
                     button class="main" { "Log in" }
-                    p class="soft" { "No password: this is an example. Be whoever you like." }
+                    p class="soft" { "No password: this is an example. Choose any name." }
                 }
             }
         }
@@ -201,7 +201,8 @@ fn verify_first(base: &BasePath, session: &Session, visitor: &Visitor) -> Markup
             div class="grow" {
                 h1 { (title) }
                 p class="soft" { (detail) }
-                @if visitor.standing() != Standing::Unavailable {
+                // Another check does not undo a revocation.
+                @if !matches!(visitor.standing(), Standing::Unavailable | Standing::Revoked) {
                     // Another person may have logged this browser in: the identity is linked to that account.
                     p class="soft" {
                         "Your identity will be linked to the account " strong { (session.subject.as_str()) }

@@ -121,7 +121,7 @@ async fn what_a_page_shows_stands_although_the_form_is_sent_again_with_other_det
 }
 
 #[tokio::test]
-async fn nobody_else_and_no_other_session_meets_what_waits() {
+async fn no_other_subject_and_no_other_session_meets_what_waits() {
     let site = Site::build().await;
     let alice = site.verified("alice").await;
     let bob = site.verified("bob").await;
@@ -193,12 +193,12 @@ async fn what_waited_too_long_while_the_vendor_looked_is_not_made() {
 }
 
 #[tokio::test]
-async fn somebody_elses_face_makes_nothing() {
+async fn another_persons_face_confirms_nothing() {
     let site = Site::build().await;
     let alice = site.verified("alice").await;
     let bob = site.verified("bob").await;
     let form = alice.waiting("5", "Bob").await;
-    assert!(alice.refused(&form, &bob.face()).await.contains("belongs to somebody else"));
+    assert!(alice.refused(&form, &bob.face()).await.contains("belongs to another person"));
     assert!(alice.refused(&form, &site.sample("Stranger")).await.contains("not the face that was verified"));
     assert_eq!(alice.made().await, 0);
     let next = alice.new_form().await;
@@ -243,7 +243,7 @@ async fn what_becomes_known_while_the_vendor_looks_counts() {
     let face = alice.face();
     let meanwhile = async {
         eventually("the vendor looks", async || site.asked_for_faces() == 1).await;
-        assert!(site.incode.unlink(&Subject::new("alice").unwrap(), None).await.unwrap());
+        assert!(site.incode.unlink(&Subject::new("alice").unwrap(), &incode_core::Actor::unknown()).await.unwrap());
         site.sandbox.release_held();
     };
     let (answer, ()) = tokio::join!(alice.confirm(&form, &face), meanwhile);
@@ -295,5 +295,5 @@ async fn only_verified_people_get_as_far_as_a_form() {
     assert_eq!((denied.status, denied.code().as_str()), (403, "verification_required"));
     let cookie = format!("{}; {}", alice.cookie, alice.cookie);
     let twice = get("/").header("cookie", cookie).send(site.address).await;
-    assert!(twice.text().contains("Log in"), "two cookies are nobody");
+    assert!(twice.text().contains("Log in"), "two cookies are no login");
 }

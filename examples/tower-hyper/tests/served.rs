@@ -30,7 +30,7 @@ async fn the_gate_is_on_one_path_and_opens_for_the_verified() {
 }
 
 #[tokio::test]
-async fn another_site_logs_nobody_in() {
+async fn another_site_logs_no_user_in() {
     let app = start().await;
     let form = post("/login").header("content-type", "application/x-www-form-urlencoded");
     let foreign = form.header("origin", "https://evil.example").body("user=alice");

@@ -6,7 +6,7 @@ use incode_core::gate::{GatePolicy, Requirement};
 
 use super::Gate;
 
-/// Lets through who meets the requirement, and answers everybody else with a denial.
+/// Lets a request through if its visitor meets the requirement, and answers every other request with a denial.
 ///
 /// Goes on a route, a resource, a scope or an `App`, inside [`IncodeMiddleware`](crate::IncodeMiddleware). There is no
 /// gate without a requirement. What it lets through and whose handler says nothing of caching is marked
@@ -22,12 +22,12 @@ use super::Gate;
 ///     config
 ///         .service(web::resource("/transfer").wrap(GateMiddleware::new(step_up)).post(HttpResponse::NoContent))
 ///         .service(
-///             web::scope("/members").wrap(GateMiddleware::active()).route("/news", web::get().to(HttpResponse::Ok)),
+///             web::scope("/members").wrap(GateMiddleware::active()).route("/posts", web::get().to(HttpResponse::Ok)),
 ///         );
 /// }
 /// # let _ = actix_web::App::new().configure(routes);
 /// ```
-/// There is none that lets everybody through by mistake:
+/// A gate without a requirement does not compile:
 /// ```compile_fail,E0061
 /// let anything = incode_actix::GateMiddleware::new();
 /// ```

@@ -11,7 +11,7 @@ use super::IncodeService;
 use crate::identify::Identify;
 
 /// Answers the webhook, start and callback routes, and leaves a [`Visitor`](incode_core::gate::Visitor) in the
-/// extensions of every other request. Lets everybody through: closing doors is the work of
+/// extensions of every other request. Refuses no request: that is the work of
 /// [`GateMiddleware`](crate::GateMiddleware).
 ///
 /// Goes around a whole `App`, and outside every gate. What was wrapped last runs first: the application's own

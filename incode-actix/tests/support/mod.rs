@@ -13,7 +13,7 @@ use actix_web::{App, HttpServer, web};
 use incode_actix::core::client::Client;
 use incode_actix::core::identity::transition::{ChangeRequest, Command};
 use incode_actix::core::identity::{
-    Checks, FaceOrigin, Identity, Link, LinkProof, Observation, RetainedField, SubjectState,
+    Checks, FaceOrigin, Identity, Link, LinkProof, Observation, RefusedLink, RetainedField, SubjectState,
 };
 use incode_actix::core::model::IdentityStatus;
 use incode_actix::core::store::{
@@ -143,6 +143,10 @@ impl IdentityStore for SlowStore {
 
     fn subjects(&self, id: IdentityId) -> StoreFuture<'_, Vec<Subject>> {
         self.store.subjects(id)
+    }
+
+    fn refused_link(&self, subject: Subject) -> StoreFuture<'_, Option<RefusedLink>> {
+        self.store.refused_link(subject)
     }
 
     fn verified_as(&self, verification: ObjectId) -> StoreFuture<'_, Option<IdentityId>> {

@@ -2,6 +2,7 @@
 
 mod inbox;
 mod jobs;
+mod people;
 mod rows;
 mod trail;
 mod words;
@@ -9,24 +10,27 @@ mod words;
 use std::sync::LazyLock;
 
 use data_encoding::BASE64;
-use incode_core::Timestamp;
 use incode_core::adapter::{Problem, Reply};
 use incode_core::identity::Identity;
+use incode_core::{IdentityId, Subject, Timestamp};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest, Sha256};
 
 pub(super) use inbox::{Inbox, inbox};
 pub(super) use jobs::{Jobs, job, jobs};
+pub(super) use people::{people, person};
 pub(super) use rows::event;
 pub(super) use trail::audit;
 
-pub(super) fn identity(identity: &Identity, root: &str) -> Reply {
+pub(super) fn identity(identity: &Identity, subjects: &[Subject], root: &str) -> Reply {
     let Identity { status, verification_id, verified_at, face_authenticated_at, attestation, .. } = identity;
+    let segment = identity_segment(&identity.identity_id);
     let content = html! {
         h1 { "Identity" }
         section class="card" aria-label="What is known" {
             dl class="facts" {
                 dt { "Identity" } dd { code { (identity.identity_id.as_str()) } }
+                dt { "Subjects" } dd { (people::links(subjects, root)) }
                 dt { "Status" } dd { (status.as_str()) }
                 dt { "Asked for" } dd { (time(identity.checked_at)) }
                 dt { "Verification" } dd { @if let Some(id) = verification_id { code { (id.as_str()) } } @else { "none" } }
@@ -35,18 +39,10 @@ pub(super) fn identity(identity: &Identity, root: &str) -> Reply {
                 dt { "Attestation" } dd { (attestation.as_ref().map_or("none", |status| status.as_str())) }
             }
         }
-        details class="card danger" {
-            summary { "Erase this identity…" }
-            p {
-                "Removes the row and its links for good; whoever was linked to it loses access at the next request. "
-                "Events from before do not bring it back."
-            }
-            form method="post" action={ (identity_segment(identity)) "/forget" } {
-                button class="bad" { "Erase for good" }
-            }
-        }
+        (people::export(&format!("{segment}/export"), None))
+        (people::erase(&format!("{segment}/forget")))
     };
-    page(200, "Identity", root, None, &content)
+    page(200, "Identity", root, Some(Place::People), &content)
 }
 
 pub(super) fn problem(problem: &Problem) -> Reply {
@@ -68,6 +64,7 @@ pub(super) fn problem(problem: &Problem) -> Reply {
 enum Place {
     Inbox,
     Jobs,
+    People,
     Trail,
 }
 
@@ -79,6 +76,7 @@ fn page(status: u16, title: &str, root: &str, place: Option<Place>, content: &Ma
             nav aria-label="Pages" {
                 a href={ (root) "inbox" } aria-current=[current(Place::Inbox)] { "Events" }
                 a href={ (root) "jobs" } aria-current=[current(Place::Jobs)] { "Jobs" }
+                a href={ (root) "people" } aria-current=[current(Place::People)] { "People" }
                 a href={ (root) "audit" } aria-current=[current(Place::Trail)] { "Audit trail" }
             }
         }
@@ -107,8 +105,8 @@ fn render(status: u16, title: &str, body: &Markup) -> Reply {
         .header("cache-control", "no-store")
         .header("content-security-policy", POLICY.as_str())
         .header("x-content-type-options", "nosniff")
-        // Tells other sites nothing, as `no-referrer` does; but with that one, browsers send `Origin: null` with the
-        // page's own forms, and over plain http nothing else shows that they are its own.
+        // Sends other sites no referrer, as `no-referrer` does. With `no-referrer`, browsers send `Origin: null` with
+        // the page's own forms, and over plain http nothing else shows that they are its own.
         .header("referrer-policy", "same-origin")
 }
 
@@ -148,8 +146,8 @@ fn maybe_time(at: Option<Timestamp>) -> Markup {
 }
 
 /// An identity id is visible ASCII, but may hold what means something in a URL.
-fn identity_segment(identity: &Identity) -> String {
-    percent_encoding::utf8_percent_encode(identity.identity_id.as_str(), percent_encoding::NON_ALPHANUMERIC).to_string()
+fn identity_segment(id: &IdentityId) -> String {
+    percent_encoding::utf8_percent_encode(id.as_str(), percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 
 const STYLE: &str = include_str!("style.css");

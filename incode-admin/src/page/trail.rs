@@ -21,7 +21,7 @@ pub(crate) fn audit(
             Some(false) => { (notice("calm", &html! { "Nothing was known of this identity." })) }
         }
         h1 { "Audit trail" }
-        p class="soft lead" { "Every replay, erasure and link by hand, written in the transaction that did it." }
+        p class="soft lead" { "Every replay, erasure, export, import and link by hand." }
         @if audits.is_empty() { p class="card empty" { "Nothing was done by hand yet." } } @else { (table("Audit trail", audits, root, now)) }
         @if let Some(AuditId(next)) = next {
             p class="pages" { a class="older" href={ (root) "audit?before=" (next) } { "Older →" } }
@@ -65,6 +65,8 @@ fn what(action: &AuditAction, root: &str) -> Markup {
             AuditAction::Forget(masked) => { "Erased identity " code { (masked) } }
             AuditAction::Link(masked) => { "Linked a subject to identity " code { (masked) } }
             AuditAction::Unlink(masked) => { "Unlinked a subject from identity " code { (masked) } }
+            AuditAction::Export(masked) => { "Exported what is stored of " code { (masked) } }
+            AuditAction::Import => { "Imported links" }
             other => { (other.as_str()) }
         }
     }
@@ -85,6 +87,8 @@ fn count(audit: &Audit) -> Markup {
         (AuditAction::Replay(_), count) => html! { (events(count)) },
         (AuditAction::ReplayJobs(_), count) => html! { (jobs(count)) },
         (AuditAction::Forget(_), _) => html! { "1 identity" },
+        (AuditAction::Import, 1) => html! { "1 subject" },
+        (AuditAction::Import, count) => html! { (count) " subjects" },
         (_, count) => html! { (count) },
     }
 }

@@ -70,8 +70,8 @@ impl Incode {
         Ok(self.0.store.event(id).await?.map(Inspection::from))
     }
 
-    /// Makes dead events pending again and wakes the worker. Returns how many; repeating it does no harm. Who asked for
-    /// it is kept in the audit trail.
+    /// Makes dead events pending again and wakes the worker. Returns how many; repeating it does no harm. The audit
+    /// trail keeps `by`.
     ///
     /// # Errors
     /// When the store does not answer.
@@ -101,11 +101,10 @@ impl Incode {
         Ok(self.0.observer.reveal(id, &kept))
     }
 
-    /// Erases an identity and its links, leaving a tombstone: nothing that was received before brings it back, neither an
-    /// answer of the vendor that is under way, nor an event that is pending still, nor a dead one that is replayed. Those
-    /// are done without effect. When the person comes again, by an event that is received later, a callback or a token,
-    /// the identity is known anew, without the link it had. False when nothing was known of it. Who asked for it is kept in
-    /// the audit trail.
+    /// Erases an identity and its links, and writes a tombstone. What was received before has no effect any more: an
+    /// answer of the vendor that is under way, a pending event, and a dead event that is replayed. A later event,
+    /// callback or token of the person creates the identity again, without its old link. Returns false if the identity
+    /// was not known. The audit trail keeps `by`.
     ///
     /// # Errors
     /// When the store does not answer.

@@ -1,4 +1,5 @@
 mod linking;
+mod mount_at;
 mod near_cache;
 mod runtime;
 mod secrets;
@@ -38,6 +39,26 @@ use super::{ConfigError, Incode, Mount, Shared, replicas};
 use secrets::{at_rest_keys, check_secrets};
 
 /// Builds an [`Incode`]. Setters take what they are given; [`Builder::build`] says what does not work together.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use incode_core::webhook::Authenticity;
+/// use incode_core::{Builder, Incode, Secret, VerifiedSubject};
+///
+/// fn settings(webhook: Secret) -> Result<Builder, Box<dyn std::error::Error>> {
+///     Ok(Incode::builder()
+///         .webhook_authenticity(Authenticity::header("x-incode-secret", [webhook])?)
+///         .webhook_path("/hooks/incode-5f2c91e07ab4")
+///         .on_verified("open-account", async |person: VerifiedSubject| {
+///             println!("open the account of {}", person.subject.as_str()); // called at least once
+///             Ok(())
+///         })
+///         .inbox_retention(Duration::from_secs(7 * 24 * 3600))
+///         .login_at("/login"))
+/// }
+/// # let _ = settings;
+/// ```
 #[must_use]
 pub struct Builder {
     client: Option<Client>,
@@ -119,15 +140,15 @@ impl Builder {
         self
     }
 
-    /// What shows that a delivery comes from the vendor. Required: there is no default that would be safe for everybody.
+    /// What shows that a delivery comes from the vendor. Required: no default would be safe for every application.
     pub fn webhook_authenticity(mut self, authenticity: Authenticity) -> Self {
         self.authenticity = Some(authenticity);
         self
     }
 
-    /// How the address of who delivers, or asks for a token, is found: for every part of the policy of authenticity, also
-    /// of one that replaces it, and for the failures at the token endpoint, which are then counted for each address
-    /// ([`TokenEndpoint`]). Unless set, a policy finds addresses as it was told, and the endpoint knows none.
+    /// How the address of a sender is found. It applies to every part of the authenticity policy, also of one that
+    /// replaces it, and to the failures at the token endpoint, which are then counted for each address
+    /// ([`TokenEndpoint`]). Unless set, a policy uses its own source, and the endpoint knows no address.
     pub fn addresses(mut self, source: AddressSource) -> Self {
         self.addresses = Some(source);
         self
@@ -164,8 +185,8 @@ impl Builder {
         self
     }
 
-    /// Keeps a personal field of everybody the vendor is asked about, sealed, for so long after it was last asked for;
-    /// [`Incode::personal`] reads it. Call it once for each field: none is kept unless named. Needs a `store_key`.
+    /// Keeps a personal field of every identity the vendor is asked about, sealed, for so long after it was last asked
+    /// for; [`Incode::personal`] reads it. Call it once for each field: none is kept unless named. Needs a `store_key`.
     pub fn retain(mut self, field: Field, retention: Duration) -> Self {
         self.keep.insert(field, retention);
         self
@@ -221,7 +242,7 @@ impl Builder {
         self
     }
 
-    /// How long the store may take to keep an event before the sender is told to come again. 5 s unless set.
+    /// How long the store may take to keep an event before the sender is answered "try again". 5 s unless set.
     pub fn accept_deadline(mut self, deadline: Duration) -> Self {
         self.accept_deadline = deadline;
         self
@@ -234,7 +255,8 @@ impl Builder {
         self
     }
 
-    /// Events asked about at the same time. 16 unless set.
+    /// Most events asked about at the same time, in this process: 256 unless set. How many of them are depends on the
+    /// vendor: the rate is raised until it answers 429 or slows down. Each event is two calls.
     pub fn worker_concurrency(mut self, events: u32) -> Self {
         self.worker.concurrency = events.max(1);
         self
@@ -269,11 +291,14 @@ impl Builder {
         let runtime = runtime::current()?;
         let client = self.client.ok_or(ConfigError::missing("client", "no API client is set"))?;
         if client.call_timeout() > LONGEST_CALL {
-            return Err(ConfigError::new("client", "a call may take over 90 s, and then its event is somebody else's"));
+            return Err(ConfigError::new(
+                "client",
+                "a call may take over 90 s; another worker may have its event by then",
+            ));
         }
         let authenticity = self
             .authenticity
-            .ok_or(ConfigError::missing("webhook_authenticity", "not set; without it anybody could post events"))?;
+            .ok_or(ConfigError::missing("webhook_authenticity", "not set; without it any sender could post events"))?;
         let choice = self.store.ok_or(ConfigError::missing("store", "no store is set"))?;
         if self.store_keys.iter().any(|key| key.expose().len() < 32) {
             return Err(ConfigError::insecure("store_key", "shorter than 32 bytes"));
@@ -351,6 +376,7 @@ impl Builder {
         let rules = Rules {
             shared_identities: self.shared_identities,
             trust_userinfo_alone: self.trust_userinfo_alone,
+            handlers_unknown: false,
             handlers: handlers.names(),
         };
         let directory = Directory::new(Arc::clone(&store), Arc::new(rules), time, Arc::clone(&listeners) as _);

@@ -1,4 +1,4 @@
-//! The change stream: news of identities, without the promise that handlers have.
+//! The change stream: notices about identities. A notice can be missed; a handler's job can't.
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -16,12 +16,13 @@ use crate::{IdentityId, Subject};
 
 /// What happened to identities since the stream was opened; made by [`Incode::changes`](super::Incode::changes).
 ///
-/// For caches and sockets: it starts when it is opened, and one who reads too slowly misses news. What other processes
-/// change is told too, when the store they share has a feed. What must not be missed belongs into a [`Handler`](crate::Handler).
+/// For caches and sockets: it starts when it is opened, and a slow reader misses notices. Changes of other processes
+/// are included when the shared store has a feed. Work that must not be missed belongs in a
+/// [`Handler`](crate::Handler).
 #[must_use]
 pub struct Changes(Next);
 
-/// One piece of news.
+/// One notice of the stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ChangeNotice {
@@ -32,8 +33,8 @@ pub enum ChangeNotice {
     Missed(u64),
 }
 
-/// A change of one identity. How it stands now is [`Incode::identity`](super::Incode::identity)'s to say: asked after the
-/// news, it knows of the change.
+/// A change of one identity. It does not hold the new standing. [`Incode::identity`](super::Incode::identity) reads
+/// that; called after the notice, it includes the change.
 ///
 /// ```
 /// # use incode_core::{ChangeNotice, Incode};
@@ -41,11 +42,11 @@ pub enum ChangeNotice {
 /// # async fn follow(incode: Incode, end_sessions: impl Fn(&incode_core::Subject)) -> Result<(), Box<dyn std::error::Error>> {
 /// let mut changes = incode.changes();
 /// while let Some(changed) = changes.next().await {
-///     let ChangeNotice::Identity(news) = changed else { continue };
-///     let now = incode.identity(&news.identity_id).await?;
+///     let ChangeNotice::Identity(change) = changed else { continue };
+///     let now = incode.identity(&change.identity_id).await?;
 ///     let is_active = now.is_some_and(|identity| Standing::from(&identity.status) == Standing::Active);
-///     if news.before == Some(Standing::Active) && !is_active {
-///         news.subjects.iter().for_each(&end_sessions);
+///     if change.before == Some(Standing::Active) && !is_active {
+///         change.subjects.iter().for_each(&end_sessions);
 ///     }
 /// }
 /// # Ok(())
@@ -60,7 +61,7 @@ pub struct ChangeEvent {
     pub subjects: Vec<Subject>,
     /// What brought it.
     pub cause: Cause,
-    /// How they stood, as far as this process knew: `None` of people nobody asked about lately.
+    /// The standing before, as far as this process knew: `None` if no request asked about the identity lately.
     pub before: Option<Standing>,
 }
 
@@ -103,7 +104,7 @@ impl fmt::Debug for Changes {
     }
 }
 
-/// Where the news goes out.
+/// The sending end of the change stream.
 pub(super) struct Feed {
     /// `None` once it is closed.
     sender: Mutex<Option<Sender<ChangeNotice>>>,
@@ -114,18 +115,18 @@ impl Feed {
         Self { sender: Mutex::new(Some(Sender::new(KEPT))) }
     }
 
-    pub(super) fn publish(&self, news: impl FnOnce() -> ChangeEvent) {
-        self.send(|| ChangeNotice::Identity(news()));
+    pub(super) fn publish(&self, change: impl FnOnce() -> ChangeEvent) {
+        self.send(|| ChangeNotice::Identity(change()));
     }
 
-    /// Something changed, and nobody can say what.
+    /// Something changed, and it is not known what.
     pub(super) fn publish_gap(&self) {
         self.send(|| ChangeNotice::Missed(0));
     }
 
     fn send(&self, changed: impl FnOnce() -> ChangeNotice) {
         if let Some(sender) = &*self.sender.lock().unwrap_or_else(PoisonError::into_inner) {
-            // Nobody listens: fine.
+            // An error means that the stream has no reader. That is fine.
             let _ = sender.send(changed());
         }
     }

@@ -1,4 +1,4 @@
-//! How denials are told: what the application may choose.
+//! How denials are answered: the choices of the application.
 
 use std::borrow::Cow;
 
@@ -13,6 +13,7 @@ pub(super) struct Denials {
     redirects: bool,
     login: Option<String>,
     step_up: Option<String>,
+    return_as: Option<String>,
     challenge: Option<String>,
     brand: Option<Brand>,
 }
@@ -22,23 +23,30 @@ impl Builder {
     /// something about it, with 303 and a `return_to` that leads back: to the login page, to the start route of the
     /// hosted flow, or to the step-up page, whichever helps and exists.
     ///
-    /// Who is known already and needs more than a recent verification is told in place: sending them on would not help.
-    /// Everybody else, and every other method, gets the problem as without it; a redirect would lose what was posted.
+    /// A known user who needs more than a recent verification gets the problem in place: a redirect would not help.
+    /// Other clients and other methods also get the problem; a redirect would lose what was posted.
     pub fn redirect_browsers(mut self) -> Self {
         self.denials.redirects = true;
         self
     }
 
-    /// The application's own login page, a path on this host. Told in problems as `login_url`; with
+    /// The application's own login page, a path on this host. Problems contain it as `login_url`; with
     /// [`redirect_browsers`](Self::redirect_browsers) browsers are sent there. It is given `return_to`, to be checked
-    /// with [`is_local_path`] before it is followed: anybody can write a link to a login page.
+    /// with [`is_local_path`] before it is followed: any site can contain a link to a login page.
     pub fn login_at(mut self, path: &str) -> Self {
         self.denials.login = Some(path.to_owned());
         self
     }
 
-    /// The application's own page where people confirm by face, a path on this host. Told in problems as `step_up_url`;
-    /// otherwise as [`login_at`](Self::login_at).
+    /// Under which name the application's own pages, for login and for step-up, are given the way back: `next` for a
+    /// login page that reads `?next=`. `return_to` unless set. The start route always reads `return_to`.
+    pub fn return_as(mut self, parameter: &str) -> Self {
+        self.denials.return_as = Some(parameter.to_owned());
+        self
+    }
+
+    /// The application's own page where people confirm by face, a path on this host. Problems contain it as
+    /// `step_up_url`; all else is as for [`login_at`](Self::login_at).
     pub fn step_up_at(mut self, path: &str) -> Self {
         self.denials.step_up = Some(path.to_owned());
         self
@@ -74,6 +82,10 @@ impl Denials {
         if !is_page(&self.step_up) {
             return Err(ConfigError::new("step_up_at", NO_PAGE));
         }
+        let is_plain = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+        if self.return_as.as_deref().is_some_and(|name| name.is_empty() || !is_plain(name)) {
+            return Err(ConfigError::new("return_as", "must be a name of letters, digits and - _ ."));
+        }
         let challenge = self.challenge.map_or(Cow::Borrowed(if takes_tokens { "Bearer" } else { "Login" }), Cow::Owned);
         let is_legal = challenge.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
         if !is_legal || challenge.trim().is_empty() {
@@ -84,6 +96,7 @@ impl Denials {
             start: None,
             login: self.login,
             step_up: self.step_up,
+            return_as: self.return_as,
             redirects: self.redirects,
         };
         if self.brand.as_ref().is_some_and(|brand| !brand.is_legal()) {

@@ -53,7 +53,7 @@ impl Incode {
         self.0.bearer.as_ref()?.on_demand(head)
     }
 
-    fn visit_subject(&self, subject: &Subject) -> Resolved {
+    pub(super) fn visit_subject(&self, subject: &Subject) -> Resolved {
         match self.0.near.hit(CacheKeyRef::Subject(subject.as_str())) {
             Some(visitor) => Resolved::Ready(visitor),
             None => Resolved::Pending(self.0.near.load(CacheKey::Subject(subject.clone()))),

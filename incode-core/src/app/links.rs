@@ -13,16 +13,16 @@ impl Incode {
     /// Links a subject to an identity that is known already, because the application says so. What the gate asks for is
     /// still asked for: an identity that is not ACTIVE opens nothing.
     ///
-    /// Linking the same two again does nothing. No link is moved: unlink first. With `by` the audit trail says who asked.
+    /// Linking the same two again does nothing. No link is moved: unlink first. The audit trail keeps who asked.
     ///
     /// # Errors
     /// [`LinkErrorKind::UnknownIdentity`], [`LinkErrorKind::SubjectTaken`], [`LinkErrorKind::IdentityTaken`] unless
     /// identities may be shared, or [`LinkErrorKind::Store`].
-    pub async fn link(&self, subject: &Subject, identity: &IdentityId, by: Option<&Actor>) -> Result<(), LinkError> {
+    pub async fn link(&self, subject: &Subject, identity: &IdentityId, by: &Actor) -> Result<(), LinkError> {
         let directory = &self.0.directory;
         let now = directory.now().await?;
         let link = Link::new(subject.clone(), identity.clone(), LinkProof::Application, now);
-        let changed = directory.change(Command::Link { link, by: by.cloned() }, Cause::Linked).await?;
+        let changed = directory.change(Command::Link { link, by: Some(by.clone()) }, Cause::Linked).await?;
         let refusal = match changed.outcome {
             Outcome::Refused(Refusal::SubjectTaken) => LinkErrorKind::SubjectTaken,
             Outcome::Refused(Refusal::IdentityTaken) => LinkErrorKind::IdentityTaken,
@@ -56,12 +56,12 @@ impl Incode {
     }
 
     /// Removes the link of a subject, a pending link and its face confirmations; the identity stays. False when there was
-    /// no link. With `by` the audit trail says who asked.
+    /// no link. The audit trail keeps who asked.
     ///
     /// # Errors
     /// When the store does not answer.
-    pub async fn unlink(&self, subject: &Subject, by: Option<&Actor>) -> Result<bool, StoreError> {
-        let command = Command::Unlink { subject: subject.clone(), by: by.cloned() };
+    pub async fn unlink(&self, subject: &Subject, by: &Actor) -> Result<bool, StoreError> {
+        let command = Command::Unlink { subject: subject.clone(), by: Some(by.clone()) };
         let changed = self.0.directory.change(command, Cause::Unlinked).await?;
         Ok(changed.outcome == Outcome::Unlinked(true))
     }

@@ -11,6 +11,7 @@ mod identify;
 mod inspection;
 mod links;
 mod listeners;
+mod people;
 mod placement;
 mod reconcile;
 mod replicas;
@@ -47,12 +48,31 @@ pub use inspection::{Inspection, TokenState};
 pub use links::{LinkError, LinkErrorKind};
 pub use reconcile::{Diff, Reconciled};
 pub use route_request::RouteRequest;
-pub use settings::{Engine, StoreUrl};
+pub use settings::{Engine, StoreUrl, store_keys};
 
 /// Client, store, worker, near cache and flow behind one `Arc`: cloning is cheap, and every clone is the same.
 ///
 /// Made by [`Incode::builder`], or by an adapter's `builder_from_env`; handed to the layer of an adapter. Dropping the last
 /// clone stops the worker; [`Incode::shutdown`] does so in good order.
+///
+/// ```
+/// use incode_core::{Actor, Incode, Subject};
+///
+/// /// For support: is this user linked, and to an identity of which status?
+/// async fn status_of(incode: &Incode, user: &str) -> Result<Option<String>, Box<dyn std::error::Error>> {
+///     let linked = incode.linked(&Subject::new(user)?).await?;
+///     Ok(linked.map(|linked| linked.identity.status.as_str().to_owned()))
+/// }
+///
+/// /// For a request of erasure: the person, their links and their retained fields go.
+/// async fn erase(incode: &Incode, user: &str, by: &Actor) -> Result<bool, Box<dyn std::error::Error>> {
+///     match incode.linked(&Subject::new(user)?).await? {
+///         Some(linked) => Ok(incode.forget(&linked.identity.identity_id, by).await?),
+///         None => Ok(false),
+///     }
+/// }
+/// # let _ = (status_of, erase);
+/// ```
 #[derive(Clone)]
 pub struct Incode(Arc<Shared>);
 
@@ -166,9 +186,9 @@ impl Incode {
         self.0.mounts.iter().map(|(path, _)| &**path).chain(self.0.placement.below_public_url())
     }
 
-    /// Notes whether something outside of this layer has left a visitor in the request already: another layer, which is one
-    /// too many. Logged once. The visitor is resolved anew all the same and replaces the other: what somebody else left
-    /// opens nothing.
+    /// Notes whether something outside of this layer has left a visitor in the request already: another layer, which is
+    /// one too many. Logged once. The visitor is resolved again and replaces the other, so a visitor of foreign code
+    /// opens no gate.
     #[inline]
     pub fn notice_outer(&self, attached: Option<&Visitor>) {
         if attached.is_some() {
@@ -283,8 +303,8 @@ impl Incode {
     }
 }
 
-/// Runs `work` on a task of its own: a caller that is dropped in between would otherwise leave a change written and the near
-/// cache unaware of it.
+/// Runs `work` on its own task, to the end. Otherwise a caller that is dropped in between would leave a change written
+/// and the near cache stale.
 async fn to_the_end<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
     match tokio::spawn(work).await {
         Ok(done) => done,

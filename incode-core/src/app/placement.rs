@@ -13,8 +13,8 @@ use crate::http::RequestHead;
 /// A request that passes pays for two relaxed loads and one comparison. Everything else is apart.
 pub(super) struct Placement {
     routes: Box<[Watched]>,
-    /// One bit for each ASCII character that a mounted path ends with, and for the slash: most other paths are told apart
-    /// by their last character.
+    /// One bit for each ASCII character that a mounted path ends with, and for the slash. The last character is enough
+    /// to see that most paths are not mounted.
     ends: u128,
     /// The path of the public URL, without a slash at its end: `/app`, or empty.
     base: Box<str>,
@@ -32,7 +32,7 @@ pub(super) struct Placement {
     said_nested: AtomicBool,
 }
 
-/// A mounted path, and whether a near miss of it is logged: once is enough, and strangers can't fill the log.
+/// A mounted path, and whether a near miss of it was logged. It is logged once, so requests can't fill the log.
 struct Watched {
     path: Box<str>,
     /// The vendor sends here. One that is never reached is silent: nothing else shows it.
@@ -244,7 +244,7 @@ fn bit(end: u8) -> u128 {
     1_u128.checked_shl(u32::from(end)).unwrap_or_default()
 }
 
-/// As many requests as a person makes who tries the application out, several times over.
+/// Several times the requests that a developer makes who tries the application out.
 const MANY_VISITORS: u32 = 200;
 
 /// Long enough for the person who set the layer up to try it once.

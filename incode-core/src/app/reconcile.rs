@@ -13,7 +13,7 @@ use super::Incode;
 pub struct Reconciled {
     /// Events that were applied, each with what it changed.
     pub applied: Vec<Diff>,
-    /// Events that were applied, and told nothing new: about nobody, of somebody who was forgotten, or done meanwhile.
+    /// Events that were applied and changed nothing: without an identity, of a forgotten identity, or done meanwhile.
     pub nothing_new: u64,
     /// Events that died again.
     pub dead: u64,
@@ -94,8 +94,8 @@ impl Incode {
             }
         }
         let give_up = tokio::time::Instant::now() + PATIENCE;
-        for (event, told) in waiting {
-            match tokio::time::timeout_at(give_up, told).await {
+        for (event, end) in waiting {
+            match tokio::time::timeout_at(give_up, end).await {
                 Ok(Ok(End::Done { before, seen: Some(seen) })) => {
                     let before = before.map(|before| *before);
                     let after = Identity::merge(before.clone(), &seen);

@@ -85,7 +85,7 @@ fn start(
 ) -> Result<Step, Problem> {
     only_get(head)?;
     not_ahead_of_time(head)?;
-    let flow = incode.0.flow.as_ref().ok_or_else(not_set_up)?;
+    let flow = incode.0.flow.as_ref().ok_or_else(flow::not_set_up)?;
     match subject(incode)? {
         Some(subject) => Ok(Step::Begin(Box::new(Start::open(flow, head, subject)?))),
         None => log_in_first(incode, head).map(Step::Answered),
@@ -111,7 +111,7 @@ fn callback(
 ) -> Result<Step, Problem> {
     only_get(head)?;
     not_ahead_of_time(head)?;
-    let flow = incode.0.flow.as_ref().ok_or_else(not_set_up)?;
+    let flow = incode.0.flow.as_ref().ok_or_else(flow::not_set_up)?;
     let subject = subject(incode)?;
     Ok(Step::Redeem(Box::new(Callback::open(flow, head, subject.as_ref())?)))
 }
@@ -161,8 +161,8 @@ where
 }
 
 async fn begin(incode: &Incode, start: Start) -> Result<Reply, Problem> {
-    let flow = incode.0.flow.as_ref().ok_or_else(not_set_up)?;
-    start.begin(flow, &incode.0.directory).await
+    let flow = incode.0.flow.as_ref().ok_or_else(flow::not_set_up)?;
+    start.begin(flow, &incode.0.directory).await.map(Reply::see_other)
 }
 
 async fn redeem(incode: &Incode, callback: Callback) -> Result<Reply, Problem> {
@@ -174,7 +174,7 @@ async fn redeem(incode: &Incode, callback: Callback) -> Result<Reply, Problem> {
 
 async fn link(incode: &Incode, callback: Callback) -> Result<Reply, Problem> {
     let shared = &*incode.0;
-    let flow = shared.flow.as_ref().ok_or_else(not_set_up)?;
+    let flow = shared.flow.as_ref().ok_or_else(flow::not_set_up)?;
     let parts = Parts {
         flow,
         client: &shared.client,
@@ -224,10 +224,6 @@ fn not_ahead_of_time(head: &dyn RequestHead) -> Result<(), Problem> {
 /// on.
 fn no_referrer(problem: Problem) -> Problem {
     problem.header("referrer-policy", "no-referrer")
-}
-
-fn not_set_up() -> Problem {
-    Problem::new(404, "flow_not_set_up", "Not here", "The hosted verification flow is not set up.")
 }
 
 fn refusal(kind: StoreErrorKind) -> &'static str {

@@ -132,5 +132,5 @@ fn asked_wait(response: &Response) -> Option<Duration> {
     retry_after(response.headers().get(RETRY_AFTER)?.to_str().ok()?, SystemTime::now())
 }
 
-/// Error bodies are a few hundred bytes; what is longer is somebody's HTML.
+/// Error bodies of the vendor are a few hundred bytes. A longer one is an HTML page of a proxy.
 const MAX_ERROR_BYTES: usize = 64 * 1024;

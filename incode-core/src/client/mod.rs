@@ -1,4 +1,4 @@
-//! The vendor's four API calls over HTTPS: headers, deadlines, caps, a little retry, and errors told apart.
+//! The vendor's four API calls over HTTPS: headers, deadlines, caps, a few retries, and an error kind for each cause.
 //!
 //! The API key and the token go to the configured host alone: https (plain http to loopback only), no redirect is
 //! followed, answers are capped and never decompressed.
@@ -42,6 +42,27 @@ use crate::{ObjectId, Secret, Timestamp, Token};
 /// The vendor's API at one host with one key. Cheap to clone: everything is behind one `Arc`, connections included.
 ///
 /// What is true of an answer is true of the instant *before* the call: record it there.
+///
+/// ```
+/// use incode_core::client::{Client, ErrorKind};
+/// use incode_core::Token;
+/// use incode_sandbox::{NewPerson, Sandbox};
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let sandbox = Sandbox::builder().start().await?; // with the real vendor: its host and your API key
+/// let client = Client::builder(&sandbox.url(), sandbox.api_key()).build()?;
+///
+/// let ana = sandbox.add_person(NewPerson::named("Ana Flores"));
+/// let check = sandbox.verify(&ana.identity_id)?;
+/// let person = client.userinfo(&Token::new(check.token)?).await?;
+/// assert_eq!(person.identity_id.as_str(), ana.identity_id);
+///
+/// let made_up = client.userinfo(&Token::new("no-token-of-the-vendor")?).await;
+/// assert_eq!(made_up.unwrap_err().kind(), ErrorKind::Unauthorized);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Client {
     shared: Arc<Shared>,
@@ -53,7 +74,7 @@ impl Client {
         ClientBuilder::new(base_url, api_key.into())
     }
 
-    /// Who the token belongs to, and whether the vendor stands by them (spec: "Get User Info").
+    /// The person of the token, and the status of their identity (spec: "Get User Info").
     ///
     /// # Errors
     /// [`Error`]; a transport error or a 5xx only after the retries were spent.

@@ -3,7 +3,7 @@ use std::time::{Duration, SystemTime};
 use super::{Error, ErrorKind};
 use crate::time::jitter;
 
-/// When a GET is worth repeating at once. Longer waits are the caller's business, who knows what hangs on them.
+/// When a GET is worth repeating at once. The caller decides about longer waits.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RetryPolicy {
     pub(super) retries: u32,

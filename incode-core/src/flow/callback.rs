@@ -88,6 +88,9 @@ impl Callback {
             Ok(asked) => asked,
             Err(error) => {
                 tracing::info!(error.kind = ?error.kind(), "callback token not redeemed");
+                if error.kind() == ErrorKind::Unauthorized {
+                    self.keep_refusal(directory).await;
+                }
                 return Err(not_redeemed(&error));
             }
         };
@@ -103,6 +106,15 @@ impl Callback {
             outcome => outcome,
         };
         self.answer(outcome)
+    }
+
+    /// For those who ask why. A store that does not take it changes nothing for the person.
+    async fn keep_refusal(&self, directory: &Directory) {
+        let subject = self.correlation.subject.clone();
+        let refuse = Command::Refuse { subject, refusal: Refusal::TokenRefused };
+        if let Err(error) = directory.change(refuse, Cause::Flow).await {
+            tracing::info!(error.kind = ?error.kind(), "refused callback not kept");
+        }
     }
 
     fn answer(&self, outcome: Outcome) -> Result<Reply, Problem> {

@@ -27,9 +27,23 @@ pub(crate) use correlation::Correlations;
 pub(crate) use face::{FaceParts, authenticate};
 pub(crate) use image::Wiped;
 pub(crate) use limits::{FlowLimits, LimitSettings};
-pub(crate) use start::{Start, login_first};
+pub(crate) use start::{Start, login_first, not_set_up};
 
 /// What the hosted web flow needs to know. Given by the application, or read from the environment.
+///
+/// ```
+/// use incode_core::flow::HostedFlow;
+/// use incode_core::{ConfigError, Secret};
+///
+/// fn flow(new: Secret, old: Secret) -> Result<HostedFlow, ConfigError> {
+///     // The callback is https://app.example.com/incode/callback: enter it in the vendor's dashboard.
+///     HostedFlow::new("your-client-id", "https://verify.example.com", "https://app.example.com", new)?
+///         .older_secret(old) // during a rotation
+/// }
+/// # let secret = || Secret::from("a secret of 32 bytes or more, made at random");
+/// # assert!(flow(secret(), secret()).is_ok());
+/// # assert!(flow(Secret::from("short"), secret()).is_err());
+/// ```
 #[derive(Clone)]
 pub struct HostedFlow {
     pub(crate) client_id: String,

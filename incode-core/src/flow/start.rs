@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use crate::Subject;
-use crate::http::{Problem, Reply, RequestHead, return_to};
+use crate::http::{Problem, RequestHead, return_to};
 use crate::identity::Directory;
 
 use super::{Flow, query};
@@ -19,23 +19,31 @@ impl Start {
     /// # Errors
     /// 400 `return_to_refused` for a way back that is no local path.
     pub(crate) fn open(flow: &Flow, head: &dyn RequestHead, subject: Subject) -> Result<Self, Problem> {
-        let return_to = match query::one(head, "return_to") {
-            Some(target) if return_to::is_local(&target) => target.into_owned(),
-            None if !query::has(head, "return_to") => [flow.base(), "/"].concat(),
-            _ => {
-                let detail = "return_to must be one path on this site, such as /vault.";
-                return Err(Problem::new(400, "return_to_refused", "Way back refused", detail));
-            }
-        };
-        Ok(Self { subject, return_to })
+        match query::one(head, "return_to") {
+            Some(target) => Self::new(subject, &target),
+            None if !query::has(head, "return_to") => Self::new(subject, &[flow.base(), "/"].concat()),
+            // It is there twice, or can't be read.
+            None => Err(refused_way_back()),
+        }
     }
 
-    /// Sends the subject to the hosted page, with a correlation id of its own. The flow begins now, by the clock that
-    /// its return and its events are compared by: the store's where it has one.
+    /// For a subject that comes back to this path.
+    ///
+    /// # Errors
+    /// 400 `return_to_refused`.
+    pub(crate) fn new(subject: Subject, return_to: &str) -> Result<Self, Problem> {
+        if !return_to::is_local(return_to) {
+            return Err(refused_way_back());
+        }
+        Ok(Self { subject, return_to: return_to.to_owned() })
+    }
+
+    /// The hosted page, with a correlation id of this flow. The flow begins now, by the clock that its return and its
+    /// events are compared by: the store's where it has one.
     ///
     /// # Errors
     /// 503 `flow_unavailable` while the store does not answer, and without randomness.
-    pub(crate) async fn begin(self, flow: &Flow, directory: &Directory) -> Result<Reply, Problem> {
+    pub(crate) async fn begin(self, flow: &Flow, directory: &Directory) -> Result<String, Problem> {
         let now = directory.now().await.map_err(|error| {
             tracing::warn!(error.kind = ?error.kind(), error.cause = %error.cause(), "no flow begun");
             unavailable()
@@ -46,13 +54,22 @@ impl Start {
             .append_pair("client_id", &flow.hosted.client_id)
             .append_pair("redirect_url", flow.callback_url.as_str())
             .append_pair("correlation_id", &id);
-        Ok(Reply::see_other(String::from(page)))
+        Ok(String::from(page))
     }
 }
 
 fn unavailable() -> Problem {
     let detail = "Verification can't be started right now.";
     Problem::new(503, "flow_unavailable", "Try again soon", detail).retry_after(RETRY_AFTER)
+}
+
+fn refused_way_back() -> Problem {
+    let detail = "return_to must be one path on this site, such as /vault.";
+    Problem::new(400, "return_to_refused", "Way back refused", detail)
+}
+
+pub(crate) fn not_set_up() -> Problem {
+    Problem::new(404, "flow_not_set_up", "Not here", "The hosted verification flow is not set up.")
 }
 
 pub(crate) fn login_first() -> Problem {

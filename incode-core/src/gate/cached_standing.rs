@@ -100,13 +100,8 @@ impl CachedStanding {
     }
 
     /// The store knows no identity of this subject, or no such identity.
-    pub(crate) fn stranger(whose: &CacheKey, loaded: Loaded, context: Arc<Context>) -> Arc<Self> {
-        Draft::of(whose).finish(Standing::NotLinked, loaded, context)
-    }
-
-    /// The subject came back from the hosted flow, and the check is not known yet.
-    pub(crate) fn pending(whose: &CacheKey, loaded: Loaded, context: Arc<Context>) -> Arc<Self> {
-        Draft::of(whose).finish(Standing::VerificationPending, loaded, context)
+    pub(crate) fn unlinked(whose: &CacheKey, standing: Standing, loaded: Loaded, context: Arc<Context>) -> Arc<Self> {
+        Draft::of(whose).finish(standing, loaded, context)
     }
 
     /// What the store said. `confirmations` of another identity don't count.
@@ -219,9 +214,11 @@ impl CachedStanding {
             Standing::Active => IdentityStatus::Active,
             Standing::Revoked => IdentityStatus::Revoked,
             Standing::Other => IdentityStatus::from(self.piece(Piece::Status)),
-            Standing::NoSubject | Standing::NotLinked | Standing::VerificationPending | Standing::Unavailable => {
-                return None;
-            }
+            Standing::NoSubject
+            | Standing::NotLinked
+            | Standing::VerificationPending
+            | Standing::NotYetAsked
+            | Standing::Unavailable => return None,
         };
         let object = |piece| ObjectId::new(self.piece(piece)).ok();
         let text = |piece| Some(self.piece(piece)).filter(|text| !text.is_empty());
@@ -341,7 +338,7 @@ impl Draft {
         let object = |id: &Option<ObjectId>| id.as_ref().map(|id| id.as_str().to_owned()).unwrap_or_default();
         // A store may bring words that are longer than the model keeps them; reading them again cuts them.
         let status = match &identity.status {
-            IdentityStatus::Active | IdentityStatus::Revoked => IdentityStatus::from(""),
+            IdentityStatus::Active | IdentityStatus::Revoked | IdentityStatus::NotYetAsked => IdentityStatus::from(""),
             IdentityStatus::Other(word) => IdentityStatus::from(word.as_str()),
         };
         self.attested = Attested::of(identity.attestation.as_ref());
@@ -447,7 +444,7 @@ fn instant(millis: i64) -> Option<Timestamp> {
 
 const PIECES: usize = 9;
 
-/// Stands for "no such instant"; as a time it is before the Earth.
+/// Means "no such instant". No real time has this value.
 const NEVER: i64 = i64::MIN;
 
 /// Three ids of a UUID's length, and a little.

@@ -77,6 +77,8 @@ pub(crate) struct Pages {
     pub(crate) login: Option<String>,
     /// The application's own.
     pub(crate) step_up: Option<String>,
+    /// The parameter that gives login and step-up page the way back. `None`: `return_to`.
+    pub(crate) return_as: Option<String>,
     /// Browsers are redirected there.
     pub(crate) redirects: bool,
 }

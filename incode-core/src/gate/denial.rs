@@ -113,14 +113,15 @@ impl Denial {
     pub fn problem(&self) -> Problem {
         let kind = self.unmet.kind;
         let (problem, pages) = (kind.problem(), &self.context.pages);
-        let (page, name): (_, fn(Problem, String) -> Problem) = match kind {
-            DenialKind::AuthenticationRequired => (&pages.login, Problem::login_at),
-            DenialKind::FaceAuthenticationRequired { .. } => (&pages.step_up, Problem::step_up_at),
-            _ if kind.is_helped_by_verifying() => (&pages.start, Problem::verify_at),
-            _ => (&None, Problem::verify_at),
+        let own = pages.return_as.as_deref().unwrap_or(RETURN_TO);
+        let (page, name, parameter): (_, fn(Problem, String) -> Problem, _) = match kind {
+            DenialKind::AuthenticationRequired => (&pages.login, Problem::login_at, own),
+            DenialKind::FaceAuthenticationRequired { .. } => (&pages.step_up, Problem::step_up_at, own),
+            _ if kind.is_helped_by_verifying() => (&pages.start, Problem::verify_at, RETURN_TO),
+            _ => (&None, Problem::verify_at, RETURN_TO),
         };
         let problem = match page {
-            Some(path) => name(problem, self.returning(path)),
+            Some(path) => name(problem, self.returning(path, parameter)),
             None => problem,
         };
         match self.unmet.requirement {
@@ -145,12 +146,12 @@ impl Denial {
         }
     }
 
-    fn returning(&self, path: &str) -> String {
+    fn returning(&self, path: &str, parameter: &str) -> String {
         let pages = &self.context.pages;
         let path = pages.public(path);
         match self.asked.as_deref().and_then(RequestContext::return_to) {
             Some(target) => {
-                let mut url = [&path, "?return_to="].concat();
+                let mut url = [&path, "?", parameter, "="].concat();
                 url.extend(utf8_percent_encode(&pages.public(target), QUERY_VALUE));
                 url
             }
@@ -247,6 +248,9 @@ impl fmt::Debug for Denial {
 }
 
 impl Error for Denial {}
+
+/// The parameter that the start route reads.
+const RETURN_TO: &str = "return_to";
 
 /// What a query value may hold as it is.
 const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.').remove(b'~');

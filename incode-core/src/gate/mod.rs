@@ -54,8 +54,8 @@
 //!
 //! # When a requirement takes effect
 //!
-//! Requirements are values of your program, and decided at each request over what is known then. A release that asks for
-//! more turns away at once who was let in before, and one that asks for less lets them in again; nothing is stored.
+//! Requirements are values of your program, checked at each request against what is known then. No decision is stored.
+//! A release that asks for more refuses people at once who passed before; one that asks for less lets them in again.
 //!
 //! Age and country read two personal fields of userinfo, which are kept only where the application opted in with
 //! [`Builder::retain`](crate::Builder::retain). Where it did not, the gate is shut with 500 `requirement_not_set_up`, and a
@@ -82,6 +82,7 @@
 //! |---|---|
 //! | [`NoSubject`](Standing::NoSubject) | 401 `authentication_required`; 401 `invalid_token` when a bearer token was refused |
 //! | [`NotLinked`](Standing::NotLinked) | 403 `verification_required` |
+//! | [`NotYetAsked`](Standing::NotYetAsked) | 403 `verification_required` |
 //! | [`VerificationPending`](Standing::VerificationPending) | 403 `verification_pending` with `Retry-After` |
 //! | [`Revoked`](Standing::Revoked) | 403 `identity_revoked` |
 //! | [`Other`](Standing::Other) | 403 `identity_not_active` |
@@ -229,6 +230,7 @@ mod clause;
 mod context;
 mod cookie;
 mod denial;
+mod explanation;
 mod guarded;
 mod identify;
 mod monotonic_age;
@@ -251,6 +253,7 @@ pub use active::{Active, active, maybe_active};
 pub use check::{GRANTED_CACHE_CONTROL, GatePolicy, check, is_preflight, visitor};
 pub use context::{Audience, Render};
 pub use denial::{Denial, DenialKind};
+pub use explanation::Explanation;
 pub use guarded::Guarded;
 pub use identify::{FoundUser, IdentifiedUser, IdentifyOutcome, UserKey};
 pub use requirement::Requirement;

@@ -206,7 +206,7 @@ impl NearCache {
         self.fresh(whose.key()).ok_or_else(|| self.load(whose.clone()))
     }
 
-    /// How long the result of a look is good for, unless a change comes.
+    /// How long a watcher waits before it looks again, unless a change comes.
     pub(super) fn looks_again_after(&self, found: &Visitor) -> Duration {
         let is_poor = found.standing() == Standing::Unavailable || found.is_stale();
         if is_poor || self.bypassed.load(Ordering::SeqCst) {
@@ -260,16 +260,17 @@ impl NearCache {
         let (identity, proof, confirmations) = match whose {
             CacheKey::Subject(subject) => {
                 let state = self.store.subject(subject.clone()).await?;
-                let is_pending = state.pending.is_some_and(|pending| context.clock.now() < pending.expires_at);
+                let standing = Standing::of(&state, context.clock.now());
                 match state.linked {
-                    None if is_pending => return Ok(CachedStanding::pending(whose, loaded, context)),
-                    None => return Ok(CachedStanding::stranger(whose, loaded, context)),
+                    None => return Ok(CachedStanding::unlinked(whose, standing, loaded, context)),
                     Some(linked) => (Some(linked.identity), Some(linked.link.proof), state.confirmations),
                 }
             }
             CacheKey::Identity(id) => (self.store.identity(id.clone()).await?, None, Vec::new()),
         };
-        let Some(identity) = identity else { return Ok(CachedStanding::stranger(whose, loaded, context)) };
+        let Some(identity) = identity else {
+            return Ok(CachedStanding::unlinked(whose, Standing::NotLinked, loaded, context));
+        };
         let identity = self.withheld.over(identity);
         let facts = self.facts(&identity).await?;
         Ok(CachedStanding::linked(whose, &identity, (proof, &confirmations), facts.as_ref(), loaded, context))
@@ -292,6 +293,11 @@ impl NearCache {
         });
         self.withheld.stood(identity, before);
         self.watched.notify_all();
+    }
+
+    /// A row as this process answers by it; see [`withhold`](Self::withhold).
+    pub(crate) fn over_withheld(&self, row: Identity) -> Identity {
+        self.withheld.over(row)
     }
 
     /// What the vendor said of an identity that is not ACTIVE is in the store.

@@ -114,9 +114,9 @@ impl Requirement {
     /// [keep](crate::Builder::retain).
     ///
     /// The vendor gives the birth date as an instant, midnight at some place, and `zone` says where. An instant that is
-    /// not midnight there is not taken for a birth date, so a wrong zone shuts the gate and a line in the log says so. A
-    /// birth date in the form `1988-08-13` needs no zone. The day that counts as today is that of the zone too; who was
-    /// born on 29 February has their birthday on 1 March in other years.
+    /// not midnight there is not taken for a birth date, so a wrong zone shuts the gate and a line in the log says so.
+    /// A birth date in the form `1988-08-13` needs no zone. The day that counts as today is that of the zone too. A
+    /// birthday on 29 February is on 1 March in other years.
     pub fn minimum_age(self, years: u16, zone: TimeZone) -> Self {
         self.with(Clause::MinimumAge { years, zone })
     }
@@ -163,8 +163,8 @@ impl Requirement {
         self
     }
 
-    /// The decision. Standing first: nothing else counts for a visitor who is not ACTIVE. `head` is that of the request,
-    /// where it is at hand: the session is read from it.
+    /// The decision. Standing first: nothing else counts for a visitor who is not ACTIVE. `head` is that of the
+    /// request, if the caller has it: the session is read from it.
     #[inline]
     pub(crate) fn check(&self, visitor: &Visitor, head: Option<&dyn RequestHead>) -> Result<(), Unmet> {
         match active(visitor) {
@@ -264,7 +264,7 @@ fn active(visitor: &Visitor) -> Result<(), DenialKind> {
         Standing::Active => Ok(()),
         Standing::NoSubject if visitor.known().has_refused_token() => Err(DenialKind::TokenRefused),
         Standing::NoSubject => Err(DenialKind::AuthenticationRequired),
-        Standing::NotLinked => Err(DenialKind::VerificationRequired),
+        Standing::NotLinked | Standing::NotYetAsked => Err(DenialKind::VerificationRequired),
         Standing::VerificationPending => Err(DenialKind::VerificationPending),
         Standing::Revoked => Err(DenialKind::IdentityRevoked),
         Standing::Other => Err(DenialKind::IdentityNotActive),

@@ -9,7 +9,7 @@ use crate::identity::Identity;
 use super::active::meeting;
 use super::{Active, Requirement, Visitor};
 
-/// A requirement with a type that stands for it, so that signatures can name it: see [`Satisfies`].
+/// A requirement as a type, so that signatures can name it: see [`Satisfies`].
 ///
 /// ```
 /// use std::time::Duration;
@@ -29,7 +29,7 @@ pub trait Policy: 'static {
 }
 
 /// A visitor who meets the requirement of `R`. Only [`satisfies`] makes one, so a function that takes it can't be called for
-/// another visitor. Of another requirement it says nothing: a `Satisfies<A>` is no `Satisfies<B>`.
+/// another visitor. It proves no other requirement: a `Satisfies<A>` is no `Satisfies<B>`.
 pub struct Satisfies<R> {
     active: Active,
     /// Neither owns nor shares an `R`.

@@ -1,5 +1,7 @@
 use serde::Serialize;
 
+use crate::Timestamp;
+use crate::identity::SubjectState;
 use crate::model::IdentityStatus;
 
 /// What the gate knows of a request.
@@ -12,6 +14,8 @@ pub enum Standing {
     NotLinked,
     /// The subject came back from the hosted flow, and the vendor has not said yet that the check passed.
     VerificationPending,
+    /// The link was imported, and the vendor has not been asked about the identity yet.
+    NotYetAsked,
     /// The vendor's last answer was ACTIVE.
     Active,
     /// The vendor's last answer was REVOKED.
@@ -23,12 +27,22 @@ pub enum Standing {
 }
 
 impl Standing {
+    /// What follows from the rows of a subject at `now`.
+    pub fn of(state: &SubjectState, now: Timestamp) -> Self {
+        match (&state.linked, &state.pending) {
+            (Some(linked), _) => Self::from(&linked.identity.status),
+            (None, Some(pending)) if now < pending.expires_at => Self::VerificationPending,
+            (None, _) => Self::NotLinked,
+        }
+    }
+
     /// The name in JSON, logs and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::NoSubject => "no_subject",
             Self::NotLinked => "not_linked",
             Self::VerificationPending => "verification_pending",
+            Self::NotYetAsked => "not_yet_asked",
             Self::Active => "active",
             Self::Revoked => "revoked",
             Self::Other => "other",
@@ -42,6 +56,7 @@ impl From<&IdentityStatus> for Standing {
         match status {
             IdentityStatus::Active => Self::Active,
             IdentityStatus::Revoked => Self::Revoked,
+            IdentityStatus::NotYetAsked => Self::NotYetAsked,
             IdentityStatus::Other(_) => Self::Other,
         }
     }

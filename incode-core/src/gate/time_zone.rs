@@ -36,7 +36,7 @@ impl TimeZone {
     fn day_of(&self, born: &BirthDate) -> Option<Date> {
         let at = match born {
             BirthDate::On(date) => return Some(*date),
-            BirthDate::At(millis) => jiff::Timestamp::from_millisecond(*millis).ok()?.to_zoned(self.0.clone()),
+            BirthDate::At(millis) => jiff::Timestamp::from_millisecond(*millis).ok()?.to_zoned_datetime(self.0.clone()),
         };
         if at.start_of_day().is_ok_and(|midnight| midnight == at) {
             return Some(at.date());
@@ -46,7 +46,7 @@ impl TimeZone {
     }
 
     fn date(&self, millis: i64) -> Option<Date> {
-        Some(jiff::Timestamp::from_millisecond(millis).ok()?.to_zoned(self.0.clone()).date())
+        Some(jiff::Timestamp::from_millisecond(millis).ok()?.to_zoned_datetime(self.0.clone()).date())
     }
 }
 

@@ -18,6 +18,22 @@ use super::{Denial, DenialKind, Guarded, Requirement, Standing};
 /// Cloning it is cheap. It shows what was known when the request came in.
 ///
 /// Only the layer makes one, so an extension of this type can be trusted.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use incode_core::gate::{Denial, Requirement, Visitor};
+///
+/// /// A rule that depends on the request: large transfers need a face of the last five minutes.
+/// fn may_transfer(visitor: &Visitor, cents: u64) -> Result<(), Denial> {
+///     let active = Requirement::active();
+///     if cents < 100_000 {
+///         return visitor.require(&active);
+///     }
+///     visitor.require(&active.face_authenticated_within(Duration::from_secs(300)))
+/// }
+/// # let _ = may_transfer;
+/// ```
 #[derive(Clone)]
 pub struct Visitor {
     known: Arc<CachedStanding>,
@@ -127,7 +143,7 @@ impl Visitor {
         Self { asked: Some(Arc::new(RequestContext::of(head, sessions))), ..self.clone() }
     }
 
-    /// As [`session`](Self::session): by the head where it is at hand, else by what was seen of it.
+    /// As [`session`](Self::session): read from the head if it is given, else as read when the request came.
     pub(super) fn session_in(&self, head: Option<&dyn RequestHead>) -> Option<SessionHash> {
         match (&self.known.context().sessions, head) {
             (None, _) => Some(SessionHash::NONE),

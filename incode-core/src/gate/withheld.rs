@@ -24,7 +24,7 @@ struct Entry {
     answer: Arc<NotActive>,
     /// Set once the answer is written: the entry then counts for reads that began before that, and ends here.
     until: Option<Instant>,
-    /// How the identity stood here before, for those who are told of the change. Told once.
+    /// The standing here before, for the change that is published. It is taken once.
     before: Option<Standing>,
 }
 
@@ -45,7 +45,7 @@ impl Withheld {
         }
     }
 
-    /// How the identity stood before it was withheld, where nothing was told of it yet.
+    /// The standing before the identity was withheld, if no change was published since.
     pub(super) fn take_before(&self, identity: &IdentityId) -> Option<Standing> {
         if !self.any.load(Ordering::SeqCst) {
             return None;

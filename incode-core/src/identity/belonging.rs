@@ -17,7 +17,7 @@ pub(crate) struct BindingMismatch;
 pub(crate) enum Fit {
     /// It repeats the e-mail address, the phone number, or birth date and name of the person.
     Agrees,
-    /// It repeats nothing that tells people apart: it may be any person's.
+    /// It repeats no field that identifies a person, so it may belong to any person.
     Silent,
 }
 
@@ -51,19 +51,20 @@ pub(crate) fn check_authentication(id: &ObjectId, authentication: &Authenticatio
     require(authentication.id == *id)
 }
 
-/// A verification, or the one that enrolled a face, belongs to this person as far as we know: `known` is whose it is in
-/// the store.
+/// Checks that a verification, or the one that enrolled a face, belongs to this person. `known` is its identity in the
+/// store.
 pub(crate) fn check_owner(known: Option<&IdentityId>, person: &IdentityId) -> Result<(), BindingMismatch> {
     require(known.is_none_or(|known| known == person))
 }
 
-/// What is missing on either side says nothing.
+/// Whether two fields are equal. `None` if one of them is missing: then there is no evidence.
 fn agree(one: Option<&str>, other: Option<&str>, canonical: fn(&str) -> String) -> Option<bool> {
     let (one, other) = (canonical(one?), canonical(other?));
     (!one.is_empty() && !other.is_empty()).then(|| one == other)
 }
 
-/// Two numbers that end alike are one in two forms, or those of two people in two countries: that says nothing.
+/// As [`agree`]. `None` also if only the last digits are equal: that is one number in two forms, or two people's
+/// numbers in two countries.
 fn same_phone(one: Option<&str>, other: Option<&str>) -> Option<bool> {
     let agrees = agree(one, other, digits)?;
     let (one, other) = (digits(one?), digits(other?));
@@ -82,7 +83,7 @@ fn same_day(one: Option<&RawDate>, other: Option<&RawDate>) -> Option<bool> {
         ((Some(one), Some(other)), _) => Some(one == other),
         (_, (Some(one), Some(other))) => Some(one == other),
         ((Some(millis), None), (_, Some(date))) | ((None, Some(millis)), (Some(date), _)) => {
-            let midnight = date.to_zoned(TimeZone::UTC).ok()?.timestamp().as_millisecond();
+            let midnight = date.to_zoned_datetime(TimeZone::UTC).ok()?.timestamp().as_millisecond();
             Some(MIDNIGHTS.contains(&millis.saturating_sub(midnight)))
         }
         _ => None,

@@ -206,7 +206,7 @@ impl Check {
     }
 }
 
-/// Truncated SHA-256 of a subject: tells subjects apart in the row of an identity without naming them there.
+/// Truncated SHA-256 of a subject. It distinguishes subjects in the row of an identity without naming them there.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SubjectHash(pub [u8; 16]);
 

@@ -17,8 +17,8 @@ use super::{Cause, Change, Observation, Observer};
 /// Writes a change through the store, then makes it known: near cache, change stream, handlers, in that order. Cloning is
 /// cheap.
 ///
-/// Each call runs to its end on a task of its own. A caller that hangs up in between would otherwise leave a change
-/// written and the near cache unaware of it.
+/// Each call runs on its own task, to the end. Otherwise a caller that is dropped in between would leave a change
+/// written and the near cache stale.
 #[derive(Clone)]
 pub(crate) struct Directory(Arc<Shared>);
 
@@ -185,7 +185,7 @@ impl TimeSource for Directory {
     }
 }
 
-/// What the vendor said, where the command brings that.
+/// The vendor's answer that the command contains, if it contains one.
 fn observed(command: &Command) -> Option<&Observation> {
     match command {
         Command::ApplyEvent(event) => Some(&event.seen),

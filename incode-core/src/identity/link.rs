@@ -1,5 +1,9 @@
+use serde::Serialize;
+
+use crate::store::EventId;
 use crate::{IdentityId, Subject, Timestamp};
 
+use super::transition::Refusal;
 use super::{Confirmation, FlowWindow, Identity};
 
 /// Subject -> identity, made by a proof.
@@ -28,7 +32,8 @@ impl Link {
 }
 
 /// What showed that a subject and an identity are one person.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum LinkProof {
     /// The subject came back from the hosted flow it had started, and the vendor says that the check passed.
@@ -69,6 +74,19 @@ pub struct PendingLink {
     pub window: FlowWindow,
     /// From this instant on it is void, and may be pruned.
     pub expires_at: Timestamp,
+}
+
+/// The newest link of a subject that was refused. It is kept for those who ask why, and no rule reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedLink {
+    /// The application's user.
+    pub subject: Subject,
+    /// Why.
+    pub refusal: Refusal,
+    /// The event that was to make the link. `None`: the callback of the hosted flow.
+    pub event: Option<EventId>,
+    /// When.
+    pub refused_at: Timestamp,
 }
 
 /// A link with the identity it leads to.

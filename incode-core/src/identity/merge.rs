@@ -8,12 +8,13 @@ impl Identity {
     /// What is known after `seen`, in whatever order observations arrive: merging is commutative, associative and
     /// idempotent, so replays, retries and races all end in the same row.
     ///
-    /// Status and attestation follow the newest *sent* request; at a tie the less trusting word wins, so REVOKED
+    /// Status and attestation follow the newest *sent* request; at a tie the less trusting status wins, so REVOKED
     /// always does. The newest verification and the newest face authentication are kept.
     ///
-    /// All that holds among requests that can have been under way together. A word that is older by more than that is
-    /// no latecomer: the clock was set back since. If it trusts, it waits until the clock has caught up; if it does
-    /// not, it stands at once, or a revocation would be overlooked for as long as the clock was ahead.
+    /// This order holds among requests that can have been under way at the same time. If an observation is older than
+    /// the longest possible call, the clock was set back in between. An ACTIVE is then ignored until the clock has
+    /// caught up. Any other status is applied at once: otherwise a revocation would be ignored for as long as the clock
+    /// was ahead.
     #[must_use]
     pub fn merge(known: Option<Self>, seen: &Observation) -> Self {
         let fresh = Self {
@@ -53,11 +54,11 @@ impl Observation {
         seen
     }
 
-    /// The instant from which this dates as the word of an event that was received at `received_at`: an identity that was
-    /// forgotten then or later does not become known by it, however late the vendor was asked.
+    /// The instant of this observation if it comes from an event that was received at `received_at`. An identity that
+    /// was forgotten then or later does not become known by it, however late the vendor was asked.
     ///
     /// An event that seems to be received long after the vendor was asked about it was received by a clock that was set
-    /// back since. Nobody can tell whether it was before, so it dates from before everything.
+    /// back since. Its place in the order is then unknown, so it dates from before everything.
     #[must_use]
     pub fn dates_from(&self, received_at: Timestamp) -> Timestamp {
         if received_at > self.sent_at.after(LONGEST_UNDER_WAY) {
@@ -98,12 +99,14 @@ fn join(a: Identity, b: Identity) -> Identity {
 }
 
 /// Orders what the vendor said by when it was asked, then from trusting to wary. The texts at the end only make the
-/// order total, so that two equally wary words of the same instant still merge the same way round.
+/// order total, so that two equally wary observations of the same instant merge to the same row in either order.
 fn word_key(identity: &Identity) -> (i64, u8, &str, Option<&str>) {
     let wariness = match &identity.status {
-        IdentityStatus::Active => 0,
-        IdentityStatus::Other(_) => 1,
-        IdentityStatus::Revoked => 2,
+        // Every answer of the vendor outweighs it.
+        IdentityStatus::NotYetAsked => 0,
+        IdentityStatus::Active => 1,
+        IdentityStatus::Other(_) => 2,
+        IdentityStatus::Revoked => 3,
     };
     let attestation = identity.attestation.as_ref().map(|status| status.as_str());
     (identity.checked_at.as_millis(), wariness, identity.status.as_str(), attestation)

@@ -4,7 +4,9 @@ pub(crate) mod belonging;
 mod check;
 mod confirmation;
 mod directory;
+mod export;
 mod field;
+mod found_person;
 mod link;
 mod merge;
 mod observe;
@@ -23,8 +25,10 @@ pub(crate) use check::CLOCK_TOLERANCE;
 pub use check::{Check, Checks, FlowWindow, NamedFlow, NewestFailures, SubjectHash};
 pub use confirmation::{ActionHash, Confirmation};
 pub(crate) use directory::{ChangeListener, Directory, Time};
+pub use export::{Export, ExportedIdentity, ExportedSubject};
 pub use field::{Field, RetainedField};
-pub use link::{Link, LinkProof, LinkedIdentity, PendingLink, SubjectState};
+pub use found_person::FoundPerson;
+pub use link::{Link, LinkProof, LinkedIdentity, PendingLink, RefusedLink, SubjectState};
 pub(crate) use observer::Observer;
 pub use personal::PersonalData;
 pub(crate) use unwritten::NotActive;
@@ -142,7 +146,7 @@ pub struct Change {
     pub subjects: Vec<Subject>,
 }
 
-/// What brought a [`Change`].
+/// The cause of a [`Change`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Cause {
@@ -162,7 +166,7 @@ pub enum Cause {
     Unlinked,
     /// The identity was forgotten.
     Forgotten,
-    /// Another process on the same store; what brought it is not told.
+    /// Another process on the same store. Its notice does not say why.
     Elsewhere,
 }
 

@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 use super::Field;
 
 /// The personal fields that are kept of an identity, open. Wiped when dropped; shows nothing of them in `Debug`, and
-/// does not serialise: whoever passes one on does so by name.
+/// does not serialise: code that passes a field on names it.
 #[derive(Default)]
 pub struct PersonalData(BTreeMap<Field, Zeroizing<String>>);
 

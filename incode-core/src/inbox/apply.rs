@@ -47,6 +47,8 @@ pub(super) enum VendorSignal {
     KeyRefused,
     /// It can't be reached, is too slow, or answers 5xx.
     Down,
+    /// It answers 429.
+    Busy,
     /// No call was made, or the error is specific to this event.
     Unknown,
 }
@@ -151,7 +153,10 @@ impl Applier {
                 ErrorKind::BadRequest | ErrorKind::MethodNotAllowed | ErrorKind::NotAcceptable => {
                     dead(Reason::Refused, false)
                 }
-                ErrorKind::TooManyRequests => self.again(event, token, Reason::RateLimited, error.retry_after(), now),
+                ErrorKind::TooManyRequests => Verdict {
+                    signal: VendorSignal::Busy,
+                    ..self.again(event, token, Reason::RateLimited, error.retry_after(), now)
+                },
                 ErrorKind::Transport | ErrorKind::TimedOut | ErrorKind::Server => Verdict {
                     signal: VendorSignal::Down,
                     ..self.again(event, token, Reason::VendorUnavailable, error.retry_after(), now)
@@ -239,7 +244,7 @@ impl From<StoreError> for ApplyError {
     }
 }
 
-/// How long a token is waited for whose key is missing: a day, in which an operator sees the ERROR.
+/// How long an event waits for the missing key of its token: a day, in which an operator sees the ERROR.
 const LONGEST_WITHOUT_KEY: Duration = Duration::from_secs(24 * 60 * 60);
 /// How often it is tried meanwhile.
 const KEY_WAIT: Duration = Duration::from_secs(15);

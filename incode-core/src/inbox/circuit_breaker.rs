@@ -46,9 +46,9 @@ impl CircuitBreaker {
         self.until.map_or(Duration::ZERO, |until| until.saturating_sub(now))
     }
 
-    /// Whether an event that is refused as if for the API key is refused for its own sake: the key was good for others
-    /// after it was refused, and so often that it is no accident. Anybody may send an event that the vendor refuses,
-    /// and it must hold up nobody.
+    /// Whether the event itself causes the refusal, and not the API key: after its refusal the vendor accepted the key
+    /// for other events, and so often that it is no accident. Any sender can cause an event that the vendor refuses,
+    /// and it must delay no other event.
     pub(super) fn is_its_own_trouble(&self, event: EventId) -> bool {
         self.refused.get(&event).is_some_and(|refused| refused.contradicted >= CONTRADICTIONS)
     }
@@ -60,7 +60,7 @@ impl CircuitBreaker {
 
     pub(super) fn record(&mut self, now: Duration, event: EventId, signal: VendorSignal) {
         match signal {
-            VendorSignal::Unknown => {}
+            VendorSignal::Unknown | VendorSignal::Busy => {}
             VendorSignal::Answered => {
                 self.refused.remove(&event);
                 for refused in self.refused.values_mut().filter(|refused| refused.again) {
@@ -97,7 +97,7 @@ impl CircuitBreaker {
     fn hold(&mut self, now: Duration, why: &'static str, (first, longest): (Duration, Duration)) {
         match self.until {
             None => tracing::error!(why, "applying events is paused, all are kept"),
-            // Events that were asked about together fail together: only the first tells something new.
+            // Events that were asked about together fail together: only the first adds information.
             Some(until) if now < until => return,
             Some(_) => {}
         }
@@ -117,9 +117,9 @@ impl CircuitBreaker {
     }
 }
 
-/// First and longest pause for a refused key: somebody has to renew it.
+/// First and longest pause for a refused key: an operator has to renew it.
 const KEY_PAUSES: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(5 * 60));
-/// The same for a vendor that is down: short, for tokens age meanwhile.
+/// The same for a vendor that is down. Short, because tokens expire meanwhile.
 const DOWN_PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(15));
 /// How many events have to find the vendor down.
 const DOWN_EVENTS: usize = 8;

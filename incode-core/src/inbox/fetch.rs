@@ -18,10 +18,10 @@ pub(super) struct Fetched {
     pub(super) check: Check,
     /// When the vendor was asked, by the vendor's clock.
     pub(super) vendor_now: Timestamp,
-    /// The answers themselves show that object and token are one person's. False: only the sender's word says so.
+    /// The answers themselves show that object and token are one person's. False: only the sender says so.
     ///
-    /// A stranger who has a token of their own and the id of another person's verification could otherwise claim it:
-    /// all they need is a verification that repeats nothing of the person, and a vendor that answers without comparing.
+    /// Otherwise an attacker with a token of their own and the id of another person's verification could claim it. They
+    /// would need a verification that repeats no field of the person, and a vendor that answers without comparing.
     pub(super) proven: bool,
 }
 

@@ -142,7 +142,7 @@ where
     }
 }
 
-/// A job whose cause is of another kind was enqueued by a version in which the name meant something else.
+/// A job with another kind of cause: an older version of the application used the name for another kind of handler.
 fn of_another_kind<'a>() -> HandlerFuture<'a> {
     Box::pin(std::future::ready(Err("the handler of this name is registered for another kind of cause".into())))
 }

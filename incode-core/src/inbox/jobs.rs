@@ -76,8 +76,8 @@ impl Work for HandlerRunner {
         &self.registered.wakeup
     }
 
-    fn capacity(&self) -> (Duration, u32) {
-        (Duration::ZERO, self.settings.concurrency)
+    fn capacity(&self, under_way: u32) -> (Duration, u32) {
+        (Duration::ZERO, self.settings.concurrency.saturating_sub(under_way))
     }
 
     async fn now(&self) -> Result<Timestamp, StoreError> {

@@ -1,5 +1,6 @@
-//! From acceptance to application: an event is on disk before it is acknowledged, and a worker asks the vendor about
-//! it until it is applied or beyond hope. What was applied is told to the application's handlers until they succeed.
+//! From acceptance to application: an event is on disk before it is acknowledged, and a worker asks the vendor about it
+//! until it is applied or dead. An applied event becomes jobs of the application's handlers, retried until they
+//! succeed.
 
 mod apply;
 mod at_rest;
@@ -10,6 +11,7 @@ mod handlers;
 mod jobs;
 mod late;
 mod linking;
+mod pace;
 mod reconcile;
 mod rule;
 mod runner;
@@ -70,8 +72,8 @@ impl Inbox {
         Arc::new(Self { store, clock, at_rest, wakeup: Notify::new(), accept_deadline, started, claimed_at, alive_at })
     }
 
-    /// Keeps an authenticated event. Returns only once it is durable, or can't be in time: then the sender must be told
-    /// to come again, whatever became of the write.
+    /// Keeps an authenticated event. Returns once it is durable, or when it can't be in time. Then the sender must be
+    /// answered "try again", whatever became of the write.
     pub(crate) async fn accept(&self, event: Event, trust: Trust) -> Result<Accepted, StoreError> {
         let kind = event.kind.clone();
         let new = self.row(event, trust)?;

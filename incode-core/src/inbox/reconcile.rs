@@ -14,14 +14,14 @@ use crate::{ObjectId, Timestamp, Token};
 use super::Applier;
 use super::apply::ApplyError;
 
-/// Events whose end somebody waits for. They go through the worker like all others; it only tells how they ended.
+/// Events whose end a caller waits for. They go through the worker like all others; it reports how each ended.
 #[derive(Default)]
 pub(crate) struct Watchers(Mutex<HashMap<EventId, Watcher>>);
 
 struct Watcher {
     /// What was known of the identity before the event was applied.
     before: Option<Identity>,
-    tell: oneshot::Sender<End>,
+    sender: oneshot::Sender<End>,
 }
 
 /// How a watched event ended.
@@ -35,12 +35,12 @@ pub(crate) enum End {
 
 impl Watchers {
     pub(crate) fn watch(&self, event: EventId) -> oneshot::Receiver<End> {
-        let (tell, told) = oneshot::channel();
+        let (sender, receiver) = oneshot::channel();
         let mut watchers = self.lock();
-        // Who was cut off while waiting took nothing back, and another process may have settled the event.
-        watchers.retain(|_, watcher| !watcher.tell.is_closed());
-        watchers.insert(event, Watcher { before: None, tell });
-        told
+        // A caller that was cancelled leaves its watcher behind if another process settles the event.
+        watchers.retain(|_, watcher| !watcher.sender.is_closed());
+        watchers.insert(event, Watcher { before: None, sender });
+        receiver
     }
 
     pub(crate) fn forget(&self, event: EventId) {
@@ -57,14 +57,15 @@ impl Watchers {
         }
     }
 
-    /// Tells how the event ended, and whether what was seen was written: the store drops what it says of the forgotten.
+    /// Reports how the event ended, and whether the observation was written: the store drops those of forgotten
+    /// identities.
     pub(super) fn settled(&self, event: EventId, settlement: &Settlement, is_written: bool) {
         if matches!(settlement, Settlement::Retry { .. } | Settlement::Release { .. }) {
             return;
         }
-        let Some(Watcher { before, tell }) = self.lock().remove(&event) else { return };
-        // Nobody waits any longer: nothing is lost, the event is settled.
-        let _ = tell.send(match settlement {
+        let Some(Watcher { before, sender }) = self.lock().remove(&event) else { return };
+        // An error means that the caller no longer waits. Nothing is lost: the event is settled.
+        let _ = sender.send(match settlement {
             Settlement::Done { apply, .. } => {
                 let seen = apply.as_ref().filter(|_| is_written).and_then(|request| match &request.command {
                     Command::ApplyEvent(event) => Some(Box::new(event.seen.clone())),
@@ -77,7 +78,7 @@ impl Watchers {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<EventId, Watcher>> {
-        // Every change to the map is one call, so it is whole whoever panicked.
+        // Every change to the map is one call, so it is consistent after a panic.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -161,7 +162,7 @@ impl Applier {
     }
 }
 
-/// A verification that the application itself names, as the event that would have brought it. The application is no
+/// A verification that the application itself names, as the event that would have reported it. The application is no
 /// authenticated sender: object and token must show that they belong together.
 fn rechecked(id: &ObjectId, now: Timestamp) -> ClaimedEvent {
     ClaimedEvent {

@@ -6,13 +6,13 @@ use crate::Subject;
 use crate::identity::Observation;
 use crate::model::UserInfo;
 
-/// The application's own way to tell whose identity an event is about, where no correlation id says so: an invitation
+/// The application's own way to find the subject of an event where no correlation id names it. Examples: an invitation
 /// that was sent to this address, a customer number that only this person has.
 ///
 /// Registered with [`Builder::link_rule`](crate::Builder::link_rule). Asked by the worker about every event that was
-/// fetched and whose pieces belong together, unless the event names its subject itself. It must name only whom it is
-/// sure of: who is named is let in as this person. It moves nobody: a subject with another identity, or an identity with
-/// another subject, stays as it is, and `incode_links_refused_total` counts it.
+/// fetched and whose parts belong together, unless the event names its subject itself. It must return a subject only if
+/// it is sure: that user is let in as this person. It changes no existing link: a subject with another identity, or an
+/// identity with another subject, stays as it is, and `incode_links_refused_total` counts it.
 ///
 /// The call may be made again for the same event, and ends after ten seconds.
 ///
@@ -27,11 +27,10 @@ use crate::model::UserInfo;
 /// # let _ = builder;
 /// ```
 pub trait LinkRule: Send + Sync + 'static {
-    /// Whose identity this is, if it is anybody's.
+    /// The subject of this identity; `None` if the application knows none.
     ///
     /// # Errors
-    /// Whatever kept it from being known: the event is tried again later, for as long as its token lives. The text is
-    /// not logged.
+    /// Any error: the event is tried again later, for as long as its token lives. The text is not logged.
     fn subject(
         &self,
         recognised: VerifiedPerson,
@@ -41,7 +40,7 @@ pub trait LinkRule: Send + Sync + 'static {
 /// Why a rule has no answer: any error.
 pub type LinkRuleError = Box<dyn Error + Send + Sync>;
 
-/// An identity as the vendor just told of it, before anything of it is stored.
+/// An identity as the vendor just described it, before it is stored.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct VerifiedPerson {

@@ -29,8 +29,8 @@ pub(crate) trait Work: Send + Sync + 'static {
     /// Notified when there is something new. A notice that is lost costs one sweep, not the row.
     fn wakeup(&self) -> &Notify;
 
-    /// How long nothing shall be claimed, and how many rows may be under way when something is.
-    fn capacity(&self) -> (Duration, u32);
+    /// How long nothing shall be claimed, and how many rows may be claimed where that is no time at all.
+    fn capacity(&self, under_way: u32) -> (Duration, u32);
 
     /// The present, by which leases and waits are compared.
     fn now(&self) -> impl Future<Output = Result<Timestamp, StoreError>> + Send;
@@ -47,7 +47,7 @@ pub(crate) trait Work: Send + Sync + 'static {
     /// Works on a row.
     fn run(&self, item: Self::Item) -> impl Future<Output = Self::Verdict> + Send;
 
-    /// What to write; no verdict means that the work panicked.
+    /// What to write. `None` for the verdict means that the work panicked.
     fn on_finished(
         &self,
         item: &Self::Item,
@@ -106,11 +106,10 @@ impl<W: Work> Runner<W> {
         let mut under_way = UnderWay { tasks: JoinSet::new(), items: HashMap::new(), claims: 0, renew_at };
         while !*self.stop.borrow_and_update() {
             self.work.maintain().await;
-            let (pause, most) = self.work.capacity();
-            let room = if pause.is_zero() { most.saturating_sub(under_way.count()) } else { 0 };
-            let wait = self.claim(room, &mut under_way).await.max(pause);
+            let (pause, room) = self.work.capacity(under_way.count());
+            let wait = if pause.is_zero() { self.claim(room, &mut under_way).await } else { pause };
             tokio::select! {
-                () = self.work.wakeup().notified(), if room > 0 => {}
+                () = self.work.wakeup().notified(), if pause.is_zero() && room > 0 => {}
                 Some(ended) = under_way.tasks.join_next_with_id(), if !under_way.tasks.is_empty() => {
                     self.ended(ended, &mut under_way);
                 }

@@ -36,8 +36,8 @@ fn shortened(wait: Duration, jitter: f64) -> Duration {
     wait.mul_f64(1.0 - 0.25 * jitter.clamp(0.0, 1.0))
 }
 
-/// When no further attempt makes sense: at the token's own `exp` when it shows one, with room for clocks that
-/// disagree, but within a day, for anybody can write an `exp` of the year 9999; otherwise well after the vendor's
+/// When no further attempt makes sense: at the token's own `exp` when it shows one, with room for clocks that disagree,
+/// but within a day, because a forged token can have an `exp` of the year 9999; otherwise well after the vendor's
 /// longest token life and its last own retry.
 pub(super) fn gives_up_at(token: &Token, received_at: Timestamp) -> Timestamp {
     match expiry_hint(token) {

@@ -146,7 +146,7 @@ fn a_vendor_that_is_down_for_several_events_pauses_the_worker_and_one_event_alon
 }
 
 #[test]
-fn whoever_stops_waiting_for_an_event_leaves_nothing_behind() {
+fn a_caller_that_stops_waiting_for_an_event_leaves_nothing_behind() {
     let watchers = Watchers::default();
     drop(watchers.watch(EventId(1)));
     let _told = watchers.watch(EventId(2));

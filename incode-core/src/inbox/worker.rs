@@ -3,6 +3,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::identity::Change;
 use crate::identity::transition::{Command, Outcome};
@@ -15,6 +16,7 @@ use crate::{Clock, ObjectId, Timestamp};
 
 use super::apply::{VendorSignal, Verdict};
 use super::circuit_breaker::CircuitBreaker;
+use super::pace::Pace;
 use super::runner::{RunnerSettings, Work};
 use super::schedule::wait_after;
 use super::{Applier, Inbox, linking};
@@ -27,13 +29,17 @@ pub(crate) struct Worker {
     clock: Arc<dyn Clock>,
     /// Held for map operations, never across an await: the tasks of all events report to it.
     breaker: Mutex<CircuitBreaker>,
+    /// Held for arithmetic, never across an await: the loop asks it, and the tasks of all events report to it.
+    pace: Mutex<Pace>,
+    /// What the instants of `pace` count from. Real time: it is about the network, not about events.
+    started: Instant,
     /// When rows are to be removed next, in milliseconds of elapsed time.
     prune_at: AtomicU64,
 }
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct WorkerSettings {
-    /// Events asked about at the same time.
+    /// Most events asked about at the same time.
     pub(crate) concurrency: u32,
     pub(crate) runner: RunnerSettings,
     /// How long settled rows are kept: far beyond the vendor's own retries, which end after half an hour.
@@ -45,7 +51,8 @@ pub(crate) struct WorkerSettings {
 impl Default for WorkerSettings {
     fn default() -> Self {
         Self {
-            concurrency: 16,
+            // At 300 ms an answer it lets a thousand calls a second through.
+            concurrency: 256,
             // Renewed every three seconds: the events of a process that died are taken up within fifteen.
             runner: RunnerSettings { lease: Duration::from_secs(10), sweep: Duration::from_secs(2) },
             retention: Duration::from_secs(30 * 24 * 60 * 60),
@@ -61,8 +68,9 @@ impl Worker {
         clock: Arc<dyn Clock>,
         settings: WorkerSettings,
     ) -> Self {
+        let pace = Mutex::new(Pace::new(settings.concurrency));
         let (breaker, prune_at) = (Mutex::default(), AtomicU64::new(0));
-        Self { inbox, applier, settings, clock, breaker, prune_at }
+        Self { inbox, applier, settings, clock, breaker, pace, started: Instant::now(), prune_at }
     }
 
     /// Removes what is past keeping, and says when to look again.
@@ -102,6 +110,10 @@ impl Worker {
         self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn pace(&self) -> MutexGuard<'_, Pace> {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn elapsed_millis(&self) -> u64 {
         u64::try_from(self.clock.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
@@ -128,10 +140,14 @@ impl Work for Worker {
         &self.inbox.wakeup
     }
 
-    fn capacity(&self) -> (Duration, u32) {
+    fn capacity(&self, under_way: u32) -> (Duration, u32) {
         let now = self.clock.elapsed();
-        let breaker = self.breaker();
-        (breaker.left(now), breaker.room(now, self.settings.concurrency))
+        let (left, most) = {
+            let breaker = self.breaker();
+            (breaker.left(now), breaker.room(now, self.settings.concurrency))
+        };
+        let (wait, room) = self.pace().room(self.started.elapsed(), under_way);
+        (left.max(wait), room.min(most.saturating_sub(under_way)))
     }
 
     async fn now(&self) -> Result<Timestamp, StoreError> {
@@ -144,6 +160,7 @@ impl Work for Worker {
         Box::pin(async move {
             let claimed = self.applier.directory.store().claim(claim).await?;
             self.inbox.claimed();
+            self.pace().took(claimed.events.len());
             Ok((claimed.events, claimed.next_due))
         })
     }
@@ -158,7 +175,15 @@ impl Work for Worker {
     }
 
     async fn run(&self, event: ClaimedEvent) -> Verdict {
-        self.applier.judge(&event).await
+        let begun = self.started.elapsed();
+        let verdict = self.applier.judge(&event).await;
+        let now = self.started.elapsed();
+        match verdict.signal {
+            VendorSignal::Answered => self.pace().answered(now, begun),
+            VendorSignal::Busy | VendorSignal::Down => self.pace().refused(now, begun),
+            VendorSignal::KeyRefused | VendorSignal::Unknown => {}
+        }
+        verdict
     }
 
     async fn on_finished(&self, event: &ClaimedEvent, verdict: Option<Verdict>) -> Settlement {
@@ -222,7 +247,7 @@ impl Work for Worker {
 
     async fn maintain(&self) {
         self.inbox.alive();
-        if !self.capacity().0.is_zero() {
+        if !self.breaker().left(self.clock.elapsed()).is_zero() {
             // Paused because of the vendor: alive all the same, and deliveries are kept.
             self.inbox.claimed();
         }

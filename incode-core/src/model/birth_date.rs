@@ -10,7 +10,7 @@ use super::lenient;
 ///
 /// There is no calendar date here on purpose. The spec's sample `587455200000` is 1988-08-13T06:00Z, midnight in Mexico
 /// City: read in UTC it happens to give the right day, but the midnight of a zone east of Greenwich gives the day
-/// before. Whoever needs the day must choose the zone.
+/// before. A caller that needs the day must choose the zone.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RawDate(String);
 

@@ -30,8 +30,8 @@ pub struct ErrorBody {
 
 redacted_debug!(ErrorBody { show: [status], hide: [timestamp, error, message, path] });
 
-/// An `error` beside other fields: absent when it says nothing, and `Some` for whatever else stands there, even when no
-/// field of it is understood.
+/// An `error` beside other fields: `None` when it is empty, and `Some` for every other value, even when no field of it
+/// is understood.
 pub(crate) fn optional<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ErrorBody>, D::Error> {
     let value = Value::deserialize(deserializer)?;
     if says_nothing(&value) {

@@ -5,7 +5,7 @@
 //! products and versions. Words of an open list ([`IdentityStatus`] and its siblings) are compared without case and
 //! kept verbatim when unknown, so an unknown word is never mistaken for a good one.
 //!
-//! Personal data never shows in `Debug`: it tells which fields are present, not what they hold.
+//! Personal data never shows in `Debug`: it names the fields that are present, not their values.
 
 mod attestation;
 mod authentication;

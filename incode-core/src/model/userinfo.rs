@@ -73,7 +73,7 @@ pub struct Name {
 
 redacted_debug!(Name { show: [], hide: [full_name, first_name, last_name] });
 
-/// Where the images of the document are. Whoever has the URL may be able to see the image: never log it.
+/// Where the images of the document are. The URL may be enough to read the image: never log it.
 #[derive(Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct IdImagesInfo {

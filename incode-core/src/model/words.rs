@@ -71,6 +71,8 @@ open_words! {
         Active = "ACTIVE",
         /// The vendor has withdrawn the identity.
         Revoked = "REVOKED",
+        /// Ours, not the vendor's: the identity was imported, and the vendor has not been asked about it yet.
+        NotYetAsked = "NOT_YET_ASKED",
     }
 }
 

@@ -28,7 +28,7 @@ pub struct Audit {
     pub actor: Actor,
     /// What.
     pub action: AuditAction,
-    /// Events replayed, or identities erased: zero when there was nothing to do.
+    /// Events replayed, identities erased, or subjects imported: zero when there was nothing to do.
     pub count: u64,
 }
 
@@ -46,6 +46,11 @@ pub enum AuditAction {
     Unlink(Masked),
     /// Dead jobs were made pending again.
     ReplayJobs(ReplayJobs),
+    /// What is stored of a person was exported: of this identity, or of this subject where it has none.
+    Export(Masked),
+    /// Subjects and identities were imported. Written before the first of them, so that an import that was interrupted is
+    /// in the trail too.
+    Import,
 }
 
 impl AuditAction {
@@ -57,6 +62,8 @@ impl AuditAction {
             Self::Link(_) => "link",
             Self::Unlink(_) => "unlink",
             Self::ReplayJobs(_) => "replay_jobs",
+            Self::Export(_) => "export",
+            Self::Import => "import",
         }
     }
 }

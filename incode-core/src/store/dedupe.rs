@@ -3,9 +3,9 @@
 //! An event has three keys. Rows are found by them:
 //! - *object*: (kind, object id, whether the sender is the vendor). Bounds the pending rows of one object.
 //! - *delivery*: the object with the token. The same delivery is kept once while it is pending.
-//! - *done*: what a done row stands for. For the vendor's own events that is the object: the vendor sends it again with
-//!   another token. For events that anyone could have sent it is the delivery alone, or a stranger's event would stand
-//!   for the vendor's own about another person.
+//! - *done*: the events that a done row covers. For the vendor's own events that is the object: the vendor sends it
+//!   again with another token. For events of an unauthenticated sender it is the delivery alone. Otherwise an
+//!   attacker's event would count as the vendor's own about another person.
 //!
 //! A fourth key, [`applied_key`], is known once the vendor was asked: the object with the identity it was applied to.
 
@@ -28,7 +28,7 @@ pub struct EventKeys {
     pub object: Key,
     /// Of the object and the token.
     pub delivery: Key,
-    /// What this event stands for once it is done.
+    /// The key of the events that this one covers once it is done.
     pub done: Key,
 }
 
@@ -78,7 +78,7 @@ pub fn object_key(kind: &EventKind, object_id: Option<&ObjectId>, authenticated:
     truncated(delivery_digest(kind, object_id, authenticated))
 }
 
-/// An event that anyone could have sent never stands for one of the vendor's.
+/// An event of an unauthenticated sender never covers one of the vendor's.
 fn delivery_digest(kind: &EventKind, object_id: Option<&ObjectId>, authenticated: bool) -> Sha256 {
     object_digest(kind, object_id).chain_update([u8::from(authenticated)])
 }

@@ -9,18 +9,18 @@ use crate::identity::Change;
 /// A feed is down until it says that it is up. It ends when the store is closed.
 pub type StoreFeed = Pin<Box<dyn Stream<Item = StoreNotice> + Send>>;
 
-/// One piece of news of a [`StoreFeed`].
+/// One notice of a [`StoreFeed`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StoreNotice {
     /// Another process wrote, linked, unlinked or forgot this identity. What this process changes itself it knows from
     /// the call that did it.
     Changed(Change),
-    /// Something changed, and nobody can say what: news was lost on the way, named too many subjects to be sent, or a
-    /// call of this process ended without telling whether it wrote.
+    /// Something changed, and it is not known what: a notice was lost or named too many subjects to be sent, or the
+    /// outcome of a commit of this process is unknown.
     Gap,
-    /// News no longer arrives. What is kept in memory must not be relied on until it does.
+    /// Notices no longer arrive. Do not rely on what is kept in memory until they do.
     Down,
-    /// News arrives from now on. What changed before may have gone by unheard.
+    /// Notices arrive from now on. Notices of earlier changes may have been missed.
     Up,
 }

@@ -1,4 +1,4 @@
-//! What processes on one store tell each other, for engines that several processes share.
+//! The notices that processes on one store send each other, for engines that several processes share.
 //!
 //! The medium (a PostgreSQL channel, a Redis channel) is taken for public: another role of the same server may listen and
 //! send. So notices are sealed with a key that only those can read who may read the rows. A listener learns no identity
@@ -32,7 +32,7 @@ pub struct ChangeHub {
     sealer: Sealer,
     /// The channel on the server.
     channel: Box<str>,
-    /// Tells this process's own notices from others.
+    /// Marks this process's own notices.
     origin: Box<str>,
     /// Numbers of this process's notices: shared by all calls that publish.
     number: AtomicU64,
@@ -122,7 +122,7 @@ impl ChangeHub {
         self.seal(&Notice { identity: None, subjects: Vec::new(), ..whole })
     }
 
-    /// A payload by which a listener proves to itself that it still hears: no other process acts on it.
+    /// A payload that a listener sends itself, to see that notices still arrive. No other process acts on it.
     ///
     /// # Errors
     /// When the system has no random bytes to seal with.
@@ -132,9 +132,9 @@ impl ChangeHub {
     }
 
     /// Takes a payload that a listener received. What this process published itself it knows from the call that did it,
-    /// unless a call ended with an unknown outcome. A payload that does not open is not of this store: it is counted and
-    /// ignored. So is one that was received before: a neighbour may send it again. True when it is this process's own
-    /// pulse.
+    /// unless a call ended with an unknown outcome. A payload that does not open is not of this store: it is counted
+    /// and ignored. So is one that was received before: another database user may send it again. True when it is this
+    /// process's own pulse.
     pub fn received(&self, payload: &str) -> bool {
         let Some(notice) = self.open(payload) else {
             metrics::counter!("incode_store_feed_foreign_total").increment(1);
@@ -196,7 +196,7 @@ impl ChangeHub {
         let Some(wait) = state.gaps.next() else { return };
         let runtime = tokio::runtime::Handle::try_current().ok().filter(|_| !wait.is_zero());
         let Some(runtime) = runtime else {
-            state.gaps.paid();
+            state.gaps.ran();
             drop(state);
             return self.pass_on(StoreNotice::Gap);
         };
@@ -205,7 +205,7 @@ impl ChangeHub {
         runtime.spawn(async move {
             tokio::time::sleep(wait).await;
             let Some(hub) = hub.upgrade() else { return };
-            hub.state().gaps.paid();
+            hub.state().gaps.ran();
             hub.pass_on(StoreNotice::Gap);
         });
     }

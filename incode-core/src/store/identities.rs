@@ -1,5 +1,5 @@
 use crate::identity::transition::{ChangeRequest, Outcome};
-use crate::identity::{Change, Identity, RetainedField, SubjectState};
+use crate::identity::{Change, Identity, RefusedLink, RetainedField, SubjectState};
 use crate::{IdentityId, ObjectId, Subject, Timestamp};
 
 use super::StoreFuture;
@@ -15,6 +15,9 @@ pub trait IdentityStore: Send + Sync {
 
     /// What is kept of a subject: its link with the identity, its pending link, its confirmations.
     fn subject(&self, subject: Subject) -> StoreFuture<'_, SubjectState>;
+
+    /// The newest link of a subject that was refused. Kept until it is pruned, or the subject's identity is forgotten.
+    fn refused_link(&self, subject: Subject) -> StoreFuture<'_, Option<RefusedLink>>;
 
     /// An identity by its id.
     fn identity(&self, id: IdentityId) -> StoreFuture<'_, Option<Identity>>;

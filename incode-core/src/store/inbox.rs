@@ -99,7 +99,8 @@ pub enum Reason {
     Malformed,
     /// The pieces do not belong together; see `identity::belonging`.
     BindingMismatch,
-    /// Anybody may have sent the event, and nothing in the vendor's answers shows that its pieces belong together.
+    /// The sender is not authenticated, and the vendor's answers do not show that the parts of the event belong
+    /// together.
     Unproven,
     /// The token was sealed with a key that this process does not have.
     TokenSealed,
@@ -167,7 +168,7 @@ pub struct NewEvent {
     pub object_id: Option<ObjectId>,
     /// The token, sealed or plain as the inbox decided: bytes to the store. Empty for ignored kinds.
     pub token: Vec<u8>,
-    /// Stands for the token in the pending key.
+    /// Takes the token's place in the pending key.
     pub token_hash: TokenHash,
     /// The correlation id the vendor repeated, if any.
     pub correlation_id: Option<String>,
@@ -175,8 +176,8 @@ pub struct NewEvent {
     pub vendor_time: Option<Timestamp>,
     /// When the delivery was accepted, also when it is first due.
     pub received_at: Timestamp,
-    /// True: the sender proved to be the vendor, so that id and token come from one hand. False: anybody may have put
-    /// the two together.
+    /// True: the sender proved to be the vendor, so id and token come from the vendor together. False: any sender may
+    /// have combined the two.
     pub authenticated: bool,
     /// Nothing about the token or the sender speaks for the vendor: claimed after all plausible events, so that a flood
     /// of forged events leaves genuine ones their time.
@@ -220,7 +221,7 @@ pub struct Claim {
 pub struct Lease {
     /// The event.
     pub event: EventId,
-    /// Tells this claim from every other of the same event.
+    /// Distinguishes this claim from every other of the same event.
     pub number: i64,
 }
 
@@ -245,7 +246,7 @@ pub struct ClaimedEvent {
     pub authenticated: bool,
     /// Attempts counted so far, this one included: 1 at the first claim.
     pub attempts: u32,
-    /// An event that stands for this one is done ([`dedupe`](super::dedupe)): nothing is left to do but to settle it.
+    /// An equivalent event is done ([`dedupe`](super::dedupe)): this one only has to be settled.
     pub already_done: bool,
 }
 
@@ -368,7 +369,7 @@ pub struct EventRow {
     pub settled_at: Option<Timestamp>,
 }
 
-/// What a store tells of one event beside its row; never the token itself.
+/// The facts about one event that a store returns beside its row; never the token itself.
 #[derive(Clone, Debug)]
 pub struct EventDetail {
     /// The row.

@@ -113,7 +113,7 @@ pub struct JobClaim {
 pub struct JobLease {
     /// The job.
     pub job: JobId,
-    /// Tells this claim from every other of the same job.
+    /// Distinguishes this claim from every other of the same job.
     pub number: i64,
 }
 
@@ -172,7 +172,7 @@ pub enum JobSettlement {
     },
 }
 
-/// How much is owed to handlers.
+/// How many jobs of handlers are left.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct JobCounts {
     /// Jobs whose handler has not succeeded yet, those of handlers that are no longer registered included.

@@ -64,7 +64,8 @@ pub struct Prune {
     /// The present. Used correlation ids and tokens, pending links and retained fields that expired before it are
     /// removed.
     pub now: Timestamp,
-    /// Done, ignored and dead events, and done and dead jobs, settled before this are removed.
+    /// Done, ignored and dead events, and done and dead jobs, settled before this are removed, and refused links of
+    /// before.
     pub settled_before: Timestamp,
     /// Dead events settled before this lose their token.
     pub tokens_before: Timestamp,

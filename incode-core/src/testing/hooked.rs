@@ -2,7 +2,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use crate::identity::transition::ChangeRequest;
-use crate::identity::{Identity, RetainedField, SubjectState};
+use crate::identity::{Identity, RefusedLink, RetainedField, SubjectState};
 use crate::store::{
     Accepted, Audit, AuditId, AuditStore, Changed, Claim, Claimed, ClaimedJobs, Counts, EventDetail, EventFilter,
     EventId, EventRow, IdentityStore, InboxStore, JobClaim, JobFilter, JobLease, JobRow, JobSettlement, JobStore,
@@ -49,6 +49,7 @@ pub enum StoreCall {
     Replay,
     Change,
     Subject,
+    RefusedLink,
     Identity,
     Subjects,
     VerifiedAs,
@@ -109,6 +110,7 @@ hooked!(InboxStore {
 hooked!(IdentityStore {
     change(request: ChangeRequest) -> Changed = Change;
     subject(subject: Subject) -> SubjectState = Subject;
+    refused_link(subject: Subject) -> Option<RefusedLink> = RefusedLink;
     identity(id: IdentityId) -> Option<Identity> = Identity;
     subjects(id: IdentityId) -> Vec<Subject> = Subjects;
     verified_as(verification: ObjectId) -> Option<IdentityId> = VerifiedAs;

@@ -18,7 +18,7 @@ fn every_command_has_an_example() {
         assert!(help.contains("Example") && help.contains(&example), "{}", command.get_name());
         1
     }
-    assert_eq!(check(&Cli::command()), 11);
+    assert_eq!(check(&Cli::command()), 14);
 }
 
 #[test]

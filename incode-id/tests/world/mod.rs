@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command as Process, Output, Stdio};
 use std::sync::Arc;
 
-use incode_core::identity::transition::{Command, Rules, VerifiedHandler};
+use incode_core::identity::transition::{Command, Refusal, Rules, VerifiedHandler};
 use incode_core::identity::{ActionHash, Confirmation, Field, Observation, RetainedField, SessionHash};
 use incode_core::model::{EventKind, IdentityStatus};
 use incode_core::store::{
@@ -111,6 +111,8 @@ pub(crate) async fn fill(store: &dyn Store) {
         store.change(linking).await.unwrap();
     }
     store.change(request(Command::Return(callback("waiting", "person-20", 80)), 80)).await.unwrap();
+    let refuse = Command::Refuse { subject: subject("refused"), refusal: Refusal::TokenRefused };
+    store.change(request(refuse, 81)).await.unwrap();
     for (action, at) in [(None, 90), (Some([7; 32]), 91)] {
         let confirmation = Confirmation {
             subject: subject(SUBJECTS[0]),
@@ -149,7 +151,8 @@ pub(crate) async fn snapshot(store: &dyn Store) -> Vec<String> {
     let jobs = JobFilter { state: None, handler: None, before: None, limit: 10_000 };
     lines.extend(store.jobs(jobs).await.unwrap().iter().map(|job| format!("{job:?}")));
     lines.extend(store.audits(10_000, None).await.unwrap().iter().map(|entry| format!("{entry:?}")));
-    for name in SUBJECTS.iter().chain(&["waiting", "unknown"]) {
+    for name in SUBJECTS.iter().chain(&["waiting", "refused", "unknown"]) {
+        lines.push(format!("{:?}", store.refused_link(subject(name)).await.unwrap()));
         let state = store.subject(subject(name)).await.unwrap();
         let linked = state.linked.as_ref().map(|linked| linked.link.identity_id.as_str());
         let pending = state.pending.as_ref().map(|pending| pending.identity_id.as_str());

@@ -1,5 +1,7 @@
-//! The handle: start, stop, addresses, people, tokens, objects. `webhooks` has the deliveries, `knobs` the behaviour.
+//! The handle: start, stop, addresses, people, tokens, objects. `webhooks` has the deliveries, `knobs` the
+//! behaviour, `application` what an application under test needs.
 
+mod application;
 mod knobs;
 mod webhooks;
 
@@ -19,7 +21,23 @@ use crate::vendor::{Vendor, locked};
 use crate::world::{Outcome, StoredObject, Verified};
 use crate::{Call, Face, NewPerson, NewToken, Person, server};
 
+pub use application::PassedFlow;
+
 /// A running sandbox. Cheap to clone; it stops when the last clone is dropped, or at [`stop`](Self::stop).
+///
+/// ```
+/// use incode_sandbox::{Fault, NewPerson, Route, Sandbox};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let sandbox = Sandbox::builder().start().await?;
+/// let ana = sandbox.add_person(NewPerson::named("Ana Flores"));
+/// sandbox.verify(&ana.identity_id)?;
+/// sandbox.add_fault(Fault::status(503).on(Route::Userinfo)); // the next call of userinfo fails
+/// # sandbox.stop().await;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Sandbox {
     running: Arc<Running>,

@@ -107,7 +107,7 @@ async fn finish(
     let Form(form) = form.map_err(|_| FlowRefusal("This form can't be read."))?;
     let mut back = form.start.checked(&vendor)?;
     if form.email.trim().is_empty() {
-        return Err(FlowRefusal("An email is needed: it tells people apart."));
+        return Err(FlowRefusal("An email is needed: it distinguishes people."));
     }
     let (kind, check) = match form.check {
         Check::Verification => (EventKind::Verification, verification(&vendor, &form)?),

@@ -3,7 +3,7 @@ use tower_layer::Layer;
 
 use super::Gate;
 
-/// Lets through who meets the requirement, and answers everybody else with a denial.
+/// Lets a request through if its visitor meets the requirement, and answers every other request with a denial.
 ///
 /// Goes on a route or a router (`route_layer`), inside [`IncodeLayer`](crate::IncodeLayer). There is no gate without a
 /// requirement. What it lets through and whose handler says nothing of caching is marked
@@ -16,7 +16,7 @@ use super::Gate;
 /// let vault = GateLayer::active();
 /// let transfer = GateLayer::new(Requirement::active().face_authenticated_within(Duration::from_secs(300)));
 /// ```
-/// There is none that lets everybody through by mistake:
+/// A gate without a requirement does not compile:
 /// ```compile_fail,E0061
 /// let anything = incode_tower::GateLayer::new();
 /// ```

@@ -7,11 +7,21 @@ use super::IncodeService;
 use crate::identify::Identify;
 
 /// Answers the webhook, start and callback routes, and leaves a [`Visitor`](incode_core::gate::Visitor) in the
-/// extensions of every other request. Lets everybody through: closing doors is the work of
-/// [`GateLayer`](crate::GateLayer).
+/// extensions of every other request. Refuses no request: that is the work of [`GateLayer`](crate::GateLayer).
 ///
 /// Goes around a whole `Router` or service, and outside every gate: with `Router::layer`, or
 /// `IncodeLayer::new(incode).layer(service)`.
+///
+/// ```
+/// use incode_tower::{GateLayer, Incode, IncodeLayer};
+/// use tower::{Layer, ServiceBuilder};
+///
+/// /// Around a service of your own. Outside of it comes the layer that leaves a `Subject` in the request extensions.
+/// fn stack<S: Clone>(incode: Incode, service: S) -> impl Clone {
+///     ServiceBuilder::new().layer(IncodeLayer::new(incode)).layer(GateLayer::active()).service(service)
+/// }
+/// # let _ = stack::<()>;
+/// ```
 #[derive(Clone, Debug)]
 pub struct IncodeLayer {
     incode: Incode,

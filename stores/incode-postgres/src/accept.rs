@@ -32,6 +32,7 @@ pub(crate) struct Accepts {
     full: Arc<FullDisk>,
 }
 
+/// A delivery with its keys, which are computed before the queue: the writer is shared, callers are not.
 struct Job {
     event: NewEvent,
     keys: EventKeys,
@@ -47,6 +48,7 @@ struct FullDisk(
 );
 
 impl Accepts {
+    /// Starts the writer. `queue_len` bounds the deliveries that wait for it, and with it the memory of a flood.
     pub(crate) fn new(pool: Arc<Pool>, queue_len: usize) -> Self {
         let (queue, jobs) = mpsc::channel(queue_len);
         let (commits, full) = (Arc::new(AtomicU64::new(0)), Arc::new(FullDisk::default()));
@@ -55,6 +57,8 @@ impl Accepts {
         Self { queue: Mutex::new(Some(queue)), writer, commits, full }
     }
 
+    /// Queues the delivery and waits until it is committed. A full queue is `Busy` at once: the vendor sends again
+    /// later, which costs less than a wait that ends in its timeout.
     pub(crate) async fn accept(&self, event: NewEvent) -> Result<Accepted, StoreError> {
         if event.state == EventState::Pending && event.object_id.is_none() {
             return Err(Failure::failed("a pending event needs an object id").into());
@@ -91,6 +95,7 @@ impl Accepts {
     }
 }
 
+/// The only task that inserts events for this process. So deliveries of one process never wait for each other's locks.
 struct Writer {
     pool: Arc<Pool>,
     /// How many may become pending before they are counted again.
@@ -100,6 +105,8 @@ struct Writer {
 }
 
 impl Writer {
+    /// Takes whatever waits, up to [`LARGEST_BATCH`], and commits it. While a commit is under way the next batch
+    /// collects: the batch grows with the load, without a timer.
     async fn run(mut self, mut queue: mpsc::Receiver<Job>) {
         while let Some(first) = queue.recv().await {
             let mut batch = vec![first];
@@ -115,6 +122,7 @@ impl Writer {
         }
     }
 
+    /// Commits a batch and answers every caller in it.
     async fn commit(&mut self, batch: Vec<Job>) {
         match self.keep(&batch).await {
             Ok(outcomes) => answer(batch, outcomes),
@@ -132,6 +140,7 @@ impl Writer {
         }
     }
 
+    /// One transaction for the batch. Returns an outcome for each job, in their order.
     async fn keep(&mut self, batch: &[Job]) -> Result<Vec<Result<Accepted, StoreError>>, Failure> {
         let rows = Rows::of(batch);
         let pending = rows.jobs.iter().filter(|job| job.event.state == EventState::Pending).count() as u64;
@@ -164,12 +173,15 @@ impl Writer {
     }
 }
 
+/// Answers each caller. A caller that is gone is ignored: its event is kept, and the vendor's next delivery is a
+/// duplicate.
 fn answer(batch: Vec<Job>, outcomes: Vec<Result<Accepted, StoreError>>) {
     for (job, outcome) in batch.into_iter().zip(outcomes) {
         let _ = job.reply.send(outcome);
     }
 }
 
+/// Answers each caller with the same failure, logged once for the batch.
 fn refuse(batch: Vec<Job>, failure: &Failure) {
     tracing::warn!(error.kind = ?failure.kind, error.cause = failure.cause(), "store commit failed");
     for job in batch {
@@ -178,6 +190,8 @@ fn refuse(batch: Vec<Job>, failure: &Failure) {
 }
 
 impl FullDisk {
+    /// Remembers a full disk, and forgets it with the next batch that was kept. Other failures say nothing about the
+    /// disk.
     fn note(&self, failure: Option<&Failure>) {
         let mut full = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match failure {
@@ -200,6 +214,8 @@ struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
+    /// Sorts the batch and merges equal deliveries. They must be merged here: one statement can't insert two rows with
+    /// the same unique key and report both.
     fn of(batch: &'a [Job]) -> Self {
         let mut order: Vec<(usize, &Job)> = batch.iter().enumerate().collect();
         order.sort_by_key(|(_, job)| job.keys.delivery);
@@ -262,6 +278,8 @@ impl<'a> Rows<'a> {
         (INSERT, params)
     }
 
+    /// The outcome of each job from the rows that [`INSERT`] returned. A row that was not returned is known already. Of
+    /// several equal deliveries of the batch the first is new, and the others are duplicates.
     fn outcomes(&self, found: &Answer) -> Result<Vec<Result<Accepted, StoreError>>, Failure> {
         let mut outcomes = vec![Outcome::Known; self.jobs.len()];
         for row in &found.rows {
@@ -336,4 +354,6 @@ const TRIM_IGNORED: &str = "DELETE FROM incode.event WHERE id IN (SELECT id FROM
 const LARGEST_BATCH: usize = 512;
 /// How long a full disk is believed without another delivery.
 const FULL_KEPT: Duration = Duration::from_secs(30);
+/// The cause of `Busy` in the log: the inbox has reached [`PENDING_KEPT`], or the object has [`PENDING_PER_OBJECT`]
+/// pending events.
 const CROWDED: &str = "too many events are pending";

@@ -36,7 +36,10 @@ pub(crate) fn write(action: &AuditAction, by: &Actor, at: Timestamp, count: u64)
         AuditAction::Replay(Replay::Dead(asked)) => filter = asked.clone(),
         AuditAction::ReplayJobs(ReplayJobs::One(id)) => one = Some(id.0),
         AuditAction::ReplayJobs(ReplayJobs::Dead(asked)) => handler = asked.as_deref(),
-        AuditAction::Forget(masked) | AuditAction::Link(masked) | AuditAction::Unlink(masked) => {
+        AuditAction::Forget(masked)
+        | AuditAction::Link(masked)
+        | AuditAction::Unlink(masked)
+        | AuditAction::Export(masked) => {
             identity = Some(masked.as_str());
         }
         _ => {}
@@ -58,6 +61,7 @@ pub(crate) fn write(action: &AuditAction, by: &Actor, at: Timestamp, count: u64)
     (WRITE, params)
 }
 
+/// An entry of the trail. An action of a newer version is an error, so that it is never shown as another one.
 fn read(row: &Row) -> Result<Audit, Failure> {
     let one: Option<i64> = get(row, 4)?;
     let handler = || Ok::<_, Failure>(get::<Option<&str>>(row, 8)?.map(Arc::from));
@@ -80,6 +84,8 @@ fn read(row: &Row) -> Result<Audit, Failure> {
         ("forget", _) => AuditAction::Forget(masked()?),
         ("link", _) => AuditAction::Link(masked()?),
         ("unlink", _) => AuditAction::Unlink(masked()?),
+        ("export", _) => AuditAction::Export(masked()?),
+        ("import", _) => AuditAction::Import,
         _ => return Err(Failure::unreadable("action")),
     };
     Ok(Audit {

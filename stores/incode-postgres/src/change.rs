@@ -47,12 +47,15 @@ pub(crate) async fn run(
     }
 }
 
+/// How one run of a command ended.
 enum Attempt {
     Done(Option<Changed>),
     /// Between the look for the identity and the lock, the subject was linked to another one.
     LostRace,
 }
 
+/// Runs a command once. Round trips: one to find the identity if the command does not name it, one to lock and load,
+/// one to write and commit.
 async fn attempt(
     pool: &Arc<Pool>,
     request: &ChangeRequest,
@@ -109,7 +112,7 @@ async fn find_identity(pool: &Arc<Pool>, keys: &Keys) -> Result<Option<IdentityI
     is_known.then(|| rows::identity_id(row, 0)).transpose()
 }
 
-/// Tells the other processes, in the transaction of the change: they receive it when it is committed, and only then.
+/// Sends the notice to the other processes, in the transaction of the change: PostgreSQL delivers it only at commit.
 fn notice(pool: &Pool, change: &Change) -> Result<Statement, Failure> {
     let sealed = pool.hub.payload(change, LONGEST_PAYLOAD);
     let payload = sealed.map_err(|_| Failure::failed("a notice can't be sealed"))?;
@@ -121,8 +124,9 @@ const HOLD_EVENT: &str = "SELECT FROM incode.event WHERE id = $1 AND lease = $2 
 /// Under the lock of [`HOLD_EVENT`].
 const END_EVENT: &str = "UPDATE incode.event SET state = 'done', lease = lease + 1, reason = NULL, due_at = NULL,
     settled_at = $2, correlation_id = NULL, token = NULL, known_key = NULL, applied_key = $3 WHERE id = $1";
+/// Sends a notice. PostgreSQL holds it back until the commit, and drops it on a rollback.
 pub(crate) const NOTIFY: &str = "SELECT pg_notify($1, $2)";
 /// PostgreSQL takes less than 8,000 bytes.
 const LONGEST_PAYLOAD: usize = 7_900;
-/// How often a lost race is run again before the caller is told to come back.
+/// How often a lost race is run again before the caller gets an error and may try again.
 const ATTEMPTS: u32 = 8;

@@ -42,8 +42,10 @@ pub(crate) struct Host {
 
 /// One connection. When it is dropped it is cut at once, and the server undoes what was not committed.
 pub(crate) struct Connection {
+    /// Shared with the pool: it names the schema of the statements.
     pub(crate) target: Arc<Target>,
     client: Client,
+    /// The task that reads and writes the socket.
     driver: AbortHandle,
 }
 
@@ -94,6 +96,7 @@ impl Connection {
         timeout(deadline, reach(target, notifications)).await.unwrap_or_else(|_| Err(late()))
     }
 
+    /// False when the client has seen the end of the connection. True is no proof that the server is there.
     pub(crate) fn is_open(&self) -> bool {
         !self.client.is_closed()
     }
@@ -132,6 +135,7 @@ impl Connection {
         Ok(())
     }
 
+    /// By the simple protocol: statements without parameters, several in one text.
     async fn simple(&self, sql: &str) -> Result<Answer, Failure> {
         self.client.batch_execute(sql).await?;
         Ok(Answer { rows: Vec::new(), count: 0 })
@@ -158,6 +162,7 @@ impl Drop for Connection {
     }
 }
 
+/// A statement on its way, for [`in_order`].
 type Pending<'a> = Pin<Box<dyn Future<Output = Result<Answer, Failure>> + Send + 'a>>;
 
 /// Polls each in its place, so that their requests are sent in order, and waits for all.
@@ -216,6 +221,7 @@ fn all_failed(failures: Vec<Failure>) -> Failure {
     all
 }
 
+/// Connects to one host, and checks that it takes writes. The connection is cut again when it does not.
 async fn dial(target: &Arc<Target>, host: &Host, notifications: Option<Notifications>) -> Result<Connection, Failure> {
     let failed = |error| Failure::connecting(&host.name, &error);
     let (client, driver) = match &target.tls {
@@ -233,6 +239,7 @@ async fn dial(target: &Arc<Target>, host: &Host, notifications: Option<Notificat
     Ok(connection)
 }
 
+/// A standby accepts connections and reads. Writes would fail later, so it is refused here, and the next host is tried.
 async fn takes_writes(connection: &Connection) -> Result<(), Failure> {
     let sql = "SELECT pg_is_in_recovery(), current_setting('transaction_read_only') = 'on'";
     let answers = connection.pipeline("", &[(sql, params![])], "").await?;
@@ -245,6 +252,7 @@ async fn takes_writes(connection: &Connection) -> Result<(), Failure> {
     }
 }
 
+/// Drives the connection until it ends, and passes its notifications on.
 async fn drive<T>(mut driver: Driver<Socket, T>, notifications: Option<Notifications>)
 where
     T: AsyncRead + AsyncWrite + Unpin,
@@ -257,6 +265,7 @@ where
     }
 }
 
+/// All hosts, for an error that concerns none in particular.
 fn names(hosts: &[Host]) -> String {
     hosts.iter().map(|host| &*host.name).collect::<Vec<_>>().join(", ")
 }

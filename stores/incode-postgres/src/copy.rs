@@ -111,12 +111,15 @@ impl fmt::Debug for CopyTarget {
     }
 }
 
+/// A table with its statements.
 struct Table {
     name: &'static str,
     count: &'static str,
     insert: &'static str,
 }
 
+/// Builds the statements of a table from its name. Statements are constants, so that no name is put into SQL at run
+/// time.
 macro_rules! table {
     ($name:literal $(, $filter:literal)?) => {
         Table {
@@ -136,13 +139,15 @@ macro_rules! table {
     };
 }
 
-const TABLES: [Table; 12] = [
+/// Every table with rows to copy. The schema itself fills `lock`.
+const TABLES: [Table; 13] = [
     table!("meta", "name LIKE 'secret %'"),
     table!("audit"),
     table!("tombstone"),
     table!("identity"),
     table!("link"),
     table!("pending_link"),
+    table!("refused_link"),
     table!("confirmation"),
     table!("field"),
     table!("used_nonce"),
@@ -152,9 +157,12 @@ const TABLES: [Table; 12] = [
 ];
 /// A limit of the role's own would end a large batch. A commit that is not synced could be lost after `finish`.
 const BEGIN: &str = "BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL synchronous_commit = on";
-const ANALYZE: &str = "ANALYZE incode.event, incode.identity, incode.link, incode.pending_link, incode.confirmation,
-    incode.field, incode.used_nonce, incode.used_token, incode.job, incode.audit";
+/// Statistics for the planner. Without them the first claims could read whole tables.
+const ANALYZE: &str = "ANALYZE incode.event, incode.identity, incode.link, incode.pending_link, incode.refused_link,
+    incode.confirmation, incode.field, incode.used_nonce, incode.used_token, incode.job, incode.audit";
+/// For an operator who named a schema of a running application.
 const IN_USE: &str = "the schema is in use already: a copy needs one without tables; name another one (?schema=NAME), or \
     drop it if nothing in it is needed (DROP SCHEMA .. CASCADE)";
+/// For an operator who goes on with another file, or used the file since.
 const OTHER_SOURCE: &str = "the schema holds an unfinished copy of another file, or of this file before it was used again: \
     drop the schema (DROP SCHEMA .. CASCADE), or name another one (?schema=NAME)";

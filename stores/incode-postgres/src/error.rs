@@ -21,14 +21,17 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
+    /// A failure with a cause for the log. The cause never holds values or the server's own text.
     pub(crate) fn new(kind: StoreErrorKind, cause: impl Into<Arc<str>>) -> Self {
         Self { kind, cause: cause.into(), broken: false, code: None, too_many_connections: false }
     }
 
+    /// A fault of a value, a setting or this program: trying again does not help.
     pub(crate) fn failed(cause: impl Into<Arc<str>>) -> Self {
         Self::new(StoreErrorKind::Failed, cause)
     }
 
+    /// Another transaction or a limit is in the way: the same call may succeed later.
     pub(crate) fn busy(cause: &str) -> Self {
         Self::new(StoreErrorKind::Busy, cause)
     }
@@ -38,10 +41,12 @@ impl Failure {
         Self::failed(format!("unreadable {what}"))
     }
 
+    /// No answer in time. The call may have been done, so the connection is not used again.
     pub(crate) fn timed_out() -> Self {
         Self { broken: true, ..Self::new(StoreErrorKind::Unavailable, "no answer within the deadline") }
     }
 
+    /// Every call after [`LifeCycle::close`](incode_core::store::LifeCycle::close).
     pub(crate) fn closed() -> Self {
         Self::new(StoreErrorKind::Unavailable, "the store was closed")
     }
@@ -90,10 +95,12 @@ impl Failure {
             ])
     }
 
+    /// Compares by the code of the server, never by its text: texts are translated.
     fn has_code(&self, codes: &[SqlState]) -> bool {
         self.code.as_ref().is_some_and(|code| codes.contains(code))
     }
 
+    /// The cause, for the log.
     pub(crate) fn cause(&self) -> &str {
         &self.cause
     }
@@ -135,6 +142,8 @@ impl From<Failure> for StoreError {
     }
 }
 
+/// The kind decides what callers do: `Unavailable` and `Busy` are tried again, `Full` is reported as a full disk,
+/// `Incompatible` ends the start of the application.
 fn kind_of(code: &SqlState) -> StoreErrorKind {
     match code.code() {
         // Read-only, and a session that was ended while it was idle in a transaction.

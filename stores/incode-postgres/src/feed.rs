@@ -23,11 +23,14 @@ pub(crate) fn start(pool: &Arc<Pool>, target: &Arc<Target>, is_shared: bool, hub
     tokio::spawn(listener.run()).abort_handle()
 }
 
+/// The task that listens. It ends with the store, which it does not keep alive.
 struct Listener {
     /// For its pulse: what this process publishes must come back over the listening connection. Weak: the listener ends
     /// with the store.
     pool: Weak<Pool>,
+    /// Shared with the pool, or that of the URL for listening.
     target: Arc<Target>,
+    /// The URL is that of the calls, so a transaction pooler may stand in between.
     is_shared: bool,
     /// Weak for the same reason.
     hub: Weak<ChangeHub>,
@@ -89,6 +92,7 @@ impl Listener {
         }
     }
 
+    /// Opens a connection of its own and listens. A pooled connection would not do: `LISTEN` is state of one session.
     async fn connect(&self) -> Result<(Connection, mpsc::UnboundedReceiver<Notification>), End> {
         let (sender, notices) = mpsc::unbounded_channel();
         let connection = Connection::open_with(&self.target, CONNECT_DEADLINE, Some(sender)).await?;
@@ -175,18 +179,21 @@ impl Listener {
         (end, was_up)
     }
 
+    /// Hands a notice to the hub, while the store is open.
     fn pass_on(&self, notice: StoreNotice) {
         if let Some(hub) = self.hub.upgrade() {
             hub.pass_on(notice);
         }
     }
 
+    /// Logs the first failure of an outage; later ones repeat it.
     fn warn(&mut self, cause: &str) {
         if !std::mem::replace(&mut self.is_warned, true) {
             tracing::warn!(cause, "notices of other processes do not arrive: every read goes to the database");
         }
     }
 
+    /// Ends the outage. The wait before a new connection is short again.
     fn working(&mut self) {
         if std::mem::replace(&mut self.is_warned, false) {
             tracing::info!("notices of other processes arrive again");
@@ -194,24 +201,28 @@ impl Listener {
     }
 }
 
+/// A pulse on its way. It is polled beside the connection, so that a slow pool does not stop the listener.
 type Publishing = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>>;
 
+/// Publishes a pulse over the pool, not over the listener's connection: so it proves the whole way that notices take.
 async fn publish(pool: Arc<Pool>, hub: Arc<ChangeHub>) -> Result<(), Failure> {
     let payload = hub.pulse().map_err(|_| Failure::failed("a pulse can't be sealed"))?;
     pool.read(&[(SEND_PULSE, params![hub.channel(), &*payload])]).await.map(drop)
 }
 
+/// Asks for the process of the server that serves the connection.
 fn backend() -> Statement {
     ("SELECT pg_backend_pid()", params![])
 }
 
+/// The number of that process. Two connections with one number share a server process: a pooler stands in between.
 fn process(answers: &[Answer]) -> Result<i32, Failure> {
     get(answers.first().ok_or_else(|| Failure::unreadable("answer"))?.row()?, 0)
 }
 
-/// A pulse says nothing that must be durable: its commit does not wait for the disk.
+/// A pulse contains no data that must be durable, so its commit does not wait for the disk.
 const SEND_PULSE: &str = "SELECT set_config('synchronous_commit', 'off', true), pg_notify($1, $2)";
-/// How often the listener proves to itself that it hears.
+/// How often the listener sends itself a notice, to see that notices still arrive.
 const PULSE: Duration = Duration::from_millis(400);
 /// How long silence is taken for having no notices: what is cached is believed for less than a second without a pulse.
 const SILENCE: Duration = Duration::from_millis(900);
@@ -219,7 +230,9 @@ const SILENCE: Duration = Duration::from_millis(900);
 const LOST: Duration = Duration::from_secs(3);
 /// How long the only connection of a small pooler may be held to find that out. Calls wait meanwhile, and for longer.
 const LONGEST_PROBE: Duration = Duration::from_secs(1);
+/// Before the first new attempt after a connection that worked.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
+/// The longest pause between attempts: within this time after the server is back, notices arrive again.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 /// A pooler does not go away by itself.
 const POOLER_WAIT: Duration = Duration::from_secs(30);

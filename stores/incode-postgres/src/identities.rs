@@ -1,7 +1,7 @@
 //! Identities, links and what hangs on them.
 
 use incode_core::identity::transition::ChangeRequest;
-use incode_core::identity::{Field, Identity, LinkedIdentity, RetainedField, SubjectState};
+use incode_core::identity::{Field, Identity, LinkedIdentity, RefusedLink, RetainedField, SubjectState};
 use incode_core::store::{Changed, IdentityStore, StoreFuture};
 use incode_core::{IdentityId, ObjectId, Subject, Timestamp};
 use tokio_postgres::Row;
@@ -37,6 +37,13 @@ impl IdentityStore for PostgresStore {
             state.pending = pending.rows.first().map(rows::pending_link).transpose()?;
             state.confirmations = confirmations.rows.iter().map(rows::confirmation).collect::<Result<_, _>>()?;
             Ok(state)
+        })
+    }
+
+    fn refused_link(&self, subject: Subject) -> StoreFuture<'_, Option<RefusedLink>> {
+        Box::pin(async move {
+            let answers = self.pool.read(&[(REFUSED, params![&subject])]).await?;
+            Ok(all(&answers).next().map(rows::refused_link).transpose()?)
         })
     }
 
@@ -81,6 +88,7 @@ impl IdentityStore for PostgresStore {
     }
 }
 
+/// The rows of all answers, for calls with one statement.
 fn all(answers: &[Answer]) -> impl Iterator<Item = &Row> {
     answers.iter().flat_map(|answer| &answer.rows)
 }
@@ -94,4 +102,6 @@ const LINKED: &str = concat!(
 );
 /// How many columns of [`LINKED`] are the link's.
 const LINK_COLUMNS: usize = 6;
+/// At most one row: a subject has one pending link.
 const PENDING: &str = concat!("SELECT ", pending_link_columns!(), " FROM incode.pending_link WHERE subject = $1");
+const REFUSED: &str = concat!("SELECT ", refused_link_columns!(), " FROM incode.refused_link WHERE subject = $1");

@@ -162,6 +162,7 @@ fn settled(lease: Lease, settlement: &Settlement) -> Statement {
 /// Each index holds the ids in order, so that a page is read from its end. The conditions are spelled out so that the
 /// planner sees which of them is meant.
 fn listed(filter: &EventFilter) -> Statement {
+    /// The statement with its condition. Only constants are put together: values are always parameters.
     macro_rules! select {
         ($condition:literal) => {
             concat!(
@@ -244,7 +245,9 @@ macro_rules! claim {
         )
     };
 }
+/// The usual order: the event that has been due for longest comes first.
 const CLAIM_OLDEST: &str = claim!("due_at, id");
+/// The order during a backlog: the newest comes first, so that a person who waits at the page is not behind old events.
 const CLAIM_NEWEST: &str = claim!("due_at DESC, id DESC");
 /// One look at the index for each class: the least of all would read every plausible row.
 const NEXT_DUE: &str = "SELECT least(
@@ -255,13 +258,16 @@ const RENEW: &str = "UPDATE incode.event SET due_at = $3 FROM (
         SELECT id FROM incode.event JOIN unnest($1::bigint[], $2::bigint[]) AS held (id, lease) USING (id, lease)
         WHERE state = 'pending' FOR UPDATE OF event SKIP LOCKED) AS held
     WHERE event.id = held.id";
+/// A done event keeps no token and no correlation id: no later call needs them.
 const DONE: &str = "UPDATE incode.event SET state = 'done', lease = lease + 1, reason = NULL, due_at = NULL,
     settled_at = $3, correlation_id = NULL, token = NULL, known_key = NULL
     WHERE id = $1 AND lease = $2 AND state = 'pending'";
+/// The core decides with `$5` whether the token is wiped: one that a replay could use stays.
 const DEAD: &str = "UPDATE incode.event SET state = 'dead', lease = lease + 1, reason = $4, due_at = NULL,
     settled_at = $3, known_key = NULL, correlation_id = CASE WHEN $5 THEN NULL ELSE correlation_id END,
     token = CASE WHEN $5 THEN NULL ELSE token END
     WHERE id = $1 AND lease = $2 AND state = 'pending'";
+/// One event, with whether an equivalent one is done, both of one instant.
 const DETAIL: &str =
     "SELECT id, kind, object_id, state, reason, attempts, received_at, due_at, settled_at, vendor_time,
     token IS NOT NULL, EXISTS (SELECT FROM incode.event AS other

@@ -110,6 +110,7 @@ fn read_claimed(row: &Row) -> Result<Option<ClaimedJob>, Failure> {
     }))
 }
 
+/// The columns of [`LIST`].
 fn read_row(row: &Row) -> Result<JobRow, Failure> {
     Ok(JobRow {
         id: JobId(get(row, 0)?),
@@ -147,14 +148,17 @@ const RENEW: &str = "UPDATE incode.job SET due_at = $3 FROM (
         SELECT id FROM incode.job JOIN unnest($1::bigint[], $2::bigint[]) AS held (id, lease) USING (id, lease)
         WHERE state = 'pending' FOR UPDATE OF job SKIP LOCKED) AS held
     WHERE job.id = held.id";
+/// When the next job of a handler is due, leased jobs included: that is how long its runner may sleep.
 const NEXT_DUE: &str = "SELECT min(due_at) FROM incode.job WHERE state = 'pending' AND handler = $1";
-/// A done job names nobody any more.
+/// A done job no longer contains the identity and its subjects: they are personal data, and no call needs them.
 const DONE: &str = "UPDATE incode.job SET state = 'done', lease = lease + 1, failure = NULL, identity_id = NULL,
     subject = NULL, due_at = NULL, settled_at = $3 WHERE id = $1 AND lease = $2 AND state = 'pending'";
+/// A page of jobs, newest first, read from the end of the primary key.
 const LIST: &str = "SELECT id, handler, state, failure, attempts, caused_at, due_at, settled_at, cause, event_id, kind,
         object_id, subject, cause_at
     FROM incode.job WHERE id < $1 AND ($2 IS NULL OR handler = $2) AND ($3 IS NULL OR state = $3)
     ORDER BY id DESC LIMIT $4";
+/// Locks the rows in the order of their ids, so that two replays at once do not deadlock.
 const REPLAY: &str = "WITH dead AS (
         SELECT id FROM incode.job WHERE state = 'dead' AND id > $1 AND ($2 IS NULL OR id = $2)
         AND ($3 IS NULL OR handler = $3) ORDER BY id LIMIT $4 FOR UPDATE)

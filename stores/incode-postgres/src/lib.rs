@@ -1,4 +1,7 @@
-//! A store for several processes: one schema of a PostgreSQL database.
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+//!
+//! # How it works
 //!
 //! - Deliveries queue up for a writer, which keeps whatever waits in one transaction (`accept`).
 //! - Every other call is one transaction over a pooled connection (`pool`). Its statements are sent together where they
@@ -6,15 +9,6 @@
 //! - What a gate asks is pipelined over one shared connection, so that no lock holds it up.
 //! - One more connection listens to the other processes (`feed`).
 //! - No connection but the listener's has session state, so a transaction pooler may stand in between.
-//!
-//! ```no_run
-//! # async fn open() -> Result<(), incode_core::store::StoreError> {
-//! use incode_postgres::PostgresOptions;
-//!
-//! let store = PostgresOptions::new("postgres://app:secret@db.internal/app")?.open().await?;
-//! # Ok(())
-//! # }
-//! ```
 
 use incode_core::store::StoreError;
 

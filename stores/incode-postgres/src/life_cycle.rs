@@ -42,6 +42,7 @@ impl LifeCycle for PostgresStore {
                     (SURPLUS_DEAD, params![DEAD_KEPT, LOT]),
                     (OLD_TOKENS, params![prune.tokens_before, LOT]),
                     (OLD_JOBS, params![prune.settled_before, LOT]),
+                    (REFUSED_LINKS, params![prune.settled_before, LOT]),
                     (USED_NONCES, params![prune.now, LOT]),
                     (USED_TOKENS, params![prune.now, LOT]),
                     (PENDING_LINKS, params![prune.now, LOT]),
@@ -134,23 +135,35 @@ const TIME: &str = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigin
 /// Rows that another process has in hand are left for the next time, here and below: a prune never waits.
 const OLD_EVENTS: &str = "DELETE FROM incode.event WHERE id IN (SELECT id FROM incode.event
     WHERE settled_at IS NOT NULL AND settled_at < $1 ORDER BY settled_at LIMIT $2 FOR UPDATE SKIP LOCKED)";
+/// Dead events beyond the newest [`DEAD_KEPT`]: a flood of refused deliveries must not fill the disk.
 const SURPLUS_DEAD: &str = "DELETE FROM incode.event WHERE id IN (SELECT id FROM incode.event
     WHERE state <> 'pending' AND state = 'dead' ORDER BY id DESC OFFSET $1 LIMIT $2 FOR UPDATE SKIP LOCKED)";
+/// Tokens of dead events that no replay could use any more.
 const OLD_TOKENS: &str = "UPDATE incode.event SET token = NULL, correlation_id = NULL WHERE id IN (
     SELECT id FROM incode.event WHERE state = 'dead' AND token IS NOT NULL AND settled_at < $1
     LIMIT $2 FOR UPDATE SKIP LOCKED)";
+/// Settled jobs past the same age as settled events.
 const OLD_JOBS: &str = "DELETE FROM incode.job WHERE id IN (SELECT id FROM incode.job
     WHERE settled_at IS NOT NULL AND settled_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)";
+/// Correlation ids whose flow has expired: a callback with one is refused by the expiry itself.
 const USED_NONCES: &str = "DELETE FROM incode.used_nonce WHERE nonce IN (SELECT nonce FROM incode.used_nonce
     WHERE expires_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)";
+/// Used tokens that the vendor no longer accepts.
 const USED_TOKENS: &str = "DELETE FROM incode.used_token WHERE hash IN (SELECT hash FROM incode.used_token
     WHERE expires_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)";
+/// Pending links at the end of their window.
 const PENDING_LINKS: &str = "DELETE FROM incode.pending_link WHERE subject IN (SELECT subject FROM incode.pending_link
     WHERE expires_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)";
+/// Reasons that are past keeping, as `explain` shows them.
+const REFUSED_LINKS: &str = "DELETE FROM incode.refused_link WHERE subject IN (SELECT subject FROM incode.refused_link
+    WHERE refused_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)";
+/// By `ctid`: the table has no primary key, because equal confirmations may occur.
 const CONFIRMATIONS: &str =
     "DELETE FROM incode.confirmation WHERE ctid = ANY(ARRAY(SELECT ctid FROM incode.confirmation
     WHERE passed_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED))";
+/// Retained fields past their retention: personal data, removed at the promised time.
 const FIELDS: &str = "DELETE FROM incode.field WHERE (identity_id, field) IN (SELECT identity_id, field
     FROM incode.field WHERE expires_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)";
+/// Entries about erasures, by age. Other entries are bounded by number when one is written.
 const ERASURES: &str = "DELETE FROM incode.audit WHERE id IN (SELECT id FROM incode.audit
     WHERE ordinal IS NULL AND at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)";

@@ -89,7 +89,7 @@ pub(crate) fn identity_of(before: &Before) -> Option<&IdentityId> {
     linked.or(before.pending.as_ref().map(|pending| &pending.identity_id))
 }
 
-/// Names that stand for an event of the object at this identity.
+/// The key that an event of the object gets when it is applied to this identity.
 pub(crate) fn applied_key(keys: &Keys, identity: Option<&IdentityId>) -> Option<Key> {
     let (kind, object_id) = keys.object.as_ref()?;
     Some(dedupe::applied_key(kind, object_id, identity?))
@@ -133,8 +133,10 @@ const LINKS: &str = concat!(
     link_columns!(),
     " FROM incode.link WHERE identity_id = $1 OR subject = $2 ORDER BY subject FOR UPDATE"
 );
+/// Without a lock: every writer of the row holds the lock of the identity's name.
 pub(crate) const IDENTITY: &str =
     concat!("SELECT ", identity_columns!(), " FROM incode.identity WHERE identity_id = $1");
+/// Newest first, as the rules read them.
 pub(crate) const CONFIRMATIONS: &str =
     concat!("SELECT ", confirmation_columns!(), " FROM incode.confirmation WHERE subject = $1 ORDER BY passed_at DESC");
 

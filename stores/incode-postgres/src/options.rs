@@ -20,15 +20,32 @@ use super::store::PostgresStore;
 use super::{schema, tls};
 
 /// How a [`PostgresStore`] is opened. Its `Debug` shows nothing of the URL.
+///
+/// ```
+/// use incode_postgres::PostgresOptions;
+///
+/// # fn main() -> Result<(), incode_core::store::StoreError> {
+/// // Behind a transaction pooler: notices need a direct way.
+/// let options = PostgresOptions::new("postgres://app:secret@pooler.internal:6432/app")?
+///     .listen_url("postgres://app:secret@db.internal/app")?
+///     .connections(4);
+/// assert!(!format!("{options:?}").contains("secret"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 #[must_use]
 pub struct PostgresOptions {
     url: Url,
     /// `None`: the same URL.
     listen: Option<Url>,
+    /// A plain name, so that it can be put into statements.
     schema: Box<str>,
+    /// Bounds the transactions under way, and with them the load on the server.
     connections: u32,
+    /// Bounds the deliveries that wait for a commit, and with them the memory of a flood.
     queue_len: usize,
+    /// Less than the sender of an event waits: it must get an answer before it gives up.
     call_deadline: Duration,
 }
 
@@ -37,14 +54,18 @@ pub struct PostgresOptions {
 struct Url {
     /// One for each host.
     hosts: Vec<Config>,
+    /// The same for every host.
     mode: TlsMode,
+    /// Read when the store is opened: a file that is missing fails the start.
     files: tls::Files,
+    /// Of the parameter `schema`.
     schema: Option<String>,
 }
 
 /// Whether connections are encrypted.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum TlsMode {
+    /// Without TLS: the default for this machine.
     Never,
     /// TLS where the server has it.
     IfOffered,
@@ -187,6 +208,7 @@ impl fmt::Debug for PostgresOptions {
 }
 
 impl Url {
+    /// Reads the URL. Errors name parameters and never values: a password may be among them.
     fn parse(url: &str) -> Result<Self, Failure> {
         let (base, query) = url.split_once('?').unwrap_or((url, ""));
         if !is_ours(base) {
@@ -237,6 +259,7 @@ impl Url {
         Ok(Self { hosts, mode, files: tls::Files { roots, client }, schema })
     }
 
+    /// The hosts with their settings, ready to connect.
     fn target(self, schema: &str) -> Result<Target, Failure> {
         let tls = match self.mode {
             TlsMode::Never => None,
@@ -247,6 +270,7 @@ impl Url {
     }
 }
 
+/// Sets what this store needs and the URL does not say. What the URL says stays.
 fn complete(config: &mut Config, mode: TlsMode) {
     config
         .ssl_mode(match mode {
@@ -275,6 +299,7 @@ pub(crate) fn is_ours(url: &str) -> bool {
     ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme))
 }
 
+/// Whether a name is in a list that is separated by commas.
 fn is_listed(list: &str, name: &str) -> bool {
     list.split_ascii_whitespace().any(|listed| listed == name)
 }

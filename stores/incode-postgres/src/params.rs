@@ -22,6 +22,7 @@ macro_rules! params {
 }
 
 impl Param {
+    /// Keeps the value with its type. The types are this file's own: a caller can't pair a value with a wrong one.
     fn new(value: impl ToSql + Send + Sync + 'static, kind: Type) -> Self {
         Self { value: Box::new(value), kind }
     }
@@ -51,6 +52,7 @@ impl ToSql for Param {
     }
 }
 
+/// One `From` for each Rust type that statements use, with its type in PostgreSQL.
 macro_rules! from_values {
     ($($value:ty => $kind:ident),+ $(,)?) => {
         $(impl From<$value> for Param {

@@ -18,10 +18,13 @@ use tokio::time::timeout;
 use super::connection::{Answer, Connection, Statement, Target};
 use super::error::Failure;
 
+/// Shared by every part of the store. Cheap to reach: each holds an `Arc`.
 pub(crate) struct Pool {
+    /// Shared with every connection: the host that took writes last is remembered for all.
     pub(crate) target: Arc<Target>,
     /// Shared with the feeds: they must know of each commit whose outcome is unknown.
     pub(crate) hub: Arc<ChangeHub>,
+    /// How long a caller waits for an answer, the wait for a connection not counted.
     pub(crate) call_deadline: Duration,
     /// A permit for each transaction that may be under way. Accepts and reads need none: they never wait behind it.
     permits: Arc<Semaphore>,
@@ -33,6 +36,7 @@ pub(crate) struct Pool {
     returned: Notify,
 }
 
+/// What the lock of the pool protects.
 struct State {
     /// With the instant since when each is idle. The newest last: it is used first.
     idle: Vec<(Connection, Instant)>,
@@ -42,6 +46,7 @@ struct State {
     limit: Option<(usize, Instant)>,
     /// The connection over which reads are pipelined, while there are any.
     reader: Weak<Lease>,
+    /// No connection is made or kept any more.
     is_closed: bool,
 }
 
@@ -209,6 +214,7 @@ impl Pool {
         Ok(lease)
     }
 
+    /// A connection in use. Dropping the lease gives it back.
     fn leased(self: &Arc<Self>, connection: Connection) -> Lease {
         Lease { pool: Arc::clone(self), connection: Some(connection), is_discarded: AtomicBool::new(false) }
     }
@@ -240,6 +246,7 @@ impl Pool {
         true
     }
 
+    /// The lock is poisoned only by a panic during an assignment; the lists are whole then.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -265,14 +272,17 @@ pub(crate) struct Lease {
     pool: Arc<Pool>,
     /// `None` only while it is dropped.
     connection: Option<Connection>,
+    /// Set by whichever of several readers finds the connection broken: they share the lease.
     is_discarded: AtomicBool,
 }
 
 impl Lease {
+    /// The connection is cut when the lease ends, instead of being used again.
     fn discard(&self) {
         self.is_discarded.store(true, Ordering::Relaxed);
     }
 
+    /// Whether the connection may be used again.
     fn is_usable(&self) -> bool {
         !self.is_discarded.load(Ordering::Relaxed) && self.is_open()
     }
@@ -303,10 +313,13 @@ impl Drop for Lease {
 /// A transaction. Dropped before its end, its connection is cut, and the server undoes it.
 pub(crate) struct Transaction {
     lease: Lease,
+    /// For all steps together: locks are not held for longer.
     deadline: Instant,
+    /// `BEGIN` was sent, and the end is not known yet.
     has_begun: bool,
     /// A change of standings is being committed.
     is_committing_change: bool,
+    /// Given back when the transaction is over. `None` for deliveries, which need none.
     _permit: Option<OwnedSemaphorePermit>,
 }
 
@@ -345,12 +358,15 @@ impl Transaction {
         Ok(())
     }
 
+    /// Sends statements within what is left of the deadline. After a timeout the connection is cut: its answers would
+    /// be taken for those of the next call.
     async fn send(&mut self, statements: &[Statement], after: &str) -> Result<Vec<Answer>, Failure> {
         let before = if std::mem::replace(&mut self.has_begun, true) { "" } else { BEGIN };
         let sending = self.lease.pipeline(before, statements, after);
         tokio::time::timeout_at(self.deadline.into(), sending).await.unwrap_or_else(|_| Err(Failure::timed_out()))
     }
 
+    /// The transaction is over: dropping it needs no rollback.
     fn end(&mut self) {
         (self.has_begun, self.is_committing_change) = (false, false);
     }
@@ -371,6 +387,7 @@ impl Drop for Transaction {
 /// Dropped while it waits: the caller gave up. After a long wait the connection is taken for dead.
 struct Impatience<'a> {
     lease: &'a Lease,
+    /// `None` once there is an answer.
     since: Option<Instant>,
 }
 

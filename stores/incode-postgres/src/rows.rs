@@ -1,8 +1,9 @@
 //! Values in and out of rows.
 
-use incode_core::identity::transition::JobCause;
+use incode_core::identity::transition::{JobCause, Refusal};
 use incode_core::identity::{
-    ActionHash, Checks, Confirmation, FaceOrigin, FlowWindow, Identity, Link, LinkProof, PendingLink, SessionHash,
+    ActionHash, Checks, Confirmation, FaceOrigin, FlowWindow, Identity, Link, LinkProof, PendingLink, RefusedLink,
+    SessionHash,
 };
 use incode_core::model::{AttestationStatus, EventKind, IdentityStatus};
 use incode_core::store::EventId;
@@ -34,6 +35,13 @@ macro_rules! pending_link_columns {
     };
 }
 
+/// The columns of [`refused_link`].
+macro_rules! refused_link_columns {
+    () => {
+        "subject, refusal, event_id, refused_at"
+    };
+}
+
 /// The columns of [`confirmation`].
 macro_rules! confirmation_columns {
     () => {
@@ -44,47 +52,58 @@ macro_rules! confirmation_columns {
 /// How many columns [`identity`] reads.
 pub(crate) const IDENTITY_COLUMNS: usize = 10;
 
+/// A column as a type. Another type in the database is an error, and never a default.
 pub(crate) fn get<'a, T: FromSql<'a>>(row: &'a Row, column: usize) -> Result<T, Failure> {
     row.try_get(column).map_err(|_| Failure::unreadable("column"))
 }
 
+/// An instant, in milliseconds since 1970.
 pub(crate) fn time(row: &Row, column: usize) -> Result<Timestamp, Failure> {
     get(row, column).map(Timestamp::from_millis)
 }
 
+/// An instant that may be NULL.
 pub(crate) fn maybe_time(row: &Row, column: usize) -> Result<Option<Timestamp>, Failure> {
     Ok(get::<Option<i64>>(row, column)?.map(Timestamp::from_millis))
 }
 
+/// A count. PostgreSQL has no unsigned numbers; a negative one can't come from a count.
 pub(crate) fn number(row: &Row, column: usize) -> Result<u64, Failure> {
     Ok(u64::try_from(get::<i64>(row, column)?).unwrap_or(0))
 }
 
+/// Attempts of an event or a job.
 pub(crate) fn attempts(row: &Row, column: usize) -> Result<u32, Failure> {
     Ok(u32::try_from(get::<i32>(row, column)?).unwrap_or(0))
 }
 
+/// The kind of an event. An unknown one is kept as it is.
 pub(crate) fn kind(row: &Row, column: usize) -> Result<EventKind, Failure> {
     Ok(EventKind::from(get::<&str>(row, column)?))
 }
 
+/// Ids are checked when they are read, as when they are written: another program may have changed a row.
 pub(crate) fn maybe_object_id(row: &Row, column: usize) -> Result<Option<ObjectId>, Failure> {
     let text = get::<Option<&str>>(row, column)?;
     text.map(|text| ObjectId::new(text).map_err(|_| Failure::unreadable("object id"))).transpose()
 }
 
+/// An object id that must be there.
 pub(crate) fn object_id(row: &Row, column: usize) -> Result<ObjectId, Failure> {
     maybe_object_id(row, column)?.ok_or_else(|| Failure::unreadable("object id"))
 }
 
+/// See [`maybe_object_id`].
 pub(crate) fn identity_id(row: &Row, column: usize) -> Result<IdentityId, Failure> {
     IdentityId::new(get::<&str>(row, column)?).map_err(|_| Failure::unreadable("identity id"))
 }
 
+/// See [`maybe_object_id`].
 pub(crate) fn subject(row: &Row, column: usize) -> Result<Subject, Failure> {
     Subject::new(get::<&str>(row, column)?).map_err(|_| Failure::unreadable("subject"))
 }
 
+/// Bytes of a fixed length: a hash or a key.
 pub(crate) fn bytes<const N: usize>(row: &Row, column: usize) -> Result<[u8; N], Failure> {
     get::<&[u8]>(row, column)?.try_into().map_err(|_| Failure::unreadable("bytes"))
 }
@@ -113,6 +132,7 @@ pub(crate) fn link(row: &Row, first: usize) -> Result<Link, Failure> {
     Ok(link)
 }
 
+/// The columns of `pending_link_columns`.
 pub(crate) fn pending_link(row: &Row) -> Result<PendingLink, Failure> {
     Ok(PendingLink {
         subject: subject(row, 0)?,
@@ -126,6 +146,17 @@ pub(crate) fn pending_link(row: &Row) -> Result<PendingLink, Failure> {
     })
 }
 
+/// The columns of `refused_link_columns`.
+pub(crate) fn refused_link(row: &Row) -> Result<RefusedLink, Failure> {
+    Ok(RefusedLink {
+        subject: subject(row, 0)?,
+        refusal: Refusal::parse(get(row, 1)?).ok_or_else(|| Failure::unreadable("refusal"))?,
+        event: get::<Option<i64>>(row, 2)?.map(EventId),
+        refused_at: time(row, 3)?,
+    })
+}
+
+/// The columns of `confirmation_columns`.
 pub(crate) fn confirmation(row: &Row) -> Result<Confirmation, Failure> {
     let action = get::<Option<&[u8]>>(row, 3)?;
     let action = action.map(|hash| hash.try_into().map_err(|_| Failure::unreadable("action"))).transpose()?;
@@ -138,7 +169,7 @@ pub(crate) fn confirmation(row: &Row) -> Result<Confirmation, Failure> {
     })
 }
 
-/// Why a job is owed: `cause, event_id, kind, object_id, subject, cause_at`, from the column `first` on. `None`: it
+/// The cause of a job: `cause, event_id, kind, object_id, subject, cause_at`, from the column `first` on. `None`: it
 /// named a subject, which was erased.
 pub(crate) fn cause(row: &Row, first: usize) -> Result<Option<JobCause>, Failure> {
     let at = |column| first + column;

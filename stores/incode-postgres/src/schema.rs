@@ -36,8 +36,9 @@ pub(crate) enum State {
     Ready,
 }
 
+/// Looks at the schema before the first write: whether it is there, of which version, and which rights are missing.
 pub(crate) async fn look(connection: &Connection) -> Result<State, Failure> {
-    // One row also where the schema is missing: each part is a question of its own to the catalogue.
+    // One row also where the schema is missing: each part is its own query of the catalogue.
     let sql = "SELECT current_setting('server_encoding'), current_setting('fsync') = 'on',
         (SELECT has_schema_privilege(oid, 'USAGE') AND has_schema_privilege(oid, 'CREATE')
             FROM pg_namespace WHERE nspname = $1),
@@ -132,6 +133,7 @@ pub(crate) async fn create(
     kept.map(drop)
 }
 
+/// The statements that make the tables, for this schema.
 fn schema_sql(target: &Target, schema: &str) -> String {
     // A limit of the role's own would end this on a busy server.
     let quoted = format!("\"{}\"", target.schema);
@@ -148,9 +150,10 @@ const ATTEMPTS: u32 = 100;
 /// Between two looks: an open transaction of another process makes this one wait in the server, not here.
 const WAIT: Duration = Duration::from_millis(20);
 /// How many rows share all locks of identities, subjects, correlation ids and tokens. More would only cost disk. Fewer
-/// would make strangers wait for each other.
+/// would make unrelated changes wait for each other.
 pub(crate) const LOCKS: i32 = 4096;
 /// The row that a batch with ignored events locks: past those of [`LOCKS`].
 pub(crate) const IGNORED_LOCK: i32 = 4096;
 
+/// The tables, indexes and sequences. Statements name the schema `incode`; [`Target::sql`] puts in the real one.
 const TABLES: &str = include_str!("schema.sql");

@@ -77,6 +77,15 @@ CREATE TABLE incode.pending_link (
 CREATE INDEX pending_link_identity ON incode.pending_link (identity_id);
 CREATE INDEX pending_link_expires ON incode.pending_link (expires_at);
 
+-- The newest refusal of each subject, for those who ask why. No rule reads it.
+CREATE TABLE incode.refused_link (
+    subject text PRIMARY KEY,
+    refusal text NOT NULL,
+    event_id bigint,             -- of an event; none of a callback
+    refused_at bigint NOT NULL
+);
+CREATE INDEX refused_link_at ON incode.refused_link (refused_at);
+
 -- Face authentications through the application. Session and action are hashes.
 CREATE TABLE incode.confirmation (
     subject text NOT NULL,

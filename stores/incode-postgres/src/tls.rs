@@ -49,6 +49,7 @@ pub(crate) fn verified(files: &Files) -> Result<MakeRustlsConnect, Failure> {
     Ok(MakeRustlsConnect::new(config))
 }
 
+/// The certificates of a PEM file. An empty file is an error: it would trust no server, or send no certificate.
 fn certificates(path: &Path, name: &str) -> Result<Vec<CertificateDer<'static>>, Failure> {
     let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     match read {
@@ -58,6 +59,7 @@ fn certificates(path: &Path, name: &str) -> Result<Vec<CertificateDer<'static>>,
     }
 }
 
+/// A setting of TLS that can't be used. It fails the start, never a later call.
 fn unusable(what: &str) -> Failure {
     Failure::new(StoreErrorKind::Unavailable, what)
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use incode_core::identity::transition::{After, JobCause, NewJob, Write};
-use incode_core::identity::{Confirmation, Identity, Link, PendingLink, RetainedField};
+use incode_core::identity::{Confirmation, Identity, Link, PendingLink, RefusedLink, RetainedField};
 use incode_core::store::{EventId, JobState};
 use incode_core::{IdentityId, Subject, Timestamp};
 
@@ -37,6 +37,8 @@ pub(crate) fn statements(after: &After, identity: Option<&IdentityId>) -> Vec<St
     rows(&mut all, &after.links, "DELETE FROM incode.link WHERE subject = ANY($1)", put_links);
     let delete = "DELETE FROM incode.pending_link WHERE subject = ANY($1)";
     rows(&mut all, &after.pending_links, delete, put_pending_links);
+    let delete = "DELETE FROM incode.refused_link WHERE subject = ANY($1)";
+    rows(&mut all, &after.refused_links, delete, put_refused_links);
     if !after.confirmations.is_empty() {
         let subjects = after.confirmations.iter().map(|(subject, _)| subject.as_str().to_owned());
         let delete = "DELETE FROM incode.confirmation WHERE subject = ANY($1)";
@@ -86,6 +88,7 @@ fn rows<T>(
     }
 }
 
+/// The columns of `identity_columns`, in their order.
 fn put_identity(identity: &Identity) -> Statement {
     let origin = &identity.face_origin;
     let params = params![
@@ -103,6 +106,7 @@ fn put_identity(identity: &Identity) -> Statement {
     (PUT_IDENTITY, params)
 }
 
+/// All fields in one statement, as arrays: the number of round trips does not grow with the fields.
 fn put_fields(id: &IdentityId, fields: &[(RetainedField, Timestamp)]) -> Statement {
     let sql = "INSERT INTO incode.field (identity_id, field, sealed, sent_at, expires_at)
         SELECT $1, * FROM unnest($2::text[], $3::bytea[], $4::bigint[], $5::bigint[])
@@ -119,6 +123,7 @@ fn put_fields(id: &IdentityId, fields: &[(RetainedField, Timestamp)]) -> Stateme
     (sql, params)
 }
 
+/// All links in one statement.
 fn put_links(links: &[&Link]) -> Statement {
     let texts = |text: fn(&Link) -> &str| links.iter().map(|link| text(link).to_owned()).collect::<Vec<_>>();
     let since = |at: fn(&Link) -> Option<Timestamp>| {
@@ -135,6 +140,7 @@ fn put_links(links: &[&Link]) -> Statement {
     (PUT_LINKS, params)
 }
 
+/// All pending links in one statement.
 fn put_pending_links(pending: &[&PendingLink]) -> Statement {
     let texts = |text: fn(&PendingLink) -> &str| pending.iter().map(|row| text(row).to_owned()).collect::<Vec<_>>();
     let times = |at: fn(&PendingLink) -> Timestamp| pending.iter().map(|row| at(row).as_millis()).collect::<Vec<i64>>();
@@ -149,6 +155,18 @@ fn put_pending_links(pending: &[&PendingLink]) -> Statement {
     (PUT_PENDING_LINKS, params)
 }
 
+/// Replaces the refusal of each subject: the newest is kept.
+fn put_refused_links(refused: &[&RefusedLink]) -> Statement {
+    let params = params![
+        refused.iter().map(|row| row.subject.as_str().to_owned()).collect::<Vec<_>>(),
+        refused.iter().map(|row| row.refusal.as_str().to_owned()).collect::<Vec<_>>(),
+        refused.iter().map(|row| row.event.map(|event| event.0)).collect::<Vec<_>>(),
+        refused.iter().map(|row| row.refused_at.as_millis()).collect::<Vec<i64>>(),
+    ];
+    (PUT_REFUSED_LINKS, params)
+}
+
+/// Inserts. The old rows of the subjects are deleted in the statement before it.
 fn put_confirmations<'a>(confirmations: impl Iterator<Item = &'a Confirmation> + Clone) -> Statement {
     let all = || confirmations.clone();
     let sql = "INSERT INTO incode.confirmation (subject, identity_id, session, action, passed_at)
@@ -166,6 +184,8 @@ fn put_confirmations<'a>(confirmations: impl Iterator<Item = &'a Confirmation> +
 /// The columns of a cause: event, kind, object, subject, instant.
 type CauseColumns = (Option<i64>, Option<String>, Option<String>, Option<String>, Option<i64>);
 
+/// A cause of a kind that this version does not know has no columns: [`rows::cause`](super::rows::cause) then refuses
+/// the row.
 fn cause_columns(job: &NewJob) -> CauseColumns {
     let of_subject =
         |subject: &Subject, at: Timestamp| (None, None, None, Some(subject.as_str().to_owned()), Some(at.as_millis()));
@@ -179,6 +199,7 @@ fn cause_columns(job: &NewJob) -> CauseColumns {
     }
 }
 
+/// All jobs in one statement.
 fn put_jobs(jobs: &[NewJob]) -> Statement {
     let causes: Vec<CauseColumns> = jobs.iter().map(cause_columns).collect();
     let params = params![
@@ -207,8 +228,10 @@ const PUT_IDENTITY: &str = concat!(
         face_verification_id = excluded.face_verification_id, face_source_id = excluded.face_source_id,
         checks = excluded.checks"
 );
+/// The hash of the identity is enough to find a tombstone, and names no person.
 const PUT_TOMBSTONE: &str = "INSERT INTO incode.tombstone (identity_hash, forgotten_at) VALUES ($1, $2)
     ON CONFLICT (identity_hash) DO UPDATE SET forgotten_at = excluded.forgotten_at";
+/// A subject has one link: a new one replaces it.
 const PUT_LINKS: &str = concat!(
     "INSERT INTO incode.link (",
     link_columns!(),
@@ -217,6 +240,7 @@ const PUT_LINKS: &str = concat!(
         linked_at = excluded.linked_at, active_since = excluded.active_since,
         verified_since = excluded.verified_since"
 );
+/// A subject has one pending link: a new flow replaces the older one.
 const PUT_PENDING_LINKS: &str = concat!(
     "INSERT INTO incode.pending_link (",
     pending_link_columns!(),
@@ -225,7 +249,15 @@ const PUT_PENDING_LINKS: &str = concat!(
         vendor_began_at = excluded.vendor_began_at, vendor_returned_at = excluded.vendor_returned_at,
         expires_at = excluded.expires_at"
 );
-/// In the order of the rules, so that ids count up as jobs were owed.
+/// Replaces the refusal of each subject.
+const PUT_REFUSED_LINKS: &str = concat!(
+    "INSERT INTO incode.refused_link (",
+    refused_link_columns!(),
+    ") SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[])
+    ON CONFLICT (subject) DO UPDATE SET refusal = excluded.refusal, event_id = excluded.event_id,
+        refused_at = excluded.refused_at"
+);
+/// In the order in which the rules return the jobs, so that ids count up in that order.
 const PUT_JOBS: &str =
     "INSERT INTO incode.job (handler, cause, event_id, kind, object_id, subject, cause_at, identity_id,
         caused_at, due_at, state)

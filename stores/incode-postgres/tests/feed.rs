@@ -15,7 +15,7 @@ use incode_core::testing::store_suite::{observe, pending, seen};
 
 /// The listener's connection is there, and nothing comes over it: no end, no error, no notice.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_silent_listener_is_down_and_a_heard_one_is_up_again() {
+async fn a_silent_listener_is_down_and_one_with_a_pulse_is_up_again() {
     let Some(server) = PostgresServer::shared().await else { return };
     let proxy = Proxy::to(server.port()).await;
     let (_, schema) = server.fresh();
@@ -23,7 +23,7 @@ async fn a_silent_listener_is_down_and_a_heard_one_is_up_again() {
     let mut feed = store.feed().unwrap();
     assert_eq!(next(&mut feed).await, StoreNotice::Up);
     let silenced = Instant::now();
-    proxy.silence_news();
+    proxy.silence_notices();
     assert_eq!(next(&mut feed).await, StoreNotice::Down);
     println!("down after {:?}", silenced.elapsed());
     store.change(observe(seen("person", 10))).await.unwrap();
@@ -74,7 +74,8 @@ async fn a_commit_whose_answer_is_lost_is_a_gap() {
     until(&mut feed, &StoreNotice::Gap).await;
 }
 
-/// A neighbour that knows the channel's name, which it can't without reading the rows, is heard and not believed.
+/// Another database user that knows the channel's name, which needs a read of the rows, sends notices that have no
+/// effect.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_channel_is_the_keys_alone_and_a_forged_notice_changes_nothing() {
     let Some(server) = PostgresServer::start().await else { return };

@@ -8,6 +8,11 @@ use crate::error::Failure;
 use crate::rows::{self, Row};
 use crate::scripts;
 
+/// Keeps a delivery unless it is known. The keys that this event enters and the keys that refuse it come from core
+/// ([`Admission`]); the script only looks them up.
+///
+/// The call is refused at once when too many calls are under way: a delivery that waits would time out at the vendor,
+/// which sends it again.
 pub(crate) async fn accept(server: &Server, event: &NewEvent) -> Result<Accepted, Failure> {
     if event.state == EventState::Pending && event.object_id.is_none() {
         return Err(Failure::failed("a pending event needs an object id"));

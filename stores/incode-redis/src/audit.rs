@@ -49,6 +49,7 @@ struct Kept {
     masked: Option<String>,
 }
 
+/// An action as it is stored: one JSON object, whose names stay when actions are added.
 pub(crate) fn write(action: &AuditAction) -> Result<Vec<u8>, Failure> {
     let mut kept = Kept { action: action.as_str().to_owned(), ..Kept::default() };
     match action {
@@ -60,14 +61,19 @@ pub(crate) fn write(action: &AuditAction) -> Result<Vec<u8>, Failure> {
         }
         AuditAction::ReplayJobs(ReplayJobs::One(id)) => kept.id = Some(id.0),
         AuditAction::ReplayJobs(ReplayJobs::Dead(handler)) => kept.handler = handler.as_deref().map(str::to_owned),
-        AuditAction::Forget(masked) | AuditAction::Link(masked) | AuditAction::Unlink(masked) => {
+        AuditAction::Forget(masked)
+        | AuditAction::Link(masked)
+        | AuditAction::Unlink(masked)
+        | AuditAction::Export(masked) => {
             kept.masked = Some(masked.as_str().to_owned());
         }
+        AuditAction::Import => {}
         _ => return Err(Failure::failed("an action that this version of the engine does not know")),
     }
     rows::pack(&kept)
 }
 
+/// The reverse of [`write`]. An action of a newer version is an error, so that an entry is never shown as another one.
 fn read(action: &[u8]) -> Result<AuditAction, Failure> {
     let kept: Kept = rows::unpack(action)?;
     let masked = || kept.masked.as_deref().and_then(Masked::parse).ok_or_else(|| Failure::unreadable("masked id"));
@@ -83,10 +89,13 @@ fn read(action: &[u8]) -> Result<AuditAction, Failure> {
         ("forget", _) => AuditAction::Forget(masked()?),
         ("link", _) => AuditAction::Link(masked()?),
         ("unlink", _) => AuditAction::Unlink(masked()?),
+        ("export", _) => AuditAction::Export(masked()?),
+        ("import", _) => AuditAction::Import,
         _ => return Err(Failure::unreadable("action")),
     })
 }
 
+/// The columns `at, actor, action, count`.
 fn read_entry((id, row): &(i64, Row)) -> Result<Audit, Failure> {
     Ok(Audit {
         id: AuditId(*id),

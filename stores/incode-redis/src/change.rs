@@ -4,7 +4,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
 use incode_core::identity::transition::{After, Before, ChangeRequest, Keys, Outcome, Write};
-use incode_core::identity::{Change, Confirmation, Identity, Link, PendingLink};
+use incode_core::identity::{Change, Confirmation, Identity, Link, PendingLink, RefusedLink};
 use incode_core::store::AUDITS_KEPT;
 use incode_core::store::hub::ChangeHub;
 use incode_core::store::{Lease, StoreErrorKind, dedupe};
@@ -21,7 +21,9 @@ pub(crate) type Decided = (Outcome, Option<Change>);
 /// The event whose lease ends with the change.
 #[derive(Clone, Copy)]
 pub(crate) struct Ending {
+    /// It must still be held when the change is written: the script checks it in the same step.
     pub(crate) lease: Lease,
+    /// When the event was settled.
     pub(crate) at: Timestamp,
 }
 
@@ -77,12 +79,16 @@ pub(crate) async fn run(
 
 /// The rows of a command, and what proves that they are unchanged.
 struct Loaded {
+    /// The identity of the command, or the one that the subject's rows name.
     identity: Option<IdentityId>,
     before: Before,
+    /// A hash of all that was loaded, and of what was looked for and is not there.
     fingerprint: String,
 }
 
 impl Loaded {
+    /// Runs the script `load`: all rows that core's [`Keys`] name, read at one instant, and a fingerprint of them. The
+    /// script `write` computes the fingerprint again and writes only if it is the same.
     async fn read(server: &Server, keys: &Keys, applied: Option<&dedupe::Key>) -> Result<Self, Failure> {
         let call = name_rows(server.script(&scripts::LOAD), keys, applied);
         let (one, confirmations, links, pending_links, fields): (Row, Row, Row, Row, Row) = server.run(call).await?;
@@ -134,6 +140,8 @@ fn name_rows(call: Call, keys: &Keys, applied: Option<&dedupe::Key>) -> Call {
 struct Operations(Vec<Vec<Vec<u8>>>);
 
 impl Operations {
+    /// Translates what the rules returned into commands. Rows that stay as they are get none, so a change that writes
+    /// nothing costs one round trip.
     fn of(loaded: &Loaded, after: &After) -> Result<Self, Failure> {
         let mut all = Self::default();
         all.identity(loaded, &after.identity)?;
@@ -149,6 +157,9 @@ impl Operations {
                 known.into_iter().find(|pending| pending.subject == *subject).map(|pending| &pending.identity_id);
             all.pending(subject, known, write)?;
         }
+        for (subject, write) in &after.refused_links {
+            all.refused(subject, write)?;
+        }
         for (subject, confirmations) in &after.confirmations {
             all.confirmations(subject, confirmations)?;
         }
@@ -162,6 +173,8 @@ impl Operations {
         Ok(all)
     }
 
+    /// The row of the identity, and its place among the identities of its verification
+    /// ([`IdentityStore::verified_as`](incode_core::store::IdentityStore::verified_as)).
     fn identity(&mut self, loaded: &Loaded, write: &Write<Identity>) -> Result<(), Failure> {
         let (id, new) = match (write, &loaded.identity) {
             (Write::Keep, _) | (Write::Delete, None) => return Ok(()),
@@ -185,6 +198,8 @@ impl Operations {
         Ok(())
     }
 
+    /// The retained fields. The set `fields:until` is the index by which `prune` finds expired ones, so both are
+    /// written together.
     fn fields(&mut self, loaded: &Loaded, after: &After) {
         let Some(id) = &loaded.identity else { return };
         let (key, member) = (format!("f:{}", id.as_str()), |name: &str| format!("{} {name}", id.as_str()));
@@ -201,6 +216,7 @@ impl Operations {
         }
     }
 
+    /// The link of a subject. `known` is the identity it is linked to now: its index has to lose the subject.
     fn link(&mut self, subject: &Subject, known: Option<&IdentityId>, write: &Write<Link>) -> Result<(), Failure> {
         match write {
             Write::Keep => {}
@@ -212,6 +228,7 @@ impl Operations {
         Ok(())
     }
 
+    /// The pending link of a subject, with its place in the index by expiry.
     fn pending(
         &mut self,
         subject: &Subject,
@@ -256,6 +273,25 @@ impl Operations {
         }
     }
 
+    /// Writes or removes why the last link of the subject was refused. The set `refused` holds when, for `prune`.
+    fn refused(&mut self, subject: &Subject, write: &Write<RefusedLink>) -> Result<(), Failure> {
+        let (key, name) = (format!("d:{}", subject.as_str()), subject.as_str().as_bytes());
+        match write {
+            Write::Keep => {}
+            Write::Put(refused) => {
+                self.add("SET", &key, &[&rows::write_refused(refused)?]);
+                self.add("ZADD", "refused", &[&score(refused.refused_at), name]);
+            }
+            Write::Delete => {
+                self.add("DEL", &key, &[]);
+                self.add("ZREM", "refused", &[name]);
+            }
+        }
+        Ok(())
+    }
+
+    /// Replaces all confirmations of the subject. The set `confirmed` holds the oldest of each subject: `prune` reads
+    /// only subjects that have one to remove.
     fn confirmations(&mut self, subject: &Subject, all: &[Confirmation]) -> Result<(), Failure> {
         let (key, name) = (format!("c:{}", subject.as_str()), subject.as_str().as_bytes());
         self.add("DEL", &key, &[]);
@@ -269,15 +305,18 @@ impl Operations {
         Ok(())
     }
 
+    /// Adds one command of the server. Keys are given without the prefix: the script puts it in front.
     fn add(&mut self, command: &str, key: &str, arguments: &[&[u8]]) {
         let head = [command.as_bytes(), key.as_bytes()];
         self.0.push(head.iter().chain(arguments).map(|part| part.to_vec()).collect());
     }
 
+    /// Whether there is no command. Then the script need not run.
     fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
+    /// Adds the commands to a call, each with the number of its parts before them.
     fn add_to(&self, call: Call) -> Call {
         call.counted(&self.0, |call, operation| call.counted(operation, |call, part| call.arg(part.as_slice())))
     }
@@ -309,6 +348,8 @@ fn add_rest(call: Call, after: &After) -> Result<Call, Failure> {
     Ok(call)
 }
 
+/// An instant as the score of a sorted set, in milliseconds. They are below 2^53, so the server's floating point is
+/// exact.
 fn score(at: Timestamp) -> Vec<u8> {
     at.as_millis().to_string().into_bytes()
 }
@@ -326,6 +367,8 @@ async fn back_off(attempt: u32) {
 struct UnknownOnDrop<'a>(Option<&'a ChangeHub>);
 
 impl UnknownOnDrop<'_> {
+    /// Waits for the answer. Every answer but a broken connection settles whether the call wrote; only then the guard
+    /// is off.
     async fn until_answered<T>(mut self, call: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
         let answer = call.await;
         if !answer.as_ref().is_err_and(|failure| failure.is_broken) {

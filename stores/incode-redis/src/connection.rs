@@ -17,11 +17,13 @@ use crate::error::Failure;
 use crate::scripts::Script;
 use crate::tls;
 
-/// Where the server is, and as who to talk to it.
+/// The server's address, and the user to log in as.
 #[derive(Clone)]
 pub(crate) struct Address {
+    /// A name or an address. A name is resolved for each new connection: a failover may move it.
     pub(crate) host: String,
     pub(crate) port: u16,
+    /// User, password and database number.
     pub(crate) login: RedisConnectionInfo,
     /// `Some`: TLS. The file holds the authorities to trust instead of the usual ones.
     pub(crate) tls: Option<Option<PathBuf>>,
@@ -37,9 +39,11 @@ impl Address {
 /// The server, as every part of the store calls it.
 pub(crate) struct Server {
     address: Address,
+    /// `None`: without TLS.
     tls: Option<TlsConnector>,
     /// What every key starts with.
     prefix: Box<str>,
+    /// After this time without an answer the connection is given up.
     call_deadline: Duration,
     /// Shared with the task that drives the connection: it empties the slot when the connection ends, so that the first
     /// call after a restart of the server connects instead of failing.
@@ -48,6 +52,7 @@ pub(crate) struct Server {
     connecting: tokio::sync::Mutex<u64>,
     /// A permit for each call that is under way: bounds the memory of a server that stopped answering.
     places: Semaphore,
+    /// How many permits there are: `close` waits for all of them.
     most: u32,
 }
 
@@ -56,6 +61,7 @@ pub(crate) struct Server {
 struct Slot(Mutex<Option<(u64, MultiplexedConnection)>>);
 
 impl Slot {
+    /// The lock is poisoned only by a panic during an assignment; the slot is whole then, and the store goes on.
     fn lock(&self) -> MutexGuard<'_, Option<(u64, MultiplexedConnection)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -73,12 +79,13 @@ pub(crate) struct Call {
 }
 
 impl Call {
+    /// Adds one argument.
     pub(crate) fn arg(mut self, argument: impl ToRedisArgs) -> Self {
         self.command.arg(argument);
         self
     }
 
-    /// An empty text stands for none.
+    /// An empty text means none.
     pub(crate) fn maybe(self, argument: Option<impl ToRedisArgs>) -> Self {
         match argument {
             Some(argument) => self.arg(argument),
@@ -86,6 +93,7 @@ impl Call {
         }
     }
 
+    /// Adds `1` or `0`: every argument of a script is a text.
     pub(crate) fn flag(self, flag: bool) -> Self {
         self.arg(if flag { "1" } else { "0" })
     }
@@ -109,6 +117,7 @@ impl Call {
 }
 
 impl Server {
+    /// `most` bounds the calls under way. Nothing connects yet: the first call does.
     pub(crate) fn new(address: Address, prefix: Box<str>, call_deadline: Duration, most: u32) -> Result<Self, Failure> {
         let tls = address.tls.as_ref().map(|authorities| tls::connector(authorities.as_deref())).transpose()?;
         let places = Semaphore::new(usize::try_from(most).unwrap_or(1));
@@ -116,18 +125,22 @@ impl Server {
         Ok(Self { address, tls, prefix, call_deadline, slot, connecting, places, most })
     }
 
+    /// What every key starts with.
     pub(crate) fn prefix(&self) -> &str {
         &self.prefix
     }
 
+    /// How long the server may take for one call.
     pub(crate) fn call_deadline(&self) -> Duration {
         self.call_deadline
     }
 
+    /// The whole name of a key, for commands that are sent without a script.
     pub(crate) fn key(&self, rest: &str) -> String {
         format!("{}{rest}", self.prefix)
     }
 
+    /// A call of a script by its hash. The one key it names is the prefix: the script builds all other names from it.
     pub(crate) fn script(&self, script: &'static Script) -> Call {
         let mut command = redis::cmd("EVALSHA");
         command.arg(&script.hash).arg(1).arg(&*self.prefix);
@@ -164,6 +177,8 @@ impl Server {
         self.slot.lock().take();
     }
 
+    /// Sends a script by its hash, and again with its text when the server does not know the hash. The first try wrote
+    /// nothing then, so nothing happens twice.
     async fn call<T: FromRedisValue>(&self, call: Call) -> Result<T, Failure> {
         let answer = match self.send(&call.command).await? {
             Err(error) if error.code() == Some("NOSCRIPT") => self.send(&call.with_text()).await?,
@@ -188,6 +203,8 @@ impl Server {
         Ok(answer)
     }
 
+    /// The connection in use, or a new one. A caller that waited for another caller's connection looks again, so that a
+    /// restart of the server causes one connection and not one for each call.
     async fn connection(&self) -> Result<(u64, MultiplexedConnection), Failure> {
         let known = || self.slot.lock().clone();
         if let Some(connection) = known() {
@@ -215,6 +232,8 @@ impl Server {
         self.dial(config, ended).await.map_err(|failure| failure.at(&self.address.shown()))
     }
 
+    /// Resolves the name, connects, and logs in, all within [`CONNECT_DEADLINE`]. Each step has its own error text: an
+    /// operator sees which one failed.
     async fn dial(
         &self,
         config: AsyncConnectionConfig,
@@ -242,6 +261,7 @@ impl Server {
         timeout_at(deadline, self.log_in(stream, config, ended)).await.map_err(|_| late("the login"))?
     }
 
+    /// Logs in over an open stream, and starts the task that drives the connection.
     async fn log_in<S>(
         &self,
         stream: S,
@@ -278,6 +298,8 @@ fn unreachable(error: std::io::Error) -> Failure {
     })
 }
 
+/// The answer as the type that the caller expects. Another shape means another program's script or version: an error,
+/// and no guess.
 fn read<T: FromRedisValue>(value: Value) -> Result<T, Failure> {
     T::from_redis_value(value).map_err(|_| Failure::unreadable("answer"))
 }
@@ -285,7 +307,9 @@ fn read<T: FromRedisValue>(value: Value) -> Result<T, Failure> {
 /// Abandons a connection on an error, and when the caller is dropped before the answer: it has waited long, and the
 /// connection is not trusted to answer the others either.
 struct AbandonOnDrop<'a> {
+    /// `None` once there is an answer: the connection works.
     slot: Option<&'a Slot>,
+    /// The connection that the call used. A newer one stays.
     number: u64,
 }
 

@@ -6,6 +6,7 @@ use redis::{ErrorKind, RedisError, ServerErrorKind};
 /// Why a call failed.
 #[derive(Debug)]
 pub(crate) struct Failure {
+    /// What the caller does about it.
     pub(crate) kind: StoreErrorKind,
     /// Codes, settings and addresses, never values: the server's own text may repeat what was written.
     pub(crate) cause: String,
@@ -16,26 +17,33 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
+    /// A failure that is neither the connection's nor a missing right.
     pub(crate) fn new(kind: StoreErrorKind, cause: impl Into<String>) -> Self {
         Self { kind, cause: cause.into(), is_broken: false, is_forbidden: false }
     }
 
+    /// A fault of a value, a setting or this program: trying again does not help.
     pub(crate) fn failed(cause: impl Into<String>) -> Self {
         Self::new(StoreErrorKind::Failed, cause)
     }
 
+    /// The server can't be used now: trying again may help.
     pub(crate) fn unavailable(cause: impl Into<String>) -> Self {
         Self::new(StoreErrorKind::Unavailable, cause)
     }
 
+    /// A row or an answer that this version can't read. Never replaced by a default: a missing status must not become a
+    /// good one.
     pub(crate) fn unreadable(what: &str) -> Self {
         Self::failed(format!("unreadable {what}"))
     }
 
+    /// Every call after [`LifeCycle::close`](incode_core::store::LifeCycle::close).
     pub(crate) fn closed() -> Self {
         Self::unavailable("the store was closed")
     }
 
+    /// No answer in time. The call may have been done, and the connection is given up.
     pub(crate) fn too_late() -> Self {
         Self { is_broken: true, ..Self::unavailable("no answer within the deadline") }
     }

@@ -69,6 +69,8 @@ async fn listen(server: Weak<Server>, hub: Weak<ChangeHub>) {
     }
 }
 
+/// A connection for the notices of one channel. It is not the connection of the calls, so that a slow call delays no
+/// notice.
 async fn subscribe(
     server: &Server,
     channel: &str,
@@ -128,22 +130,26 @@ async fn receive(
 /// What the log has of the time without notices: one line for each outage.
 #[derive(Default)]
 struct Outage {
+    /// Notices arrived at some time. Before, a missing right was reported when the store was opened.
     has_been_up: bool,
+    /// The present outage has its line in the log.
     is_logged: bool,
 }
 
 impl Outage {
     /// A restart of the server is over in less than the longest wait: only what lasts is worth a line.
     fn log(&mut self, waited: Duration, cause: &str) {
-        if self.is_news(waited) {
+        if self.must_be_logged(waited) {
             tracing::warn!(error.cause = cause, "notices of other processes do not arrive: every read goes to Redis");
         }
     }
 
-    fn is_news(&mut self, waited: Duration) -> bool {
+    /// True once for each outage.
+    fn must_be_logged(&mut self, waited: Duration) -> bool {
         waited >= LONGEST_WAIT && !std::mem::replace(&mut self.is_logged, true)
     }
 
+    /// Notices arrive: the next outage is logged again.
     fn end(&mut self) {
         self.has_been_up = true;
         if std::mem::replace(&mut self.is_logged, false) {
@@ -152,6 +158,7 @@ impl Outage {
     }
 }
 
+/// Sends a notice that only this process reads. When it comes back, the way from publisher to subscriber works.
 async fn publish_pulse(connection: &mut MultiplexedConnection, hub: &ChangeHub) -> Result<(), Failure> {
     let pulse = hub.pulse().map_err(|_| Failure::failed("no random bytes"))?;
     let mut publish = redis::cmd("PUBLISH");

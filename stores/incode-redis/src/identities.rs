@@ -1,7 +1,7 @@
 //! Identities and what hangs on them.
 
 use incode_core::identity::transition::ChangeRequest;
-use incode_core::identity::{Identity, LinkedIdentity, RetainedField, SubjectState};
+use incode_core::identity::{Identity, LinkedIdentity, RefusedLink, RetainedField, SubjectState};
 use incode_core::store::{Changed, IdentityStore, StoreFuture};
 use incode_core::{IdentityId, ObjectId, Subject, Timestamp};
 
@@ -32,6 +32,15 @@ impl IdentityStore for RedisStore {
             state.pending = pending.map(|row| rows::read_pending(subject.clone(), &row)).transpose()?;
             state.confirmations = rows::confirmations(&subject, &confirmations)?;
             Ok(state)
+        })
+    }
+
+    fn refused_link(&self, subject: Subject) -> StoreFuture<'_, Option<RefusedLink>> {
+        self.with(async move {
+            let mut get = redis::cmd("GET");
+            get.arg(self.server.key(&format!("d:{}", subject.as_str())));
+            let row: Cell = self.server.ask(&get).await?;
+            row.map(|row| rows::read_refused(subject.clone(), &row)).transpose()
         })
     }
 

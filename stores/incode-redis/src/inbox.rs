@@ -55,6 +55,8 @@ impl InboxStore for RedisStore {
     }
 }
 
+/// Leases due events. The rows come back in the order of the claim. A row that can't be read stays leased and is due
+/// again later, so it does not stop the rows behind it.
 async fn claim(server: &Server, claim: Claim) -> Result<Claimed, Failure> {
     let call = server
         .script(&scripts::CLAIM)
@@ -68,6 +70,7 @@ async fn claim(server: &Server, claim: Claim) -> Result<Claimed, Failure> {
     Ok(Claimed { events, next_due: next_due.map(Timestamp::from_millis) })
 }
 
+/// The columns that `claim.lua` returns.
 fn read_claimed(row: &Row) -> Result<ClaimedEvent, Failure> {
     Ok(ClaimedEvent {
         lease: Lease { event: EventId(rows::number(row, 9)?), number: rows::number(row, 7)? },
@@ -96,6 +99,8 @@ async fn settle(server: &Server, lease: Lease, settlement: &Settlement) -> Resul
     Ok(if written == "written" { Settled::Written(None) } else { Settled::LeaseLost })
 }
 
+/// A page of events. The index is chosen by the rarest condition: few events have a reason, and few are pending or
+/// dead.
 async fn events(server: &Server, filter: &EventFilter) -> Result<Vec<EventRow>, Failure> {
     let index = match (filter.reason, filter.state) {
         (Some(reason), _) => format!("r:{}", reason.as_str()),
@@ -111,6 +116,7 @@ async fn events(server: &Server, filter: &EventFilter) -> Result<Vec<EventRow>, 
     wanted.read(server).await?.iter().map(|(id, row)| rows::event(row, EventId(*id))).collect()
 }
 
+/// One event, with whether an equivalent one is done, both of one instant.
 async fn event(server: &Server, id: EventId) -> Result<Option<EventDetail>, Failure> {
     let columns: Vec<&str> = EVENT.into_iter().chain(["vendor_time"]).collect();
     let call = server.script(&scripts::EVENT).arg(id.0).counted(&columns, |call, name| call.arg(*name));
@@ -126,6 +132,7 @@ async fn event(server: &Server, id: EventId) -> Result<Option<EventDetail>, Fail
     }))
 }
 
+/// Replays dead events in lots: a script stops every other client of the server while it runs.
 async fn replay(server: &Server, which: Replay, by: &Actor, now: Timestamp) -> Result<u64, Failure> {
     let (one, filter) = match &which {
         Replay::One(id) => (Some(id.0), DeadFilter::default()),

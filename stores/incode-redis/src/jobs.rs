@@ -39,6 +39,8 @@ impl JobStore for RedisStore {
     }
 }
 
+/// Leases due jobs of one handler, with the identity and its subjects read at the same instant: a handler never sees a
+/// row and a link of different times.
 async fn claim(server: &Server, claim: &JobClaim) -> Result<ClaimedJobs, Failure> {
     let call = server
         .script(&scripts::CLAIM_JOBS)
@@ -52,6 +54,7 @@ async fn claim(server: &Server, claim: &JobClaim) -> Result<ClaimedJobs, Failure
     Ok(ClaimedJobs { jobs, next_due: next_due.map(Timestamp::from_millis) })
 }
 
+/// The columns that `claim_jobs.lua` returns.
 fn read_claimed(row: &Row) -> Result<ClaimedJob, Failure> {
     let id = rows::maybe_text(row, 3)?.map(rows::identity_id).transpose()?;
     let identity = match (&id, rows::bytes(row, 7)) {
@@ -73,6 +76,7 @@ fn cause(row: &Row, column: usize) -> Result<Option<incode_core::identity::trans
     rows::bytes(row, column).or(rows::bytes(row, column + 1)).map(rows::read_cause).transpose()
 }
 
+/// Settles a job. False: the lease was lost, another worker has the job, and nothing was written.
 async fn settle(server: &Server, lease: JobLease, settlement: &JobSettlement) -> Result<bool, Failure> {
     let (how, moment, failure) = match settlement {
         JobSettlement::Done { at } => ("done", at, None),
@@ -85,6 +89,7 @@ async fn settle(server: &Server, lease: JobLease, settlement: &JobSettlement) ->
     Ok(written == "1")
 }
 
+/// A page of jobs, newest first.
 async fn jobs(server: &Server, filter: &JobFilter) -> Result<Vec<JobRow>, Failure> {
     let mut conditions = Vec::new();
     conditions.extend(filter.state.map(|state| ("state", state.as_str())));
@@ -97,6 +102,7 @@ async fn jobs(server: &Server, filter: &JobFilter) -> Result<Vec<JobRow>, Failur
     wanted.read(server).await?.iter().map(|(id, row)| read_row(*id, row)).collect()
 }
 
+/// The columns of [`COLUMNS`].
 fn read_row(id: i64, row: &Row) -> Result<JobRow, Failure> {
     Ok(JobRow {
         id: JobId(id),
@@ -111,6 +117,7 @@ fn read_row(id: i64, row: &Row) -> Result<JobRow, Failure> {
     })
 }
 
+/// Replays dead jobs in lots, as events are replayed.
 async fn replay(server: &Server, which: ReplayJobs, by: &Actor, now: Timestamp) -> Result<u64, Failure> {
     let (one, handler) = match &which {
         ReplayJobs::One(id) => (Some(id.0), None),

@@ -1,5 +1,9 @@
-//! A store for several processes on a Redis server, 7 or newer: every call that writes is one script on the server.
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 //!
+//! # How it works
+//!
+//! Every call that writes is one script on the server.
 //! One connection carries all calls, many at a time; another listens to the notices of other processes. The keys and
 //! what they hold are listed in `schema.rs`.
 //!

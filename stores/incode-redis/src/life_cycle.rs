@@ -89,6 +89,7 @@ impl LifeCycle for RedisStore {
     }
 }
 
+/// Prunes in lots until nothing is left to remove. Returns how many events were removed.
 async fn prune(server: &Server, past: Prune) -> Result<u64, Failure> {
     let mut removed = 0;
     loop {

@@ -13,6 +13,7 @@ pub(crate) struct List<'a> {
     pub(crate) prefix: &'a str,
     /// Only ids less than this.
     pub(crate) before: Option<i64>,
+    /// How many rows at most. Rows that do not meet the conditions are not counted.
     pub(crate) limit: u32,
     /// Columns and the values that they must have.
     pub(crate) conditions: &'a [(&'a str, &'a str)],

@@ -1,3 +1,5 @@
+//! How the store is opened: the URL, and what can be set besides.
+
 use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
@@ -14,13 +16,30 @@ use crate::error::Failure;
 use crate::store::RedisStore;
 
 /// How a [`RedisStore`] is opened. Its `Debug` shows nothing of the URL.
+///
+/// ```
+/// use incode_redis::RedisOptions;
+///
+/// # fn main() -> Result<(), incode_core::store::StoreError> {
+/// // `strict`: a server that could lose an acknowledged event is refused.
+/// let options = RedisOptions::new("rediss://app:secret@redis.internal/0")?.name("members")?.strict();
+/// assert!(!format!("{options:?}").contains("secret"));
+/// // A misspelt parameter is an error that names it.
+/// assert!(RedisOptions::new("redis://redis.internal/?timeout=5").is_err());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 #[must_use]
 pub struct RedisOptions {
     address: Address,
+    /// In braces and with a colon.
     prefix: Box<str>,
+    /// A server that may lose rows is refused, instead of a warning.
     strict: bool,
+    /// Bounds the calls under way, and with them the memory when the server is silent.
     calls: u32,
+    /// Less than the sender of an event waits: it must get an answer before it gives up.
     call_deadline: Duration,
 }
 
@@ -160,6 +179,7 @@ fn address(url: &str) -> Result<Address, Failure> {
     })
 }
 
+/// User, password and database number of the URL. The protocol is RESP3: notices are pushed over it.
 fn login(url: &Url) -> Result<RedisConnectionInfo, Failure> {
     let mut login = RedisConnectionInfo::default().set_protocol(ProtocolVersion::RESP3);
     if !url.username().is_empty() {
@@ -196,6 +216,7 @@ fn authorities(url: &Url, is_tls: bool) -> Result<Option<PathBuf>, Failure> {
     Ok(file)
 }
 
+/// Undoes percent-encoding: passwords may hold any character.
 fn decode(text: &str) -> Result<Cow<'_, str>, Failure> {
     percent_decode_str(text).decode_utf8().map_err(|_| Failure::failed("a part of the Redis URL is no UTF-8"))
 }

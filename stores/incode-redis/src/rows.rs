@@ -4,10 +4,10 @@
 //! and replaced as a whole. Links and pending links begin with the identity and a space: scripts follow them.
 
 use data_encoding::BASE64_NOPAD;
-use incode_core::identity::transition::JobCause;
+use incode_core::identity::transition::{JobCause, Refusal};
 use incode_core::identity::{
     ActionHash, Checks, Confirmation, FaceOrigin, Field, FlowWindow, Identity, Link, LinkProof, PendingLink,
-    RetainedField, SessionHash,
+    RefusedLink, RetainedField, SessionHash,
 };
 use incode_core::model::{AttestationStatus, EventKind, IdentityStatus};
 use incode_core::store::{EventId, EventRow, EventState, Reason};
@@ -20,42 +20,52 @@ use crate::error::Failure;
 /// A row as a script returns it.
 pub(crate) type Row = Vec<Option<Vec<u8>>>;
 
+/// A column, or `None` if it is empty or missing.
 pub(crate) fn bytes(row: &Row, column: usize) -> Option<&[u8]> {
     row.get(column)?.as_deref()
 }
 
+/// A column that must hold a text.
 pub(crate) fn text(row: &Row, column: usize) -> Result<&str, Failure> {
     maybe_text(row, column)?.ok_or_else(|| Failure::unreadable("row"))
 }
 
+/// A column that may be empty.
 pub(crate) fn maybe_text(row: &Row, column: usize) -> Result<Option<&str>, Failure> {
     bytes(row, column).map(utf8).transpose()
 }
 
+/// A number, written as text: Lua's own numbers are not exact above 2^53.
 pub(crate) fn number<T: std::str::FromStr>(row: &Row, column: usize) -> Result<T, Failure> {
     text(row, column)?.parse().map_err(|_| Failure::unreadable("number"))
 }
 
+/// An instant, in milliseconds since 1970.
 pub(crate) fn time(row: &Row, column: usize) -> Result<Timestamp, Failure> {
     number(row, column).map(Timestamp::from_millis)
 }
 
+/// An instant that may be missing.
 pub(crate) fn maybe_time(row: &Row, column: usize) -> Result<Option<Timestamp>, Failure> {
     bytes(row, column).map(|_| time(row, column)).transpose()
 }
 
+/// True for `1`. Missing is false: a flag that is not set takes no memory.
 pub(crate) fn flag(row: &Row, column: usize) -> bool {
     bytes(row, column) == Some(b"1")
 }
 
+/// Ids are checked when they are read, as when they are written: another program may have changed a row.
 pub(crate) fn object_id(text: &str) -> Result<ObjectId, Failure> {
     ObjectId::new(text).map_err(|_| Failure::unreadable("object id"))
 }
 
+/// See [`object_id`].
 pub(crate) fn identity_id(text: &str) -> Result<IdentityId, Failure> {
     IdentityId::new(text).map_err(|_| Failure::unreadable("identity id"))
 }
 
+/// See [`object_id`].
 pub(crate) fn subject(text: &str) -> Result<Subject, Failure> {
     Subject::new(text).map_err(|_| Failure::unreadable("subject"))
 }
@@ -69,6 +79,7 @@ pub(crate) fn subjects(row: &Row, from: usize) -> Result<Vec<Subject>, Failure> 
 pub(crate) const EVENT: [&str; 8] =
     ["kind", "object_id", "state", "reason", "attempts", "received_at", "due_at", "settled_at"];
 
+/// A row of the columns [`EVENT`].
 pub(crate) fn event(row: &Row, id: EventId) -> Result<EventRow, Failure> {
     Ok(EventRow {
         id,
@@ -83,6 +94,8 @@ pub(crate) fn event(row: &Row, id: EventId) -> Result<EventRow, Failure> {
     })
 }
 
+/// All columns but the id, which is in the key. The order is that of `IdentityColumns`, and is part of
+/// [`VERSION`](crate::schema::VERSION).
 pub(crate) fn write_identity(identity: &Identity) -> Result<Vec<u8>, Failure> {
     let Identity { verified_at, face_authenticated_at, face_origin: face, checks, .. } = identity;
     pack(&(
@@ -102,6 +115,7 @@ pub(crate) fn write_identity(identity: &Identity) -> Result<Vec<u8>, Failure> {
 type IdentityColumns =
     (String, i64, Option<String>, Option<i64>, Option<i64>, Option<String>, Option<String>, Option<String>, String);
 
+/// The reverse of [`write_identity`].
 pub(crate) fn read_identity(id: &IdentityId, row: &[u8]) -> Result<Identity, Failure> {
     let columns: IdentityColumns = unpack(row)?;
     let (
@@ -128,11 +142,13 @@ pub(crate) fn read_identity(id: &IdentityId, row: &[u8]) -> Result<Identity, Fai
     Ok(identity)
 }
 
+/// A link without its subject, which is in the key.
 pub(crate) fn write_link(link: &Link) -> Result<Vec<u8>, Failure> {
     let since = [link.active_since, link.verified_since].map(|at| at.map(Timestamp::as_millis));
     lead(&link.identity_id, &(link.proof.as_str(), link.linked_at.as_millis(), since))
 }
 
+/// The reverse of [`write_link`].
 pub(crate) fn read_link(subject: Subject, row: &[u8]) -> Result<Link, Failure> {
     let (identity, (proof, linked_at, since)) = follow::<(String, i64, [Option<i64>; 2])>(row)?;
     let proof = LinkProof::parse(&proof).ok_or_else(|| Failure::unreadable("proof"))?;
@@ -141,12 +157,14 @@ pub(crate) fn read_link(subject: Subject, row: &[u8]) -> Result<Link, Failure> {
     Ok(link)
 }
 
+/// A pending link without its subject, which is in the key.
 pub(crate) fn write_pending(pending: &PendingLink) -> Result<Vec<u8>, Failure> {
     let FlowWindow { began_at, vendor_began_at, vendor_returned_at } = pending.window;
     let times = [began_at, vendor_began_at, vendor_returned_at, pending.expires_at].map(Timestamp::as_millis);
     lead(&pending.identity_id, &times)
 }
 
+/// The reverse of [`write_pending`].
 pub(crate) fn read_pending(subject: Subject, row: &[u8]) -> Result<PendingLink, Failure> {
     let (identity_id, times) = follow::<[i64; 4]>(row)?;
     let [began_at, vendor_began_at, vendor_returned_at, expires_at] = times.map(Timestamp::from_millis);
@@ -154,12 +172,25 @@ pub(crate) fn read_pending(subject: Subject, row: &[u8]) -> Result<PendingLink, 
     Ok(PendingLink { subject, identity_id, window, expires_at })
 }
 
+/// Why a link was refused: the name of the refusal, the event, the time.
+pub(crate) fn write_refused(refused: &RefusedLink) -> Result<Vec<u8>, Failure> {
+    pack(&(refused.refusal.as_str(), refused.event.map(|event| event.0), refused.refused_at.as_millis()))
+}
+
+pub(crate) fn read_refused(subject: Subject, row: &[u8]) -> Result<RefusedLink, Failure> {
+    let (refusal, event, at): (String, Option<i64>, i64) = unpack(row)?;
+    let refusal = Refusal::parse(&refusal).ok_or_else(|| Failure::unreadable("refusal"))?;
+    Ok(RefusedLink { subject, refusal, event: event.map(EventId), refused_at: Timestamp::from_millis(at) })
+}
+
+/// A confirmation. The bytes of equal confirmations are equal: a sorted set holds each once.
 pub(crate) fn write_confirmation(confirmation: &Confirmation) -> Result<Vec<u8>, Failure> {
     let session = BASE64_NOPAD.encode(&confirmation.session.0);
     let action = confirmation.action.map(|action| BASE64_NOPAD.encode(&action.0));
     pack(&(confirmation.identity_id.as_str(), session, action, confirmation.passed_at.as_millis()))
 }
 
+/// The reverse of [`write_confirmation`].
 pub(crate) fn read_confirmation(subject: &Subject, row: &[u8]) -> Result<Confirmation, Failure> {
     let (identity, session, action, passed_at): (String, String, Option<String>, i64) = unpack(row)?;
     let hash = |text: &str| {
@@ -175,6 +206,7 @@ pub(crate) fn read_confirmation(subject: &Subject, row: &[u8]) -> Result<Confirm
     })
 }
 
+/// All confirmations of a subject, in the order of the answer.
 pub(crate) fn confirmations(subject: &Subject, rows: &[Option<Vec<u8>>]) -> Result<Vec<Confirmation>, Failure> {
     rows.iter().flatten().map(|row| read_confirmation(subject, row)).collect()
 }
@@ -214,6 +246,7 @@ pub(crate) fn write_cause(cause: &JobCause) -> Result<(&'static str, Vec<u8>), F
     })
 }
 
+/// The reverse of [`write_cause`].
 pub(crate) fn read_cause(row: &[u8]) -> Result<JobCause, Failure> {
     let (name, number, texts): (String, i64, Vec<String>) = unpack(row)?;
     match (name.as_str(), texts.as_slice()) {
@@ -232,28 +265,34 @@ pub(crate) fn read_cause(row: &[u8]) -> Result<JobCause, Failure> {
     }
 }
 
+/// The identity and a space, then the columns: a script reads the identity of a link without a JSON parser.
 fn lead(identity: &IdentityId, columns: &impl Serialize) -> Result<Vec<u8>, Failure> {
     Ok([identity.as_str().as_bytes(), b" ", &pack(columns)?].concat())
 }
 
+/// The reverse of [`lead`].
 fn follow<T: DeserializeOwned>(row: &[u8]) -> Result<(IdentityId, T), Failure> {
     let space = row.iter().position(|byte| *byte == b' ').unwrap_or(0);
     let (identity, columns) = row.split_at_checked(space).ok_or_else(|| Failure::unreadable("link"))?;
     Ok((identity_id(utf8(identity)?)?, unpack(columns)?))
 }
 
+/// Columns as JSON.
 pub(crate) fn pack(columns: &impl Serialize) -> Result<Vec<u8>, Failure> {
     serde_json::to_vec(columns).map_err(|_| Failure::unreadable("columns"))
 }
 
+/// The reverse of [`pack`].
 pub(crate) fn unpack<T: DeserializeOwned>(row: &[u8]) -> Result<T, Failure> {
     serde_json::from_slice(row).map_err(|_| Failure::unreadable("row"))
 }
 
+/// Text of the server that must be UTF-8, as all that was written is.
 fn utf8(bytes: &[u8]) -> Result<&str, Failure> {
     std::str::from_utf8(bytes).map_err(|_| Failure::unreadable("text"))
 }
 
+/// An instant, in milliseconds since 1970.
 pub(crate) fn millis(bytes: &[u8]) -> Result<Timestamp, Failure> {
     utf8(bytes)?.parse().map(Timestamp::from_millis).map_err(|_| Failure::unreadable("time"))
 }

@@ -14,6 +14,7 @@
 //! | `f:IDENTITY`, `fields:until` | hash, sorted set | retained fields; when they expire |
 //! | `l:SUBJECT`, `il:IDENTITY` | text, sorted set | a link; the subjects linked to an identity |
 //! | `p:SUBJECT`, `ip:IDENTITY`, `pending:until` | the same | pending links; when they expire |
+//! | `d:SUBJECT`, `refused` | text, sorted set | the newest refused link; subjects by when it was refused |
 //! | `c:SUBJECT`, `confirmed` | sorted set | confirmations by instant; subjects by their oldest |
 //! | `nonces`, `used_tokens`, `used_tokens:until` | sorted set, hash | used correlation ids and tokens |
 //! | `x:ID`, `jobs`, `xs:STATE`, `xd:HANDLER`, `xi:IDENTITY`, `xsettled` | hash, sorted sets | jobs |
@@ -37,6 +38,7 @@ pub(crate) const VERSION: u32 = 1;
 pub(crate) struct FeedKey(pub(crate) String);
 
 impl FeedKey {
+    /// The key as bytes. It is kept as text so that `redis-cli` shows a readable `meta`.
     pub(crate) fn bytes(&self) -> Result<[u8; 32], Failure> {
         let decoded = HEXLOWER.decode(self.0.as_bytes()).ok();
         decoded.and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| Failure::unreadable("key of the notices"))
@@ -115,6 +117,7 @@ pub(crate) async fn eviction(server: &Server) -> Result<Option<String>, Failure>
     Ok(policy.map(|policy| policy.trim().to_owned()))
 }
 
+/// One setting of the server. `None`: the user may not read it, as with many hosted servers.
 async fn setting(server: &Server, name: &str) -> Result<Option<String>, Failure> {
     let all = server.ask::<HashMap<String, String>>(redis::cmd("CONFIG").arg("GET").arg(name)).await;
     Ok(readable(all)?.and_then(|mut all| all.remove(name)))

@@ -5,16 +5,21 @@ use std::sync::LazyLock;
 /// A script with the hash by which the server knows it.
 #[derive(Debug)]
 pub(crate) struct Script {
+    /// Sent when the server does not know the hash.
     pub(crate) text: &'static str,
+    /// SHA-1 of the text, in hexadecimal digits: the server's own name of the script.
     pub(crate) hash: String,
 }
 
 impl Script {
+    /// The hash is that of the whole text: a script of another version has another hash, so processes of two versions
+    /// can share a server.
     fn new(text: &'static str) -> Self {
         Self { text, hash: redis::Script::new(text).get_hash().to_owned() }
     }
 }
 
+/// Declares each script with its parts. `base.lua` is always the first.
 macro_rules! scripts {
     ($($name:ident = $($part:literal)+;)*) => { $(
         pub(crate) static $name: LazyLock<Script> = LazyLock::new(|| {

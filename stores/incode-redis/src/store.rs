@@ -1,3 +1,5 @@
+//! The store itself: what it consists of, and how it is opened over a server.
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -28,6 +30,7 @@ pub struct RedisStore {
     pub(crate) hub: Arc<ChangeHub>,
     /// Kept to put it back, should the keys be deleted.
     pub(crate) feed_key: FeedKey,
+    /// Looked at again while the store is open: an operator may change it at any time.
     pub(crate) policy: EvictionPolicy,
 }
 

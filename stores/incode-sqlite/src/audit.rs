@@ -26,14 +26,17 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
+    /// An entry that is not written yet: a replay that finds nothing writes it with a count of 0.
     pub(crate) fn new(action: AuditAction, actor: Actor, at: Timestamp) -> Self {
         Self { new: NewAudit { at, actor, action, count: 0 }, id: None }
     }
 
+    /// How many rows the action changed so far.
     pub(crate) fn count(&self) -> u64 {
         self.new.count
     }
 
+    /// Adds a lot to the entry, in the transaction of the lot. The first call writes the entry.
     pub(crate) fn count_up(&mut self, conn: &Connection, rows: u64) -> rusqlite::Result<()> {
         self.new.count += rows;
         if let Some(id) = self.id {
@@ -55,7 +58,9 @@ pub(crate) fn write(conn: &Connection, entry: &NewAudit) -> rusqlite::Result<Aud
         AuditAction::Replay(Replay::Dead(asked)) => filter = asked.clone(),
         AuditAction::ReplayJobs(ReplayJobs::One(id)) => row_id = Some(id.0),
         AuditAction::ReplayJobs(ReplayJobs::Dead(of)) => handler = of.as_deref(),
-        AuditAction::Link(masked) | AuditAction::Unlink(masked) => identity = Some(masked.as_str()),
+        AuditAction::Link(masked) | AuditAction::Unlink(masked) | AuditAction::Export(masked) => {
+            identity = Some(masked.as_str());
+        }
         AuditAction::Forget(masked) => (identity, by_age) = (Some(masked.as_str()), true),
         // A kind of a newer core: its name is kept.
         _ => {}
@@ -84,6 +89,7 @@ pub(crate) fn write(conn: &Connection, entry: &NewAudit) -> rusqlite::Result<Aud
     Ok(AuditId(id))
 }
 
+/// A page of entries, newest first.
 fn list(conn: &Connection, limit: u32, before: Option<AuditId>) -> rusqlite::Result<Vec<Audit>> {
     let sql = "SELECT id, at, actor, action, row_id, reason, kind, accepted_before, handler, identity, count
         FROM audit WHERE id < ? ORDER BY id DESC LIMIT ?";
@@ -91,6 +97,7 @@ fn list(conn: &Connection, limit: u32, before: Option<AuditId>) -> rusqlite::Res
     conn.prepare_cached(sql)?.query_map(params, read)?.collect()
 }
 
+/// An action of a newer version is an error, so that it is never shown as another one.
 fn read(row: &Row<'_>) -> rusqlite::Result<Audit> {
     let masked = || rows::required(Masked::parse(rows::text(row, 9)?), 9, "masked id");
     let row_id: Option<i64> = row.get(4)?;
@@ -108,6 +115,8 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Audit> {
         ("forget", _) => AuditAction::Forget(masked()?),
         ("link", _) => AuditAction::Link(masked()?),
         ("unlink", _) => AuditAction::Unlink(masked()?),
+        ("export", _) => AuditAction::Export(masked()?),
+        ("import", _) => AuditAction::Import,
         _ => return rows::required(None, 3, "action"),
     };
     Ok(Audit {
@@ -119,6 +128,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Audit> {
     })
 }
 
+/// SQLite's numbers are signed: what does not fit is as many as there can be.
 fn stored(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }

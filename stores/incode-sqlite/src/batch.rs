@@ -1,8 +1,8 @@
 //! Group commit: many jobs in one transaction, with one fsync.
 //!
-//! A job that fails is undone alone, by its savepoint, and its neighbours commit. A failure of the disk or the file fails
-//! the whole batch: SQLite may have rolled everything back by then. The index in memory follows the rows: each change is
-//! noted in a journal, and reverted when its job or its batch fails.
+//! A job that fails is undone alone, by its savepoint, and the other jobs of the batch commit. A failure of the disk or
+//! the file fails the whole batch: SQLite may have rolled everything back by then. The index in memory follows the
+//! rows: each change is noted in a journal, and reverted when its job or its batch fails.
 
 use incode_core::store::dedupe::{DedupeIndex, StateChange};
 use rusqlite::Connection;
@@ -53,6 +53,8 @@ pub(crate) fn commit(
     outcome
 }
 
+/// Runs the jobs of a batch in order. Stops at a failure of the whole batch; a failure of one job is undone by its
+/// savepoint.
 fn run_all(
     conn: &Connection,
     index: &mut DedupeIndex,
@@ -71,7 +73,7 @@ fn run_all(
         }
         let result = job.run(&mut Transaction { conn, index, last_event, journal });
         if let Err(failure) = result {
-            // Out of room or on a broken disk SQLite may have rolled back everything, the neighbours included.
+            // Out of room or on a broken disk SQLite may have rolled back the whole batch.
             if failure.dooms_batch || conn.is_autocommit() {
                 return Err(failure);
             }
@@ -87,12 +89,14 @@ fn run_all(
     execute(conn, "COMMIT")
 }
 
+/// Undoes what the index in memory recorded since the mark, newest first, as the database undoes the rows.
 fn revert(index: &mut DedupeIndex, journal: &mut Vec<StateChange>, mark: usize) {
     for change in journal.drain(mark..).rev() {
         index.revert(change);
     }
 }
 
+/// A failure here is logged only: SQLite may have rolled back by itself already.
 fn roll_back(conn: &Connection) {
     if !conn.is_autocommit() {
         // If this fails too, the next batch tries again before it begins.
@@ -100,6 +104,7 @@ fn roll_back(conn: &Connection) {
     }
 }
 
+/// A statement without parameters or rows.
 fn execute(conn: &Connection, sql: &str) -> Result<(), Failure> {
     conn.prepare_cached(sql)?.execute([])?;
     Ok(())

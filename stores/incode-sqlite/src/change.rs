@@ -54,10 +54,12 @@ fn load_identity(conn: &Connection, id: &IdentityId, before: &mut Before) -> Res
     Ok(())
 }
 
+/// Whether the correlation id was used: its row outlives the flow.
 fn is_used(conn: &Connection, nonce: &[u8; 24]) -> rusqlite::Result<bool> {
     conn.prepare_cached("SELECT 1 FROM used_nonce WHERE nonce = ?")?.exists([nonce.as_slice()])
 }
 
+/// The subject that the token linked, if it linked one.
 fn token_subject(conn: &Connection, hash: &TokenHash) -> rusqlite::Result<Option<Subject>> {
     let sql = "SELECT subject FROM used_token WHERE token_hash = ?";
     conn.prepare_cached(sql)?.query_row([hash.0.as_slice()], |row| rows::subject(row, 0)).optional()
@@ -82,6 +84,13 @@ fn write(conn: &Connection, identity: Option<&IdentityId>, before: &Before, afte
             Write::Delete => people::delete_pending_link(conn, subject)?,
         }
     }
+    for (subject, write) in &after.refused_links {
+        match write {
+            Write::Keep => {}
+            Write::Put(refused) => people::put_refused_link(conn, refused)?,
+            Write::Delete => people::delete_refused_link(conn, subject)?,
+        }
+    }
     for (subject, confirmations) in &after.confirmations {
         people::put_confirmations(conn, subject, confirmations)?;
     }
@@ -101,6 +110,7 @@ fn write(conn: &Connection, identity: Option<&IdentityId>, before: &Before, afte
     Ok(())
 }
 
+/// The rows of the identity, and the detaching of its jobs.
 fn write_identity(conn: &Connection, id: &IdentityId, before: &Before, after: &After) -> Result<(), Failure> {
     match &after.identity {
         Write::Keep => {}

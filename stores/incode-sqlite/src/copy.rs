@@ -55,8 +55,8 @@ impl CopySource {
         Ok(Self { conn, fingerprint, _lock: lock })
     }
 
-    /// Tells this state of the file from every other: a store that was opened in between has written to the file. A copy
-    /// of the file has another fingerprint.
+    /// Distinguishes this state of the file from every other: a store that was opened in between has written to the
+    /// file. A copy of the file has another fingerprint.
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
     }
@@ -154,8 +154,8 @@ fn hexadecimal(name: &str) -> String {
     format!("iif({name} IS NULL, NULL, '\\x' || hex({name}))")
 }
 
-/// A text as PostgreSQL holds it: it takes every character but one. Escapes are read in pairs, so that a backslash before
-/// `u0000` is told from an escape.
+/// A text as PostgreSQL holds it: it takes every character but one. Escapes are read in pairs, so that an escaped
+/// backslash before `u0000` is not taken for that escape.
 fn without_zero(row: String) -> String {
     if !row.contains("\\u0000") {
         return row;
@@ -192,7 +192,7 @@ const fn table(name: &'static str, order: &'static str, plain: &'static str, byt
 }
 
 /// In the order in which they are copied: the smallest first, so that what is wrong shows early.
-const TABLES: [Table; 12] = [
+const TABLES: [Table; 13] = [
     table("meta", "name", "name", "value"),
     Table {
         renamed: &[
@@ -212,6 +212,7 @@ const TABLES: [Table; 12] = [
     ),
     table("link", "subject", "subject identity_id proof linked_at active_since verified_since", ""),
     table("pending_link", "subject", "subject identity_id began_at vendor_began_at vendor_returned_at expires_at", ""),
+    table("refused_link", "subject", "subject refusal event_id refused_at", ""),
     table("confirmation", "id", "subject identity_id passed_at", "session action"),
     table("field", "identity_id, field", "identity_id field sent_at expires_at", "sealed"),
     table("used_nonce", "nonce", "expires_at", "nonce"),

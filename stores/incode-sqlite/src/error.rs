@@ -25,10 +25,12 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
+    /// A failure with a cause for the log, which never holds values.
     pub(crate) fn new(kind: StoreErrorKind, cause: &str) -> Self {
         Self { kind, cause: cause.into(), dooms_batch: false }
     }
 
+    /// The cause, for the log.
     pub(crate) fn cause(&self) -> &str {
         &self.cause
     }

@@ -1,7 +1,7 @@
 //! What the gate reads, and the way for commands to the writer.
 
 use incode_core::identity::transition::ChangeRequest;
-use incode_core::identity::{Identity, LinkedIdentity, RetainedField, SubjectState};
+use incode_core::identity::{Identity, LinkedIdentity, RefusedLink, RetainedField, SubjectState};
 use incode_core::store::{Changed, IdentityStore, StoreFuture};
 use incode_core::{IdentityId, ObjectId, Subject, Timestamp};
 use rusqlite::{Connection, OptionalExtension};
@@ -16,6 +16,10 @@ impl IdentityStore for SqliteStore {
 
     fn subject(&self, subject: Subject) -> StoreFuture<'_, SubjectState> {
         Box::pin(self.read(move |conn| Ok(state(conn, &subject)?)))
+    }
+
+    fn refused_link(&self, subject: Subject) -> StoreFuture<'_, Option<RefusedLink>> {
+        Box::pin(self.read(move |conn| Ok(people::refused_link(conn, &subject)?)))
     }
 
     fn identity(&self, id: IdentityId) -> StoreFuture<'_, Option<Identity>> {
@@ -52,6 +56,7 @@ fn state(conn: &Connection, subject: &Subject) -> rusqlite::Result<SubjectState>
     Ok(state)
 }
 
+/// The least id if several identities name the verification: the same answer in every engine.
 fn verified_as(conn: &Connection, verification: &ObjectId) -> rusqlite::Result<Option<IdentityId>> {
     let sql = "SELECT identity_id FROM identity INDEXED BY identity_verification
         WHERE verification_id = ? ORDER BY identity_id LIMIT 1";

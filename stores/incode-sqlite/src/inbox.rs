@@ -81,6 +81,7 @@ impl InboxStore for SqliteStore {
     }
 }
 
+/// Leases due events. No lock is needed beside the transaction: one thread writes.
 fn take(tx: &mut Transaction<'_>, claim: Claim) -> Result<Claimed, Failure> {
     let mut events = Vec::new();
     // One class after the other: the index has them side by side, each in the order of its due times.
@@ -101,6 +102,7 @@ fn take(tx: &mut Transaction<'_>, claim: Claim) -> Result<Claimed, Failure> {
     Ok(Claimed { events, next_due })
 }
 
+/// Reads due events of one class. Nothing is written here, so a failure leaves all rows as they are.
 fn read_due(
     tx: &Transaction<'_>,
     claim: &Claim,
@@ -135,6 +137,7 @@ fn read_due(
     Ok(())
 }
 
+/// Settles an event, and runs its command in the same transaction: an event is done exactly when its change is written.
 fn settle(tx: &mut Transaction<'_>, lease: Lease, settlement: Settlement) -> Result<Settled, Failure> {
     let id = lease.event.0;
     let held = "SELECT object_key, delivery_key, done_key, applied_key FROM event
@@ -179,6 +182,7 @@ fn settle(tx: &mut Transaction<'_>, lease: Lease, settlement: Settlement) -> Res
     Ok(Settled::Written(None))
 }
 
+/// A page of events, newest first.
 fn list(conn: &Connection, filter: &EventFilter) -> rusqlite::Result<Vec<EventRow>> {
     // Each index has the ids in order, so that a page is read from its end and nothing is sorted. A reason is the
     // rarer of the two: an event without trouble has none.
@@ -218,6 +222,7 @@ fn detail(conn: &Connection, id: EventId) -> rusqlite::Result<Option<(EventDetai
         .optional()
 }
 
+/// The columns that [`list`] reads.
 fn read_event(row: &Row<'_>) -> rusqlite::Result<EventRow> {
     Ok(EventRow {
         id: EventId(row.get(0)?),

@@ -116,6 +116,7 @@ pub(crate) fn counts(conn: &Connection) -> rusqlite::Result<JobCounts> {
     })
 }
 
+/// Leases due jobs of one handler.
 fn take(conn: &Connection, claim: &JobClaim) -> Result<ClaimedJobs, Failure> {
     let sql = "SELECT id, lease, cause, event_id, kind, object_id, subject, instant, caused_at, attempts, identity_id
         FROM job INDEXED BY job_due WHERE state = 'pending' AND handler = ? AND due_at <= ?
@@ -134,6 +135,7 @@ fn take(conn: &Connection, claim: &JobClaim) -> Result<ClaimedJobs, Failure> {
     Ok(ClaimedJobs { jobs, next_due })
 }
 
+/// False: the lease was lost, and nothing was written.
 fn settle(conn: &Connection, lease: JobLease, settlement: &JobSettlement) -> Result<bool, Failure> {
     let id = lease.job.0;
     // Each statement counts the lease up: a lease is good for one settlement.
@@ -162,6 +164,7 @@ fn settle(conn: &Connection, lease: JobLease, settlement: &JobSettlement) -> Res
     Ok(changed > 0)
 }
 
+/// A page of jobs, newest first.
 fn list(conn: &Connection, filter: &JobFilter) -> rusqlite::Result<Vec<JobRow>> {
     let (from, state) = match filter.state {
         Some(_) => ("INDEXED BY job_state", "state = ?2"),
@@ -202,6 +205,7 @@ fn replay(conn: &Connection, which: &ReplayJobs, now: Timestamp, after: i64) -> 
     Ok((dead.len() as u64, last))
 }
 
+/// A claimed job with its identity and subjects, read in the transaction of the claim.
 fn read_claimed(row: &Row<'_>, conn: &Connection) -> rusqlite::Result<ClaimedJob> {
     let identity_id = rows::maybe(row, 10, rows::identity_id)?;
     let (identity, subjects) = match &identity_id {
@@ -218,6 +222,7 @@ fn read_claimed(row: &Row<'_>, conn: &Connection) -> rusqlite::Result<ClaimedJob
     })
 }
 
+/// The columns that [`list`] reads.
 fn read_row(row: &Row<'_>) -> rusqlite::Result<JobRow> {
     Ok(JobRow {
         id: JobId(row.get(0)?),

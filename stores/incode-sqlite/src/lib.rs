@@ -1,14 +1,5 @@
-//! The embedded store of incode: everything in one SQLite file, for one process.
-//!
-//! ```no_run
-//! use incode_sqlite::SqliteOptions;
-//!
-//! # async fn open() -> Result<(), incode_core::store::StoreError> {
-//! let store = SqliteOptions::new("/var/lib/app/incode.db").open().await?;
-//! # drop(store);
-//! # Ok(())
-//! # }
-//! ```
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 //!
 //! # How it works
 //!

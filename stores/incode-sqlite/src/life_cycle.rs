@@ -89,6 +89,7 @@ impl SqliteStore {
     }
 }
 
+/// When the oldest pending event was received. By the index of ids in a state: ids count up with time.
 fn oldest_pending(conn: &Connection) -> rusqlite::Result<Option<Timestamp>> {
     let sql = "SELECT received_at FROM event INDEXED BY event_state WHERE state = 'pending' ORDER BY id LIMIT 1";
     conn.prepare_cached(sql)?.query_row([], |row| rows::time(row, 0)).optional()
@@ -99,6 +100,7 @@ fn ping(conn: &Connection) -> rusqlite::Result<bool> {
     conn.prepare_cached("SELECT 1 FROM meta WHERE name = 'last_event'")?.exists([])
 }
 
+/// Writes the check value if there is none, and compares it otherwise.
 fn check_secret(conn: &Connection, name: &str, value: [u8; 16]) -> rusqlite::Result<SecretCheck> {
     let name = format!("secret {name}");
     let sql = "SELECT value FROM meta WHERE name = ?";

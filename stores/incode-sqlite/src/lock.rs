@@ -146,7 +146,7 @@ fn lock(file: &File, path: &Path) -> Result<(), StoreError> {
     Err(in_use())
 }
 
-/// Tells files apart, however they are called.
+/// Device and inode of a file: the same for every path that leads to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct FileId {
     device: u64,
@@ -216,6 +216,8 @@ struct Registration(FileId);
 
 #[cfg(unix)]
 impl Registration {
+    /// Fails if a store of this process has the file open already: the lock of the system does not keep a process from
+    /// itself.
     fn of(path: &Path) -> Result<Self, StoreError> {
         let id = FileId::of(&fs::metadata(path).map_err(|error| io_error(path, &error))?);
         let is_first = OPEN.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
@@ -230,10 +232,12 @@ impl Drop for Registration {
     }
 }
 
+/// Names the file and the cause.
 fn refused(path: &Path, cause: &str) -> StoreError {
     Failure::unavailable(&format!("{} {cause}", path.display())).into()
 }
 
+/// Another process has the file open, or this process has it open twice.
 fn in_use() -> StoreError {
     StoreError::with_source(StoreErrorKind::Unavailable, "already open in another process")
 }
@@ -245,6 +249,7 @@ static OPEN: Mutex<BTreeSet<FileId>> = Mutex::new(BTreeSet::new());
 const MARK: &[u8] = b"A store of incode is in the file beside this one. Keep both, or delete both.\n";
 /// Loading a program takes milliseconds, on a busy machine some tens.
 const LOCK_TRIES: u32 = 20;
+/// Between two tries: short, because another process usually ends within milliseconds.
 const LOCK_WAIT: Duration = Duration::from_millis(10);
 
 #[cfg(test)]

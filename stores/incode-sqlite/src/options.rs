@@ -12,6 +12,22 @@ use crate::writer::Progress;
 use crate::{file, reader, writer};
 
 /// How a [`SqliteStore`] is opened.
+///
+/// ```
+/// use incode_core::store::Store;
+/// use incode_sqlite::SqliteOptions;
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("incode.db");
+/// let store = SqliteOptions::new(path.clone()).open().await?;
+/// // One process at a time: a second opening is refused.
+/// assert!(SqliteOptions::new(path).open().await.is_err());
+/// # drop(store);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct SqliteOptions {
@@ -81,6 +97,7 @@ pub fn from_url(url: &str) -> Option<Result<SqliteOptions, StoreError>> {
     is_file.then(|| Err(refused("a URL that begins with file: is not supported: write sqlite:PATH")))
 }
 
+/// The path of a URL. A host or a parameter is an error: a misspelt path must not make a new file.
 fn path_of(path: &str) -> Result<&str, &'static str> {
     // Three slashes and more are an absolute path in every notation; two would name a host.
     let names_host = path.starts_with("//") && !path.starts_with("///");
@@ -101,6 +118,7 @@ fn path_of(path: &str) -> Result<&str, &'static str> {
     }
 }
 
+/// A setting that can't be used. The cause repeats nothing of the URL.
 fn refused(cause: &'static str) -> StoreError {
     StoreError::with_source(StoreErrorKind::Failed, cause)
 }

@@ -1,10 +1,12 @@
 //! The rows of identities and subjects, one statement each.
 
+use incode_core::identity::transition::Refusal;
 use incode_core::identity::{
     ActionHash, Checks, Confirmation, FaceOrigin, Field, FlowWindow, Identity, Link, LinkProof, PendingLink,
-    RetainedField, SessionHash,
+    RefusedLink, RetainedField, SessionHash,
 };
 use incode_core::model::{AttestationStatus, IdentityStatus};
+use incode_core::store::EventId;
 use incode_core::{IdentityId, Subject, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use sha2::{Digest, Sha256};
@@ -42,6 +44,7 @@ pub(crate) fn put_identity(conn: &Connection, identity: &Identity) -> rusqlite::
     Ok(())
 }
 
+/// Deletes the row. Links and fields are deleted by the writes that the rules return.
 pub(crate) fn delete_identity(conn: &Connection, id: &IdentityId) -> rusqlite::Result<()> {
     conn.prepare_cached("DELETE FROM identity WHERE identity_id = ?")?.execute([id.as_str()]).map(drop)
 }
@@ -52,12 +55,13 @@ pub(crate) fn tombstone(conn: &Connection, id: &IdentityId) -> rusqlite::Result<
     conn.prepare_cached(sql)?.query_row([hash(id).as_slice()], |row| rows::time(row, 0)).optional()
 }
 
+/// Keeps when an identity was forgotten, under a hash that names no person.
 pub(crate) fn put_tombstone(conn: &Connection, id: &IdentityId, at: Timestamp) -> rusqlite::Result<()> {
     let sql = "INSERT OR REPLACE INTO tombstone (identity_hash, forgotten_at) VALUES (?, ?)";
     conn.prepare_cached(sql)?.execute(params![hash(id).as_slice(), at.as_millis()]).map(drop)
 }
 
-/// Every field, each with the instant of the request that brought it. One that only a newer version knows is left out.
+/// Every field, each with the instant of the request for it. One that only a newer version knows is left out.
 pub(crate) fn fields(conn: &Connection, id: &IdentityId) -> rusqlite::Result<Vec<(RetainedField, Timestamp)>> {
     let sql = "SELECT field, sealed, expires_at, sent_at FROM field WHERE identity_id = ?";
     let mut statement = conn.prepare_cached(sql)?;
@@ -72,6 +76,7 @@ pub(crate) fn fields(conn: &Connection, id: &IdentityId) -> rusqlite::Result<Vec
     Ok(fields)
 }
 
+/// Replaces the field. The rules have compared the times.
 pub(crate) fn put_field(
     conn: &Connection,
     id: &IdentityId,
@@ -84,6 +89,7 @@ pub(crate) fn put_field(
     conn.prepare_cached(sql)?.execute(params).map(drop)
 }
 
+/// Deletes all retained fields of an identity.
 pub(crate) fn erase_fields(conn: &Connection, id: &IdentityId) -> rusqlite::Result<()> {
     conn.prepare_cached("DELETE FROM field WHERE identity_id = ?")?.execute([id.as_str()]).map(drop)
 }
@@ -107,6 +113,7 @@ pub(crate) fn subjects_of(conn: &Connection, id: &IdentityId) -> rusqlite::Resul
     conn.prepare_cached(sql)?.query_map([id.as_str()], |row| rows::subject(row, 0))?.collect()
 }
 
+/// Replaces the link of the subject: a subject has one.
 pub(crate) fn put_link(conn: &Connection, link: &Link) -> rusqlite::Result<()> {
     let sql = "INSERT OR REPLACE INTO link (subject, identity_id, proof, linked_at, active_since, verified_since)
         VALUES (?, ?, ?, ?, ?, ?)";
@@ -121,6 +128,7 @@ pub(crate) fn put_link(conn: &Connection, link: &Link) -> rusqlite::Result<()> {
     conn.prepare_cached(sql)?.execute(params).map(drop)
 }
 
+/// Deletes the link of the subject, if there is one.
 pub(crate) fn delete_link(conn: &Connection, subject: &Subject) -> rusqlite::Result<()> {
     conn.prepare_cached("DELETE FROM link WHERE subject = ?")?.execute([subject.as_str()]).map(drop)
 }
@@ -140,6 +148,7 @@ pub(crate) fn pending_links_of(conn: &Connection, id: &IdentityId) -> rusqlite::
     conn.prepare_cached(sql)?.query_map([id.as_str()], read_pending_link)?.collect()
 }
 
+/// Replaces the pending link of the subject: a new flow replaces the older one.
 pub(crate) fn put_pending_link(conn: &Connection, pending: &PendingLink) -> rusqlite::Result<()> {
     let sql = "INSERT OR REPLACE INTO pending_link
             (subject, identity_id, began_at, vendor_began_at, vendor_returned_at, expires_at)
@@ -155,8 +164,34 @@ pub(crate) fn put_pending_link(conn: &Connection, pending: &PendingLink) -> rusq
     conn.prepare_cached(sql)?.execute(params).map(drop)
 }
 
+/// Deletes the pending link of the subject, if there is one.
 pub(crate) fn delete_pending_link(conn: &Connection, subject: &Subject) -> rusqlite::Result<()> {
     conn.prepare_cached("DELETE FROM pending_link WHERE subject = ?")?.execute([subject.as_str()]).map(drop)
+}
+
+/// The newest refusal of a subject.
+pub(crate) fn refused_link(conn: &Connection, subject: &Subject) -> rusqlite::Result<Option<RefusedLink>> {
+    let sql = "SELECT subject, refusal, event_id, refused_at FROM refused_link WHERE subject = ?";
+    let read = |row: &Row<'_>| {
+        Ok(RefusedLink {
+            subject: rows::subject(row, 0)?,
+            refusal: rows::required(Refusal::parse(rows::text(row, 1)?), 1, "refusal")?,
+            event: row.get::<_, Option<i64>>(2)?.map(EventId),
+            refused_at: rows::time(row, 3)?,
+        })
+    };
+    conn.prepare_cached(sql)?.query_row([subject.as_str()], read).optional()
+}
+
+pub(crate) fn put_refused_link(conn: &Connection, refused: &RefusedLink) -> rusqlite::Result<()> {
+    let sql = "INSERT OR REPLACE INTO refused_link (subject, refusal, event_id, refused_at) VALUES (?, ?, ?, ?)";
+    let (event, at) = (refused.event.map(|event| event.0), refused.refused_at.as_millis());
+    let params = params![refused.subject.as_str(), refused.refusal.as_str(), event, at];
+    conn.prepare_cached(sql)?.execute(params).map(drop)
+}
+
+pub(crate) fn delete_refused_link(conn: &Connection, subject: &Subject) -> rusqlite::Result<()> {
+    conn.prepare_cached("DELETE FROM refused_link WHERE subject = ?")?.execute([subject.as_str()]).map(drop)
 }
 
 /// Newest first; those of one instant in the order they were given.
@@ -188,6 +223,7 @@ pub(crate) fn put_confirmations(conn: &Connection, subject: &Subject, all: &[Con
     Ok(())
 }
 
+/// The columns of an identity, in the order of the statements above.
 fn read_identity(row: &Row<'_>) -> rusqlite::Result<Identity> {
     let status = IdentityStatus::from(rows::text(row, 1)?);
     let mut identity = Identity::new(rows::identity_id(row, 0)?, status, rows::time(row, 2)?);
@@ -201,6 +237,7 @@ fn read_identity(row: &Row<'_>) -> rusqlite::Result<Identity> {
     Ok(identity)
 }
 
+/// The columns of a link, in the order of the statements above.
 fn read_link(row: &Row<'_>) -> rusqlite::Result<Link> {
     let proof = rows::required(LinkProof::parse(rows::text(row, 2)?), 2, "proof")?;
     let mut link = Link::new(rows::subject(row, 0)?, rows::identity_id(row, 1)?, proof, rows::time(row, 3)?);
@@ -209,6 +246,7 @@ fn read_link(row: &Row<'_>) -> rusqlite::Result<Link> {
     Ok(link)
 }
 
+/// The columns of a pending link, in the order of the statements above.
 fn read_pending_link(row: &Row<'_>) -> rusqlite::Result<PendingLink> {
     Ok(PendingLink {
         subject: rows::subject(row, 0)?,

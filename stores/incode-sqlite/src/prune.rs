@@ -17,6 +17,7 @@ pub(crate) struct Pruned {
     pub(crate) has_more: bool,
 }
 
+/// Removes one lot of each table. The caller goes on while `has_more` is true, with other writes in between.
 pub(crate) fn prune(tx: &mut Transaction<'_>, prune: Prune) -> Result<Pruned, Failure> {
     // The rows that show the last id may go: an id is never used twice.
     let sql = "INSERT INTO meta (name, value) VALUES ('last_event', ?)
@@ -29,6 +30,7 @@ pub(crate) fn prune(tx: &mut Transaction<'_>, prune: Prune) -> Result<Pruned, Fa
     for (sql, before) in [
         (DEAD_TOKENS, prune.tokens_before),
         (JOBS, prune.settled_before),
+        (REFUSED_LINKS, prune.settled_before),
         (NONCES, prune.now),
         (TOKENS, prune.now),
         (PENDING_LINKS, prune.now),
@@ -41,6 +43,7 @@ pub(crate) fn prune(tx: &mut Transaction<'_>, prune: Prune) -> Result<Pruned, Fa
     Ok(Pruned { removed: (settled + surplus) as u64, has_more })
 }
 
+/// Removes one lot of rows by their age.
 fn one_lot(conn: &Connection, sql: &str, before: Timestamp) -> rusqlite::Result<usize> {
     conn.prepare_cached(sql)?.execute(params![before.as_millis(), LOT])
 }
@@ -77,6 +80,8 @@ const TOKENS: &str = "DELETE FROM used_token WHERE token_hash IN (
 // These two are void at the instant itself.
 const PENDING_LINKS: &str = "DELETE FROM pending_link WHERE subject IN (
     SELECT subject FROM pending_link INDEXED BY pending_link_expires WHERE expires_at <= ? LIMIT ?)";
+const REFUSED_LINKS: &str = "DELETE FROM refused_link WHERE subject IN (
+    SELECT subject FROM refused_link INDEXED BY refused_link_at WHERE refused_at < ? LIMIT ?)";
 const FIELDS: &str = "DELETE FROM field WHERE (identity_id, field) IN (
     SELECT identity_id, field FROM field INDEXED BY field_expires WHERE expires_at <= ? LIMIT ?)";
 const CONFIRMATIONS: &str = "DELETE FROM confirmation WHERE id IN (

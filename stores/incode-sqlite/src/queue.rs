@@ -13,6 +13,7 @@ pub(crate) struct Queue<J> {
     jobs: mpsc::Sender<Message<J>>,
 }
 
+/// What a thread receives.
 pub(crate) enum Message<J> {
     /// The place is free again as soon as the thread takes the job.
     Job(J, OwnedSemaphorePermit),
@@ -24,6 +25,7 @@ pub(crate) enum Message<J> {
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
 impl<J> Queue<J> {
+    /// A queue with room for `len` jobs. The room bounds the memory of a flood of deliveries.
     pub(crate) fn new(len: usize) -> (Self, mpsc::Receiver<Message<J>>) {
         let (jobs, receiver) = mpsc::channel();
         (Self { places: Arc::new(Semaphore::new(len)), jobs }, receiver)
@@ -62,6 +64,7 @@ impl<J> Queue<J> {
         }
     }
 
+    /// Puts a job into the queue, and returns the channel of its answer.
     fn send<T>(
         &self,
         job: impl FnOnce(Reply<T>) -> J,
@@ -78,6 +81,7 @@ pub(crate) async fn answer<T>(answer: oneshot::Receiver<Result<T, StoreError>>) 
     answer.await.unwrap_or_else(|_| Err(closed()))
 }
 
+/// Every call after [`LifeCycle::close`](incode_core::store::LifeCycle::close).
 fn closed() -> StoreError {
     StoreError::new(StoreErrorKind::Unavailable)
 }

@@ -50,6 +50,7 @@ pub(crate) fn spawn(
     Ok(())
 }
 
+/// Runs reads until the store is closed. Each sees the last commit.
 fn run(conn: &Connection, jobs: &Receiver<Message<ReadJob>>) -> Option<oneshot::Sender<()>> {
     while let Ok(message) = jobs.recv() {
         match message {

@@ -6,26 +6,32 @@ use incode_core::{IdentityId, ObjectId, Subject, Timestamp};
 use rusqlite::Row;
 use rusqlite::types::Type;
 
+/// The kind of an event. An unknown one is kept as it is.
 pub(crate) fn kind(row: &Row<'_>, column: usize) -> rusqlite::Result<EventKind> {
     Ok(EventKind::from(row.get_ref(column)?.as_str()?))
 }
 
+/// The state of an event. An unknown one is an error: a newer version wrote it.
 pub(crate) fn state(row: &Row<'_>, column: usize) -> rusqlite::Result<EventState> {
     required(EventState::parse(text(row, column)?), column, "state")
 }
 
+/// Ids are checked when they are read, as when they are written: another program may have changed a row.
 pub(crate) fn identity_id(row: &Row<'_>, column: usize) -> rusqlite::Result<IdentityId> {
     required(IdentityId::new(text(row, column)?).ok(), column, "identity id")
 }
 
+/// See [`identity_id`].
 pub(crate) fn subject(row: &Row<'_>, column: usize) -> rusqlite::Result<Subject> {
     required(Subject::new(text(row, column)?).ok(), column, "subject")
 }
 
+/// See [`identity_id`].
 pub(crate) fn object_id(row: &Row<'_>, column: usize) -> rusqlite::Result<ObjectId> {
     required(ObjectId::new(text(row, column)?).ok(), column, "object id")
 }
 
+/// An instant, in milliseconds since 1970.
 pub(crate) fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {
     row.get(column).map(Timestamp::from_millis)
 }
@@ -42,18 +48,22 @@ pub(crate) fn maybe<T>(
     }
 }
 
+/// An instant that may be NULL.
 pub(crate) fn maybe_time(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Timestamp>> {
     maybe(row, column, time)
 }
 
+/// A text, borrowed from the row.
 pub(crate) fn text<'a>(row: &'a Row<'_>, column: usize) -> rusqlite::Result<&'a str> {
     Ok(row.get_ref(column)?.as_str()?)
 }
 
+/// A text of its own, for columns that may be NULL.
 pub(crate) fn text_of(row: &Row<'_>, column: usize) -> rusqlite::Result<String> {
     row.get(column)
 }
 
+/// Bytes of a fixed length: a hash or a key.
 pub(crate) fn bytes<const N: usize>(row: &Row<'_>, column: usize) -> rusqlite::Result<[u8; N]> {
     required(<[u8; N]>::try_from(row.get_ref(column)?.as_blob()?).ok(), column, "bytes")
 }

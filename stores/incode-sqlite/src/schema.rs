@@ -30,6 +30,7 @@ pub(crate) fn create(conn: &mut Connection) -> rusqlite::Result<()> {
     tx.commit()
 }
 
+/// The file can't be used by this version.
 fn incompatible(cause: &'static str) -> StoreError {
     StoreError::with_source(StoreErrorKind::Incompatible, cause)
 }
@@ -112,6 +113,15 @@ CREATE TABLE pending_link (
 CREATE INDEX pending_link_identity ON pending_link (identity_id);
 CREATE INDEX pending_link_expires ON pending_link (expires_at);
 
+-- The newest refusal of each subject, for those who ask why. No rule reads it.
+CREATE TABLE refused_link (
+    subject TEXT PRIMARY KEY,
+    refusal TEXT NOT NULL,
+    event_id INTEGER,             -- of an event; NULL: a callback
+    refused_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX refused_link_at ON refused_link (refused_at);
+
 CREATE TABLE confirmation (
     id INTEGER PRIMARY KEY,
     subject TEXT NOT NULL,
@@ -151,7 +161,7 @@ CREATE TABLE used_token (
 CREATE INDEX used_token_expires ON used_token (expires_at);
 ";
 
-/// What is owed to handlers. `job_due` begins with the handler: each handler claims its own jobs.
+/// The jobs of handlers. `job_due` begins with the handler: each handler claims its own jobs.
 const JOBS: &str = "
 CREATE TABLE job (
     id INTEGER PRIMARY KEY AUTOINCREMENT, -- an id is never used twice

@@ -19,6 +19,7 @@ pub(crate) struct Watch {
     is_lost: AtomicBool,
 }
 
+/// What was seen of the file when it was opened.
 #[derive(Debug)]
 struct Watched {
     path: PathBuf,
@@ -66,6 +67,7 @@ impl Watch {
 }
 
 impl Watched {
+    /// What is wrong with the file now, if something is.
     fn fault(&self) -> Option<&'static str> {
         match fs::metadata(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Some("was deleted or moved"),

@@ -58,23 +58,28 @@ impl Progress {
         *self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How writing went last. [`LifeCycle::time`](incode_core::store::LifeCycle::time) fails while it fails.
     pub(crate) fn writing(&self) -> Writing {
         self.writing.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// True once the writer has ended: every write fails from then on.
     pub(crate) fn is_stopped(&self) -> bool {
         self.is_stopped.load(Ordering::Acquire)
     }
 
+    /// Publishes the counts after a commit, so that reading them costs the writer no time.
     fn publish(&self, counts: InboxCounts) {
         *self.counts.lock().unwrap_or_else(PoisonError::into_inner) = counts;
     }
 
+    /// A commit succeeded: the file can be written.
     fn wrote(&self) {
         let writing = Writing { failure: None, written_at: Some(Instant::now()) };
         *self.writing.lock().unwrap_or_else(PoisonError::into_inner) = writing;
     }
 
+    /// A commit failed: until one succeeds, the store reports the failure.
     fn failed(&self, failure: &Failure) {
         self.writing.lock().unwrap_or_else(PoisonError::into_inner).failure = Some(failure.clone());
     }
@@ -113,6 +118,7 @@ pub(crate) fn spawn(
     Ok(())
 }
 
+/// The state of the thread. Only this thread writes, so no lock protects it.
 struct Writer {
     conn: Connection,
     /// The keys of all event rows, for dedupe without a read. Exact, because no other process writes.
@@ -210,6 +216,7 @@ impl Writer {
         }
     }
 
+    /// Commits a batch, answers its callers, and empties it.
     fn commit(&mut self, batch: &mut Vec<WriteJob>) {
         let outcome = self.try_commit(batch);
         self.progress.publish(self.index.counts());
@@ -225,6 +232,7 @@ impl Writer {
         }
     }
 
+    /// One transaction for the batch, with one sync of the disk.
     fn try_commit(&mut self, batch: &mut [WriteJob]) -> Result<(), Failure> {
         if self.watch.is_lost() {
             self.watch.check()?;
@@ -244,6 +252,7 @@ impl Writer {
         Ok(())
     }
 
+    /// How many rows the connection has changed: a transaction without a change needs no commit.
     fn changes(&self) -> i64 {
         // By SQL: older versions of the crate have no call for it.
         let changes = self.conn.prepare_cached("SELECT total_changes()");
@@ -273,6 +282,7 @@ pub(crate) fn probe(conn: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
+/// A job of one caller: the work, and the channel of its answer.
 struct Call<T, F> {
     /// `None` once it was run.
     work: Option<F>,
@@ -287,10 +297,12 @@ where
     T: Send,
     F: FnOnce(&mut Transaction<'_>) -> Result<T, Failure> + Send,
 {
+    /// Work of one statement needs none: SQLite undoes a failed statement by itself.
     fn needs_savepoint(&self) -> bool {
         self.needs_savepoint
     }
 
+    /// Runs the work and keeps its answer until the batch is committed.
     fn run(&mut self, tx: &mut Transaction<'_>) -> Result<(), Failure> {
         let Some(work) = self.work.take() else { return Ok(()) };
         let result = work(tx);
@@ -299,6 +311,7 @@ where
         outcome
     }
 
+    /// Answers the caller: its own failure, or that of the batch, or the result.
     fn answer(self: Box<Self>, batch: Result<(), &Failure>) {
         let answer = match (batch, self.result) {
             (Ok(()), Some(result)) => result.map_err(StoreError::from),

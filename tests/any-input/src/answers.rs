@@ -84,7 +84,7 @@ fn is_blank(value: &Value) -> bool {
     }
 }
 
-/// PersonalData fields and tokens stay out of `Debug`. Those that are long enough to be told from the rest, and that occur
+/// PersonalData fields and tokens stay out of `Debug`. Those that are long enough to be recognised, and that occur
 /// nowhere else: the vendor's words are shown as they came.
 fn shows_nothing(read: &impl std::fmt::Debug, value: &Value, fields: &[&str], input: &[u8]) {
     let shown = format!("{read:?}");

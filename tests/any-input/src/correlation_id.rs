@@ -65,7 +65,7 @@ fn made(subject: &str, id: &str, at: usize, with: u8) {
 /// The correlation id that this subject is sent off with; `None` when start refuses.
 fn start(subject: &str, return_to: &str) -> Option<String> {
     let target = format!("/incode/start?return_to={}", percent_encode(return_to.as_bytes(), NON_ALPHANUMERIC));
-    let reply = APP.answer(&session(Written::new("GET", &target), subject)).expect("start asks nobody");
+    let reply = APP.answer(&session(Written::new("GET", &target), subject)).expect("start makes no call");
     if reply.status != 303 {
         return None;
     }
@@ -79,7 +79,7 @@ fn come_back(app: &Served, subject: &str, query: &str) -> String {
     code(&app.answer(&head).expect("it got as far as redeeming"))
 }
 
-/// A subject that no cookie can carry is nobody; the spelling in the cookie is the subject's own.
+/// A subject that no cookie can carry is no subject; the spelling in the cookie is the subject's own.
 fn session(head: Written, subject: &str) -> Written {
     if Subject::new(subject).is_err() || subject.contains(';') || subject.trim_ascii_end() != subject {
         return head;

@@ -8,8 +8,9 @@ use crate::head::Written;
 use crate::input::Input;
 use crate::served::{FLOW_SECRET, LOGIN, NOW, PUBLIC_URL, Served, code, header, legal};
 
-/// A request at a gate that nobody may pass, and at start: a denial that can be sent as it is and never ours, a subject
-/// that is exactly what one cookie says, a link that leads back to the very page, and no way back to anywhere else.
+/// A request at a gate that no visitor may pass, and at start: a denial that can be sent as it is and never ours, a
+/// subject that is exactly what one cookie says, a link that leads back to the very page, and no way back to anywhere
+/// else.
 ///
 /// The input: a line with the target, then lines of `name: value`.
 pub fn gate_request(input: &[u8]) {
@@ -37,7 +38,7 @@ pub fn gate_request(input: &[u8]) {
     let standing = if subject.is_some() { Standing::NotLinked } else { Standing::NoSubject };
     assert_eq!(visitor.standing(), standing);
 
-    let denial = gate::check(Some(&visitor), &Requirement::active(), &head).expect_err("nobody is verified here");
+    let denial = gate::check(Some(&visitor), &Requirement::active(), &head).expect_err("no visitor is verified here");
     legal(&denial);
     denied(&denial, subject.is_some(), &head);
     head.path = "/incode/start".into();
@@ -58,7 +59,7 @@ fn denied(denial: &Reply, known: bool, head: &Written) {
             if known { (None, Some(location)) } else { (Some(location), None) }
         }
         200 => {
-            assert!(says("content-type", "application/grpc"), "only a gRPC client is told in its own way");
+            assert!(says("content-type", "application/grpc"), "only a gRPC client gets a gRPC answer");
             assert_eq!(header(denial, "grpc-status"), Some(if known { "7" } else { "16" }));
             (None, None)
         }
@@ -84,19 +85,19 @@ fn denied(denial: &Reply, known: bool, head: &Written) {
 /// A link of ours is taken by start, for the same visitor.
 fn follow(head: &Written, link: &str) {
     let start = Written { headers: head.headers.clone(), ..Written::new("GET", link) };
-    let reply = APP.answer(&start).expect("start asks nobody");
+    let reply = APP.answer(&start).expect("start makes no call");
     assert_eq!(reply.status, 303, "{link} leads nowhere: {reply:?}");
 }
 
 fn leads_nowhere_else(start: &Written) {
-    let reply = APP.answer(start).expect("start asks nobody");
+    let reply = APP.answer(start).expect("start makes no call");
     if reply.status != 303 {
         return;
     }
     let app = Url::parse(PUBLIC_URL).unwrap();
     let page = app.join(header(&reply, "location").unwrap()).unwrap();
     if page.origin() == app.origin() {
-        // A browser that nobody is logged in with: to the login, and back to start.
+        // A browser without a login: to the login page, and back to start.
         assert_eq!(page.path(), LOGIN);
         if let Some((_, back)) = page.query_pairs().find(|(name, _)| name == "return_to") {
             stays(&back);

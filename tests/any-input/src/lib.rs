@@ -1,4 +1,4 @@
-//! What must hold whatever bytes come in: one function for each place where bytes of somebody else are read. Each takes
+//! What must hold whatever bytes come in: one function for each place where foreign bytes are read. Each takes
 //! any input and panics when something does not hold. `tests/fuzz` drives them by coverage, the ordinary tests drive
 //! them over the committed seeds and random changes of those.
 

@@ -138,7 +138,7 @@ fn bearer(authorization: &[u8]) -> Option<&[u8]> {
     is_it.then(|| token.trim_ascii_start())
 }
 
-/// The sender's address behind one proxy: the last one that the header tells, whatever stands before it.
+/// The sender's address behind one proxy: the last one of the header, whatever comes before it.
 fn addresses(mut input: Input<'_>) {
     let mut head = Written::new("POST", "/incode/webhook");
     head.peer = Some(IpAddr::from([192, 0, 2, 1]));

@@ -141,7 +141,7 @@ pub(crate) fn router() -> Router {
     Router::new().route(PATH, get(async || "ok"))
 }
 
-/// Whose near cache keeps `capacity` subjects, and whose store knows everybody as ACTIVE. What is known stays known for
+/// With a near cache of `capacity` subjects, and a store in which every user is ACTIVE. What is known stays known for
 /// longer than any run takes.
 pub(crate) async fn incode(capacity: usize) -> Incode {
     // Never asked: there are no events.

@@ -3,7 +3,7 @@
 use std::future::pending;
 
 use incode_core::identity::transition::ChangeRequest;
-use incode_core::identity::{Identity, RetainedField, SubjectState};
+use incode_core::identity::{Identity, RefusedLink, RetainedField, SubjectState};
 use incode_core::store::{
     Accepted, Audit, AuditId, AuditStore, Changed, Claim, Claimed, ClaimedJobs, Counts, EventDetail, EventFilter,
     EventId, EventRow, IdentityStore, InboxStore, JobClaim, JobFilter, JobLease, JobRow, JobSettlement, JobStore,
@@ -61,6 +61,7 @@ impl<P: Part> IdentityStore for PartialStore<P> {
 
     unavailable! {
         change(ChangeRequest) -> Changed;
+        refused_link(Subject) -> Option<RefusedLink>;
         identity(IdentityId) -> Option<Identity>;
         subjects(IdentityId) -> Vec<Subject>;
         verified_as(ObjectId) -> Option<IdentityId>;

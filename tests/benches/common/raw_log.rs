@@ -80,7 +80,7 @@ fn run(mut file: File, len: u64, mut jobs: mpsc::Receiver<Job>, syncs: &AtomicU6
         syncs.fetch_add(1, Ordering::Relaxed);
         bytes.clear();
         for (reply, id) in replies.drain(..) {
-            // Whoever hung up does not undo what was written.
+            // A caller that hung up does not undo what was written.
             let _ = reply.send(id);
         }
     }

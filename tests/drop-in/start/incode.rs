@@ -4,7 +4,7 @@ use std::error::Error;
 
 use incode::core::Token;
 use incode::core::client::Client;
-use incode::{Incode, SubjectSource};
+use incode::Incode;
 
 /// Builds incode, and calls the vendor over https once.
 pub async fn build() -> Result<Incode, Box<dyn Error>> {
@@ -12,7 +12,6 @@ pub async fn build() -> Result<Incode, Box<dyn Error>> {
     let client = Client::builder(&std::env::var("INCODE_HOST")?, "key-of-the-test").root_certificate(authority);
     let incode = incode::builder_from_env()?
         .client(client.retries(0).build()?)
-        .subjects(SubjectSource::extension())
         .build()
         .await?;
     let person = incode.client().userinfo(&Token::new("token-of-the-test")?).await?;

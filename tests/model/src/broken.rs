@@ -28,7 +28,7 @@ pub enum Rule {
     ForeignPass,
     /// A failed check that names a foreign flow counts against every subject.
     ForeignFailure,
-    /// A callback alone links nobody.
+    /// A callback alone makes no link.
     CallbackNeedsCheck,
     /// A pass confirms the pending link.
     PassConfirms,

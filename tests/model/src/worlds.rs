@@ -242,8 +242,8 @@ fn strangers() -> Vec<World> {
     ]
 }
 
-/// Worlds in which a stranger gets in: what the rules can't tell apart. Each needs that the vendor's event of the
-/// stranger's failed check is late, or that the check stays undecided.
+/// Worlds in which another person gets in: cases that the rules can't distinguish. Each needs that the vendor's event
+/// of the stranger's failed check is late, or that the check stays undecided.
 pub fn known_limits() -> Vec<World> {
     let only_stranger: &'static [u8] = &[STRANGER];
     vec![

@@ -32,8 +32,8 @@ fn in_every_small_world_the_rules_hold() {
     assert!(states > 500_000, "{states} states");
 }
 
-/// What the rules can't tell apart is written down, and is no worse than that. When one of these is mended, it moves to
-/// the worlds where the rules hold.
+/// The cases that the rules can't distinguish are listed, and are no worse than that. When one of these is mended, it
+/// moves to the worlds where the rules hold.
 #[test]
 fn the_known_limits_are_those_written_down() {
     for world in worlds::known_limits() {

@@ -35,7 +35,7 @@ pub(crate) fn report() {
 #[derive(Clone, Copy)]
 enum Way {
     Incode,
-    /// Two pushes never share a commit, so one connection spares them each other's locks; a pool has ten unless told
+    /// Two pushes never share a commit, so one connection spares them each other's locks; a pool has ten unless set
     /// otherwise.
     SvixAndApalis {
         connections: u32,
@@ -139,8 +139,8 @@ async fn push(run: Run, mut jobs: SqliteStorage<String>) {
     }
 }
 
-/// As apalis-sqlite's own setup has it, which tells the one connection that it is given; but here every connection is
-/// told, and told to sync. The log is moved into the file as seldom as ours.
+/// The settings of apalis-sqlite's own setup, which sets them on one connection. Here every connection has them, and
+/// syncs. The log is moved into the file as seldom as ours.
 async fn durable_pool(file: &Path, connections: u32) -> SqlitePool {
     let options = SqliteConnectOptions::new()
         .filename(file)

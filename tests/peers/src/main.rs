@@ -73,7 +73,7 @@ fn repeat(case: &str, times: u32) {
     }
 }
 
-/// What every request has, beside what tells who asks.
+/// The headers of every request, without those that name the user.
 const HEADERS: [(&str, &str); 3] = [
     ("host", "app.example"),
     ("user-agent", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"),

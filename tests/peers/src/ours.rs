@@ -1,4 +1,4 @@
-//! Ours: somebody who is linked to an ACTIVE identity, known by a cookie.
+//! Ours: a user who is linked to an ACTIVE identity, known by a cookie.
 
 use std::sync::Arc;
 use std::time::Duration;

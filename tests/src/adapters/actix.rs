@@ -18,7 +18,7 @@ use super::{
     ASSET, CACHED, ORIGIN, OUTER, PASSED, SESSION, Shape, Transfer, changed_page, gated, greeting, held_open, page,
 };
 
-/// Tells the server to stop and does not wait: its thread ends by itself.
+/// Stops the server and does not wait: its thread ends by itself.
 pub(super) struct SystemGuard(ServerHandle);
 
 impl Drop for SystemGuard {

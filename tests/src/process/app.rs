@@ -129,7 +129,7 @@ impl App {
         self.child.id().expect("running")
     }
 
-    /// Whether it ended without being told to.
+    /// Whether it ended although no test stopped it.
     pub fn is_gone(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()
     }

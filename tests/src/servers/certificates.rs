@@ -10,7 +10,7 @@ pub struct Certificates {
 }
 
 impl Certificates {
-    /// A new authority, which nobody else trusts.
+    /// A new authority, which only the tests trust.
     pub fn new() -> Self {
         let this = Self { folder: tempfile::Builder::new().prefix("incode-tls").tempdir().unwrap() };
         std::fs::write(this.file("names"), "subjectAltName=DNS:localhost").unwrap();
@@ -22,7 +22,7 @@ impl Certificates {
         this
     }
 
-    /// What somebody must trust who is to trust the certificate.
+    /// The certificate of the authority: a client that trusts it trusts the server's certificate.
     pub fn authority(&self) -> PathBuf {
         self.file("ca.pem")
     }

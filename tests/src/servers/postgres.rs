@@ -27,8 +27,8 @@ pub struct PostgresServer {
 }
 
 impl PostgresServer {
-    /// The one server of this process, started by whoever asks first. `None`, and a word about it, where PostgreSQL is not
-    /// installed.
+    /// The one server of this process, started by the first test that asks. `None`, and a message, where PostgreSQL is
+    /// not installed.
     pub async fn shared() -> Option<Arc<Self>> {
         static SHARED: tokio::sync::Mutex<Weak<PostgresServer>> = tokio::sync::Mutex::const_new(Weak::new());
         let mut shared = SHARED.lock().await;
@@ -40,7 +40,7 @@ impl PostgresServer {
         Some(server)
     }
 
-    /// A server that nobody shares, to be killed and started again.
+    /// A server for one test, to be killed and started again.
     pub async fn start() -> Option<Self> {
         Self::start_with(&[]).await
     }
@@ -53,7 +53,7 @@ impl PostgresServer {
         Some(server)
     }
 
-    /// The same, which talks TLS with whoever wants to.
+    /// The same, with TLS for clients that ask for it.
     pub async fn start_with_tls(certificates: &Certificates) -> Option<Self> {
         let mut server = Self::prepare(&["ssl=on"])?;
         let [certificate, key] = certificates.server().map(|file| place(&file, server.folder.path()));

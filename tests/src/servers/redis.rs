@@ -24,7 +24,7 @@ pub struct RedisServer {
 }
 
 impl RedisServer {
-    /// The one server of this process, started by whoever asks first. `None`, and a word about it, where Redis is not
+    /// The one server of this process, started by the first test that asks. `None`, and a message, where Redis is not
     /// installed.
     pub async fn shared() -> Option<Arc<Self>> {
         static SHARED: tokio::sync::Mutex<Weak<RedisServer>> = tokio::sync::Mutex::const_new(Weak::new());
@@ -37,7 +37,7 @@ impl RedisServer {
         Some(server)
     }
 
-    /// A server that nobody shares, with these settings.
+    /// A server for one test, with these settings.
     pub async fn start(settings: &[&str]) -> Option<Self> {
         let server = Self::prepare(settings)?;
         server.resume().await;

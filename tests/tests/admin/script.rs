@@ -13,6 +13,7 @@ pub(crate) fn run(mount: &Mount, actor: &str) {
     replay(mount);
     forget(mount);
     trail(mount, actor);
+    people(mount, actor);
 }
 
 fn list(mount: &Mount) {
@@ -91,6 +92,20 @@ fn refuse(mount: &Mount) {
         ("GET", "audit?before=99999999999999999999", 400, None),
         ("POST", "inbox/replay?reson=not_found", 400, None),
         ("POST", "inbox/replay?reason=unheard", 400, None),
+        ("POST", "people", 405, Some("GET, HEAD")),
+        ("POST", "person?subject=anna", 405, Some("GET, HEAD")),
+        ("GET", "person/unlink?subject=anna", 405, Some("POST")),
+        ("GET", "person/export?subject=anna", 405, Some("POST")),
+        ("GET", "identities/anna/export", 405, Some("POST")),
+        ("GET", "person", 400, None),
+        ("GET", "person?subject=", 400, None),
+        ("GET", "person?subject=a%0Ab", 400, None),
+        ("GET", "person?subject=anna&unlinked=x", 400, None),
+        ("POST", "person/unlink", 400, None),
+        ("POST", "person/export", 400, None),
+        ("POST", "person/unlink?subject=anna&why=a%0Ab", 400, None),
+        ("POST", "person/export?subject=nobody", 404, None),
+        ("POST", "identities/nobody/export", 404, None),
     ] {
         let answer = mount.request(method, path).send();
         assert_eq!((answer.status, answer.header("allow")), (status, allow), "{method} {path}: {}", answer.body);
@@ -132,7 +147,14 @@ fn cross_site(mount: &Mount) {
         ("origin", "null"),
         ("origin", host.as_str()),
     ] {
-        for path in ["inbox/replay", "inbox/1/replay", "identities/identity%2Fof%25anna/forget"] {
+        for path in [
+            "inbox/replay",
+            "inbox/1/replay",
+            "identities/identity%2Fof%25anna/forget",
+            "identities/identity%2Fof%25anna/export",
+            "person/unlink?subject=anna",
+            "person/export?subject=anna",
+        ] {
             let refused = mount.request("POST", path).with(name, value).send();
             assert_eq!(refused.status, 403, "{name}: {value}");
         }
@@ -212,6 +234,68 @@ fn trail(mount: &Mount, actor: &str) {
     let page = mount.request("GET", "audit?forgotten=1").by_browser().send().body;
     assert!(page.contains("are erased") && page.contains(&format!("<bdi class=\"actor\">{actor}</bdi>")), "{page}");
 }
+
+/// A person is found by each of their names, explained, exported and unlinked.
+fn people(mount: &Mount, actor: &str) {
+    assert_eq!(mount.get("people").json(), json!({"people": []}));
+    assert_eq!(mount.get("people?q=nobody").json(), json!({"people": []}));
+    let by_browser = |path: &str| mount.request("GET", path).by_browser().send();
+    let page = by_browser("people?q=nobody");
+    assert!(page.status == 200 && page.body.contains("Nothing is known under this name."), "{}", page.body);
+    for name in [SUBJECT_IN_URL, "identity-of-bea", "verification-of-bea"] {
+        let found = mount.get(&format!("people?q={name}")).json();
+        assert_eq!(found["people"].as_array().unwrap().len(), 1, "{name}: {found}");
+        let person = &found["people"][0];
+        assert_eq!((&person["subject"], &person["standing"]), (&json!(SUBJECT), &json!("active")), "{name}");
+        let page = by_browser(&format!("people?q={name}")).body;
+        assert!(page.contains(&format!("href=\"person?subject={SUBJECT_IN_URL}\"")), "{page}");
+        assert!(page.contains("href=\"identities/identity%2Dof%2Dbea\"") && !page.contains("<i>"), "{page}");
+    }
+    let path = format!("person?subject={SUBJECT_IN_URL}");
+    let person = mount.get(&path).json();
+    assert_eq!((&person["linkProof"], &person["identityId"]), (&json!("application"), &json!("identity-of-bea")));
+    assert!(person["since"].is_string() && person["next"].is_string(), "{person}");
+    let page = by_browser(&path).body;
+    for part in
+        ["action=\"person/unlink\"", "action=\"person/export\"", "action=\"identities/identity%2Dof%2Dbea/forget\""]
+    {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    assert!(page.contains("bea/ü&amp;&lt;i&gt;") && !page.contains("<i>"), "{page}");
+    let page = by_browser("identities/identity-of-bea").body;
+    assert!(page.contains(&format!("href=\"../person?subject={SUBJECT_IN_URL}\"")), "{page}");
+
+    let form = format!("subject={SUBJECT_IN_URL}&why=ticket+7");
+    let export = mount.request("POST", "person/export").by_browser().form(&form).send();
+    assert_eq!((export.status, export.header("content-type")), (200, Some("application/json")));
+    assert_eq!(export.header("content-disposition"), Some("attachment; filename=\"person.json\""));
+    assert_eq!(export.header("cache-control"), Some("no-store"));
+    let export = export.json();
+    assert_eq!(export["identity"]["identityId"], "identity-of-bea");
+    assert_eq!((&export["subjects"][0]["subject"], &export["fields"]), (&json!(SUBJECT), &json!({})));
+    assert_eq!(mount.post("identities/identity-of-bea/export").json(), export);
+
+    let gone = mount.request("POST", "person/unlink").by_browser().form(&form).send();
+    let location = format!("../person?subject={SUBJECT_IN_URL}&unlinked=1");
+    assert_eq!((gone.status, gone.header("location")), (303, Some(&*location)));
+    let page = by_browser(location.trim_start_matches("../")).body;
+    assert!(page.contains("The link is ended.") && !page.contains("person/unlink"), "{page}");
+    assert_eq!(mount.post(&format!("person/unlink?subject={SUBJECT_IN_URL}")).json(), json!({"unlinked": false}));
+    assert_eq!(mount.get(&path).json()["standing"], "not_linked");
+    let alone = mount.get("people?q=identity-of-bea").json();
+    assert_eq!((&alone["people"][0]["subject"], &alone["people"][0]["subjects"]), (&Value::Null, &json!([])));
+
+    let trail = mount.get("audit?limit=3").json();
+    let told = trail["audits"].as_array().unwrap().iter();
+    let told: Vec<_> = told.map(|audit| ["actor", "action", "identityId"].map(|name| audit[name].clone())).collect();
+    let (plain, with_reason) = (json!(actor), json!(format!("{actor}: ticket 7")));
+    let expected = [(&with_reason, "unlink"), (&plain, "export"), (&with_reason, "export")];
+    assert_eq!(told, expected.map(|(actor, action)| [actor.clone(), json!(action), json!("iden…")]));
+}
+
+/// What means something in a URL and in HTML.
+pub(crate) const SUBJECT: &str = "bea/ü&<i>";
+const SUBJECT_IN_URL: &str = "bea%2F%C3%BC%26%3Ci%3E";
 
 fn ids(answer: &Response) -> Vec<i64> {
     answer.json()["events"].as_array().unwrap().iter().map(|event| event["id"].as_i64().unwrap()).collect()

@@ -15,7 +15,7 @@ use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use incode_core::client::Client;
 use incode_core::identity::transition::{ChangeRequest, Command};
-use incode_core::identity::{Link, LinkProof, Observation};
+use incode_core::identity::{Link, LinkProof, Observation, Verified};
 use incode_core::model::EventKind;
 use incode_core::store::{EventState, IdentityStore, InboxStore, MemoryStore, NewEvent, Reason};
 use incode_core::testing::store_suite::seen;
@@ -100,7 +100,7 @@ async fn actix_guard<B: MessageBody + 'static>(
     next.call(request).await
 }
 
-/// A vendor that nobody answers for: what is replayed stays pending.
+/// A vendor that does not answer: what is replayed stays pending.
 async fn incode() -> Incode {
     let store = MemoryStore::new();
     seed(&store).await;
@@ -109,7 +109,7 @@ async fn incode() -> Incode {
     builder.build().await.unwrap()
 }
 
-/// Events 1 to 5, oldest first, and one identity.
+/// Events 1 to 5, oldest first, and two identities.
 async fn seed(store: &MemoryStore) {
     let (verification, authentication) = (EventKind::Verification, EventKind::Authentication);
     for (kind, object, state, reason) in [
@@ -138,7 +138,18 @@ async fn seed(store: &MemoryStore) {
     let (now, identity_id) = (SystemClock.now(), IdentityId::new("identity/of anna".replace(' ', "%")).unwrap());
     let seen = Observation { identity_id: identity_id.clone(), ..seen("unused", now.as_millis()) };
     let link = Link::new(Subject::new("anna").unwrap(), identity_id, LinkProof::Application, now);
-    for command in [Command::Observe(seen), Command::Link { link, by: None }] {
+    let of_bea = Observation {
+        verified: Some(Verified { id: ObjectId::new("verification-of-bea").unwrap(), at: Some(now) }),
+        ..incode_core::testing::store_suite::seen("identity-of-bea", now.as_millis())
+    };
+    let subject = Subject::new(crate::script::SUBJECT).unwrap();
+    let link_of_bea = Link::new(subject, of_bea.identity_id.clone(), LinkProof::Application, now);
+    for command in [
+        Command::Observe(seen),
+        Command::Link { link, by: None },
+        Command::Observe(of_bea),
+        Command::Link { link: link_of_bea, by: None },
+    ] {
         let request = ChangeRequest { command, rules: Arc::default(), now };
         store.change(request).await.unwrap();
     }

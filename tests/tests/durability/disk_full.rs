@@ -39,7 +39,7 @@ async fn a_full_disk_sends_the_vendor_away_until_there_is_room() {
         }
     }
     let refused = refused.expect("the disk fills up");
-    // Past every cache: a subject that nobody asked about yet, and one whose row is read again.
+    // Past every cache: a subject that no request asked about yet, and one whose row is read again.
     assert_eq!(world.status("stranger", "/vault").await, 403);
     assert_eq!(world.status("alice", "/vault").await, 200);
     assert_eq!(world.standing("alice").await, "active");

@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use crate::shared::{self, SharedStore, put};
 
 #[tokio::test]
-async fn a_row_that_nobody_rang_the_bell_for_is_found() {
+async fn a_row_without_a_wakeup_is_found() {
     let directory = TempDir::new().unwrap();
     let (store, _) = shared::open(&directory.path().join("store.db")).await;
     let world = world_on(&store).await;
@@ -125,7 +125,7 @@ async fn a_call_of_a_killed_replica_is_made_by_another_within_fifteen_seconds() 
     let id = IdentityId::new(revoked.identity_id.as_str()).unwrap();
     put(&store, &revoked).await;
     eventually("known", async || store.counts().await.unwrap().inbox.done == 1).await;
-    first.link(&Subject::new("alice").unwrap(), &id, None).await.unwrap();
+    first.link(&Subject::new("alice").unwrap(), &id, &incode_core::Actor::unknown()).await.unwrap();
     sandbox.revoke("revoked").unwrap();
     put(&store, &sandbox.verify("revoked").unwrap()).await;
     assert_eq!(calls.recv().await, Some("first"));
@@ -199,8 +199,8 @@ async fn two_replicas_lose_no_update_of_one_identity() {
     other.shutdown().await;
 }
 
-/// A vendor that drags holds every place of the worker with events that nobody tried before; who comes now is let in
-/// between, and does not wait for the backlog to end.
+/// A slow vendor takes every place of the worker with events that were never tried before. A user who comes now is let
+/// in between, and does not wait for the backlog to end.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn newcomers_get_past_an_untried_backlog() {
     let directory = TempDir::new().unwrap();

@@ -1,4 +1,4 @@
-//! What happens to events when the store fails, fills up or drags, when the bell is not heard, when a worker dies.
+//! What happens to events when the store fails, is full or slow, when a wakeup is lost, when a worker dies.
 
 #![allow(
     clippy::unwrap_used,

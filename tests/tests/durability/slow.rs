@@ -48,7 +48,7 @@ async fn a_store_that_drags_is_given_up_at_the_deadline() {
     world.settles(1, 0, 0).await;
 }
 
-/// Unless told otherwise the deadline is five seconds.
+/// The deadline is five seconds unless set.
 #[tokio::test]
 async fn a_store_that_drags_is_given_up_after_five_seconds() {
     let directory = TempDir::new().unwrap();

@@ -90,7 +90,7 @@ async fn a_handler_that_panics_dies_alone_and_is_replayed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_owed_waits_for_its_handler_across_restarts() {
+async fn a_job_waits_for_its_handler_across_restarts() {
     let (sandbox, directory) = start().await;
     let path = directory.path().join("incode.db");
     let before = Calls::default();
@@ -104,7 +104,7 @@ async fn what_is_owed_waits_for_its_handler_across_restarts() {
     let incode = builder(&sandbox, &path).on_event("other", |_| async { Ok(()) }).build().await.unwrap();
     deliver(&incode, &verify(&sandbox)).await;
     until(async || are(&incode, 1, JobState::Done).await).await;
-    assert_eq!(incode.job_counts().await.unwrap().pending, 1, "nobody else took it");
+    assert_eq!(incode.job_counts().await.unwrap().pending, 1, "no other worker took it");
     incode.shutdown().await;
 
     let after = Calls::default();
@@ -151,7 +151,7 @@ async fn a_crash_during_the_call_leads_to_another() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn changes_are_told_whatever_brought_them() {
+async fn changes_are_published_whatever_their_cause() {
     let (sandbox, directory) = start().await;
     let secret = Secret::from("a flow secret of thirty-two bytes");
     let flow = HostedFlow::new(sandbox.client_id(), &sandbox.web_url(), "http://127.0.0.1", secret).unwrap();
@@ -177,10 +177,10 @@ async fn changes_are_told_whatever_brought_them() {
     let face = FaceAuthenticationRequest { face: Face::Base64Image(image), source: None };
     assert!(matches!(incode.authenticate(FaceScope::new(alice.clone()), &face).await.unwrap(), FaceOutcome::Passed(_)));
     assert_eq!(subjects(changes.next().await), of_alice, "a face");
-    assert!(incode.unlink(&alice, None).await.unwrap());
+    assert!(incode.unlink(&alice, &Actor::unknown()).await.unwrap());
     assert_eq!(subjects(changes.next().await), of_alice, "unlinked");
     assert!(incode.forget(&IdentityId::new(&verified.identity_id).unwrap(), &Actor::unknown()).await.unwrap());
-    assert_eq!(subjects(changes.next().await), [], "forgotten, linked to nobody");
+    assert_eq!(subjects(changes.next().await), [], "forgotten, without a link");
     incode.shutdown().await;
     assert_eq!(changes.next().await, None);
     assert_eq!(incode.changes().next().await, None, "over is over");

@@ -109,7 +109,7 @@ async fn forgetting_erases_them() {
 
 /// Neither another key nor none holds anything up.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn another_key_reads_nothing_and_blocks_nobody() {
+async fn another_key_reads_nothing_and_blocks_no_one() {
     let world = World::start().await;
     let incode = world.keeping().build().await.unwrap();
     world.come_back(&incode).await;

@@ -10,7 +10,7 @@ use incode_tests::{Adapter, Plan};
 
 use super::{TRACED, line};
 
-/// Fails each call with its name as the cause, while it is told to.
+/// Fails each call with its name as the cause, while a test says so.
 struct Broken(Arc<AtomicBool>);
 
 impl Hook for Broken {

@@ -8,9 +8,9 @@ use tempfile::TempDir;
 
 use crate::load::Load;
 
-on_both_examples!(told_to_stop_under_load_loses_nothing, told_to_stop_while_the_vendor_hangs);
+on_both_examples!(a_stop_under_load_loses_nothing, a_stop_while_the_vendor_hangs);
 
-async fn told_to_stop_under_load_loses_nothing(example: Example) {
+async fn a_stop_under_load_loses_nothing(example: Example) {
     let sandbox = Sandbox::builder().start().await.unwrap();
     let directory = TempDir::new().unwrap();
     let settings = Settings::of(&sandbox, directory.path());
@@ -29,7 +29,7 @@ async fn told_to_stop_under_load_loses_nothing(example: Example) {
     load.is_applied_once_each(&directory.path().join("incode.db"));
 }
 
-async fn told_to_stop_while_the_vendor_hangs(example: Example) {
+async fn a_stop_while_the_vendor_hangs(example: Example) {
     let sandbox = Sandbox::builder().start().await.unwrap();
     let directory = TempDir::new().unwrap();
     let settings = Settings::of(&sandbox, directory.path());
@@ -38,7 +38,7 @@ async fn told_to_stop_while_the_vendor_hangs(example: Example) {
     let app = App::start(example, &settings).await;
     let senders = load.run(app.address, 2);
     eventually("the vendor is asked", async || !sandbox.calls().is_empty()).await;
-    // Not even a connection that nobody uses keeps it alive.
+    // Not even an idle connection keeps it alive.
     let _idle = tokio::net::TcpStream::connect(app.address).await.unwrap();
     let begun = Instant::now();
     let ended = app.stop().await;

@@ -34,7 +34,7 @@ async fn the_vendors_oauth_sequence_by_curl(example: Example) {
     let token = answer["access_token"].as_str().unwrap();
     assert_eq!((&answer["token_type"], &answer["expires_in"]), (&"Bearer".into(), &3600.into()));
 
-    let event = concat!("@", env!("CARGO_MANIFEST_DIR"), "/fixtures/event-verification.json");
+    let event = concat!("@", env!("CARGO_MANIFEST_DIR"), "/../incode-core/fixtures/event-verification.json");
     let deliver = async |authorization: String| {
         let json = "Content-Type: application/json";
         curl(&["--header", &authorization, "--header", json, "--data-binary", event, "--include", &webhook_url]).await

@@ -27,7 +27,7 @@ async fn one_vault_behind_two_apps(store: &str) {
     let directory = TempDir::new().unwrap();
     let settings = Settings::of(&sandbox, directory.path()).with("INCODE_STORE", store);
     let (axum, actix) = tokio::join!(App::start(Example::Axum, &settings), App::start(Example::Actix, &settings));
-    // The browser comes back to the one, the vendor tells the other.
+    // The browser comes back to the one, the vendor's event goes to the other.
     let auth = WebhookAuth::Header { name: WEBHOOK_HEADER.into(), secret: WEBHOOK_SECRET.into() };
     sandbox.set_webhook(Webhook::to(format!("http://{}/incode/webhook", actix.address)).auth(auth)).unwrap();
 

@@ -52,7 +52,7 @@ async fn killed_right_after_the_acknowledgement(example: Example) {
     spec.is_applied_after_a_restart(example).await;
 }
 
-/// The worker's lease dies with it: nobody waits for its end.
+/// The worker's lease dies with it: no other worker waits for its end.
 async fn killed_while_the_vendor_was_being_asked(example: Example) {
     let spec = Spec::start().await;
     spec.sandbox.add_fault(Fault::new(Effect::Stall).times(u32::MAX));

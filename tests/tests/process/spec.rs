@@ -22,7 +22,7 @@ impl Spec {
         let mut verification = fixture("verification.json");
         // The page's two samples show different objects; the event names this one.
         verification["id"] = event["id"].clone();
-        // Made in the flow that a test goes through: one of another time would link nobody.
+        // Made in the flow that a test goes through: one of another time would make no link.
         verification["createdAt"] = (SystemClock.now().as_millis() / 1_000).into();
         sandbox.seed_verification(text(&event["id"]), Some(&person.identity_id), verification);
         sandbox.seed_token(text(&event["token"]), Some(&person.identity_id), Duration::from_secs(900));
@@ -35,7 +35,7 @@ impl Spec {
 
     /// The sample as it is in the file, blanks and all.
     pub(crate) fn event_bytes() -> Vec<u8> {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/event-verification.json");
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../incode-core/fixtures/event-verification.json");
         std::fs::read(path).unwrap()
     }
 

@@ -31,7 +31,7 @@ impl Balancer {
         while let Ok((near, _)) = self.listener.accept().await {
             let (fleet, turn) = (Arc::clone(&fleet), Arc::clone(&turn));
             tokio::spawn(async move {
-                // Whoever hangs up is let go.
+                // An error means that the client hung up.
                 let _ = pass_on(near, &fleet, &turn).await;
             });
         }

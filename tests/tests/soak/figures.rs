@@ -2,56 +2,56 @@
 
 use std::time::Duration;
 
-use crate::town::Town;
-use crate::verdict::Verdict;
+use crate::checks::Findings;
+use crate::cluster::Cluster;
 
-pub(crate) fn print(town: &Town, engine: &str, lasted: Duration, seed: u64, verdict: &Verdict) {
-    let book = &town.book;
-    let blow = |name: &str| book.of(&format!("blows/{name}"));
+pub(crate) fn print(cluster: &Cluster, engine: &str, lasted: Duration, seed: u64, findings: &Findings) {
+    let expectations = &cluster.expectations;
+    let blow = |name: &str| expectations.of(&format!("blows/{name}"));
     let listed = |prefix: &str| {
-        let all = book.all(prefix);
+        let all = expectations.all(prefix);
         if all.is_empty() { "none".to_owned() } else { list(&all) }
     };
-    let (most, growth) = verdict.taken;
+    let (most, growth) = findings.taken;
     let rows = [
         (
             "lasted",
-            format!("{} s, then {} s until nothing was pending", lasted.as_secs(), verdict.calm_after.as_secs()),
+            format!("{} s, then {} s until nothing was pending", lasted.as_secs(), findings.calm_after.as_secs()),
         ),
         ("seed", seed.to_string()),
-        ("replicas killed (SIGKILL); told to stop", { format!("{}; {}", blow("Kill") + blow("Both"), blow("Stop")) }),
+        ("replicas killed (SIGKILL); stopped", { format!("{}; {}", blow("Kill") + blow("Both"), blow("Stop")) }),
         ("database killed and started again", (blow("Server") + blow("Both")).to_string()),
-        ("networks reset; cut; silent; slow; without news", {
-            ["Reset", "Cut", "Silent", "Slow", "NoNews"].map(|name| blow(name).to_string()).join("; ")
+        ("networks reset; cut; silent; slow; without notices", {
+            ["Reset", "Cut", "Silent", "Slow", "NoNotices"].map(|name| blow(name).to_string()).join("; ")
         }),
-        ("vendor calls", book.of("vendor calls").to_string()),
+        ("vendor calls", expectations.of("vendor calls").to_string()),
         ("of which met a fault", listed("faults/")),
         ("spells in which every call failed", listed("spells/")),
         ("deliveries", listed("deliveries/")),
         ("forged deliveries", listed("forged/")),
-        ("events acknowledged and applied, once each", verdict.applied.to_string()),
+        ("events acknowledged and applied, once each", findings.applied.to_string()),
         ("dead letters before replay", listed("dead/")),
         ("replayed; sent again by the vendor with a fresh token", {
-            format!("{}; {}", verdict.replayed, verdict.sent_afresh)
+            format!("{}; {}", findings.replayed, findings.sent_afresh)
         }),
-        ("handler calls beyond one for each event", verdict.called_again.to_string()),
+        ("handler calls beyond one for each event", findings.called_again.to_string()),
         ("flows", listed("flows/")),
         ("faces; transfers", format!("{}; {}", listed("faces/"), listed("transfers/"))),
         ("gated requests", listed("gated/")),
         ("answers of the balancer's own", listed("balancer/")),
-        ("revocations", book.of("revocations").to_string()),
-        ("last open answer of a replica after the settlement, undisturbed", closings(&book.closings(false))),
-        ("the same while its news was disturbed", closings(&book.closings(true))),
-        ("identities rechecked; otherwise known", format!("{}; {}", verdict.rechecked, verdict.drifted)),
+        ("revocations", expectations.of("revocations").to_string()),
+        ("last open answer of a replica after the settlement, undisturbed", closings(&expectations.closings(false))),
+        ("the same while its notices were disturbed", closings(&expectations.closings(true))),
+        ("identities rechecked; otherwise known", format!("{}; {}", findings.rechecked, findings.drifted)),
         ("memory of the replica that ran all along, from the beginning to the end, MiB", {
-            let memory: Vec<_> = town.fleet.slots[0].memory(10).iter().map(u64::to_string).collect();
+            let memory: Vec<_> = cluster.fleet.slots[0].memory(10).iter().map(u64::to_string).collect();
             memory.join(", ")
         }),
         ("of any: most, growth after 10 s, open files", {
             format!("{} MiB, {} MiB, {}", most.memory >> 10, growth >> 10, most.files)
         }),
-        ("log lines searched", book.of("log lines").to_string()),
-        ("promises broken", book.wrongs().len().to_string()),
+        ("log lines searched", expectations.of("log lines").to_string()),
+        ("promises broken", expectations.wrongs().len().to_string()),
     ];
     println!("\n| | {engine} |\n|---|---|");
     for (what, figure) in rows {

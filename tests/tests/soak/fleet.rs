@@ -1,4 +1,4 @@
-//! Three replicas, each with a network of its own to the store; started, killed, told to stop, and looked after.
+//! Three replicas, each with its own network to the store; started, killed, stopped, and watched.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
@@ -8,7 +8,7 @@ use incode_tests::get;
 use incode_tests::process::{App, Ended, Example, Settings};
 use incode_tests::servers::{Proxy, free_port};
 
-use crate::book::Book;
+use crate::expectations::Expectations;
 use crate::net;
 
 pub(crate) struct Fleet {
@@ -16,7 +16,7 @@ pub(crate) struct Fleet {
     settings: Settings,
     /// Texts that no line of a log may hold.
     canaries: Vec<String>,
-    book: Arc<Book>,
+    expectations: Arc<Expectations>,
 }
 
 /// A place for a replica: its process comes and goes.
@@ -31,7 +31,7 @@ pub(crate) struct Slot {
 #[derive(Default)]
 struct Seen {
     address: Option<SocketAddr>,
-    /// When its news of the others may have been cut, from first to last; no end while it lasts.
+    /// When the notices of the others may have been cut, from first to last; no end while it lasts.
     disturbed: Vec<(Instant, Option<Instant>)>,
     /// Of the process that runs now: since when, and what it has taken when it was warm.
     process: Option<(u32, Instant, Option<Taken>)>,
@@ -50,13 +50,13 @@ pub(crate) struct Taken {
 }
 
 impl Fleet {
-    /// Nobody runs yet. `store` gives the URL of the store by way of a port of this machine.
+    /// No replica runs yet. `store` gives the URL of the store by way of a port of this machine.
     pub(crate) async fn new(
         settings: Settings,
         store: impl Fn(u16) -> String,
         port: u16,
         canaries: Vec<String>,
-        book: Arc<Book>,
+        expectations: Arc<Expectations>,
     ) -> Self {
         let mut slots = Vec::new();
         for example in [Example::Axum, Example::Actix, Example::Axum] {
@@ -64,7 +64,7 @@ impl Fleet {
             let store = store(proxy.port());
             slots.push(Slot { example, proxy, store, app: tokio::sync::Mutex::default(), seen: Mutex::default() });
         }
-        Self { slots, settings, canaries, book }
+        Self { slots, settings, canaries, expectations }
     }
 
     pub(crate) async fn start(&self, which: usize) {
@@ -93,7 +93,7 @@ impl Fleet {
         if let Some(app) = self.take(which).await {
             let ended = app.stop().await;
             if ended.code != Some(0) {
-                self.book.wrong(format!("replica {which}, told to stop, ended with {:?}", ended.code));
+                self.expectations.wrong(format!("replica {which} was stopped and ended with {:?}", ended.code));
             }
             self.look_through(which, ended);
         }
@@ -105,34 +105,34 @@ impl Fleet {
         let mut seen = slot.seen();
         (seen.address, seen.process) = (None, None);
         if app.is_gone() {
-            self.book.wrong(format!("replica {which} ended by itself"));
+            self.expectations.wrong(format!("replica {which} ended by itself"));
         }
         Some(app)
     }
 
     fn look_through(&self, which: usize, ended: Ended) {
         for line in ended.stdout.iter().chain(&ended.stderr) {
-            self.book.count("log lines");
+            self.expectations.count("log lines");
             if line.contains("panicked") {
-                self.book.wrong(format!("replica {which} panicked: {line}"));
+                self.expectations.wrong(format!("replica {which} panicked: {line}"));
             }
             if self.canaries.iter().any(|canary| line.contains(canary)) {
-                self.book.wrong(format!("replica {which} logged what it must not: {line}"));
+                self.expectations.wrong(format!("replica {which} logged what it must not: {line}"));
             }
         }
     }
 
-    /// From now on its news may be late.
+    /// From now on its notices may be late.
     pub(crate) fn disturb(&self, which: usize) {
         self.slots[which].seen().disturbed.push((Instant::now(), None));
     }
 
-    /// Waits until it says that news arrives again.
+    /// Waits until it says that notices arrive again.
     pub(crate) async fn recovers(&self, which: usize) {
         let slot = &self.slots[which];
         let begun = Instant::now();
         while !slot.is_up_to_date().await {
-            assert!(begun.elapsed() < Duration::from_secs(30), "no news arrives at replica {which}");
+            assert!(begun.elapsed() < Duration::from_secs(30), "no notice arrives at replica {which}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         for (_, end) in &mut slot.seen().disturbed {
@@ -174,12 +174,12 @@ impl Slot {
         (0..=steps).filter_map(|step| seen.memory.get(last * step / steps)).map(|memory| memory >> 10).collect()
     }
 
-    /// Where it listens; `None` while nobody does.
+    /// The address on which it listens; `None` while it does not run.
     pub(crate) fn address(&self) -> Option<SocketAddr> {
         self.seen().address
     }
 
-    /// Whether its news may have been late at any time since.
+    /// Whether its notices may have been late at any time since.
     pub(crate) fn was_disturbed(&self, since: Instant) -> bool {
         self.seen().disturbed.iter().any(|(_, end)| end.is_none_or(|end| end >= since))
     }

@@ -1,5 +1,5 @@
-//! Replicas of the example apps on one real database, behind a round-robin, with a vendor that stumbles; killed, told to
-//! stop, cut off, and their database killed, at random. At the end everything that is promised is checked.
+//! Replicas of the example apps on one real database, behind a round-robin, with a vendor that fails at times; killed,
+//! stopped, cut off, and their database killed, at random. At the end everything that is promised is checked.
 //!
 //! A short form with every other test; `tests/long/soak` for half an hour. `INCODE_SOAK_MINUTES` says how long,
 //! `INCODE_SOAK_SEED` repeats the decisions of an earlier run: their moments are the machine's.
@@ -14,19 +14,19 @@
 )]
 
 mod balancer;
-mod book;
-mod courier;
+mod checks;
+mod cluster;
 mod engine;
+mod expectations;
+mod faults;
 mod figures;
 mod fleet;
 mod net;
 mod people;
 mod random;
-mod town;
+mod sender;
 mod vendor;
-mod verdict;
 mod watch;
-mod weather;
 
 use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
@@ -39,11 +39,11 @@ use tempfile::TempDir;
 use tokio::task::JoinSet;
 
 use balancer::Balancer;
-use book::Book;
+use cluster::{CANARY, Class, Cluster, Person};
 use engine::Engine;
+use expectations::Expectations;
 use fleet::Fleet;
 use random::Random;
-use town::{CANARY, Class, Person, Town};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_replicas_on_postgres() {
@@ -83,50 +83,50 @@ async fn soak(engine: Engine) {
     let folder = TempDir::new().unwrap();
     let engine = Arc::new(engine);
     let balancer = Balancer::bind().await;
-    let (town, settings) = settle(&engine, &balancer, folder.path()).await;
-    for which in 0..town.fleet.slots.len() {
-        town.fleet.start(which).await;
+    let (cluster, settings) = settle(&engine, &balancer, folder.path()).await;
+    for which in 0..cluster.fleet.slots.len() {
+        cluster.fleet.start(which).await;
     }
-    let serving = tokio::spawn(balancer.serve(Arc::clone(&town.fleet)));
-    let town = Arc::new(move_in(town).await);
+    let serving = tokio::spawn(balancer.serve(Arc::clone(&cluster.fleet)));
+    let cluster = Arc::new(move_in(cluster).await);
 
     let begun = Instant::now();
     let mut all = JoinSet::new();
-    for who in 0..town.people.len() {
-        if town.people[who].class != Class::Visitor {
-            all.spawn(people::live(Arc::clone(&town), who, random.fork()));
+    for who in 0..cluster.people.len() {
+        if cluster.people[who].class != Class::Visitor {
+            all.spawn(people::live(Arc::clone(&cluster), who, random.fork()));
         }
     }
-    for which in 0..town.fleet.slots.len() {
-        all.spawn(watch::poll(Arc::clone(&town), which, random.fork()));
-        all.spawn(courier::work(Arc::clone(&town), which, random.fork()));
+    for which in 0..cluster.fleet.slots.len() {
+        all.spawn(watch::poll(Arc::clone(&cluster), which, random.fork()));
+        all.spawn(sender::work(Arc::clone(&cluster), which, random.fork()));
     }
     let pace = &PACE[usize::from(length.is_short)];
-    all.spawn(weather::strike(Arc::clone(&town), Arc::clone(&engine), random.fork(), pace.blows));
-    all.spawn(observe(Arc::clone(&town)));
-    let vendor = tokio::spawn(vendor::stumble(Arc::clone(&town), random.fork(), pace.spells));
+    all.spawn(faults::cause(Arc::clone(&cluster), Arc::clone(&engine), random.fork(), pace.blows));
+    all.spawn(observe(Arc::clone(&cluster)));
+    let vendor = tokio::spawn(vendor::stumble(Arc::clone(&cluster), random.fork(), pace.spells));
     let ended = tokio::time::timeout(length.time, all.join_next()).await;
-    assert!(ended.is_err(), "nobody ends before the time is over: {ended:?}");
+    assert!(ended.is_err(), "no task ends before the time is over: {ended:?}");
     // On a busy machine it takes longer until there is something to judge.
     for _ in 0..180 {
-        let happened = verdict::HAPPENED.iter().all(|what| town.book.of(what) > 0);
-        if happened && town.book.of("deliveries/acknowledged") >= ENOUGH_DELIVERED {
+        let happened = checks::HAPPENED.iter().all(|what| cluster.expectations.of(what) > 0);
+        if happened && cluster.expectations.of("deliveries/acknowledged") >= ENOUGH_DELIVERED {
             break;
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
-    town.finish();
+    cluster.finish();
     let lasted = begun.elapsed();
-    tokio::time::timeout(PATIENCE, all.join_all()).await.expect("everybody ends once it is over");
+    tokio::time::timeout(PATIENCE, all.join_all()).await.expect("every task ends once it is over");
     let refused = vendor.await.unwrap();
 
-    let verdict = verdict::reach(&town, &engine, &settings, &length, &refused, &folder.path().join("journal")).await;
-    for which in 0..town.fleet.slots.len() {
-        town.fleet.stop(which).await;
+    let findings = checks::run(&cluster, &engine, &settings, &length, &refused, &folder.path().join("journal")).await;
+    for which in 0..cluster.fleet.slots.len() {
+        cluster.fleet.stop(which).await;
     }
     serving.abort();
-    figures::print(&town, engine.name(), lasted, seed, &verdict);
-    let wrongs = town.book.wrongs();
+    figures::print(&cluster, engine.name(), lasted, seed, &findings);
+    let wrongs = cluster.expectations.wrongs();
     assert!(
         wrongs.is_empty(),
         "{} of {}, INCODE_SOAK_SEED={seed}:\n{}",
@@ -137,7 +137,7 @@ async fn soak(engine: Engine) {
 }
 
 /// The vendor, the fleet, and what each replica is set to.
-async fn settle(engine: &Engine, balancer: &Balancer, folder: &Path) -> (Town, Settings) {
+async fn settle(engine: &Engine, balancer: &Balancer, folder: &Path) -> (Cluster, Settings) {
     let auth = WebhookAuth::Header { name: WEBHOOK_HEADER.to_owned(), secret: WEBHOOK_SECRET.to_owned() };
     let webhook = Webhook::to(format!("http://{}/incode/webhook", balancer.address())).auth(auth);
     let sandbox = Sandbox::builder().webhook(webhook).time_scale(0.01).start().await.unwrap();
@@ -149,38 +149,38 @@ async fn settle(engine: &Engine, balancer: &Balancer, folder: &Path) -> (Town, S
     // The sandbox's tokens all begin alike.
     let tokens = "eyJhbGciOiJIUzI1NiJ9";
     let canaries = [WEBHOOK_SECRET, ADMIN_TOKEN, FLOW_SECRET, sandbox.api_key(), CANARY, tokens].map(str::to_owned);
-    let book = Arc::new(Book::default());
+    let expectations = Arc::new(Expectations::default());
     let url = |port| engine.url_at(port);
-    let fleet = Fleet::new(settings.clone(), url, engine.port(), canaries.to_vec(), Arc::clone(&book)).await;
-    (Town::new(sandbox, Arc::new(fleet), balancer.address(), book), settings)
+    let fleet = Fleet::new(settings.clone(), url, engine.port(), canaries.to_vec(), Arc::clone(&expectations)).await;
+    (Cluster::new(sandbox, Arc::new(fleet), balancer.address(), expectations), settings)
 }
 
 /// People and their sessions.
-async fn move_in(mut town: Town) -> Town {
+async fn move_in(mut cluster: Cluster) -> Cluster {
     for (class, count) in [(Class::Member, 6), (Class::Refused, 2), (Class::Visitor, 2)] {
         for number in 0..count {
             let user = format!("{class:?}-{number}").to_lowercase();
-            let cookie = people::log_in(town.balancer, &user).await;
-            town.people.push(Person::new(user, class, cookie));
+            let cookie = people::log_in(cluster.balancer, &user).await;
+            cluster.people.push(Person::new(user, class, cookie));
         }
     }
     for number in 0..CROWD {
         let email = format!("{number}@{CANARY}.example");
         let person = NewPerson::named(format!("Eva {CANARY}")).email(email).identity_id(format!("crowd-{number}"));
-        let id = town.sandbox.add_person(person).identity_id;
+        let id = cluster.sandbox.add_person(person).identity_id;
         // From here on ACTIVE, and never anything else.
-        town.sandbox.verify(&id).unwrap();
-        town.crowd.push(id);
+        cluster.sandbox.verify(&id).unwrap();
+        cluster.crowd.push(id);
     }
-    town
+    cluster
 }
 
-/// Counts what nobody keeps, until all is over.
-async fn observe(town: Arc<Town>) {
-    let mut calls = vendor::Calls::new(town.sandbox.clone(), Arc::clone(&town.book));
-    while !town.is_over() {
-        town.pause(Duration::from_secs(1)).await;
-        town.fleet.weigh();
+/// Counts what is stored nowhere, until all is over.
+async fn observe(cluster: Arc<Cluster>) {
+    let mut calls = vendor::Calls::new(cluster.sandbox.clone(), Arc::clone(&cluster.expectations));
+    while !cluster.is_over() {
+        cluster.pause(Duration::from_secs(1)).await;
+        cluster.fleet.weigh();
         calls.count();
     }
 }
@@ -197,5 +197,5 @@ struct Pace {
 const PACE: [Pace; 2] =
     [Pace { blows: (2_000, 15_000), spells: (5_000, 25_000) }, Pace { blows: (300, 1_200), spells: (1_500, 4_000) }];
 const CROWD: usize = 20;
-/// For whoever has a request under way when it is over.
+/// For requests that are under way when it is over.
 const PATIENCE: Duration = Duration::from_secs(180);

@@ -8,77 +8,83 @@ use incode_sandbox::{FaceKind, Outcome};
 use incode_tests::{get, post};
 use url::Url;
 
-use crate::courier::deliver;
+use crate::cluster::{Class, Cluster, Person};
 use crate::random::Random;
-use crate::town::{Class, Person, Town};
+use crate::sender::deliver;
 use crate::watch;
 
 /// The life of one of them, until all is over.
-pub(crate) async fn live(town: Arc<Town>, who: usize, mut random: Random) {
-    let person = &town.people[who];
+pub(crate) async fn live(cluster: Arc<Cluster>, who: usize, mut random: Random) {
+    let person = &cluster.people[who];
     let outcome = match person.class {
         Class::Member => "pass",
         Class::Refused => "fail",
         Class::Visitor => return,
     };
-    while !flow(&town, person, outcome, &mut random).await {
-        if town.is_over() {
+    while !flow(&cluster, person, outcome, &mut random).await {
+        if cluster.is_over() {
             return;
         }
-        town.pause(random.millis(50, 400)).await;
+        cluster.pause(random.millis(50, 400)).await;
     }
-    let identity = person.identity(&town.sandbox).unwrap();
-    while !town.is_over() {
-        town.pause(random.millis(20, 400)).await;
+    let identity = person.identity(&cluster.sandbox).unwrap();
+    while !cluster.is_over() {
+        cluster.pause(random.millis(20, 400)).await;
         if person.class == Class::Refused {
-            flow(&town, person, outcome, &mut random).await;
-            town.pause(random.millis(200, 2_000)).await;
+            flow(&cluster, person, outcome, &mut random).await;
+            cluster.pause(random.millis(200, 2_000)).await;
             continue;
         }
         match random.below(10) {
             0 => {
-                flow(&town, person, outcome, &mut random).await;
+                flow(&cluster, person, outcome, &mut random).await;
             }
             1..=3 => {
-                face(&town, person, &identity, &mut random).await;
+                face(&cluster, person, &identity, &mut random).await;
             }
             4 => {
-                let verified = town.sandbox.verify(&identity).unwrap();
-                deliver(&town, "verification.completed", &verified.verification_id, &verified.token).await;
+                let verified = cluster.sandbox.verify(&identity).unwrap();
+                deliver(&cluster, "verification.completed", &verified.verification_id, &verified.token).await;
             }
-            _ => revoked(&town, person, &identity, &mut random).await,
+            _ => revoked(&cluster, person, &identity, &mut random).await,
         }
     }
 }
 
 /// Revoked at the vendor, which announces nothing: learned by an event or by a face. Then ACTIVE once more.
-async fn revoked(town: &Town, person: &Person, identity: &str, random: &mut Random) {
-    if learned(town, person, identity, "ACTIVE", random).await.is_none() {
+async fn revoked(cluster: &Cluster, person: &Person, identity: &str, random: &mut Random) {
+    if learned(cluster, person, identity, "ACTIVE", random).await.is_none() {
         return;
     }
-    town.sandbox.revoke(identity).unwrap();
+    cluster.sandbox.revoke(identity).unwrap();
     let settled = async {
-        let settled = learned(town, person, identity, "REVOKED", random).await?;
-        town.book.count("revocations");
+        let settled = learned(cluster, person, identity, "REVOKED", random).await?;
+        cluster.expectations.count("revocations");
         Some(settled)
     };
-    watch::closing(town, person, settled).await;
-    // From here on any replica may hear of it.
+    watch::closing(cluster, person, settled).await;
+    // From here on any replica may learn of it.
     person.close(None);
-    town.sandbox.activate(identity).unwrap();
-    learned(town, person, identity, "ACTIVE", random).await;
+    cluster.sandbox.activate(identity).unwrap();
+    learned(cluster, person, identity, "ACTIVE", random).await;
 }
 
-/// Lets the app hear of the person until the store has this status; gives when it was seen to, and `None` when all is over
+/// Sends events of the person until the store has this status; returns when that was seen, and `None` when all is over
 /// before. An event may be in the hands of a replica that died, and is its until the lease ends.
-async fn learned(town: &Town, person: &Person, identity: &str, status: &str, random: &mut Random) -> Option<Instant> {
-    while !town.is_over() {
-        if !random.chance(50) || !face(town, person, identity, random).await {
+async fn learned(
+    cluster: &Cluster,
+    person: &Person,
+    identity: &str,
+    status: &str,
+    random: &mut Random,
+) -> Option<Instant> {
+    while !cluster.is_over() {
+        if !random.chance(50) || !face(cluster, person, identity, random).await {
             let outcome = if random.chance(50) { Outcome::Pass } else { Outcome::Fail };
-            let verified = town.sandbox.verify_as(identity, outcome).unwrap();
-            deliver(town, "verification.completed", &verified.verification_id, &verified.token).await;
+            let verified = cluster.sandbox.verify_as(identity, outcome).unwrap();
+            deliver(cluster, "verification.completed", &verified.verification_id, &verified.token).await;
         }
-        if let Some(settled) = town.settles(identity, status, random.millis(2_000, 6_000)).await {
+        if let Some(settled) = cluster.settles(identity, status, random.millis(2_000, 6_000)).await {
             return Some(settled);
         }
     }
@@ -86,8 +92,8 @@ async fn learned(town: &Town, person: &Person, identity: &str, status: &str, ran
 }
 
 /// Whether the face was confirmed.
-async fn face(town: &Town, person: &Person, identity: &str, random: &mut Random) -> bool {
-    let faces = town.sandbox.faces();
+async fn face(cluster: &Cluster, person: &Person, identity: &str, random: &mut Random) -> bool {
+    let faces = cluster.sandbox.faces();
     let stranger = random.chance(20);
     let fits = |face: &&incode_sandbox::Face| match stranger {
         true => face.kind == FaceKind::Stranger,
@@ -96,58 +102,58 @@ async fn face(town: &Town, person: &Person, identity: &str, random: &mut Random)
     let Some(face) = faces.iter().find(fits) else { return false };
     let body = serde_json::json!({ "base64Image": face.base64_image }).to_string();
     let call = person.post("/face").header("content-type", "application/json").body(body);
-    let Some(answer) = town.ask("a face", &call).await else { return false };
-    town.book.count(&format!("faces/{}", answer.status));
+    let Some(answer) = cluster.ask("a face", &call).await else { return false };
+    cluster.expectations.count(&format!("faces/{}", answer.status));
     if answer.status == 200 && stranger {
-        town.book.wrong("a stranger's face was confirmed".to_owned());
+        cluster.expectations.wrong("a stranger's face was confirmed".to_owned());
     }
     if answer.status == 200 && random.chance(30) {
-        let transfer = town.ask("a transfer", &person.post("/transfer")).await;
+        let transfer = cluster.ask("a transfer", &person.post("/transfer")).await;
         let status = transfer.map_or(0, |answer| answer.status);
-        town.book.count(&format!("transfers/{status}"));
+        cluster.expectations.count(&format!("transfers/{status}"));
     }
     answer.status == 200
 }
 
 /// Through start, the vendor's page and the callback; whether the person was linked in the end.
-pub(crate) async fn flow(town: &Town, person: &Person, outcome: &str, random: &mut Random) -> bool {
-    let Some(start) = town.ask("start", &person.get("/incode/start?return_to=/vault")).await else { return false };
+pub(crate) async fn flow(cluster: &Cluster, person: &Person, outcome: &str, random: &mut Random) -> bool {
+    let Some(start) = cluster.ask("start", &person.get("/incode/start?return_to=/vault")).await else { return false };
     let Some(page) = start.header("location") else { return false };
     let page = Url::parse(page).unwrap();
     let form = url::form_urlencoded::Serializer::new(page.query().unwrap().to_owned())
-        .extend_pairs([("name", format!("Ana {}", crate::town::CANARY)), ("email", person.email())])
+        .extend_pairs([("name", format!("Ana {}", crate::cluster::CANARY)), ("email", person.email())])
         .extend_pairs([("phone", "+521234567890"), ("date_of_birth", "1988-08-13"), ("outcome", outcome)])
         .finish();
     let form = post("/").header("content-type", "application/x-www-form-urlencoded").body(form);
-    let passed = form.send(town.sandbox.address()).await;
+    let passed = form.send(cluster.sandbox.address()).await;
     let back = Url::parse(passed.header("location").unwrap()).unwrap();
     let target = format!("{}?{}", back.path(), back.query().unwrap());
-    town.book.count("flows/begun");
-    let redeemed = redeem(town, person, &target, random).await;
+    cluster.expectations.count("flows/begun");
+    let redeemed = redeem(cluster, person, &target, random).await;
     if redeemed {
-        town.book.count("flows/linked");
-        used_again(town, person, &target).await;
+        cluster.expectations.count("flows/linked");
+        used_again(cluster, person, &target).await;
     }
     redeemed
 }
 
 /// The callback, reloaded while it says so. Now and then at two replicas at once: both may lead the person back, who is one
 /// and the same.
-async fn redeem(town: &Town, person: &Person, target: &str, random: &mut Random) -> bool {
+async fn redeem(cluster: &Cluster, person: &Person, target: &str, random: &mut Random) -> bool {
     // It may have been spent by an answer that never arrived, from the store to the replica or from there to here.
     let mut lost = false;
     for _ in 0..60 {
         let call = person.get(target);
         let mut answers = Vec::new();
-        let up = town.addresses();
+        let up = cluster.addresses();
         if random.chance(30) && up.len() > 1 {
             let first = random.below(up.len());
             let (one, other) = (up[first], up[(first + 1) % up.len()]);
-            let both = tokio::join!(town.ask_at(one, "callback", &call), town.ask_at(other, "callback", &call));
+            let both = tokio::join!(cluster.ask_at(one, "callback", &call), cluster.ask_at(other, "callback", &call));
             answers.extend([both.0, both.1]);
-            town.book.count("flows/raced");
+            cluster.expectations.count("flows/raced");
         } else {
-            answers.push(town.ask("callback", &call).await);
+            answers.push(cluster.ask("callback", &call).await);
         }
         let taken = answers.iter().flatten().filter(|answer| answer.status == 303).count();
         let spent = answers.iter().flatten().any(|answer| answer.code() == "flow_used");
@@ -158,39 +164,41 @@ async fn redeem(town: &Town, person: &Person, target: &str, random: &mut Random)
             (0, false) => {}
             (0, true) => {
                 if !lost {
-                    town.book.wrong(format!("a flow of {} was used before it was used", person.user));
+                    cluster.expectations.wrong(format!("a flow of {} was used before it was used", person.user));
                 }
                 return true;
             }
             _ => return true,
         }
-        if town.is_over() || answers.iter().flatten().any(|answer| answer.status == 403 || answer.status == 400) {
+        if cluster.is_over() || answers.iter().flatten().any(|answer| answer.status == 403 || answer.status == 400) {
             return false;
         }
-        town.pause(random.millis(100, 400)).await;
+        cluster.pause(random.millis(100, 400)).await;
     }
     false
 }
 
-/// At each replica: a reload leads back the person whom the flow linked, and links nobody else.
-async fn used_again(town: &Town, person: &Person, target: &str) {
-    for address in town.addresses() {
-        let Some(answer) = town.ask_at(address, "callback", &person.get(target)).await else { continue };
+/// At each replica: a reload leads back the person whom the flow linked, and makes no other link.
+async fn used_again(cluster: &Cluster, person: &Person, target: &str) {
+    for address in cluster.addresses() {
+        let Some(answer) = cluster.ask_at(address, "callback", &person.get(target)).await else { continue };
         match (answer.status, &*answer.code()) {
-            (303, _) => town.book.count("flows/led back"),
+            (303, _) => cluster.expectations.count("flows/led back"),
             // Linked by an earlier flow.
-            (409, "flow_used") => town.book.count("flows/refused as used"),
+            (409, "flow_used") => cluster.expectations.count("flows/refused as used"),
             // Before that is known the vendor is asked, and it stumbles; or the person has asked too often.
             (503 | 429, _) | (403, "flow_token_dead") => {}
             // The check of the flow became known, and did not pass.
-            (403, "verification_not_passed") => town.book.count("flows/not passed"),
-            _ => town.book.wrong(format!("a used correlation id of {} was answered {answer:?}", person.user)),
+            (403, "verification_not_passed") => cluster.expectations.count("flows/not passed"),
+            _ => {
+                cluster.expectations.wrong(format!("a used correlation id of {} was answered {answer:?}", person.user))
+            }
         }
     }
-    let Some(other) = town.people.iter().find(|other| other.user != person.user) else { return };
-    let answer = town.ask("callback", &other.get(target)).await;
+    let Some(other) = cluster.people.iter().find(|other| other.user != person.user) else { return };
+    let answer = cluster.ask("callback", &other.get(target)).await;
     if answer.is_some_and(|answer| answer.status == 303) {
-        town.book.wrong(format!("the flow of {} led {} back", person.user, other.user));
+        cluster.expectations.wrong(format!("the flow of {} led {} back", person.user, other.user));
     }
 }
 

@@ -8,7 +8,7 @@ impl Random {
         Self(seed)
     }
 
-    /// One for somebody else, who decides for himself.
+    /// One for another task, which decides by itself.
     pub(crate) fn fork(&mut self) -> Self {
         Self(self.next())
     }

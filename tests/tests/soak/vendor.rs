@@ -5,46 +5,48 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use incode_sandbox::{Effect, Fault, Sandbox};
 
-use crate::book::Book;
+use crate::cluster::Cluster;
+use crate::expectations::Expectations;
 use crate::random::Random;
-use crate::town::Town;
 
 /// Stumbles until all is over. Gives the spells in which it refused tokens, in milliseconds since the epoch.
-pub(crate) async fn stumble(town: Arc<Town>, mut random: Random, (least, most): (u64, u64)) -> Vec<(i64, i64)> {
+pub(crate) async fn stumble(cluster: Arc<Cluster>, mut random: Random, (least, most): (u64, u64)) -> Vec<(i64, i64)> {
     let mut refused = Vec::new();
     // The rarest fault to matter comes first: it alone makes dead letters of what is genuine.
     let mut spells = vec![401];
     let mut next_spell = std::time::Instant::now() + random.millis(1_500, 3_000);
-    while !town.is_over() {
-        town.pause(random.millis(30, 300)).await;
+    while !cluster.is_over() {
+        cluster.pause(random.millis(30, 300)).await;
         if std::time::Instant::now() < next_spell {
             let effect = one(&mut random);
             let delay = if random.chance(20) { random.millis(10, 500) } else { Duration::ZERO };
-            town.sandbox.add_fault(Fault::new(effect).after(delay));
+            cluster.sandbox.add_fault(Fault::new(effect).after(delay));
             continue;
         }
         if spells.is_empty() {
             spells = random.shuffled(&[401, 403, 429, 500, 503, 0]);
         }
         let status = spells.pop().unwrap();
-        town.book.count(&format!("spells/{}", if status == 0 { "resets".to_owned() } else { status.to_string() }));
+        cluster
+            .expectations
+            .count(&format!("spells/{}", if status == 0 { "resets".to_owned() } else { status.to_string() }));
         let (effect, time) = match status {
             0 => (Effect::Reset, random.millis(1_000, 4_000)),
             401 => (Effect::Status { status, retry_after: None }, random.millis(300, 1_500)),
             403 => (Effect::Status { status, retry_after: None }, random.millis(500, 3_000)),
             _ => (Effect::Status { status, retry_after: Some("1".to_owned()) }, random.millis(1_000, 4_000)),
         };
-        town.sandbox.clear_faults();
+        cluster.sandbox.clear_faults();
         let begun = millis();
-        town.sandbox.add_fault(Fault::new(effect).times(u32::MAX));
-        town.pause(time).await;
-        town.sandbox.clear_faults();
+        cluster.sandbox.add_fault(Fault::new(effect).times(u32::MAX));
+        cluster.pause(time).await;
+        cluster.sandbox.clear_faults();
         if status == 401 {
             refused.push((begun, millis()));
         }
         next_spell = std::time::Instant::now() + random.millis(least, most);
     }
-    town.sandbox.clear_faults();
+    cluster.sandbox.clear_faults();
     refused
 }
 
@@ -78,23 +80,23 @@ fn one(random: &mut Random) -> Effect {
 /// Counts the calls and the faults they met, until it is stopped; the sandbox remembers only the latest.
 pub(crate) struct Calls {
     sandbox: Sandbox,
-    book: Arc<Book>,
+    expectations: Arc<Expectations>,
     last: u64,
 }
 
 impl Calls {
-    pub(crate) fn new(sandbox: Sandbox, book: Arc<Book>) -> Self {
-        Self { sandbox, book, last: 0 }
+    pub(crate) fn new(sandbox: Sandbox, expectations: Arc<Expectations>) -> Self {
+        Self { sandbox, expectations, last: 0 }
     }
 
     pub(crate) fn count(&mut self) {
         let last = self.last;
         for call in self.sandbox.calls().into_iter().filter(|call| call.number > last) {
             self.last = call.number;
-            self.book.count("vendor calls");
+            self.expectations.count("vendor calls");
             match (call.fault, call.status) {
-                (Some("status"), Some(status)) => self.book.count(&format!("faults/{status}")),
-                (Some(fault), _) => self.book.count(&format!("faults/{fault}")),
+                (Some("status"), Some(status)) => self.expectations.count(&format!("faults/{status}")),
+                (Some(fault), _) => self.expectations.count(&format!("faults/{fault}")),
                 (None, _) => {}
             }
         }

@@ -1,4 +1,4 @@
-//! Gated requests, all along, at each replica: nobody gets in who may not.
+//! Gated requests, all along, at each replica: no user gets in who may not.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -7,61 +7,62 @@ use std::time::{Duration, Instant};
 
 use incode_tests::{Call, get};
 
+use crate::cluster::{Class, Cluster, Person};
 use crate::net::Line;
 use crate::random::Random;
-use crate::town::{Class, Person, Town};
 
 /// Asks this replica for the vault as one and the other, until all is over.
-pub(crate) async fn poll(town: Arc<Town>, which: usize, mut random: Random) {
+pub(crate) async fn poll(cluster: Arc<Cluster>, which: usize, mut random: Random) {
     let mut line = Line::default();
-    while !town.is_over() {
+    while !cluster.is_over() {
         tokio::time::sleep(random.millis(2, 12)).await;
-        let Some(address) = town.fleet.slots[which].address() else {
-            town.book.count("gated/replica down");
+        let Some(address) = cluster.fleet.slots[which].address() else {
+            cluster.expectations.count("gated/replica down");
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
         if random.chance(5) {
             let answer = line.ask(address, &get("/vault")).await;
             if answer.is_some_and(|answer| answer.status == 200) {
-                town.book.wrong(format!("replica {which} is open to whoever comes"));
+                cluster.expectations.wrong(format!("replica {which} is open without a login"));
             }
             continue;
         }
-        visit(&town, which, &mut line, address, random.pick(&town.people)).await;
+        visit(&cluster, which, &mut line, address, random.pick(&cluster.people)).await;
     }
 }
 
 /// One gated request; whether it was let through, when it was not cut off.
-async fn visit(town: &Town, which: usize, line: &mut Line, address: SocketAddr, person: &Person) -> Option<bool> {
+async fn visit(cluster: &Cluster, which: usize, line: &mut Line, address: SocketAddr, person: &Person) -> Option<bool> {
     let closed_since = person.closed_since();
     let sent = Instant::now();
     let answer = line.ask(address, &vault(person)).await;
     let Some(answer) = answer else {
-        town.book.count("gated/cut off");
+        cluster.expectations.count("gated/cut off");
         return None;
     };
-    town.book.answered("the vault", &answer);
+    cluster.expectations.answered("the vault", &answer);
     let open = answer.status == 200;
     let code = answer.code();
-    town.book.count(&format!("gated/{}{}{code}", answer.status, if code.is_empty() { "" } else { " " }));
+    cluster.expectations.count(&format!("gated/{}{}{code}", answer.status, if code.is_empty() { "" } else { " " }));
     if !open {
         return Some(false);
     }
     person.let_in();
     let user = &person.user;
     if person.class != Class::Member {
-        town.book.wrong(format!("replica {which} let {user} in, who was never ACTIVE"));
+        cluster.expectations.wrong(format!("replica {which} let {user} in, who was never ACTIVE"));
     }
     if answer.json()["subject"] != **user {
-        town.book.wrong(format!("replica {which} took {user} for somebody else"));
+        cluster.expectations.wrong(format!("replica {which} took {user} for another user"));
     }
     // Not when it was opened again meanwhile.
     if let Some(since) = closed_since.filter(|since| person.closed_since() == Some(*since)) {
         let late = sent.saturating_duration_since(since);
-        let bound = bound(town, which, since);
+        let bound = bound(cluster, which, since);
         if late > bound {
-            town.book
+            cluster
+                .expectations
                 .wrong(format!("replica {which} let {user} in {late:?} after the revocation, more than {bound:?}"));
         }
     }
@@ -70,7 +71,7 @@ async fn visit(town: &Town, which: usize, line: &mut Line, address: SocketAddr, 
 
 /// Asks each replica all the while until it is shut, and on until a second has passed since the settlement, whose moment
 /// `learned` gives. Enters how long each was open after it.
-pub(crate) async fn closing(town: &Town, person: &Person, learned: impl Future<Output = Option<Instant>>) {
+pub(crate) async fn closing(cluster: &Cluster, person: &Person, learned: impl Future<Output = Option<Instant>>) {
     let given_up = AtomicBool::new(false);
     let settlement = async {
         match learned.await {
@@ -78,11 +79,11 @@ pub(crate) async fn closing(town: &Town, person: &Person, learned: impl Future<O
             None => given_up.store(true, Ordering::SeqCst),
         }
     };
-    let replicas = (0..town.fleet.slots.len()).map(|which| until_shut(town, which, person, &given_up));
+    let replicas = (0..cluster.fleet.slots.len()).map(|which| until_shut(cluster, which, person, &given_up));
     tokio::join!(settlement, futures_util::future::join_all(replicas));
 }
 
-async fn until_shut(town: &Town, which: usize, person: &Person, given_up: &AtomicBool) {
+async fn until_shut(cluster: &Cluster, which: usize, person: &Person, given_up: &AtomicBool) {
     let (mut line, mut last_open, mut is_shut) = (Line::default(), None, false);
     let settled = loop {
         match person.closed_since() {
@@ -91,22 +92,22 @@ async fn until_shut(town: &Town, which: usize, person: &Person, given_up: &Atomi
             _ => {}
         }
         tokio::time::sleep(BETWEEN_LOOKS).await;
-        let Some(address) = town.fleet.slots[which].address() else { continue };
-        match visit(town, which, &mut line, address, person).await {
+        let Some(address) = cluster.fleet.slots[which].address() else { continue };
+        match visit(cluster, which, &mut line, address, person).await {
             Some(true) => (last_open, is_shut) = (Some(Instant::now()), false),
             Some(false) => is_shut = true,
             None => {}
         }
     };
     if let Some(last) = last_open {
-        let slot = &town.fleet.slots[which];
-        town.book.closed(last.saturating_duration_since(settled), slot.was_disturbed(settled));
+        let slot = &cluster.fleet.slots[which];
+        cluster.expectations.closed(last.saturating_duration_since(settled), slot.was_disturbed(settled));
     }
 }
 
-/// How long a replica may stay open after a revocation: while news arrives, and while it may not.
-fn bound(town: &Town, which: usize, since: Instant) -> Duration {
-    if town.fleet.slots[which].was_disturbed(since) { LIFETIME } else { FEED_BOUND }
+/// How long a replica may stay open after a revocation: while notices arrive, and while they may not.
+fn bound(cluster: &Cluster, which: usize, since: Instant) -> Duration {
+    if cluster.fleet.slots[which].was_disturbed(since) { LIFETIME } else { FEED_BOUND }
 }
 
 fn vault(person: &Person) -> Call {

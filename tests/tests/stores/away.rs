@@ -1,4 +1,4 @@
-//! A revocation that was heard while the store can't take it.
+//! A revocation that arrives while the store can't take it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,8 +15,8 @@ use crate::replicas::beside;
 
 on_both_engines!(a_revocation_in_hand_while_the_store_is_away_shuts_at_once_and_everywhere_after alone);
 
-/// Who is known is stood in for while the store is away. The process that heard of the revocation shuts at the vendor's
-/// answer, before it is written, and does not open again when the store is back with the older row.
+/// Who is known is stood in for while the store is away. The process that received the revocation closes its gate at
+/// the vendor's answer, before it is written, and does not open again when the store is back with the older row.
 async fn a_revocation_in_hand_while_the_store_is_away_shuts_at_once_and_everywhere_after(engine: Engine) {
     let gate = Gate::default();
     let first = plan(&engine, &gate).await.start().await;
@@ -43,7 +43,7 @@ async fn a_revocation_in_hand_while_the_store_is_away_shuts_at_once_and_everywhe
     engine.kill();
     let away_since = Instant::now();
     let mut heard = None;
-    eventually("shut where it was heard", async || {
+    eventually("closed where it was received", async || {
         for world in &worlds {
             if !is_open(world).await {
                 heard = Some(world);

@@ -95,7 +95,7 @@ impl Engine {
         }
     }
 
-    /// What somebody holds who has no worker.
+    /// The engine for a test without a worker.
     pub(crate) async fn store(&self) -> Arc<dyn Store> {
         self.store_at(self.port()).await
     }

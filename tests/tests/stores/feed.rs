@@ -14,10 +14,10 @@ use crate::{is_kept, next};
 
 on_both_engines!(
     a_listener_that_is_lost_is_down_until_there_is_another alone,
-    a_late_reader_is_told_that_it_is_up_and_a_closed_store_ends_it,
+    a_late_reader_learns_that_it_is_up_and_a_closed_store_ends_it,
     while_the_server_is_away_nothing_known_is_believed alone,
     while_the_server_is_away_who_is_known_is_stood_in_for alone,
-    news_that_stops_without_a_word_is_believed_for_a_second_and_no_longer,
+    notices_that_stop_without_an_error_are_trusted_for_a_second_and_no_longer,
     a_commit_whose_answer_is_lost_is_a_gap,
     a_caller_that_gives_up_on_a_commit_leaves_a_gap,
 );
@@ -33,7 +33,7 @@ async fn a_listener_that_is_lost_is_down_until_there_is_another(engine: Engine) 
     assert!(matches!(next(&mut feed).await, StoreNotice::Changed(_)));
 }
 
-async fn a_late_reader_is_told_that_it_is_up_and_a_closed_store_ends_it(engine: Engine) {
+async fn a_late_reader_learns_that_it_is_up_and_a_closed_store_ends_it(engine: Engine) {
     let store = engine.store().await;
     let mut first = store.feed().unwrap();
     assert_eq!(next(&mut first).await, StoreNotice::Up);
@@ -53,7 +53,7 @@ async fn while_the_server_is_away_nothing_known_is_believed(engine: Engine) {
     eventually("bypassed", async || world.status("ana", "/vault").await == 503).await;
     proxy.cut();
     engine.resume().await;
-    // While nobody can listen.
+    // While no process can listen.
     assert_eq!(engine.store().await.change(unlink("ana", 10)).await.unwrap().outcome, Outcome::Unlinked(true));
     proxy.mend();
     let answered = async || {
@@ -78,11 +78,11 @@ async fn while_the_server_is_away_who_is_known_is_stood_in_for(engine: Engine) {
     assert_eq!(world.status("ben", "/vault").await, 503, "of whom nothing is known");
 }
 
-/// The listener's connection is there, and nothing comes over it: no end, no error, no news.
-async fn news_that_stops_without_a_word_is_believed_for_a_second_and_no_longer(engine: Engine) {
+/// The listener's connection is there, and nothing comes over it: no end, no error, no notice.
+async fn notices_that_stop_without_an_error_are_trusted_for_a_second_and_no_longer(engine: Engine) {
     let proxy = Proxy::to(engine.port()).await;
     let world = opened(&engine, &proxy).await;
-    proxy.silence_news();
+    proxy.silence_notices();
     assert_eq!(engine.store().await.change(unlink("ana", 10)).await.unwrap().outcome, Outcome::Unlinked(true));
     let (changed, mut last) = (Instant::now(), Duration::ZERO);
     loop {
@@ -91,10 +91,10 @@ async fn news_that_stops_without_a_word_is_believed_for_a_second_and_no_longer(e
             break;
         }
         last = asked;
-        assert!(last < BOUND + SLACK, "what was known is believed without news");
+        assert!(last < BOUND + SLACK, "what was known is used while no notice arrives");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    assert_eq!(world.status("ana", "/vault").await, 403, "everybody else is answered");
+    assert_eq!(world.status("ana", "/vault").await, 403, "every other call is answered");
     // As long as it lasts each visit asks, also after what is asked was known.
     let store = engine.store().await;
     for linked in [true, false, true] {
@@ -106,10 +106,10 @@ async fn news_that_stops_without_a_word_is_believed_for_a_second_and_no_longer(e
         let status = world.status("ana", "/vault").await;
         assert_eq!(status, if linked { 200 } else { 403 }, "linked: {linked}");
     }
-    println!("the last 200 came {} ms after the change that nobody heard of", last.as_millis());
+    println!("the last 200 came {} ms after the change whose notice was lost", last.as_millis());
 }
 
-/// The server commits, and the answer is cut off: nobody here knows that something changed, and the feed says so.
+/// The server commits, and the answer is cut off: this process does not know what changed, and the feed says so.
 async fn a_commit_whose_answer_is_lost_is_a_gap(engine: Engine) {
     let proxy = Proxy::to(engine.port()).await;
     let store = engine.store_at(proxy.port()).await;

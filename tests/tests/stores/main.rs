@@ -45,8 +45,8 @@ fn is_kept(world: &World, user: &str) -> bool {
     matches!(world.incode.visit(&HttpHead::from(&request)), Resolved::Ready(_))
 }
 
-/// What a feed tells next.
+/// The next notice of a feed.
 async fn next(feed: &mut StoreFeed) -> StoreNotice {
     let news = poll_fn(|cx| feed.as_mut().poll_next(cx));
-    tokio::time::timeout(Duration::from_secs(10), news).await.expect("news in time").expect("no end")
+    tokio::time::timeout(Duration::from_secs(10), news).await.expect("a notice in time").expect("no end")
 }

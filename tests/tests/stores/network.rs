@@ -14,7 +14,7 @@ on_both_engines!(
     a_slow_network_slows_and_loses_nothing,
 );
 
-/// A world whose server is behind a network that fails when told to.
+/// A world whose server is behind a network whose faults a test sets.
 async fn world(engine: &Engine) -> (Proxy, World, ManualClock) {
     let proxy = Proxy::to(engine.port()).await;
     let clock = ManualClock::new(Timestamp::from(SystemTime::now()));
@@ -62,7 +62,7 @@ async fn connections_that_are_reset_are_made_anew(engine: Engine) {
     world.link("ana", &ana.identity_id).await;
     proxy.cut();
     assert_eq!(delivered(&world, "Ben Ochoa").await, 503);
-    assert_eq!(world.status("ana", "/vault").await, 503, "what was known is not believed without news");
+    assert_eq!(world.status("ana", "/vault").await, 503, "what was known is not used while no notice arrives");
     proxy.mend();
     eventually("open again", async || world.status("ana", "/vault").await == 200).await;
     for name in ["Carla Ruiz", "Dario Paz", "Elsa Vidal"] {

@@ -80,7 +80,7 @@ async fn another_change_of_the_identity_does_not_open_the_gate(engine: Engine) {
     eventually("shut", async || world.get("ana", "/vault").await.code() == "identity_revoked").await;
     assert_eq!(other.status("ana", "/vault").await, 200, "not written yet");
     let (ana_id, carl) = (IdentityId::new(&ana).unwrap(), Subject::new("carl").unwrap());
-    other.incode.link(&carl, &ana_id, None).await.unwrap();
+    other.incode.link(&carl, &ana_id, &incode_core::Actor::unknown()).await.unwrap();
     changes.next().await.unwrap();
     for _ in 0..20 {
         assert_eq!(world.get("ana", "/vault").await.code(), "identity_revoked", "open again by another change");
@@ -89,7 +89,7 @@ async fn another_change_of_the_identity_does_not_open_the_gate(engine: Engine) {
     eventually("shut everywhere", async || other.get("ana", "/vault").await.code() == "identity_revoked").await;
 }
 
-/// Ana is in, and the vendor has revoked her. Nobody knows that yet.
+/// Ana is in, and the vendor has revoked her. No replica knows that yet.
 async fn revoked(engine: &Engine) -> (World, Outage, String) {
     let outage = Outage::default();
     let world = plan(engine, outage.clone()).await.start().await;

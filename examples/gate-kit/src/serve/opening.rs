@@ -10,8 +10,8 @@ use tokio::time::{Sleep, sleep};
 
 /// A connection that fails when its first bytes do not come in time.
 ///
-/// hyper-util reads up to 24 bytes to tell HTTP/1 from HTTP/2, and sets no deadline for them. hyper's own deadlines begin
-/// after that.
+/// hyper-util reads up to 24 bytes to distinguish HTTP/1 from HTTP/2, and sets no deadline for them. hyper's own
+/// deadlines begin after that.
 pub(super) struct Opening {
     stream: TcpStream,
     /// `None` as soon as the version is known.

@@ -11,7 +11,7 @@ fn value(cookie: &str) -> &str {
 }
 
 #[test]
-fn a_session_is_read_by_whoever_shares_the_secret_until_it_expires() {
+fn a_session_is_read_by_each_process_with_the_secret_until_it_expires() {
     let cookie = Sessions::new(b"secret of both replicas", false).begin("a.l@ice");
     let other = Sessions::new(b"secret of both replicas", true);
     let now = SystemClock.now();
@@ -23,7 +23,7 @@ fn a_session_is_read_by_whoever_shares_the_secret_until_it_expires() {
 }
 
 #[test]
-fn a_forged_session_is_nobody() {
+fn a_forged_session_has_no_subject() {
     let sessions = Sessions::new(b"secret", false);
     let cookie = sessions.begin("alice");
     let value = value(&cookie);

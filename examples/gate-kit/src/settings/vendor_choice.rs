@@ -54,7 +54,7 @@ impl VendorChoice {
 /// # Errors
 /// An address that other machines reach.
 pub(super) fn is_local(bind: IpAddr, public: &Url) -> Result<(), WrongSetting> {
-    const PROBLEM: &str = "is no loopback address, and no vendor is named (INCODE_HOST): the sandbox verifies anybody, \
+    const PROBLEM: &str = "is no loopback address, and no vendor is named (INCODE_HOST): the sandbox verifies any person, \
                            so it runs on loopback alone";
     if !bind.is_loopback() {
         return Err(WrongSetting::new("BIND", PROBLEM));

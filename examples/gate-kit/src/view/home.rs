@@ -49,7 +49,7 @@ fn welcome(base: &BasePath) -> Markup {
                         autocomplete="username" autocapitalize="none" spellcheck="false";
                 }
                 button class="main" { "Log in" }
-                p class="soft" { "No password: this is an example. Be whoever you like." }
+                p class="soft" { "No password: this is an example. Choose any name." }
             }
         }
     }
@@ -96,9 +96,10 @@ fn standing(site: &Site, visitor: &Visitor) -> Markup {
     let (tone, badge, title) = words(visitor.standing());
     let verify = match visitor.standing() {
         _ if !site.can_verify => None,
-        Standing::Active | Standing::Unavailable => None,
-        Standing::NotLinked | Standing::NoSubject => Some("Verify my identity"),
-        Standing::Revoked | Standing::Other => Some("Verify again"),
+        // Another check does not undo a revocation.
+        Standing::Active | Standing::Revoked | Standing::Unavailable => None,
+        Standing::NotLinked | Standing::NotYetAsked | Standing::NoSubject => Some("Verify my identity"),
+        Standing::Other => Some("Verify again"),
         Standing::VerificationPending => Some("Start again"),
     };
     html! {
@@ -122,7 +123,9 @@ fn words(standing: Standing) -> (&'static str, &'static str, &'static str) {
         Standing::Active => ("good", "Verified", "You are who you say you are"),
         Standing::Revoked => ("bad", "Revoked", "Your identity was revoked"),
         Standing::Other => ("wait", "Not active", "Your identity is not active"),
-        Standing::NotLinked | Standing::NoSubject => ("wait", "Not verified", "We don't know you yet"),
+        Standing::NotLinked | Standing::NotYetAsked | Standing::NoSubject => {
+            ("wait", "Not verified", "We don't know you yet")
+        }
         Standing::VerificationPending => ("wait", "Pending", "Your verification is being confirmed"),
         Standing::Unavailable => ("wait", "Unknown", "We can't look right now"),
     }
@@ -138,7 +141,7 @@ fn detail(visitor: &Visitor) -> Markup {
                 @if let Some(identity) = visitor.identity() { code { (identity.status) } }
                 ". The doors open when it says ACTIVE."
             }
-            Standing::NotLinked | Standing::NoSubject => "Show your document and your face once. It takes a minute.",
+            Standing::NotLinked | Standing::NotYetAsked | Standing::NoSubject => "Show your document and your face once. It takes a minute.",
             Standing::VerificationPending => {
                 "Incode says in a moment whether you passed. This page looks again by itself. If you did not finish, start \
                  again."

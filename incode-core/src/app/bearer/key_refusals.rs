@@ -5,9 +5,9 @@ use crate::TokenHash;
 
 /// Distinguishes a refused API key from odd tokens: the vendor answers 403 to both.
 ///
-/// One token that gets 403 says nothing of the others. [`MOST_IN_A_ROW`] different tokens in a row, and none accepted in
-/// between, look like a refused key, and that is worth a line in the log. Nothing waits for it: a stranger with as many
-/// odd tokens would make genuine ones wait.
+/// One token that gets 403 says nothing of the others. [`MOST_IN_A_ROW`] different tokens in a row, and none accepted
+/// in between, look like a refused key, and that is worth a line in the log. No token waits for it: an attacker with as
+/// many odd tokens would make genuine ones wait.
 #[derive(Default)]
 pub(super) struct KeyRefusals(Mutex<State>);
 
@@ -44,8 +44,8 @@ impl KeyRefusals {
     }
 }
 
-/// Fewer could be one stranger's handful of odd tokens.
+/// With fewer, the few odd tokens of one caller would look like a refused key.
 pub(super) const MOST_IN_A_ROW: usize = 8;
 
-/// How often it is logged at most: strangers can cause the line.
+/// Shortest time between two log lines: any caller can cause one, and must not fill the log.
 pub(super) const LOGGED_EVERY: Duration = Duration::from_secs(60);

@@ -63,9 +63,9 @@ impl BearerTokens {
         self
     }
 
-    /// How many tokens may be asked about at the same time. 8 unless set: strangers can present any number of them, and
-    /// the vendor counts every question as ours. Tokens that do not look like a JWT which has not expired have half of these
-    /// turns at most, so that a flood of them holds up no other.
+    /// How many tokens may be asked about at the same time. 8 unless set: any caller can present any number of them,
+    /// and the vendor counts every call as ours. Tokens that do not look like an unexpired JWT get half of these places
+    /// at most, so a flood of them delays no other token.
     pub fn asking_at_most(mut self, tokens: usize) -> Self {
         self.at_once = tokens.clamp(1, 1024);
         self

@@ -3,7 +3,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
-/// Who may ask the vendor, and who may wait for it.
+/// Which tokens may be asked about at the vendor now, and which may wait for that.
 ///
 /// Tokens that look like the vendor's go first. All the others together have half of the turns and half of the places, so
 /// a flood of them leaves room for genuine ones, however long the vendor takes for each.
@@ -37,7 +37,7 @@ impl Turns {
         let odd_place = odd.map(|odd| odd.places.try_acquire()).transpose().ok()?;
         let place = self.all.places.try_acquire().ok()?;
         let turns = async {
-            // The smaller share first: who waits there holds no turn of the others.
+            // The smaller share first: a token that waits for it holds no permit of the larger one.
             let odd_turn = match odd {
                 Some(odd) => Some(odd.asking.acquire().await.ok()?),
                 None => None,

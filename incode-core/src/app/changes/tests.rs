@@ -28,7 +28,7 @@ async fn every_reader_gets_what_came_after_it_opened_then_the_end() {
 }
 
 #[tokio::test]
-async fn a_slow_reader_is_told_how_much_it_missed() {
+async fn a_slow_reader_learns_how_much_it_missed() {
     let feed = Feed::new();
     let mut slow = feed.subscribe();
     (0..KEPT + 3).for_each(|person| feed.publish(|| news(person)));

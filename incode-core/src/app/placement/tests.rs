@@ -42,7 +42,7 @@ fn placement(base: &str) -> Placement {
 }
 
 #[test]
-fn a_near_miss_is_told_from_a_path_of_the_application() {
+fn a_near_miss_is_distinguished_from_a_path_of_the_application() {
     for (path, miss) in [
         ("/api/incode/webhook", Some(NearMiss::Prefix)),
         ("/incode/webhook/", Some(NearMiss::Slash)),

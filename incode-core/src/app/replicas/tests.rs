@@ -43,7 +43,7 @@ async fn setup() -> Setup {
 }
 
 impl Setup {
-    /// Tells the news, and waits until what follows it is known to have been read.
+    /// Sends the notice, and a second one after it. Waits until the second was read.
     async fn tell(&self, news: StoreNotice) {
         let mut changes = self.listeners.feed.subscribe();
         self.news.send(news).unwrap();

@@ -46,7 +46,7 @@ async fn an_event_before_the_callback_opens_at_the_callback() {
 }
 
 #[tokio::test]
-async fn a_check_that_did_not_pass_links_nobody_and_the_person_may_start_again() {
+async fn a_check_that_did_not_pass_makes_no_link_and_the_person_may_start_again() {
     for (outcome, event_first) in
         [(Outcome::Fail, false), (Outcome::Pending, false), (Outcome::Fail, true), (Outcome::Pending, true)]
     {
@@ -64,7 +64,7 @@ async fn a_check_that_did_not_pass_links_nobody_and_the_person_may_start_again()
             world.deliver_verification(&check.verification_id).await;
         }
         assert_eq!(problem(&world.vault("alice").await), (403, "verification_required".to_owned()), "{outcome:?}");
-        // A person who passes is someone else: the failed attempt binds the account to nobody.
+        // Another person passes: the failed attempt bound the account to no identity.
         let ben = world.person("ben");
         let id = world.begin("alice").await;
         let check = world.sandbox.verify(&ben).unwrap();

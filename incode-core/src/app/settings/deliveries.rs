@@ -14,7 +14,7 @@ pub(super) fn authenticity(variables: &Variables) -> Result<Authenticity, Config
     let setting = variables.required(AUTH, AUTH_FORMS)?;
     let names = setting.list();
     if names.len() > 1 && names.contains(&"fetch-back") {
-        let problem = "names fetch-back beside another policy: any of them is enough, so anybody could deliver";
+        let problem = "names fetch-back beside another policy: any of them is enough, so any sender could deliver";
         return Err(ConfigError::conflict(AUTH, problem));
     }
     let parts = names.into_iter().map(|name| part(variables, name)).collect::<Result<Vec<_>, _>>()?;

@@ -80,6 +80,15 @@ impl Builder {
     }
 }
 
+/// The keys of `INCODE_STORE_KEY`, newest first; none where it is not set. For programs that read a store beside the
+/// application.
+///
+/// # Errors
+/// [`ConfigError`] for a setting that is empty, malformed or too short.
+pub fn store_keys(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Result<Vec<Secret>, ConfigError> {
+    Variables::read(variables)?.get("INCODE_STORE_KEY").map_or(Ok(Vec::new()), keys::keys)
+}
+
 fn client(variables: &Variables) -> Result<Client, ConfigError> {
     let host =
         variables.required("INCODE_HOST", "the base URL of the vendor's API, for instance https://api.example")?;

@@ -27,7 +27,7 @@ async fn a_get_survives_lost_connections() {
     assert_eq!(vendor.requests().len(), 3);
 }
 
-/// An ACTIVE that somebody else asked for between two attempts is older than the REVOKED of the second.
+/// An ACTIVE that another caller asked for between two attempts is older than the REVOKED of the second.
 #[tokio::test]
 async fn the_time_is_that_of_the_request_that_was_answered() {
     struct Ticking(AtomicI64);

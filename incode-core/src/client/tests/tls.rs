@@ -7,7 +7,7 @@ use super::vendor::{Step, Vendor, ok};
 use super::*;
 use crate::client::ErrorKind;
 
-/// A server that nobody vouches for, and its certificate.
+/// A server with a certificate of an unknown authority, and that certificate.
 async fn self_signed(name: &str) -> (Vendor, Vec<u8>) {
     let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
     let certificate = made.cert.der().to_vec();

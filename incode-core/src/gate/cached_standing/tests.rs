@@ -112,12 +112,13 @@ fn a_subject_and_an_identity_of_one_name_are_two() {
 }
 
 #[test]
-fn who_is_not_linked_is_nobodys_identity() {
+fn a_user_without_a_link_has_no_identity() {
     let context = context();
     let nobody = CachedStanding::no_subject(Arc::clone(&context));
     assert_eq!((nobody.whose(), nobody.identity(), nobody.standing()), (None, None, Standing::NoSubject));
     assert!(!nobody.is_about(CacheKeyRef::Subject("")) && !nobody.is_about(CacheKeyRef::Identity("")));
-    let stranger = CachedStanding::stranger(&subject("alice"), Loaded::now(&context), Arc::clone(&context));
+    let stranger =
+        CachedStanding::unlinked(&subject("alice"), Standing::NotLinked, Loaded::now(&context), Arc::clone(&context));
     assert_eq!((stranger.identity(), stranger.standing()), (None, Standing::NotLinked));
     assert_eq!(stranger.subject().unwrap().as_str(), "alice");
 }

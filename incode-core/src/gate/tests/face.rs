@@ -179,7 +179,7 @@ fn what_the_vendor_saw_is_another_weaker_requirement() {
 }
 
 #[tokio::test]
-async fn the_near_cache_reads_confirmations_and_tells_who_watches() {
+async fn the_near_cache_reads_confirmations_and_notifies_watchers() {
     let Setup { store, near, clock } = setup(NearSettings::default());
     store.permits.add_permits(100);
     let transfer = Requirement::active().face_authenticated_within(MINUTE);

@@ -5,7 +5,7 @@ use tokio::sync::Semaphore;
 
 use super::{PROOF, identity};
 use crate::identity::transition::ChangeRequest;
-use crate::identity::{Confirmation, Identity, Link, LinkedIdentity, RetainedField, SubjectState};
+use crate::identity::{Confirmation, Identity, Link, LinkedIdentity, RefusedLink, RetainedField, SubjectState};
 use crate::store::{
     Accepted, Audit, AuditId, AuditStore, Changed, Claim, Claimed, ClaimedJobs, Counts, EventDetail, EventFilter,
     EventId, EventRow, IdentityStore, InboxStore, JobClaim, JobFilter, JobLease, JobRow, JobSettlement, JobStore,
@@ -72,6 +72,9 @@ impl IdentityStore for Arc<GatedStore> {
     }
 
     fn change(&self, _: ChangeRequest) -> StoreFuture<'_, Changed> {
+        no()
+    }
+    fn refused_link(&self, _: Subject) -> StoreFuture<'_, Option<RefusedLink>> {
         no()
     }
     fn subjects(&self, _: IdentityId) -> StoreFuture<'_, Vec<Subject>> {

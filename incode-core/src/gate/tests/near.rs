@@ -154,7 +154,7 @@ async fn a_bypassed_cache_asks_the_store_each_time() {
     assert_eq!(before.await.unwrap().standing(), Standing::Active);
     assert_eq!(standing(after).await, Standing::Revoked, "joins no load that may be older than a change");
     near.bypass(false);
-    assert!(near.hit(CacheKeyRef::Subject("alice")).is_none(), "read while news may have been missed");
+    assert!(near.hit(CacheKeyRef::Subject("alice")).is_none(), "read while notices may have been missed");
 }
 
 #[tokio::test]
@@ -254,7 +254,8 @@ async fn a_load_under_way_when_a_change_came_is_not_stood_in_for() {
     assert_eq!(load.await.unwrap().standing(), Standing::Unavailable);
 }
 
-/// A shared store that is away takes its news along: then nobody joins a load under way, and each is stood in for.
+/// While a shared store is away no notice arrives: then no request joins a load under way, and each uses what is
+/// cached.
 #[tokio::test]
 async fn of_many_who_ask_while_bypassed_each_is_stood_in_for() {
     let Setup { store, near, .. } = setup(stale_for(Duration::from_secs(60)));
@@ -283,9 +284,9 @@ async fn stale_standings_are_served_only_where_that_was_asked_for() {
     assert_eq!(standing(near.load(whose("alice"))).await, Standing::Unavailable);
 }
 
-/// A handler that blocks its thread, on the runtime of who asked first, holds up nobody else.
+/// A handler that blocks its thread, on the runtime of the first request, delays no other request.
 #[test]
-fn a_blocked_thread_of_the_first_asker_holds_up_nobody() {
+fn a_blocked_thread_of_the_first_request_delays_no_other() {
     let ours = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let Setup { store, near, .. } = ours.block_on(async { setup(NearSettings::default()) });
     let theirs = tokio::runtime::Builder::new_current_thread().build().unwrap();
@@ -312,7 +313,7 @@ fn a_load_whose_runtime_has_ended_is_unavailable() {
     }
 }
 
-/// Readers that race with changes: nobody sees an older standing after one who asked later saw a newer.
+/// Readers that race with changes: no reader sees an older standing after a later reader saw a newer one.
 #[test]
 fn readers_racing_with_changes_never_go_back() {
     let ours = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();

@@ -20,7 +20,9 @@ fn visitor(status: &str) -> Visitor {
     let (context, whose) = (context(None), CacheKey::Subject(Subject::new("alice").unwrap()));
     let loaded = Loaded::now(&context);
     match status {
-        "pending" => CachedStanding::pending(&whose, loaded, context).into(),
+        "pending" => {
+            CachedStanding::unlinked(&whose, super::super::Standing::VerificationPending, loaded, context).into()
+        }
         status => CachedStanding::linked(&whose, &identity(status), (None, &[]), None, loaded, context).into(),
     }
 }

@@ -25,7 +25,7 @@ fn decide(requirement: &Requirement, standing: Standing, identity: Option<&Ident
         }
         (None, Standing::NoSubject) => CachedStanding::no_subject(context),
         (None, Standing::Unavailable) => CachedStanding::unavailable(&whose, loaded, context),
-        (None, _) => CachedStanding::stranger(&whose, loaded, context),
+        (None, _) => CachedStanding::unlinked(&whose, Standing::NotLinked, loaded, context),
     };
     assert_eq!(known.standing(), standing);
     requirement.check(&known.into(), None).map_err(|unmet| unmet.kind)

@@ -47,7 +47,7 @@ fn a_cookie_is_found_by_its_whole_name_and_has_one_value() {
 }
 
 #[test]
-fn another_source_is_asked_where_the_first_finds_nobody() {
+fn another_source_is_asked_where_the_first_finds_no_subject() {
     let source = SubjectSource::cookie("sid", |value| value.strip_prefix("good-").map(Into::into))
         .or(SubjectSource::trusted_header("x-user"));
     assert_eq!(found(&source, &head(&[("cookie", b"sid=good-alice"), ("x-user", b"bob")])).as_deref(), Some("alice"));

@@ -62,7 +62,7 @@ fn and_needs_both_and_or_needs_one() {
 }
 
 #[test]
-fn or_tells_what_the_person_can_act_on_best_whichever_comes_first() {
+fn or_names_what_the_person_can_act_on_best_whichever_comes_first() {
     // From the easiest to the hardest.
     let ladder = [
         active().face_authenticated_within(MINUTE),
@@ -116,7 +116,7 @@ fn what_is_added_is_only_ever_stricter() {
 }
 
 #[test]
-fn the_smallest_name_is_told() {
+fn the_smallest_name_is_reported() {
     let named = |requirement: Requirement| unmet(&requirement).requirement;
     assert_eq!(named(active().verified()), None);
     assert_eq!(named(active().verified().named("inner").and(yes()).named("outer")), Some("inner"));

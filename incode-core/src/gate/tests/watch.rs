@@ -12,7 +12,7 @@ use crate::gate::near::NearSettings;
 use crate::gate::{CacheKeyRef, Requirement, Standing, Visitor};
 use crate::store::StoreErrorKind;
 
-/// Enough of them that the store never makes anybody wait.
+/// So many that no call waits for the store.
 async fn ready(settings: NearSettings) -> (Setup, Visitor) {
     let setup = setup(settings);
     setup.store.permits.add_permits(1_000_000);
@@ -33,7 +33,7 @@ async fn waits<T>(future: &mut (impl Future<Output = T> + Unpin)) -> bool {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_change_is_told_to_who_watches_and_to_nobody_else() {
+async fn a_change_reaches_its_watchers_and_no_other() {
     let (Setup { store, near, .. }, visitor) = ready(NearSettings::default()).await;
     let other = near.load(whose("bob")).await;
     let (mut alice, mut again) = (Box::pin(visitor.changed()), Box::pin(visitor.changed()));
@@ -52,12 +52,12 @@ async fn a_change_is_told_to_who_watches_and_to_nobody_else() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_changed_between_request_and_call_is_told_at_once() {
+async fn what_changed_between_request_and_call_is_reported_at_once() {
     let (Setup { store, near, .. }, visitor) = ready(NearSettings::default()).await;
     store.answers(Ok("REVOKED"));
     near.invalidate(&change("alice"));
     assert_eq!(visitor.changed().await.unwrap().standing(), Standing::Revoked);
-    // And to one who watches beside somebody who has done so for long.
+    // And to a new watcher beside one that has watched for long.
     let fresh = near.load(whose("alice")).await;
     let mut long = Box::pin(fresh.changed());
     assert!(waits(&mut long).await);
@@ -65,11 +65,11 @@ async fn what_changed_between_request_and_call_is_told_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_known_before_a_visitor_came_is_no_news_to_them() {
+async fn what_was_known_before_a_visitor_came_is_no_change_to_them() {
     let (Setup { store, near, clock }, old) = ready(NearSettings::default()).await;
     let mut watching = Box::pin(old.changed());
     assert!(waits(&mut watching).await);
-    // The post has told "active"; a request that came later knows better, before the post does.
+    // The watcher got "active". A later request reads a newer standing before the watcher does.
     clock.advance(Duration::from_secs(1));
     store.answers(Ok("REVOKED"));
     near.invalidate(&change("bob"));
@@ -81,7 +81,7 @@ async fn what_was_known_before_a_visitor_came_is_no_news_to_them() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn news_that_got_lost_is_caught_up_with_at_the_end_of_the_lifetime() {
+async fn a_lost_notice_is_made_up_for_at_the_end_of_the_lifetime() {
     let lifetime = Duration::from_secs(10);
     let (Setup { store, clock, near: _near }, visitor) =
         ready(NearSettings { lifetime, ..NearSettings::default() }).await;
@@ -96,7 +96,7 @@ async fn news_that_got_lost_is_caught_up_with_at_the_end_of_the_lifetime() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_watches_believes_nothing_either_once_news_can_not_be_heard() {
+async fn a_watcher_trusts_nothing_either_while_notices_can_not_arrive() {
     let lifetime = Duration::from_secs(3600);
     let (Setup { store, near, .. }, visitor) = ready(NearSettings { lifetime, ..NearSettings::default() }).await;
     let mut changed = Box::pin(visitor.changed());
@@ -108,7 +108,7 @@ async fn who_watches_believes_nothing_either_once_news_can_not_be_heard() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_fails_is_told_and_so_is_its_return() {
+async fn a_store_that_fails_is_logged_and_so_is_its_return() {
     let (Setup { store, near, .. }, visitor) = ready(NearSettings::default()).await;
     let changed = visitor.changed();
     store.answers(Err(StoreErrorKind::Unavailable));
@@ -137,7 +137,7 @@ async fn standing_in_for_a_failing_store_is_no_change() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn watching_ends_for_everybody() {
+async fn watching_ends_for_every_watcher() {
     let (Setup { near, .. }, visitor) = ready(NearSettings::default()).await;
     let nobody = near.no_subject();
     let (mut alice, mut stranger) = (Box::pin(visitor.changed()), Box::pin(nobody.changed()));

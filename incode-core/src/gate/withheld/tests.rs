@@ -23,6 +23,7 @@ fn status(withheld: &Withheld, status: &str, checked_at: i64) -> &'static str {
     match withheld.over(row(status, checked_at)).status {
         IdentityStatus::Active => "ACTIVE",
         IdentityStatus::Revoked => "REVOKED",
+        IdentityStatus::NotYetAsked => "not yet asked",
         IdentityStatus::Other(_) => "other",
     }
 }

@@ -38,6 +38,11 @@ impl NewestFailures {
         named.max(self.of_any)
     }
 
+    /// The newest of all, whomever it counts against.
+    pub fn newest(&self) -> Option<Timestamp> {
+        self.named.first().map(|(at, _)| *at).max(self.of_any)
+    }
+
     /// The newer of each subject.
     #[must_use]
     pub fn join(self, other: Self) -> Self {

@@ -3,10 +3,10 @@ use std::time::Duration;
 
 use crate::identity::{ActionHash, Check, Confirmation, FlowWindow, Link, LinkProof, Observation, SessionHash};
 use crate::model::EventKind;
-use crate::store::EventId;
+use crate::store::{AuditAction, EventId};
 use crate::{Actor, IdentityId, ObjectId, Subject, Timestamp};
 
-use super::{UsedNonce, UsedToken};
+use super::{Refusal, UsedNonce, UsedToken};
 
 /// A command with everything its rules depend on: what [`IdentityStore::change`](crate::store::IdentityStore::change)
 /// takes.
@@ -28,6 +28,9 @@ pub struct Rules {
     pub shared_identities: bool,
     /// Whether a callback links on userinfo alone, without a check that passed; see `Builder::trust_userinfo_alone`.
     pub trust_userinfo_alone: bool,
+    /// The handlers are not known here: no link notes when it was ACTIVE first, so that the process that knows them calls
+    /// them when it is told of the identity next. For programs beside the application.
+    pub handlers_unknown: bool,
     /// The handlers that are called when something is applied.
     pub handlers: HandlerNames,
 }
@@ -69,6 +72,24 @@ pub enum Command {
         link: Link,
         /// Who asked, for the audit trail.
         by: Option<Actor>,
+    },
+    /// The application links a subject to an identity that need not be known: it then counts as not asked about yet.
+    Import(Link),
+    /// A link was refused before the rules were asked: the refusal is kept for those who ask why.
+    Refuse {
+        /// Whose.
+        subject: Subject,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// Writes an entry of the audit trail about something that changes no row.
+    Note {
+        /// What was done.
+        action: AuditAction,
+        /// How many people it was done to.
+        count: u64,
+        /// Who asked.
+        by: Actor,
     },
     /// The link of a subject ends, and its pending link with it.
     Unlink {
@@ -145,7 +166,7 @@ pub struct Return {
     pub nonce: UsedNonce,
     /// The token of the callback: it links no second subject.
     pub token: UsedToken,
-    /// The token was issued before the flow began: what userinfo said is heard, and nobody is linked by it.
+    /// The token was issued before the flow began: the answer of userinfo is stored, and no link is made.
     pub token_is_older: bool,
     /// When a pending link of this flow ends unconfirmed.
     pub pending_until: Timestamp,
@@ -186,10 +207,13 @@ impl ChangeRequest {
                 token: Some(back.token.hash),
                 ..of(&back.seen.identity_id)
             },
-            Command::Link { link, .. } => Keys { subject: Some(link.subject.clone()), ..of(&link.identity_id) },
-            Command::Unlink { subject, .. } | Command::UseConfirmation { subject, .. } => {
-                Keys { subject: Some(subject.clone()), ..Keys::default() }
+            Command::Note { .. } => Keys::default(),
+            Command::Link { link, .. } | Command::Import(link) => {
+                Keys { subject: Some(link.subject.clone()), ..of(&link.identity_id) }
             }
+            Command::Unlink { subject, .. }
+            | Command::UseConfirmation { subject, .. }
+            | Command::Refuse { subject, .. } => Keys { subject: Some(subject.clone()), ..Keys::default() },
             Command::Forget { identity, .. } => of(identity),
             Command::Confirm { confirmation, seen } => {
                 Keys { subject: Some(confirmation.subject.clone()), ..of(&seen.identity_id) }

@@ -1,7 +1,7 @@
 //! A subject comes back from the hosted flow.
 
-use crate::Timestamp;
 use crate::identity::{Link, LinkProof, PendingLink};
+use crate::{Subject, Timestamp};
 
 use super::{After, Before, Outcome, Refusal, Return, Rules, Write, observe};
 
@@ -9,7 +9,27 @@ use super::{After, Before, Outcome, Refusal, Return, Rules, Write, observe};
 ///
 /// The callback shows that the token was given to the subject, and the token whom the vendor's page had in front of
 /// it. That they passed is another question: only a check made during the flow answers it.
+///
+/// A refusal is kept, but for that of a used correlation id: such a callback is a reload, and the first one has an
+/// outcome already.
 pub(super) fn come_back(before: &Before, back: &Return, rules: &Rules, now: Timestamp) -> After {
+    let mut after = decide(before, back, rules, now);
+    match after.outcome {
+        Outcome::Refused(Refusal::NonceUsed) => {}
+        Outcome::Refused(refusal) => after.keep_refusal(&back.subject, refusal, None, now),
+        _ => {}
+    }
+    after
+}
+
+/// Keeps a refusal that needed no rule.
+pub(super) fn refuse(subject: &Subject, refusal: Refusal, now: Timestamp) -> After {
+    let mut after = After::new(Outcome::Refused(refusal));
+    after.keep_refusal(subject, refusal, None, now);
+    after
+}
+
+fn decide(before: &Before, back: &Return, rules: &Rules, now: Timestamp) -> After {
     let identity_id = &back.seen.identity_id;
     let own = before.link.as_ref();
     let is_linked = own.is_some_and(|link| link.identity_id == *identity_id);

@@ -1,6 +1,7 @@
 //! Links that the application makes and ends itself.
 
-use crate::identity::{Change, Link};
+use crate::identity::{Change, Identity, Link};
+use crate::model::IdentityStatus;
 use crate::store::AuditAction;
 use crate::{Actor, Subject, Timestamp};
 
@@ -27,6 +28,32 @@ pub(super) fn by_application(before: &Before, link: &Link, by: Option<&Actor>, r
         after.pending_links.push((link.subject.clone(), Write::Delete));
     }
     after.audit = audit(by, AuditAction::Link(link.identity_id.masked()), now, 1);
+    after
+}
+
+/// As [`by_application`] for an identity that need not be known. It is then known as not asked about yet: any answer of
+/// the vendor is newer. One that was forgotten is not made known by a list that may be older.
+pub(super) fn import(before: &Before, link: &Link, rules: &Rules, now: Timestamp) -> After {
+    if before.identity.is_some() {
+        return by_application(before, link, None, rules, now);
+    }
+    if before.forgotten_at.is_some() {
+        return After::new(Outcome::Refused(Refusal::Forgotten));
+    }
+    let never = Timestamp::from_millis(0);
+    let identity = Identity::new(link.identity_id.clone(), IdentityStatus::NotYetAsked, never);
+    let known = Before { identity: Some(identity.clone()), ..before.clone() };
+    let mut after = by_application(&known, link, None, rules, now);
+    if !after.links.is_empty() {
+        after.identity = Write::Put(identity);
+    }
+    after
+}
+
+/// An entry of the audit trail, and nothing else.
+pub(super) fn note(action: &AuditAction, count: u64, by: &Actor, now: Timestamp) -> After {
+    let mut after = After::new(Outcome::Noted);
+    after.audit = audit(Some(by), action.clone(), now, count);
     after
 }
 

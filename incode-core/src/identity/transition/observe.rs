@@ -39,7 +39,7 @@ pub(super) fn merge(before: &Before, seen: &Observation, since: Timestamp, rules
 }
 
 /// As [`merge`] for a refused exchange: the vendor's answer about a known identity counts all the same, or a revocation
-/// would wait. Nobody becomes known by it.
+/// would wait. It creates no row of an identity that is not known.
 pub(super) fn merge_known(
     before: &Before,
     seen: &Observation,
@@ -73,7 +73,7 @@ pub(super) fn complete(
     now: Timestamp,
     jobs: &mut Vec<NewJob>,
 ) -> Link {
-    if identity.status != IdentityStatus::Active {
+    if identity.status != IdentityStatus::Active || rules.handlers_unknown {
         return link;
     }
     let owed = |needs_verification: bool, link: &Link| {

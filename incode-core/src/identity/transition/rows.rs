@@ -1,6 +1,8 @@
 use std::sync::Arc;
 
-use crate::identity::{Change, Confirmation, Identity, Link, PendingLink, RetainedField};
+use serde::Serialize;
+
+use crate::identity::{Change, Confirmation, Identity, Link, PendingLink, RefusedLink, RetainedField};
 use crate::model::EventKind;
 use crate::store::{AuditAction, EventId};
 use crate::{Actor, IdentityId, ObjectId, Subject, Timestamp, TokenHash};
@@ -12,7 +14,7 @@ pub struct Before {
     pub identity: Option<Identity>,
     /// When the identity was forgotten last: its tombstone.
     pub forgotten_at: Option<Timestamp>,
-    /// The fields retained of the identity, each with the instant at which the request that brought it was sent.
+    /// The fields retained of the identity, each with the instant at which the request for it was sent.
     pub fields: Vec<(RetainedField, Timestamp)>,
     /// Every link to the identity.
     pub links: Vec<Link>,
@@ -49,6 +51,8 @@ pub struct After {
     pub links: Vec<(Subject, Write<Link>)>,
     /// Pending links by subject.
     pub pending_links: Vec<(Subject, Write<PendingLink>)>,
+    /// Refused links by subject. They are written without being loaded: no rule reads them.
+    pub refused_links: Vec<(Subject, Write<RefusedLink>)>,
     /// The subject's confirmations from now on, when they change.
     pub confirmations: Vec<(Subject, Vec<Confirmation>)>,
     /// The correlation id to mark as used.
@@ -100,12 +104,17 @@ pub enum Outcome {
     Used(Timestamp),
     /// Refused. What the vendor said of a known identity may be merged all the same.
     Refused(Refusal),
+    /// The entry of the audit trail was written.
+    Noted,
 }
 
 /// Why a command was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Refusal {
+    /// The vendor did not accept the token of the callback.
+    TokenRefused,
     /// The correlation id was used before.
     NonceUsed,
     /// The token linked another subject before.
@@ -118,6 +127,8 @@ pub enum Refusal {
     SubjectTaken,
     /// The check of the flow did not pass.
     CheckFailed,
+    /// Several subjects came back as the identity, and nothing tells which of them passed the check.
+    Ambiguous,
     /// The identity was forgotten after the exchange.
     Forgotten,
     /// Nothing is known of the identity.
@@ -128,6 +139,49 @@ pub enum Refusal {
     NotConfirmed,
     /// The confirmation is too old.
     ConfirmationExpired,
+}
+
+impl Refusal {
+    /// Every refusal.
+    pub const ALL: [Self; 13] = [
+        Self::TokenRefused,
+        Self::NonceUsed,
+        Self::TokenUsed,
+        Self::TokenOlder,
+        Self::IdentityTaken,
+        Self::SubjectTaken,
+        Self::CheckFailed,
+        Self::Ambiguous,
+        Self::Forgotten,
+        Self::UnknownIdentity,
+        Self::NotLinked,
+        Self::NotConfirmed,
+        Self::ConfirmationExpired,
+    ];
+
+    /// The name in stores and JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::TokenRefused => "token_refused",
+            Self::NonceUsed => "nonce_used",
+            Self::TokenUsed => "token_used",
+            Self::TokenOlder => "token_older",
+            Self::IdentityTaken => "identity_taken",
+            Self::SubjectTaken => "subject_taken",
+            Self::CheckFailed => "check_failed",
+            Self::Ambiguous => "ambiguous",
+            Self::Forgotten => "forgotten",
+            Self::UnknownIdentity => "unknown_identity",
+            Self::NotLinked => "not_linked",
+            Self::NotConfirmed => "not_confirmed",
+            Self::ConfirmationExpired => "confirmation_expired",
+        }
+    }
+
+    /// Reads [`Refusal::as_str`] back.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|refusal| refusal.as_str() == name)
+    }
 }
 
 /// A correlation id that is used up: its random part, and when it would have expired.
@@ -148,7 +202,7 @@ pub struct UsedToken {
     pub expires_at: Timestamp,
 }
 
-/// A call that is owed to a handler.
+/// A call of a handler, to be stored as a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewJob {
     /// The handler's name.
@@ -178,14 +232,14 @@ pub enum JobCause {
     Verified {
         /// Whose.
         subject: Subject,
-        /// When the link was made: tells two links of one subject apart.
+        /// When the link was made. It distinguishes two links of one subject.
         linked_at: Timestamp,
     },
     /// The identity of this linked subject became REVOKED.
     Revoked {
         /// Whose.
         subject: Subject,
-        /// When the vendor was asked: tells two revocations apart.
+        /// When the vendor was asked. It distinguishes two revocations.
         checked_at: Timestamp,
     },
 }
@@ -225,6 +279,7 @@ impl After {
             erase_fields: false,
             links: Vec::new(),
             pending_links: Vec::new(),
+            refused_links: Vec::new(),
             confirmations: Vec::new(),
             nonce: None,
             token: None,
@@ -233,6 +288,12 @@ impl After {
             audit: None,
             change: None,
         }
+    }
+
+    /// Keeps why a link of the subject was refused, for those who ask.
+    pub(super) fn keep_refusal(&mut self, subject: &Subject, refusal: Refusal, event: Option<EventId>, now: Timestamp) {
+        let refused = RefusedLink { subject: subject.clone(), refusal, event, refused_at: now };
+        self.refused_links.push((subject.clone(), Write::Put(refused)));
     }
 
     /// The subject is concerned by the change too.

@@ -121,7 +121,7 @@ async fn what_finishes_while_draining_is_done() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_failure_has_its_name_and_hinders_nobody() {
+async fn each_failure_has_its_name_and_stops_no_other_call() {
     let mut handlers = Handlers::default();
     handlers.on_event("fails", |_| async { Err("no".into()) });
     handlers.on_event("hangs", |_| std::future::pending());

@@ -50,7 +50,7 @@ fn personal_data_never_shows_in_debug() {
 }
 
 #[test]
-fn debug_tells_which_fields_are_present() {
+fn debug_shows_which_fields_are_present() {
     let info: UserInfo = read(json!({ "status": "REVOKED", "identityId": "0123456789", "email": "a@b.example" }));
     assert_eq!(
         format!("{info:?}"),

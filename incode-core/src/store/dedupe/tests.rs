@@ -47,7 +47,7 @@ fn a_done_event_of_the_vendor_stands_for_every_token() {
 }
 
 #[test]
-fn a_done_event_of_a_stranger_stands_for_itself_alone() {
+fn a_done_unauthenticated_event_covers_itself_alone() {
     let mut index = DedupeIndex::default();
     index.record(change(&event(false, 1, EventState::Pending), None, Some(EventState::Done)));
     assert!(index.is_known(&Admission::of(&event(false, 1, EventState::Pending))), "the same delivery again");
@@ -56,7 +56,7 @@ fn a_done_event_of_a_stranger_stands_for_itself_alone() {
 }
 
 #[test]
-fn strangers_do_not_crowd_the_vendor_out() {
+fn unauthenticated_events_do_not_crowd_the_vendor_out() {
     let mut index = DedupeIndex::default();
     for token in 0..64 {
         let event = event(false, token, EventState::Pending);

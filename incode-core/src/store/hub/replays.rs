@@ -5,13 +5,13 @@ use tokio::time::Instant;
 
 /// Notices that were seen before, and how often the whole cache may be emptied from outside.
 ///
-/// A neighbour can't read or make a notice. It can capture one and send it again. So each sender counts its notices, the
-/// number is sealed in, and a number counts once.
+/// Another database user can't read or make a notice, but can capture one and send it again. So each sender counts its
+/// notices, the number is sealed in, and a number counts once.
 #[derive(Default)]
 pub(super) struct Replays {
     senders: HashMap<Box<str>, Window>,
-    /// Counts up: tells which sender was heard from least lately.
-    heard: u64,
+    /// Counts up with each notice. Shows which sender has been silent for longest.
+    last_notice: u64,
 }
 
 /// The numbers of one sender that were seen: of the newest [`WINDOW`], since notices may arrive in another order.
@@ -19,7 +19,7 @@ struct Window {
     newest: u64,
     /// Bit `n % WINDOW`: number `n` was seen.
     seen: [u64; WORDS],
-    heard: u64,
+    last_notice: u64,
 }
 
 /// What is known of a notice's number.
@@ -35,17 +35,18 @@ pub(super) enum Seen {
 
 impl Replays {
     pub(super) fn check(&mut self, sender: &str, number: u64) -> Seen {
-        self.heard = self.heard.saturating_add(1);
-        let heard = self.heard;
+        self.last_notice = self.last_notice.saturating_add(1);
+        let last_notice = self.last_notice;
         if let Some(window) = self.senders.get_mut(sender) {
-            window.heard = heard;
+            window.last_notice = last_notice;
             return window.check(number);
         }
         if self.senders.len() >= MOST_SENDERS {
-            let silent = self.senders.iter().min_by_key(|(_, window)| window.heard).map(|(sender, _)| sender.clone());
+            let silent =
+                self.senders.iter().min_by_key(|(_, window)| window.last_notice).map(|(sender, _)| sender.clone());
             silent.map(|silent| self.senders.remove(&silent));
         }
-        let mut window = Window { newest: number, seen: [0; WORDS], heard };
+        let mut window = Window { newest: number, seen: [0; WORDS], last_notice };
         window.mark(number);
         self.senders.insert(sender.into(), window);
         Seen::New
@@ -98,18 +99,18 @@ fn place(number: u64) -> (usize, u64) {
 pub(super) struct GapRate {
     left: u32,
     since: Instant,
-    /// One is waiting for its time already, and stands for all that come meanwhile.
-    is_owed: bool,
+    /// One is scheduled already. It also covers all requests until then.
+    is_scheduled: bool,
 }
 
 impl GapRate {
     pub(super) fn new() -> Self {
-        Self { left: GAPS_AT_ONCE, since: Instant::now(), is_owed: false }
+        Self { left: GAPS_AT_ONCE, since: Instant::now(), is_scheduled: false }
     }
 
-    /// When the cache is to be emptied: at once, after a wait, or not, because that is to happen already.
+    /// When the cache is to be emptied: at once, after a wait, or not, because that is scheduled already.
     pub(super) fn next(&mut self) -> Option<Duration> {
-        if self.is_owed {
+        if self.is_scheduled {
             return None;
         }
         let earned = u32::try_from(self.since.elapsed().as_millis() / GAP_EVERY.as_millis()).unwrap_or(u32::MAX);
@@ -121,13 +122,13 @@ impl GapRate {
             self.left -= 1;
             return Some(Duration::ZERO);
         }
-        self.is_owed = true;
+        self.is_scheduled = true;
         Some(GAP_EVERY)
     }
 
-    /// The one that was owed was passed on.
-    pub(super) fn paid(&mut self) {
-        self.is_owed = false;
+    /// The scheduled one was passed on.
+    pub(super) fn ran(&mut self) {
+        self.is_scheduled = false;
     }
 }
 

@@ -1,6 +1,6 @@
 use super::MemoryStore;
 use crate::identity::transition::ChangeRequest;
-use crate::identity::{Identity, LinkedIdentity, RetainedField, SubjectState};
+use crate::identity::{Identity, LinkedIdentity, RefusedLink, RetainedField, SubjectState};
 use crate::store::{Changed, IdentityStore, StoreFuture};
 use crate::{IdentityId, ObjectId, Subject, Timestamp};
 
@@ -20,6 +20,10 @@ impl IdentityStore for MemoryStore {
             let confirmations = rows.confirmations.get(&subject).cloned().unwrap_or_default();
             Ok(SubjectState { linked, pending, confirmations })
         })
+    }
+
+    fn refused_link(&self, subject: Subject) -> StoreFuture<'_, Option<RefusedLink>> {
+        self.locked(|rows| Ok(rows.refused_links.get(&subject).cloned()))
     }
 
     fn identity(&self, id: IdentityId) -> StoreFuture<'_, Option<Identity>> {

@@ -74,6 +74,7 @@ impl Rows {
             confirmations.retain(|confirmation| confirmation.passed_at >= prune.confirmed_before);
             !confirmations.is_empty()
         });
+        self.refused_links.retain(|_, refused| refused.refused_at >= prune.settled_before);
         let is_void = |expires_at| expires_at <= prune.now;
         let void = self.pending_links.values().filter(|pending| is_void(pending.expires_at));
         for subject in void.map(|pending| pending.subject.clone()).collect::<Vec<_>>() {

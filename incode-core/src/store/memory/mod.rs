@@ -18,6 +18,14 @@ mod rows;
 ///
 /// Bounded: when it holds as many events as its capacity, `accept` fails with [`StoreErrorKind::Full`] until some are
 /// pruned.
+///
+/// ```
+/// use incode_core::Incode;
+/// use incode_core::store::MemoryStore;
+///
+/// let builder = Incode::builder().store(MemoryStore::new()); // the same as `.memory()`
+/// # drop(builder);
+/// ```
 pub struct MemoryStore {
     /// The most events it holds, of any state.
     capacity: usize,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use crate::identity::transition::{After, Before, ChangeRequest, JobCause, Keys, NewAudit, NewJob, UsedToken, Write};
-use crate::identity::{Confirmation, Field, Identity, Link, PendingLink, RetainedField};
+use crate::identity::{Confirmation, Field, Identity, Link, PendingLink, RefusedLink, RetainedField};
 use crate::store::dedupe::{self, DedupeIndex, EventKeys, Key};
 use crate::store::{AUDITS_KEPT, Audit, AuditAction, AuditId, Changed, EventId, JobFailure, JobId, JobState, NewEvent};
 use crate::{IdentityId, ObjectId, Subject, Timestamp, TokenHash};
@@ -25,7 +25,7 @@ pub(super) struct Rows {
     pub(super) identities: HashMap<IdentityId, Identity>,
     /// The identities by the verification in their row.
     pub(super) verified: HashMap<ObjectId, BTreeSet<IdentityId>>,
-    /// The retained fields, each with the instant of the request that brought it.
+    /// The retained fields, each with the instant of the request for it.
     pub(super) fields: HashMap<IdentityId, BTreeMap<Field, (RetainedField, Timestamp)>>,
     pub(super) links: HashMap<Subject, Link>,
     /// The subjects by the identity that they are linked to.
@@ -33,6 +33,7 @@ pub(super) struct Rows {
     pub(super) pending_links: HashMap<Subject, PendingLink>,
     /// The subjects by the identity that their pending link names.
     pub(super) pending: HashMap<IdentityId, BTreeSet<Subject>>,
+    pub(super) refused_links: HashMap<Subject, RefusedLink>,
     /// Of each subject, newest first.
     pub(super) confirmations: HashMap<Subject, Vec<Confirmation>>,
     /// When each identity was forgotten.
@@ -150,6 +151,13 @@ impl Rows {
         }
         for (subject, write) in after.pending_links {
             self.write_pending(subject, write);
+        }
+        for (subject, write) in after.refused_links {
+            match write {
+                Write::Keep => {}
+                Write::Put(refused) => drop(self.refused_links.insert(subject, refused)),
+                Write::Delete => drop(self.refused_links.remove(&subject)),
+            }
         }
         for (subject, confirmations) in after.confirmations {
             if confirmations.is_empty() {

@@ -30,7 +30,7 @@ async fn calls_at_once_are_one_after_the_other() {
         what_one_accepts_the_other_knows_and_works_on,
         deliveries_to_two_at_once_are_one_event,
         two_never_claim_the_same_event,
-        what_two_apply_at_once_is_owed_once,
+        what_two_apply_at_once_enqueues_one_job,
         two_merge_without_losing_an_update,
         a_correlation_id_is_used_once_among_two,
         a_token_is_used_once_among_two,

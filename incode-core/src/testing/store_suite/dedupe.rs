@@ -26,7 +26,7 @@ pub async fn a_junk_token_does_not_shadow_the_genuine_one(store: Arc<dyn Store>)
 
 /// The vendor's own delivery is an event of its own beside one that anyone could have sent: whatever becomes of that one,
 /// and at whatever moment, the vendor's is still there.
-pub async fn a_stranger_does_not_shadow_the_vendor(store: Arc<dyn Store>) {
+pub async fn an_unauthenticated_event_does_not_shadow_the_vendor(store: Arc<dyn Store>) {
     let strangers = |at| NewEvent { authenticated: false, ..pending("object", "token", at) };
     accepted(&*store, strangers(10)).await;
     let under_way = claimed_one(&*store, 10).await;
@@ -50,7 +50,7 @@ pub async fn a_stranger_does_not_shadow_the_vendor(store: Arc<dyn Store>) {
 
 /// A done event that anyone could have sent stands for the same delivery alone: not for another token, and not for the
 /// vendor's own event, which may be about another person.
-pub async fn a_strangers_done_event_stands_for_itself_alone(store: Arc<dyn Store>) {
+pub async fn an_unauthenticated_done_event_covers_itself_alone(store: Arc<dyn Store>) {
     let strangers = |token, at| NewEvent { authenticated: false, ..pending("object", token, at) };
     accepted(&*store, strangers("token", 10)).await;
     accepted(&*store, strangers("waiting", 11)).await;
@@ -88,7 +88,7 @@ pub async fn a_crowd_for_one_object_is_refused(store: Arc<dyn Store>) {
 
 /// The bound is one for events of the vendor and another for those that anyone could have sent: a crowd of forged
 /// events does not keep the genuine one out, nor does one event of the vendor take the place of a forged one.
-pub async fn a_crowd_of_strangers_leaves_the_vendor_room(store: Arc<dyn Store>) {
+pub async fn many_unauthenticated_events_leave_the_vendor_room(store: Arc<dyn Store>) {
     let strangers = |n: u32| NewEvent { authenticated: false, ..pending("object", &format!("forged-{n}"), 10) };
     let mut kept = 0;
     while store.accept(strangers(kept)).await.is_ok() {

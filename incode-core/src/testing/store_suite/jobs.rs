@@ -185,7 +185,7 @@ pub async fn jobs_of_the_forgotten_name_no_identity(store: Arc<dyn Store>) {
 
 /// `on_verified`: one job for each subject and handler when link and ACTIVE are true together for the first time, and
 /// for those that wait for it, VERIFIED; whatever comes afterwards.
-pub async fn a_verified_subject_is_owed_once(store: Arc<dyn Store>) {
+pub async fn a_verified_subject_gets_one_job(store: Arc<dyn Store>) {
     let rules = on_standing();
     let waiting = Observation { status: IdentityStatus::from("PENDING"), verified: None, ..seen("person", 10) };
     outcome(&*store, link_under(&rules, "alice", waiting)).await;
@@ -209,7 +209,7 @@ pub async fn a_verified_subject_is_owed_once(store: Arc<dyn Store>) {
 }
 
 /// `on_revoked`: one job for each linked subject of each revocation, not of each time that the vendor repeats it.
-pub async fn a_revocation_is_owed_once_to_each_subject(store: Arc<dyn Store>) {
+pub async fn a_revocation_enqueues_one_job_for_each_subject(store: Arc<dyn Store>) {
     let rules = Rules { shared_identities: true, ..on_standing() };
     for name in ["alice", "bob"] {
         outcome(&*store, link_under(&rules, name, seen("person", 10))).await;

@@ -98,7 +98,7 @@ pub async fn a_secret_is_replaced_by_who_knows_it(store: Arc<dyn Store>) {
     assert!(replace("store key", 0xA1, 0xB2).await);
     assert!(!replace("store key", 0xA1, 0xC3).await, "it was replaced before");
     assert_eq!(check("store key", 0xB2).await, SecretCheck::Same);
-    assert_eq!(check("store key", 0xA1).await, SecretCheck::Other, "who was left behind is told");
+    assert_eq!(check("store key", 0xA1).await, SecretCheck::Other, "a process with the old secret is refused");
     assert_eq!(check("flow secret", 0xA1).await, SecretCheck::Same, "of another name");
 }
 

@@ -19,7 +19,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use crate::identity::transition::{
-    ApplyEvent, ChangeRequest, Command, HandlerNames, Outcome, Refusal, Return, Rules, UsedNonce, UsedToken,
+    ApplyEvent, ChangeRequest, Command, EventLink, HandlerNames, Outcome, Refusal, Return, Rules, UsedNonce, UsedToken,
     VerifiedHandler,
 };
 use crate::identity::{Change, Check, Checks, FlowWindow, NamedFlow, Observation, SubjectState, Verified};
@@ -37,12 +37,14 @@ mod dedupe;
 mod fields;
 mod forgetting;
 mod identities;
+mod imports;
 mod inbox;
 mod jobs;
 mod leases;
 mod life_cycle;
 mod links;
 mod pending;
+mod refused;
 mod shared;
 
 pub use audit::*;
@@ -52,12 +54,14 @@ pub use dedupe::*;
 pub use fields::*;
 pub use forgetting::*;
 pub use identities::*;
+pub use imports::*;
 pub use inbox::*;
 pub use jobs::*;
 pub use leases::*;
 pub use life_cycle::*;
 pub use links::*;
 pub use pending::*;
+pub use refused::*;
 pub use shared::*;
 
 /// Runs every test of the suite, each on a fresh, empty store.
@@ -76,10 +80,10 @@ where
     each!(
         a_pending_delivery_is_known_by_its_token,
         a_junk_token_does_not_shadow_the_genuine_one,
-        a_stranger_does_not_shadow_the_vendor,
-        a_strangers_done_event_stands_for_itself_alone,
+        an_unauthenticated_event_does_not_shadow_the_vendor,
+        an_unauthenticated_done_event_covers_itself_alone,
         a_crowd_for_one_object_is_refused,
-        a_crowd_of_strangers_leaves_the_vendor_room,
+        many_unauthenticated_events_leave_the_vendor_room,
         only_done_suppresses_whatever_the_token,
         a_dead_event_suppresses_nothing,
         ignored_events_are_known_by_their_object,
@@ -132,6 +136,11 @@ where
         simultaneous_returns_link_at_most_one,
         event_and_callback_at_once_link_once,
         any_order_of_flow_and_event_owes_once,
+        a_refused_callback_leaves_its_reason,
+        a_refused_event_leaves_its_reason,
+        refused_links_are_erased_and_pruned,
+        an_imported_link_waits_for_the_vendor,
+        an_import_moves_nothing,
         a_face_confirms_one_action_once,
         simultaneous_uses_find_one_confirmation,
         confirmations_are_kept_by_session_and_action,
@@ -158,12 +167,13 @@ where
         jobs_are_paged_newest_first,
         prune_removes_settled_jobs,
         jobs_of_the_forgotten_name_no_identity,
-        a_verified_subject_is_owed_once,
-        a_revocation_is_owed_once_to_each_subject,
+        a_verified_subject_gets_one_job,
+        a_revocation_enqueues_one_job_for_each_subject,
         a_done_job_names_no_subject,
         a_pending_job_keeps_its_subject,
         what_is_done_by_hand_leaves_a_trail,
         links_by_hand_leave_a_trail,
+        exports_and_imports_leave_a_trail,
         the_trail_is_capped,
         erasures_are_kept_by_age,
         prune_removes_what_is_old,
@@ -195,7 +205,7 @@ where
         deliveries_to_two_at_once_are_one_event,
         two_never_claim_the_same_event,
         a_lease_of_one_holds_for_the_other_until_it_ends,
-        what_two_apply_at_once_is_owed_once,
+        what_two_apply_at_once_enqueues_one_job,
         two_merge_without_losing_an_update,
         a_correlation_id_is_used_once_among_two,
         a_token_is_used_once_among_two,

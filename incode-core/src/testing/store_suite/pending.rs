@@ -151,7 +151,7 @@ pub async fn the_same_callback_twice_is_one(store: Arc<dyn Store>) {
     assert_eq!(state_of(&*store, "alice").await, SubjectState::default());
 }
 
-/// Nothing tells which of two subjects was in front of the camera: one check links neither, unless its event names one.
+/// Nothing shows which of two subjects was in front of the camera: one check links neither, unless its event names one.
 pub async fn two_pending_links_are_not_both_confirmed(store: Arc<dyn Store>) {
     for name in ["alice", "mallory"] {
         assert_eq!(outcome(&*store, came_back(name, "person")).await, Outcome::Pending);
@@ -206,8 +206,8 @@ pub async fn a_new_flow_replaces_the_pending_link(store: Arc<dyn Store>) {
     assert_eq!(state_of(&*store, "alice").await, SubjectState::default());
 }
 
-/// Several subjects come back to one identity at once. Without a check all are pending, for nothing tells them apart;
-/// with one, exactly one is linked.
+/// Several subjects come back to one identity at once. Without a check all are pending, because any of them may be
+/// right; with one, exactly one is linked.
 pub async fn simultaneous_returns_link_at_most_one(store: Arc<dyn Store>) {
     checked(&*store, "object", "checked", RETURN - 1_000, |_| {}).await;
     for (identity, expected, rest) in [
@@ -292,7 +292,7 @@ pub async fn any_order_of_flow_and_event_owes_once(store: Arc<dyn Store>) {
 }
 
 /// The callback of a flow from [`START`] to [`RETURN`]. Nothing is said of a check.
-fn came_back(subject_name: &str, identity: &str) -> ChangeRequest {
+pub(super) fn came_back(subject_name: &str, identity: &str) -> ChangeRequest {
     let back = callback(subject_name, identity, RETURN);
     let seen = Observation { verified: None, ..back.seen };
     let back = Return { seen, window: window(), pending_until: ms(EXPIRY), ..back };
@@ -305,7 +305,7 @@ fn window() -> FlowWindow {
 
 /// A verification event that is accepted and applied at `at`: its check passed within the flow, unless `edit` says
 /// otherwise.
-async fn checked(
+pub(super) async fn checked(
     store: &dyn Store,
     object: &str,
     identity: &str,
@@ -320,7 +320,7 @@ async fn checked(
 }
 
 /// When the flow began, when its check was made, when the subject came back, and when the pending link ends.
-const START: i64 = 10_000_000;
+pub(super) const START: i64 = 10_000_000;
 const MADE: i64 = START + 20_000;
-const RETURN: i64 = START + 30_000;
-const EXPIRY: i64 = RETURN + 600_000;
+pub(super) const RETURN: i64 = START + 30_000;
+pub(super) const EXPIRY: i64 = RETURN + 600_000;

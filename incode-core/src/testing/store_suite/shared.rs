@@ -73,7 +73,7 @@ pub async fn a_lease_of_one_holds_for_the_other_until_it_ends(one: Arc<dyn Store
 }
 
 /// Two workers apply two events of one object at the same moment: the handler is owed one job.
-pub async fn what_two_apply_at_once_is_owed_once(one: Arc<dyn Store>, other: Arc<dyn Store>) {
+pub async fn what_two_apply_at_once_enqueues_one_job(one: Arc<dyn Store>, other: Arc<dyn Store>) {
     for round in 0..20 {
         let object = format!("object-{round}");
         accepted(&*one, pending(&object, "first", 10)).await;
@@ -315,9 +315,7 @@ pub async fn the_end_of_one_leaves_the_other(one: Arc<dyn Store>, other: Arc<dyn
 
 /// Time is the same for both.
 pub async fn two_agree_on_the_time(one: Arc<dyn Store>, other: Arc<dyn Store>) {
-    let time = async |store: &Arc<dyn Store>| {
-        store.time().await.expect("time").expect("a store that is shared tells the time")
-    };
+    let time = async |store: &Arc<dyn Store>| store.time().await.expect("time").expect("a shared store has a clock");
     let times = [time(&one).await, time(&other).await, time(&one).await];
     assert!(times.is_sorted(), "{times:?}");
     assert!(times[2].since(times[0]) < Duration::from_secs(10), "{times:?}");

@@ -122,7 +122,7 @@ fn every_way_to_fail_looks_the_same() {
 }
 
 #[test]
-fn what_the_head_can_tell_is_told_before_the_body() {
+fn what_the_head_shows_is_answered_before_the_body() {
     let good = hmac_hex(&NEW.into(), BODY);
     for head in [FakeHead::post(), signed_by(NEW).with(SIGNATURE, good), FakeHead::post().with(SIGNATURE, "zz")] {
         assert!(hmac().begin(&head, NOW).is_err(), "{head:?}");
@@ -139,7 +139,7 @@ fn hex_is_lower_or_upper() {
 }
 
 #[test]
-fn a_hex_digit_is_read_as_everybody_reads_it() {
+fn a_hex_digit_is_read_in_both_cases() {
     let decoders = [(&data_encoding::HEXLOWER, "09af5b"), (&data_encoding::HEXUPPER, "09AF5B")];
     for ((decoder, digits), place) in
         decoders.iter().flat_map(|known| [(known, 0), (known, 31), (known, 62), (known, 63)])

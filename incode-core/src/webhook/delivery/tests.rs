@@ -41,7 +41,7 @@ fn deliver(webhook: &Webhook, head: &FakeHead, body: &[u8], chunk: usize) -> Res
     one
 }
 
-/// An event padded to a length by a field nobody knows.
+/// An event padded to a length by an unknown field.
 fn padded(length: usize) -> Vec<u8> {
     let frame = r#"{"event":"verification.completed","id":"an-id","token":"t","more":""}"#;
     let padding = "a".repeat(length - frame.len());

@@ -22,10 +22,10 @@ use super::{IssuedToken, TokenRefusal, TokenRefusalKind};
 /// - **The address is known** ([`TokenEndpoint::with_address_source`]). Failures are counted for each address (IPv6: each
 ///   /64). An address that must wait is refused before its secret is looked at, so it can't go on guessing. Other
 ///   addresses are not affected.
-/// - **The address is not known**: no source is set, or the source finds none. Strangers and the genuine client then share
-///   one counter. A right secret always passes, and only a wrong one has to wait; otherwise strangers could keep the
-///   client out, and with it every delivery. What protects the secret then is its length:
-///   [`Authenticity::MIN_SECRET_LEN`] bytes or more.
+/// - **The address is not known**: no source is set, or the source finds none. All callers then share one counter. A
+///   right secret always passes, and only a wrong one has to wait. Otherwise an attacker could lock the genuine client
+///   out, and with it every delivery. The length of the secret then protects it: [`Authenticity::MIN_SECRET_LEN`] bytes
+///   or more.
 ///
 /// ```
 /// # use incode_core::{Clock, http::{RequestHead, Reply}};
@@ -100,7 +100,7 @@ impl TokenEndpoint {
 
     fn caller(&self, head: &dyn RequestHead) -> Caller {
         match &self.addresses {
-            None => Caller::Anybody,
+            None => Caller::Unknown,
             Some(source) => source.find(head).map_or(Caller::Hidden, Caller::at),
         }
     }

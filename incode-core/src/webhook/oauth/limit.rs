@@ -9,7 +9,7 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Caller {
     /// No address source is set: all callers share one counter.
-    Anybody,
+    Unknown,
     /// This address.
     At(IpAddr),
     /// The address source found no address: all such callers share one counter.
@@ -36,8 +36,8 @@ impl Caller {
     }
 
     /// True when this caller, after too many failures, is refused before its secret is looked at. Only an address can be:
-    /// where strangers and the genuine client share a counter, strangers could keep the client out, and its deliveries
-    /// would be lost.
+    /// where other callers and the genuine client share a counter, the others could lock the client out, and its
+    /// deliveries would be lost.
     pub(super) fn can_be_shut_out(self) -> bool {
         matches!(self, Self::At(_))
     }

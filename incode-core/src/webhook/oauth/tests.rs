@@ -139,7 +139,7 @@ fn one_authorization_header_whose_scheme_is_read_without_case() {
 }
 
 #[test]
-fn who_is_no_client_is_told_so() {
+fn an_unknown_client_is_refused_as_such() {
     for pair in [
         format!("{ID}:wrong-secret-0123456789abcdef"),
         format!("{ID}:"),
@@ -216,7 +216,7 @@ fn the_form_is_read_strictly() {
 }
 
 #[test]
-fn kind_and_length_are_told_before_the_body_where_they_can_be() {
+fn kind_and_length_are_checked_before_the_body_where_they_can_be() {
     let begin = |head: FakeHead| {
         let answer = TokenEndpoint::new().begin(&policy(), &head, &ManualClock::new(NOW));
         answer.map(drop).map_err(|refusal| refusal.kind())
@@ -234,7 +234,7 @@ fn kind_and_length_are_told_before_the_body_where_they_can_be() {
 }
 
 #[test]
-fn strangers_never_keep_the_client_out_where_nobody_knows_addresses() {
+fn others_never_keep_the_client_out_where_addresses_are_unknown() {
     let (endpoint, clock) = (TokenEndpoint::new(), ManualClock::new(NOW));
     let begin = |head: &FakeHead| endpoint.begin(&policy(), head, &clock).map(drop);
     let wrong = asking(basic(format!("{ID}:wrong-secret-0123456789abcdef")));

@@ -12,7 +12,7 @@ const SAMPLE: &str = r#"{
 
 const FIELDS: [&str; 6] = ["token", "event", "object", "id", "timestamp", "correlation_id"];
 
-/// Text that has broken somebody's program before.
+/// Text that has broken other programs before.
 const NAUGHTY: [&str; 24] = [
     "",
     " ",

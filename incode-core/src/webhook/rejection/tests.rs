@@ -16,7 +16,7 @@ fn each_kind_has_its_status_and_code() {
 }
 
 #[test]
-fn a_wrong_method_is_told_the_right_one() {
+fn a_wrong_method_is_answered_with_the_right_one() {
     let reply = Rejection::new(RejectionKind::MethodNotAllowed).problem().reply();
     assert!(reply.headers.iter().any(|(name, value)| *name == "allow" && value == "POST"));
 }

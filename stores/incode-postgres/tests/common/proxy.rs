@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-/// A network between a client and a server on this machine, which behaves as it is told.
+/// A network between a client and a server on this machine, whose faults a test sets.
 #[derive(Debug)]
 pub(crate) struct Proxy {
     port: u16,
@@ -19,7 +19,7 @@ pub(crate) struct Proxy {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Network {
-    weather: Weather,
+    fault: Fault,
     delay: Duration,
     /// Counts up: connections made before are reset.
     resets: u64,
@@ -28,25 +28,25 @@ struct Network {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Weather {
-    Fair,
-    /// Bytes vanish, and nobody is told: the other end seems to be there, and silent.
+enum Fault {
+    None,
+    /// Bytes are lost without an error: the other end seems to be there, and silent.
     HalfOpen,
     /// Connections are refused: accepted, and reset.
     Cut,
-    /// Connections that ask for news are reset; others work.
-    NoNews,
-    /// Those that ask for news, or did, fall silent; others work.
-    SilentNews,
+    /// Connections that ask for notices are reset; others work.
+    NoNotices,
+    /// Connections that ask for notices, or did, fall silent; others work.
+    SilentNotices,
 }
 
 impl Proxy {
-    /// To this port of this machine, in fair weather.
+    /// To this port of this machine, without a fault.
     pub(crate) async fn to(port: u16) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let own = listener.local_addr().unwrap().port();
-        let fair = Network { weather: Weather::Fair, delay: Duration::ZERO, resets: 0, unanswered: None };
-        let network = Arc::new(watch::Sender::new(fair));
+        let network = Network { fault: Fault::None, delay: Duration::ZERO, resets: 0, unanswered: None };
+        let network = Arc::new(watch::Sender::new(network));
         let listener = tokio::spawn(serve(listener, port, Arc::clone(&network))).abort_handle();
         Self { port: own, network, listener }
     }
@@ -59,7 +59,7 @@ impl Proxy {
     /// Bytes come through, on new connections and on those that were there all along.
     pub(crate) fn mend(&self) {
         self.change(|network| {
-            (network.weather, network.delay, network.unanswered) = (Weather::Fair, Duration::ZERO, None);
+            (network.fault, network.delay, network.unanswered) = (Fault::None, Duration::ZERO, None);
         });
     }
 
@@ -75,26 +75,26 @@ impl Proxy {
 
     /// Resets every connection, and each new one.
     pub(crate) fn cut(&self) {
-        self.change(|network| (network.weather, network.resets) = (Weather::Cut, network.resets + 1));
+        self.change(|network| (network.fault, network.resets) = (Fault::Cut, network.resets + 1));
     }
 
     /// Bytes vanish from now on, for ever as far as today's connections go.
     pub(crate) fn half_open(&self) {
-        self.change(|network| network.weather = Weather::HalfOpen);
+        self.change(|network| network.fault = Fault::HalfOpen);
     }
 
-    /// Resets every connection that has asked for news (`LISTEN`, `SUBSCRIBE`), and whoever asks from now on. The others
+    /// Resets every connection that asked for notices (`LISTEN`, `SUBSCRIBE`), or asks from now on. The others
     /// work: the feed of a store is cut, and the store is not.
-    pub(crate) fn cut_news(&self) {
-        self.change(|network| network.weather = Weather::NoNews);
+    pub(crate) fn cut_notices(&self) {
+        self.change(|network| network.fault = Fault::NoNotices);
     }
 
-    /// As [`cut_news`](Self::cut_news), but that nobody is told: bytes of those connections vanish.
-    pub(crate) fn silence_news(&self) {
-        self.change(|network| network.weather = Weather::SilentNews);
+    /// As [`cut_notices`](Self::cut_notices), but without an error: bytes of those connections are lost.
+    pub(crate) fn silence_notices(&self) {
+        self.change(|network| network.fault = Fault::SilentNotices);
     }
 
-    /// The next time that a client says this, the server hears it, and its answer and all that follow are lost.
+    /// The next time that a client sends this, it reaches the server, and its answer and all that follow are lost.
     pub(crate) fn lose_answers_to(&self, said: &'static str) {
         self.change(|network| network.unanswered = Some(said));
     }
@@ -116,7 +116,7 @@ async fn serve(listener: TcpListener, port: u16, network: Arc<watch::Sender<Netw
         let mut network = network.subscribe();
         tokio::spawn(async move {
             let resets = network.borrow_and_update().resets;
-            if network.borrow().weather == Weather::Cut {
+            if network.borrow().fault == Fault::Cut {
                 reset(&near);
                 return;
             }
@@ -129,7 +129,7 @@ async fn serve(listener: TcpListener, port: u16, network: Arc<watch::Sender<Netw
             let said = Said::default();
             let is_over = |network: &Network| {
                 network.resets != resets
-                    || network.weather == Weather::NoNews && said.asked_for_news.load(Ordering::SeqCst)
+                    || network.fault == Fault::NoNotices && said.asked_for_notices.load(Ordering::SeqCst)
             };
             tokio::select! {
                 () = pass(from_near, to_far, network.clone(), &said, true) => {}
@@ -148,7 +148,7 @@ fn reset(stream: &TcpStream) {
 /// What a client said, as far as its connection's fate depends on it.
 #[derive(Default)]
 struct Said {
-    asked_for_news: AtomicBool,
+    asked_for_notices: AtomicBool,
     /// What is lost the answers to.
     unanswered: AtomicBool,
 }
@@ -163,18 +163,18 @@ async fn pass(
     let mut bytes = vec![0; 64 * 1024];
     let mut lost = false;
     while let Ok(read @ 1..) = from.read(&mut bytes).await {
-        let Network { weather, delay, unanswered, .. } = *network.borrow_and_update();
-        if asks_for_news(&bytes[..read]) {
-            said.asked_for_news.store(true, Ordering::SeqCst);
+        let Network { fault, delay, unanswered, .. } = *network.borrow_and_update();
+        if asks_for_notices(&bytes[..read]) {
+            said.asked_for_notices.store(true, Ordering::SeqCst);
         }
         if by_client && unanswered.is_some_and(|words| has(&bytes[..read], words)) {
             said.unanswered.store(true, Ordering::SeqCst);
         }
-        let is_news = said.asked_for_news.load(Ordering::SeqCst);
-        if is_news && weather == Weather::NoNews {
+        let is_change = said.asked_for_notices.load(Ordering::SeqCst);
+        if is_change && fault == Fault::NoNotices {
             return;
         }
-        lost |= weather == Weather::HalfOpen || is_news && weather == Weather::SilentNews;
+        lost |= fault == Fault::HalfOpen || is_change && fault == Fault::SilentNotices;
         if lost || !by_client && said.unanswered.load(Ordering::SeqCst) {
             continue;
         }
@@ -185,14 +185,14 @@ async fn pass(
             break;
         }
     }
-    if lost || network.borrow().weather == Weather::HalfOpen {
-        // Nobody learns of the end either.
+    if lost || network.borrow().fault == Fault::HalfOpen {
+        // The end of the connection is not passed on either.
         std::future::pending::<()>().await;
     }
 }
 
 /// In the words of PostgreSQL or Redis.
-fn asks_for_news(bytes: &[u8]) -> bool {
+fn asks_for_notices(bytes: &[u8]) -> bool {
     has(bytes, "LISTEN \"") || has(bytes, "SUBSCRIBE\r\n")
 }
 

@@ -28,8 +28,8 @@ pub(crate) struct PostgresServer {
 }
 
 impl PostgresServer {
-    /// The one server of this process, started by whoever asks first. `None`, and a word about it, where PostgreSQL is not
-    /// installed.
+    /// The one server of this process, started by the first test that asks. `None`, and a message, where PostgreSQL is
+    /// not installed.
     pub(crate) async fn shared() -> Option<Arc<Self>> {
         static SHARED: tokio::sync::Mutex<Weak<PostgresServer>> = tokio::sync::Mutex::const_new(Weak::new());
         let mut shared = SHARED.lock().await;
@@ -41,7 +41,7 @@ impl PostgresServer {
         Some(server)
     }
 
-    /// A server that nobody shares, to be killed and started again.
+    /// A server for one test, to be killed and started again.
     pub(crate) async fn start() -> Option<Self> {
         Self::start_with(&[]).await
     }

@@ -41,6 +41,10 @@ for _, subject in ipairs(lot_of('pending:until', '(' .. now)) do
   call('DEL', P .. 'p:' .. subject)
   call('ZREM', P .. 'pending:until', subject)
 end
+for _, subject in ipairs(lot_of('refused', '(' .. settled_before)) do
+  call('DEL', P .. 'd:' .. subject)
+  call('ZREM', P .. 'refused', subject)
+end
 for _, member in ipairs(lot_of('fields:until', now)) do
   local identity, name = member:match('^(%S+) (%S+)$')
   call('HDEL', P .. 'f:' .. identity, name)

@@ -39,9 +39,9 @@ async fn who_is_unlinked_is_out_and_may_come_back(adapter: Adapter) {
     world.link("ana", &ana.identity_id).await;
     assert_eq!(world.status("ana", "/vault").await, 200);
     let subject = Subject::new("ana").unwrap();
-    assert!(world.incode.unlink(&subject, None).await.unwrap());
+    assert!(world.incode.unlink(&subject, &Actor::unknown()).await.unwrap());
     assert_eq!(world.get("ana", "/vault").await.code(), "verification_required");
-    assert!(!world.incode.unlink(&subject, None).await.unwrap());
+    assert!(!world.incode.unlink(&subject, &Actor::unknown()).await.unwrap());
     world.link("another-account", &ana.identity_id).await;
     assert_eq!(world.status("another-account", "/vault").await, 200);
 }

@@ -19,8 +19,8 @@ on_every_adapter! {
     an_identity_serves_one_subject,
     an_identity_may_be_shared,
     a_subject_stays_with_its_identity,
-    a_revocation_is_heard_although_nothing_is_linked,
-    where_nothing_is_linked_nobody_becomes_known,
+    a_revocation_is_applied_although_nothing_is_linked,
+    where_nothing_is_linked_no_identity_becomes_known,
     a_head_request_spends_nothing,
     many_callbacks_at_once_spend_one_id,
     junk_tokens_make_a_few_calls,
@@ -56,7 +56,7 @@ async fn an_id_works_once(adapter: Adapter) {
     let id = world.start_flow("ana").await;
     let token = world.sandbox.issue_token(&person.identity_id);
     assert_eq!(world.come_back("ana", &id, &token).await.status, 303);
-    // A reload or a second press of a person who is linked leads to the same place, and asks nobody.
+    // A reload or a second press of a person who is linked leads to the same place, and makes no call.
     world.sandbox.clear_calls();
     let other = world.sandbox.issue_token(&world.person("Ben Ochoa").identity_id);
     for token in [&token, &token, &other] {
@@ -66,7 +66,7 @@ async fn an_id_works_once(adapter: Adapter) {
     assert_eq!(world.sandbox.calls().len(), 0);
     assert_eq!(world.get("ana", "/open").await.json()["identity"], person.identity_id.as_str());
     // It links no second time.
-    assert!(world.incode.unlink(&Subject::new("ana").unwrap(), None).await.unwrap());
+    assert!(world.incode.unlink(&Subject::new("ana").unwrap(), &incode_core::Actor::unknown()).await.unwrap());
     assert_eq!(world.come_back("ana", &id, &token).await.essence(), expected(USED));
     assert_eq!(world.come_back("ana", &id, &other).await.essence(), expected(USED));
     assert_eq!(world.standing("ana").await, "not_linked");
@@ -258,7 +258,7 @@ async fn a_subject_stays_with_its_identity(adapter: Adapter) {
 }
 
 /// Nothing announces a revocation: whatever made us ask the vendor, its answer counts.
-async fn a_revocation_is_heard_although_nothing_is_linked(adapter: Adapter) {
+async fn a_revocation_is_applied_although_nothing_is_linked(adapter: Adapter) {
     let world = World::start(adapter).await;
     let (ana, ben, used) = (world.person("Ana Flores"), world.person("Ben Ochoa"), world.start_flow("ana").await);
     let token = world.sandbox.issue_token(&ana.identity_id);
@@ -268,7 +268,7 @@ async fn a_revocation_is_heard_although_nothing_is_linked(adapter: Adapter) {
     world.sandbox.revoke(&ana.identity_id).unwrap();
     world.sandbox.revoke(&ben.identity_id).unwrap();
     assert_eq!((world.status("ana", "/vault").await, world.status("ben", "/vault").await), (200, 200), "not asked");
-    // A reload asks nobody: the person is linked. Another flow does.
+    // A reload makes no call: the person is linked. Another flow does.
     assert_eq!(world.come_back("ana", &used, &token).await.status, 303);
     assert_eq!(world.status("ana", "/vault").await, 200);
     let (again, token) = (world.start_flow("ana").await, world.sandbox.issue_token(&ana.identity_id));
@@ -289,7 +289,7 @@ async fn a_revocation_is_heard_although_nothing_is_linked(adapter: Adapter) {
     assert_eq!(world.get("carla", "/vault").await.code(), "identity_revoked");
 }
 
-async fn where_nothing_is_linked_nobody_becomes_known(adapter: Adapter) {
+async fn where_nothing_is_linked_no_identity_becomes_known(adapter: Adapter) {
     let world = World::start(adapter).await;
     let (ana, ben, used) = (world.person("Ana Flores"), world.person("Ben Ochoa"), world.start_flow("ana").await);
     let token = world.sandbox.issue_token(&ana.identity_id);
@@ -300,7 +300,7 @@ async fn where_nothing_is_linked_nobody_becomes_known(adapter: Adapter) {
     let forgotten = incode_core::IdentityId::new(&ana.identity_id).unwrap();
     assert!(world.incode.forget(&forgotten, &incode_core::Actor::unknown()).await.unwrap());
     assert_eq!(world.come_back("ana", &used, &token).await.code(), "flow_used");
-    assert_eq!(world.identity(&ana.identity_id).await, None, "a reload brings nobody back");
+    assert_eq!(world.identity(&ana.identity_id).await, None, "a reload does not create the identity again");
 }
 
 async fn a_head_request_spends_nothing(adapter: Adapter) {

@@ -1,5 +1,5 @@
-//! What start and callback say of caches and referrers, and where a token does not go, whatever the outcome and whoever
-//! renders it.
+//! The headers of start and callback for caches and referrers, and where a token does not go, for every outcome,
+//! and whichever code renders it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -96,7 +96,7 @@ async fn every_kind(stage: &Stage) -> Vec<(&'static str, u16, &'static str, Resp
     let token = "a-token-of-ben".to_owned();
     world.sandbox.seed_token(token.as_str(), Some(&ben.identity_id), Duration::from_secs(86_400));
     all.push(("subject taken", 409, "subject_taken", world.come_back("ana", &again, &token).await));
-    world.incode.unlink(&incode_core::Subject::new("ana").unwrap(), None).await.unwrap();
+    world.incode.unlink(&incode_core::Subject::new("ana").unwrap(), &incode_core::Actor::unknown()).await.unwrap();
     all.push(("used", 409, "flow_used", world.come_back("ana", &id, TOKEN).await));
     // One flow asks the vendor four times at once: it did for the dead token, the vendor that was down, the link, and this.
     all.push(("too often", 429, "too_many_requests", world.come_back("ana", &id, TOKEN).await));

@@ -245,7 +245,13 @@ async fn a_check_of_the_future_is_one_of_unknown_time(adapter: Adapter) {
         assert_eq!(world.identity(&ana.identity_id).await.unwrap().verified_at, None, "and is not fresh");
 
         // A later flow of that person, whose event comes before the callback.
-        assert!(world.incode.unlink(&incode_core::Subject::new("ana").unwrap(), None).await.unwrap());
+        assert!(
+            world
+                .incode
+                .unlink(&incode_core::Subject::new("ana").unwrap(), &incode_core::Actor::unknown())
+                .await
+                .unwrap()
+        );
         let usual = incode_sandbox::Behaviour::default().verification_created_at;
         world.sandbox.change_behaviour(|behaviour| behaviour.verification_created_at = usual);
         let flow = world.start_flow("ana2").await;
@@ -382,7 +388,8 @@ async fn the_same_callback_twice_leads_to_the_same_place(adapter: Adapter) {
     assert_eq!(world.status("ana", "/vault").await, 200);
 }
 
-/// Two users came back with tokens of one person, and one check passed in both flows: nothing tells which of them it was.
+/// Two users came back with tokens of one person, and one check passed in both flows: nothing shows which of them it
+/// was.
 async fn one_check_does_not_link_two(adapter: Adapter) {
     let world = Plan::new(adapter).with_checks().auth(Auth::Header).start().await;
     let ana = world.person("Ana");

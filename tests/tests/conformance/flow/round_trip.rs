@@ -10,12 +10,12 @@ use url::Url;
 
 on_every_adapter! {
     a_person_goes_and_comes_back_verified,
-    start_needs_somebody,
+    start_needs_a_subject,
     start_refuses_ways_back_that_lead_away,
     start_takes_get_alone,
     a_webhook_that_repeats_the_correlation_id_links_without_a_callback,
     callback_and_webhook_of_one_flow_agree_in_either_order,
-    a_foreign_or_old_correlation_id_in_a_webhook_links_nobody,
+    a_foreign_or_old_correlation_id_in_a_webhook_makes_no_link,
     a_webhook_never_takes_an_identity_from_its_subject,
     mounted_elsewhere,
 }
@@ -59,7 +59,7 @@ async fn a_person_goes_and_comes_back_verified(adapter: Adapter) {
     assert_eq!(names, ["client_id", "redirect_url", "correlation_id"]);
     assert_eq!(query[0].1, world.sandbox.client_id());
     assert_eq!(query[1].1, format!("http://{}/incode/callback", world.address));
-    assert!(!query[2].1.contains("ana"), "the id shows nobody");
+    assert!(!query[2].1.contains("ana"), "the id names no user");
 
     let back = visit(&world, location.as_str(), "Ana", "pass").await;
     assert_eq!(world.status("ana", "/vault").await, 403);
@@ -76,7 +76,7 @@ async fn a_person_goes_and_comes_back_verified(adapter: Adapter) {
     assert_eq!(world.get("ben", "/vault").await.code(), "identity_not_active");
 }
 
-async fn start_needs_somebody(adapter: Adapter) {
+async fn start_needs_a_subject(adapter: Adapter) {
     let world = World::start(adapter).await;
     let expected = problem(
         401,
@@ -206,7 +206,7 @@ async fn callback_and_webhook_of_one_flow_agree_in_either_order(adapter: Adapter
     eventually("verified", async || world.status("ben", "/verified").await == 200).await;
 }
 
-async fn a_foreign_or_old_correlation_id_in_a_webhook_links_nobody(adapter: Adapter) {
+async fn a_foreign_or_old_correlation_id_in_a_webhook_makes_no_link(adapter: Adapter) {
     let clock = ManualClock::new(Timestamp::from(std::time::SystemTime::now()));
     let shown = clock.clone();
     let world = linking(adapter).incode(|builder| builder.clock(shown)).start().await;

@@ -1,4 +1,4 @@
-//! One denial, told to whoever asked: a browser, a program, a gRPC client, a HEAD; and what caches may keep of it.
+//! One denial for each kind of client: a browser, a program, a gRPC client, a HEAD; and what caches may keep of it.
 
 use std::time::Duration;
 
@@ -10,17 +10,17 @@ use serde_json::json;
 
 on_every_adapter! {
     a_browser_is_sent_to_where_it_can_do_something,
-    who_would_start_as_nobody_logs_in_and_comes_back,
-    who_is_known_already_is_told_in_place,
+    a_start_without_a_subject_logs_in_and_comes_back,
+    a_known_user_gets_the_problem_in_place,
     only_a_page_is_redirected,
-    programs_are_told_the_applications_pages,
+    programs_get_the_applications_pages,
     the_way_back_stays_here,
     the_challenge_is_the_applications,
     a_grpc_call_is_answered_in_its_own_way,
     a_mounted_route_is_no_grpc_call,
     one_rendering_for_all_of_them,
     head_is_answered_as_get_without_a_body,
-    nothing_of_a_gate_is_kept_for_somebody_else,
+    nothing_of_a_gate_is_cached_for_another_user,
 }
 
 const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
@@ -79,8 +79,8 @@ fn shows(page: &incode_tests::Response, status: u16, code: &str) {
     assert!(page.text().contains(&format!("<small>{code}</small>")), "{}", page.text());
 }
 
-/// From a link to the start route, which an application may well show to everybody.
-async fn who_would_start_as_nobody_logs_in_and_comes_back(adapter: Adapter) {
+/// From a link to the start route, which an application may show to every visitor.
+async fn a_start_without_a_subject_logs_in_and_comes_back(adapter: Adapter) {
     let world = Plan::new(adapter).incode(pages).start().await;
     let start = "/incode/start?return_to=/vault";
     let to = "/login?return_to=/incode/start%3Freturn_to%3D/vault";
@@ -99,8 +99,8 @@ async fn who_would_start_as_nobody_logs_in_and_comes_back(adapter: Adapter) {
     shows(&told, 401, "authentication_required");
 }
 
-/// Sent on they would go round in circles, and never be told why.
-async fn who_is_known_already_is_told_in_place(adapter: Adapter) {
+/// A redirect would lead them in a circle without a reason.
+async fn a_known_user_gets_the_problem_in_place(adapter: Adapter) {
     let world = Plan::new(adapter).incode(pages).start().await;
     let person = world.person("Ana Flores");
     world
@@ -151,7 +151,7 @@ async fn only_a_page_is_redirected(adapter: Adapter) {
     for accept in ["text/html", "text/html, */*;q=0.01", "application/json;q=0.2, TEXT/HTML;q=0.3"] {
         assert_eq!(world.send(get("/vault").header("accept", accept)).await.status, 303, "{accept}");
     }
-    // Without opting in nobody is sent anywhere.
+    // Without opting in no client is redirected.
     let world = Plan::new(adapter).incode(|builder| builder.login_at("/login")).start().await;
     assert_eq!(world.send(browser(get("/vault"))).await.status, 401);
     assert_eq!(world.send(browser(get("/vault").user("nora"))).await.status, 403);
@@ -161,7 +161,7 @@ async fn only_a_page_is_redirected(adapter: Adapter) {
     assert_eq!(world.send(browser(get("/vault").user("nora"))).await.status, 303);
 }
 
-async fn programs_are_told_the_applications_pages(adapter: Adapter) {
+async fn programs_get_the_applications_pages(adapter: Adapter) {
     let world = Plan::new(adapter).incode(pages).start().await;
     let login = world.send(get("/vault?page=2")).await.json();
     assert_eq!(login["login_url"], "/login?return_to=/vault%3Fpage%3D2");
@@ -322,7 +322,7 @@ async fn head_is_answered_as_get_without_a_body(adapter: Adapter) {
 }
 
 /// G9: denials are kept nowhere; what was granted only by the browser that asked, which has to ask again.
-async fn nothing_of_a_gate_is_kept_for_somebody_else(adapter: Adapter) {
+async fn nothing_of_a_gate_is_cached_for_another_user(adapter: Adapter) {
     let world = Plan::new(adapter).incode(pages).start().await;
     world.link("ana", &world.person("Ana Flores").identity_id).await;
     for path in ["/vault", "/members/page", "/members/inner/page", "/staff"] {

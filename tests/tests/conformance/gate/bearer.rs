@@ -14,8 +14,8 @@ on_every_adapter! {
     a_token_is_redeemed_once_however_many_bring_it,
     a_revoked_person_is_refused_and_so_is_their_account,
     a_revocation_learned_elsewhere_closes_the_door_for_the_token,
-    a_token_that_is_nobodys_is_refused_as_such,
-    what_is_no_token_is_not_sent_to_anybody,
+    a_token_without_an_identity_is_refused_as_such,
+    what_is_no_token_is_not_sent,
     a_logged_in_user_needs_no_token,
     tokens_count_only_where_they_are_taken,
     a_token_ends,
@@ -83,7 +83,7 @@ async fn a_revoked_person_is_refused_and_so_is_their_account(adapter: Adapter) {
     world.link("ana", &ana).await;
     assert_eq!(world.status("ana", "/vault").await, 200);
     world.sandbox.revoke(&ana).unwrap();
-    assert_eq!(world.status("ana", "/vault").await, 200, "nobody was told");
+    assert_eq!(world.status("ana", "/vault").await, 200, "no notice came");
     let token = world.sandbox.issue_token(&ana);
     assert_eq!(vault(&world, &token).await.code(), "identity_revoked");
     assert_eq!(world.get("ana", "/vault").await.code(), "identity_revoked", "seen through the token");
@@ -101,7 +101,7 @@ async fn a_revocation_learned_elsewhere_closes_the_door_for_the_token(adapter: A
     eventually("out", async || vault(&world, &token).await.code() == "identity_revoked").await;
 }
 
-async fn a_token_that_is_nobodys_is_refused_as_such(adapter: Adapter) {
+async fn a_token_without_an_identity_is_refused_as_such(adapter: Adapter) {
     let world = plan(adapter).start().await;
     for _ in 0..5 {
         assert_eq!(vault(&world, "an-invented-token").await.essence(), refused());
@@ -112,7 +112,7 @@ async fn a_token_that_is_nobodys_is_refused_as_such(adapter: Adapter) {
     assert_eq!(world.send(with("/in-handler", "an-invented-token")).await.essence(), refused());
 }
 
-async fn what_is_no_token_is_not_sent_to_anybody(adapter: Adapter) {
+async fn what_is_no_token_is_not_sent(adapter: Adapter) {
     let world = plan(adapter).start().await;
     let token = world.sandbox.issue_token(&world.person("Ana Flores").identity_id);
     for value in ["Bearer", "Bearer  ", "Bearer two words", &format!("Bearer {}", "x".repeat(5000))] {

@@ -10,11 +10,11 @@ use incode_tests::{Adapter, Call, Failing, Plan, Served, World, event, eventuall
 use serde_json::json;
 
 on_every_adapter! {
-    nobody_is_told_to_log_in,
+    a_request_without_a_subject_is_asked_to_log_in,
     who_is_not_linked_is_sent_to_verify,
     the_way_back_is_encoded,
     a_way_back_that_start_would_refuse_is_left_out,
-    revoked_and_other_statuses_are_told_apart,
+    revoked_and_other_statuses_are_distinguished,
     a_verification_grows_old,
     an_attestation_that_is_not_ok_is_not_enough,
     a_face_authentication_is_asked_for,
@@ -39,7 +39,7 @@ fn returning(path: &str) -> String {
     format!("/incode/start?return_to={path}")
 }
 
-async fn nobody_is_told_to_log_in(adapter: Adapter) {
+async fn a_request_without_a_subject_is_asked_to_log_in(adapter: Adapter) {
     let world = World::start(adapter).await;
     for call in
         [get("/vault"), get("/verified"), get("/active-extractor"), get("/in-handler"), post("/transfer").body("")]
@@ -90,7 +90,7 @@ async fn a_way_back_that_start_would_refuse_is_left_out(adapter: Adapter) {
     }
 }
 
-async fn revoked_and_other_statuses_are_told_apart(adapter: Adapter) {
+async fn revoked_and_other_statuses_are_distinguished(adapter: Adapter) {
     let world = World::start(adapter).await;
     let revoked = (403, "identity_revoked", "Identity revoked", "The verified identity was revoked.");
     let other = (403, "identity_not_active", "Identity not active", "The identity is known, but not active.");
@@ -216,7 +216,7 @@ async fn a_store_that_is_down_closes_the_gate_and_comes_back(adapter: Adapter) {
         assert_eq!(world.send(call.clone().user("ana")).await.essence(), expected, "{call:?}");
     }
     assert_eq!(world.standing("ana").await, "unavailable");
-    assert_eq!(world.send(get("/vault")).await.status, 401, "nobody needs no store");
+    assert_eq!(world.send(get("/vault")).await.status, 401, "a request without a subject needs no store");
 
     let refused = problem(
         503,
@@ -286,7 +286,7 @@ async fn the_application_renders_in_its_own_way(adapter: Adapter) {
         })
     });
     let world = plan.start().await;
-    // What the problem wants said, of caches, referrers and furthers, is said whoever renders it.
+    // The problem's headers for caches and referrers, and its further headers, are kept whatever renders it.
     let page = |status: u16, code: &str, further: &str| {
         format!(
             "{status}\ncache-control: no-store\ncontent-type: text/html\n{further}x-outer: seen\nx-own: a\nx-own: b\n\n\

@@ -14,11 +14,11 @@ on_every_adapter! {
     a_revoked_person_is_out_at_the_next_request,
     who_is_active_again_is_in_again,
     a_face_opens_for_exactly_five_minutes,
-    somebody_elses_face_does_not_step_up,
+    another_persons_face_does_not_step_up,
     faces_that_do_not_pass_say_why,
     who_is_not_linked_has_no_face_to_compare,
     a_picture_is_measured_before_it_is_sent,
-    people_are_told_what_to_do,
+    people_are_shown_what_to_do,
     a_pass_with_an_error_beside_it_is_none,
     an_older_answer_does_not_bring_a_revoked_person_back,
     hanging_up_does_not_keep_a_revoked_person_in,
@@ -77,7 +77,7 @@ async fn a_face_opens_for_exactly_five_minutes(adapter: Adapter) {
     assert_eq!(world.status("ana", "/vault").await, 200);
 }
 
-async fn somebody_elses_face_does_not_step_up(adapter: Adapter) {
+async fn another_persons_face_does_not_step_up(adapter: Adapter) {
     let world = World::start(adapter).await;
     enrolled(&world, "ana", "Ana Flores").await;
     let ben = enrolled(&world, "ben", "Ben Ochoa").await;
@@ -151,7 +151,7 @@ async fn a_picture_is_measured_before_it_is_sent(adapter: Adapter) {
     assert!(matches!(world.authenticate("ana", &world.face_of(&ana)).await, FaceOutcome::Passed(_)));
 }
 
-async fn people_are_told_what_to_do(adapter: Adapter) {
+async fn people_are_shown_what_to_do(adapter: Adapter) {
     let (store, switch) = Failing::store();
     let world = Plan::new(adapter).incode(|builder| builder.store(store)).start().await;
     let subject = |name| incode_core::Subject::new(name).unwrap();

@@ -25,7 +25,7 @@ async fn start(
 }
 
 /// Each is asked for by two connections, at about the same time.
-async fn everybody_asks(world: &World) {
+async fn every_visitor_asks(world: &World) {
     let connections = (0..CONNECTIONS).map(async |connection| {
         let mut wire = Wire::open(world.address).await;
         for subject in (0..SUBJECTS).filter(|subject| subject % (CONNECTIONS / 2) == connection % (CONNECTIONS / 2)) {
@@ -38,10 +38,10 @@ async fn everybody_asks(world: &World) {
 
 async fn ten_thousand_that_expire_at_once_are_loaded_once_each(adapter: Adapter) {
     let (world, switch, clock) = start(adapter, |builder| builder).await;
-    everybody_asks(&world).await;
+    every_visitor_asks(&world).await;
     assert_eq!(switch.lookups(), SUBJECTS, "once each");
     clock.advance(Duration::from_secs(10));
-    everybody_asks(&world).await;
+    every_visitor_asks(&world).await;
     assert_eq!(switch.lookups(), 2 * SUBJECTS, "and once more each");
 }
 

@@ -10,9 +10,9 @@ on_every_adapter! {
     a_stream_ends_when_the_account_is_unlinked,
     a_stream_ends_when_the_person_is_forgotten,
     a_stream_ends_when_watching_does,
-    who_waits_is_told_what_is_known_by_now,
-    who_waits_is_told_of_a_store_that_fails,
-    the_application_is_told_who_changed_why_and_how_they_stood,
+    a_waiting_request_learns_what_is_known_by_now,
+    a_waiting_request_learns_of_a_store_that_fails,
+    the_application_learns_who_changed_why_and_how_they_stood,
 }
 
 /// A stream that was opened, and has sent its greeting.
@@ -52,7 +52,7 @@ async fn a_stream_ends_when_the_account_is_unlinked(adapter: Adapter) {
     let ben = world.person("Ben Ochoa").identity_id;
     world.link("ben", &ben).await;
     let (anas, bens) = (open(&world, "ana").await, open(&world, "ben").await);
-    world.incode.unlink(&incode_core::Subject::new("ana").unwrap(), None).await.unwrap();
+    world.incode.unlink(&incode_core::Subject::new("ana").unwrap(), &incode_core::Actor::unknown()).await.unwrap();
     ended(anas).await;
     world.incode.end_watches();
     ended(bens).await;
@@ -73,10 +73,10 @@ async fn a_stream_ends_when_watching_does(adapter: Adapter) {
     ended(stream).await;
 }
 
-async fn who_waits_is_told_what_is_known_by_now(adapter: Adapter) {
+async fn a_waiting_request_learns_what_is_known_by_now(adapter: Adapter) {
     let (world, ana) = world_with_ana(adapter).await;
     let face = async {
-        // Begins while the other waits, or before: it is told either way.
+        // Begins while the other waits, or before: it gets the change either way.
         let verified = world.sandbox.verify(&ana).unwrap();
         world.deliver(&event("verification.completed", &verified.verification_id, &verified.token)).await;
     };
@@ -97,20 +97,20 @@ async fn who_waits_is_told_what_is_known_by_now(adapter: Adapter) {
     assert_eq!(nobody.text(), "ended");
 }
 
-async fn who_waits_is_told_of_a_store_that_fails(adapter: Adapter) {
+async fn a_waiting_request_learns_of_a_store_that_fails(adapter: Adapter) {
     let (store, switch) = Failing::store();
     let lifetime = std::time::Duration::from_millis(200);
     let plan = Plan::new(adapter).incode(move |builder| builder.store(store).near_cache_lifetime(lifetime));
     let world = plan.start().await;
     world.link("ana", &world.person("Ana Flores").identity_id).await;
     let stream = open(&world, "ana").await;
-    // No news of this comes from anywhere: the end of the lifetime is when it shows.
+    // No notice of this comes: it shows at the end of the lifetime.
     switch.fail();
     ended(stream).await;
     assert_eq!(world.get("ana", "/stream").await.code(), "identity_unavailable");
 }
 
-async fn the_application_is_told_who_changed_why_and_how_they_stood(adapter: Adapter) {
+async fn the_application_learns_who_changed_why_and_how_they_stood(adapter: Adapter) {
     let tokens = BearerTokens::on_paths(["/"]);
     let world = Plan::new(adapter).incode(|builder| builder.bearer_tokens(tokens)).start().await;
     let mut changes = world.incode.changes();
@@ -119,7 +119,7 @@ async fn the_application_is_told_who_changed_why_and_how_they_stood(adapter: Ada
             let subjects: Vec<_> = news.subjects.iter().map(|subject| subject.as_str().to_owned()).collect();
             (news.cause, subjects.concat(), news.before)
         }
-        other => panic!("no news: {other:?}"),
+        other => panic!("no change: {other:?}"),
     };
     let ana = world.person("Ana Flores").identity_id;
     assert_eq!(world.get("ana", "/vault").await.status, 403);
@@ -127,17 +127,17 @@ async fn the_application_is_told_who_changed_why_and_how_they_stood(adapter: Ada
     assert_eq!(told().await, (Cause::Flow, "ana".to_owned(), Some(Standing::NotLinked)));
     let verified = world.sandbox.verify(&ana).unwrap();
     world.deliver(&event("verification.completed", &verified.verification_id, &verified.token)).await;
-    assert_eq!(told().await, (Cause::Event, "ana".to_owned(), None), "nobody asked since");
+    assert_eq!(told().await, (Cause::Event, "ana".to_owned(), None), "no request asked since");
     assert_eq!(world.get("ana", "/vault").await.status, 200);
     world.sandbox.revoke(&ana).unwrap();
     world.authenticate("ana", &world.face_of(&ana)).await;
     assert_eq!(told().await, (Cause::Face, "ana".to_owned(), Some(Standing::Active)));
     let now = world.identity(&ana).await.unwrap();
-    assert_eq!(Standing::from(&now.status), Standing::Revoked, "asked after the news");
+    assert_eq!(Standing::from(&now.status), Standing::Revoked, "asked after the notice");
     let token = world.sandbox.issue_token(&ana);
     assert_eq!(world.send(get("/vault").header("authorization", format!("Bearer {token}"))).await.status, 403);
     assert_eq!(told().await, (Cause::BearerToken, "ana".to_owned(), None));
-    world.incode.unlink(&incode_core::Subject::new("ana").unwrap(), None).await.unwrap();
+    world.incode.unlink(&incode_core::Subject::new("ana").unwrap(), &incode_core::Actor::unknown()).await.unwrap();
     assert_eq!(told().await, (Cause::Unlinked, "ana".to_owned(), Some(Standing::Revoked)), "by the token");
     let id = incode_core::IdentityId::new(&ana).unwrap();
     world.incode.forget(&id, &incode_core::Actor::unknown()).await.unwrap();

@@ -10,7 +10,7 @@ use incode_tests::identified::{ACCOUNT, COUNTED, DOWN, OWN_ANSWER, SESSION, STOR
 use incode_tests::{Adapter, Call, Plan, Shape, Wire, World, event, get, post, problem};
 
 on_every_adapter! {
-    a_user_that_is_found_asynchronously_passes_and_nobody_does_not,
+    a_user_that_is_found_asynchronously_passes_and_no_user_does_not,
     the_hosted_flow_belongs_to_the_user_that_was_found,
     the_apps_own_answer_is_sent_where_the_user_was_needed,
     a_key_that_is_no_subject_is_refused_and_logged,
@@ -52,7 +52,7 @@ fn callback(world: &World, correlation_id: &str, identity: &str) -> Call {
 /// All that is gated or extracted.
 const NEEDING: [&str; 5] = ["/vault", "/active-extractor", "/both", "/in-handler", "/members/page"];
 
-async fn a_user_that_is_found_asynchronously_passes_and_nobody_does_not(adapter: Adapter) {
+async fn a_user_that_is_found_asynchronously_passes_and_no_user_does_not(adapter: Adapter) {
     let world = start(adapter).await;
     let id = link(&world, "ana").await;
     let log_in = problem(401, "authentication_required", "Log in first", "This needs a logged-in user.", None, &[]);
@@ -239,7 +239,7 @@ async fn streams_and_bodies_pass_as_ever(adapter: Adapter) {
     wire.write(&get("/stream").header(ACCOUNT, "ana").bytes()).await;
     wire.until(incode_tests::GREETING.as_bytes()).await;
     // The connection of the stream ends with the standing, as for every source.
-    world.incode.unlink(&Subject::new("ana").unwrap(), None).await.unwrap();
+    world.incode.unlink(&Subject::new("ana").unwrap(), &incode_core::Actor::unknown()).await.unwrap();
     let response = wire.response(false).await;
     assert_eq!((response.status, response.text().as_str()), (200, incode_tests::GREETING));
 }

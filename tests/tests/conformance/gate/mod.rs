@@ -4,6 +4,7 @@ mod audiences;
 mod bearer;
 mod confirmations;
 mod denials;
+mod explained;
 mod faces;
 mod freshness;
 mod held_open;

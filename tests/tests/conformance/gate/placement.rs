@@ -12,8 +12,8 @@ on_every_adapter! {
     no_spelling_of_a_path_gets_past_a_gate,
     a_gate_outside_the_layer_is_a_mistake_and_shut,
     a_gate_without_the_layer_says_so_in_the_log,
-    a_visitor_that_somebody_else_left_is_replaced,
-    an_extractor_tells_not_active_from_not_known,
+    a_visitor_of_foreign_code_is_replaced,
+    an_extractor_distinguishes_not_active_from_not_known,
 }
 
 /// Behind the gate of the nest; and behind a second one that asks for more.
@@ -132,8 +132,8 @@ async fn a_gate_without_the_layer_says_so_in_the_log(adapter: Adapter) {
     }
 }
 
-/// G3: somebody else's `Visitor`, ACTIVE, in the extensions before the layer: from another `Incode` of the same program.
-async fn a_visitor_that_somebody_else_left_is_replaced(adapter: Adapter) {
+/// G3: a foreign `Visitor`, ACTIVE, in the extensions before the layer: from another `Incode` of the same program.
+async fn a_visitor_of_foreign_code_is_replaced(adapter: Adapter) {
     let world = World::start(adapter).await;
     world.link("ana", &world.person("Ana Flores").identity_id).await;
     let active: Visitor = foreign::visitor_of(&world.incode, "ana").await;
@@ -147,7 +147,7 @@ async fn a_visitor_that_somebody_else_left_is_replaced(adapter: Adapter) {
     }
 }
 
-async fn an_extractor_tells_not_active_from_not_known(adapter: Adapter) {
+async fn an_extractor_distinguishes_not_active_from_not_known(adapter: Adapter) {
     let (store, switch) = Failing::store();
     let plan = Plan::new(adapter).incode(|builder| builder.store(store).near_cache_lifetime(Duration::ZERO));
     let world = plan.start().await;
@@ -166,7 +166,7 @@ async fn an_extractor_tells_not_active_from_not_known(adapter: Adapter) {
         assert_eq!(world.send(get(path)).await.text(), "welcome");
         switch.fail();
         assert_eq!(world.get("ana", path).await.essence(), unavailable, "{path}");
-        assert_eq!(world.send(get(path)).await.text(), "welcome", "nobody needs no store");
+        assert_eq!(world.send(get(path)).await.text(), "welcome", "a request without a subject needs no store");
         switch.mend();
     }
 }

@@ -112,7 +112,7 @@ async fn canaries_stay_inside(adapter: Adapter) {
 
     let traced = traced.text();
     for heard in ["settled", "delivery rejected", "incode_events_settled_total", "incode_denials_total"] {
-        assert!(traced.contains(heard), "{heard} was not heard of");
+        assert!(traced.contains(heard), "{heard} was not traced");
     }
     let answered: Vec<String> = answers
         .iter()

@@ -64,7 +64,7 @@ fn request(user: Option<&str>) -> Request<Empty<Bytes>> {
 #[tokio::test]
 async fn the_ready_service_is_the_one_called() {
     let mut service = IncodeLayer::new(incode().await).layer(Strict { ready: false });
-    // Nobody and somebody known pass at once; who is unknown is loaded first. Twice each, over one service.
+    // No subject and a known subject pass at once; an unknown one is loaded first. Twice each, over one service.
     for user in [None, Some("ana"), Some("ana"), Some("ben"), None, Some("carla"), Some("ana")] {
         let response = service.ready().await.unwrap().call(request(user)).await.unwrap();
         assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "reached");

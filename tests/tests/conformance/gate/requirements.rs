@@ -15,8 +15,8 @@ on_every_adapter! {
     a_field_that_is_not_kept_shuts_the_gate_as_a_mistake,
     a_link_counts_by_its_proof,
     the_applications_own_rule,
-    of_two_alternatives_the_one_that_can_be_met_is_told,
-    the_smallest_named_requirement_is_told,
+    of_two_alternatives_the_one_that_can_be_met_is_named,
+    the_smallest_named_requirement_is_reported,
     what_a_type_asks_for,
     a_raised_requirement_counts_for_old_approvals_at_once,
 }
@@ -80,7 +80,11 @@ async fn an_age_counts_birthdays_in_its_zone(adapter: Adapter) {
         assert_eq!(world.status(user, "/adult").await, 200, "{user}: from the first moment of the birthday on");
     }
     clock.set(midnight.before(Duration::from_secs(1)));
-    assert_eq!(world.get("millis", "/adult").await.code(), "age_insufficient", "a clock set back makes nobody older");
+    assert_eq!(
+        world.get("millis", "/adult").await.code(),
+        "age_insufficient",
+        "a clock that is set back changes no age"
+    );
     assert_eq!(world.send(incode_tests::get("/adult")).await.status, 401, "the standing first");
 }
 
@@ -178,7 +182,7 @@ async fn the_applications_own_rule(adapter: Adapter) {
     assert_eq!(world.get("ben", "/staff").await.essence(), denied(row, Some("staff"), None));
 }
 
-async fn of_two_alternatives_the_one_that_can_be_met_is_told(adapter: Adapter) {
+async fn of_two_alternatives_the_one_that_can_be_met_is_named(adapter: Adapter) {
     let world = World::start(adapter).await;
     let id = linked(&world, "ana", json!({"idAttestation": {"overall": {"status": "WARN"}}})).await;
     let answer = world.get("ana", "/attested-or-face").await;
@@ -194,7 +198,7 @@ async fn of_two_alternatives_the_one_that_can_be_met_is_told(adapter: Adapter) {
     assert_eq!(world.status("ben", "/attested-or-face").await, 200, "by document");
 }
 
-async fn the_smallest_named_requirement_is_told(adapter: Adapter) {
+async fn the_smallest_named_requirement_is_reported(adapter: Adapter) {
     let world = keeping(adapter).start().await;
     linked(&world, "child", json!({"dateOfBirth": "2020-02-29"})).await;
     assert_eq!(world.get("child", "/wine").await.essence(), denied(TOO_YOUNG, Some("adult"), None));

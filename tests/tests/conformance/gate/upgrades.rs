@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 
 on_every_adapter! {
     cors_outside_answers_preflights_and_marks_denials,
-    a_gate_lets_genuine_preflights_by_where_it_was_told_to,
+    a_gate_lets_genuine_preflights_by_where_that_is_set,
     a_websocket_is_upgraded_behind_the_gate,
 }
 
@@ -36,7 +36,7 @@ async fn cors_outside_answers_preflights_and_marks_denials(adapter: Adapter) {
     }
 }
 
-async fn a_gate_lets_genuine_preflights_by_where_it_was_told_to(adapter: Adapter) {
+async fn a_gate_lets_genuine_preflights_by_where_that_is_set(adapter: Adapter) {
     let world = World::start(adapter).await;
     for user in [None, Some("nora")] {
         let send = async |call: Call| world.send(user.into_iter().fold(call, Call::user)).await;

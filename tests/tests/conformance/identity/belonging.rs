@@ -11,7 +11,7 @@ use serde_json::json;
 on_every_adapter! {
     the_id_of_one_with_the_token_of_another,
     a_verification_that_answers_under_another_id,
-    a_verification_that_tells_of_another_person,
+    a_verification_that_names_another_person,
     the_kind_of_one_with_the_object_of_the_other,
     a_junk_token_first_does_not_shadow_the_genuine_one,
     a_replay_changes_nothing,
@@ -52,7 +52,7 @@ async fn a_verification_that_answers_under_another_id(adapter: Adapter) {
     assert_eq!(world.identity(&ana.identity_id).await, None);
 }
 
-async fn a_verification_that_tells_of_another_person(adapter: Adapter) {
+async fn a_verification_that_names_another_person(adapter: Adapter) {
     let world = World::start(adapter).await;
     let ana = world.person("Ana Flores");
     let rows = [
@@ -90,7 +90,7 @@ async fn the_kind_of_one_with_the_object_of_the_other(adapter: Adapter) {
     mixed["object"] = "authentication".into();
     world.deliver(&mixed).await;
     assert_eq!(world.died_of().await, "binding_mismatch");
-    assert_eq!(world.sandbox.calls().len(), 0, "quarantined before anybody is asked");
+    assert_eq!(world.sandbox.calls().len(), 0, "quarantined before a call is made");
     // The id of a verification under the kind of the other: the vendor knows no such authentication.
     world.deliver(&event("authentication.completed", &verified.verification_id, &verified.token)).await;
     world.settles(0, 2, 0).await;
@@ -187,7 +187,7 @@ async fn an_event_put_together_for_another_subject_is_quarantined(adapter: Adapt
     let world = Plan::new(adapter).incode(|builder| builder.link_by_webhook()).start().await;
     let (ana, eve) = (world.person("Ana Flores"), world.person("Eve Rojas"));
     world.link("ana", &ana.identity_id).await;
-    // Eve's verification under a flow that Ana started: Ana is linked to somebody else already.
+    // Eve's verification under a flow that Ana started: Ana is linked to another identity already.
     let id = world.start_flow("ana").await;
     let verified = world.sandbox.verify(&eve.identity_id).unwrap();
     let mut event = event("verification.completed", &verified.verification_id, &verified.token);

@@ -1,4 +1,4 @@
-//! Pieces that came from the vendor, each of them genuine, put together by somebody else.
+//! Genuine parts of the vendor's events, combined by another sender.
 
 use incode_core::flow::FaceOutcome;
 use incode_core::webhook::Authenticity;
@@ -11,9 +11,9 @@ on_every_adapter! {
     a_verification_known_as_anothers_is_quarantined,
     a_face_enrolled_by_anothers_verification_is_quarantined,
     one_token_with_two_ids_applies_to_its_own_alone,
-    somebody_elses_silent_verification_can_not_be_claimed,
+    another_persons_silent_verification_can_not_be_claimed,
     an_unproven_event_does_not_shadow_the_genuine_one,
-    a_stranger_with_the_genuine_token_does_not_shadow_the_vendor,
+    an_unauthenticated_event_with_the_genuine_token_does_not_shadow_the_vendor,
     the_documents_own_samples_prove_themselves,
     a_face_that_answers_with_anothers_verification_does_not_step_up,
     a_recheck_claims_nothing_either,
@@ -43,7 +43,7 @@ async fn a_verification_known_as_anothers_is_quarantined(adapter: Adapter) {
     let world = World::start(adapter).await;
     let (ana, ben) = (world.person("Ana Flores"), world.person("Ben Ochoa"));
     world.link("ben", &ben.identity_id).await;
-    // A vendor that answers whoever asks.
+    // A vendor that answers every token.
     world.sandbox.seed_verification("of-ana", None, telling("of-ana", &ana.email));
     learn(&world, "of-ana", &ana.identity_id).await;
     world.sandbox.seed_verification("of-ana", None, silent("of-ana"));
@@ -52,7 +52,7 @@ async fn a_verification_known_as_anothers_is_quarantined(adapter: Adapter) {
     assert_eq!(world.died_of().await, "binding_mismatch");
     assert_eq!(world.get("ben", "/verified").await.code(), "verification_required");
     assert_eq!(world.identity(&ana.identity_id).await, known, "nothing moved");
-    assert_eq!(world.get("ana", "/open").await.json()["standing"], "not_linked", "and nobody was linked");
+    assert_eq!(world.get("ana", "/open").await.json()["standing"], "not_linked", "and no link was made");
     // Her own token is not refused for it.
     world.deliver(&event("verification.completed", "of-ana", &world.sandbox.issue_token(&ana.identity_id))).await;
     world.settles(1, 1, 0).await;
@@ -73,7 +73,7 @@ async fn a_face_enrolled_by_anothers_verification_is_quarantined(adapter: Adapte
     assert_eq!(reason(&world).await, "binding_mismatch");
     assert_eq!(world.status("ben", "/transfer").await, 401);
     assert_eq!(world.identity(&ana.identity_id).await.unwrap().face_authenticated_at, None);
-    // By a verification that is nobody's yet, for the one may overtake the other; and by the person's own.
+    // By a verification without an identity yet, because one may overtake the other; and by the person's own.
     for (done, (id, who, verification)) in [
         ("face-2", &ben.identity_id, json!("not-seen-yet")),
         ("face-3", &ana.identity_id, json!(of_ana.verification_id)),
@@ -104,7 +104,7 @@ async fn one_token_with_two_ids_applies_to_its_own_alone(adapter: Adapter) {
 }
 
 /// One real token of one's own, and the id of a verification that repeats nothing: what a stranger could gain by it.
-async fn somebody_elses_silent_verification_can_not_be_claimed(adapter: Adapter) {
+async fn another_persons_silent_verification_can_not_be_claimed(adapter: Adapter) {
     let world = Plan::new(adapter).auth(Auth::FetchBack).start().await;
     let eve = world.person("Eve Rojas");
     world.link("eve", &eve.identity_id).await;
@@ -139,7 +139,7 @@ async fn somebody_elses_silent_verification_can_not_be_claimed(adapter: Adapter)
     assert!(world.identity(&ana.identity_id).await.unwrap().verified_at.is_some());
 }
 
-/// Anybody may deliver, and who shows the secret is the vendor.
+/// Any sender may deliver, and one that shows the secret is the vendor.
 fn either() -> Authenticity {
     let header = Authenticity::header(HEADER, [Secret::from(SECRET)]).unwrap();
     Authenticity::any_of([Authenticity::fetch_back(), header]).unwrap()
@@ -158,8 +158,8 @@ async fn an_unproven_event_does_not_shadow_the_genuine_one(adapter: Adapter) {
     assert_eq!(world.identity(&ana.identity_id).await.unwrap().verification_id.unwrap().as_str(), "of-ana");
 }
 
-/// The same delivery, byte for byte, from somebody who came by it and then from the vendor, while the first is pending still.
-async fn a_stranger_with_the_genuine_token_does_not_shadow_the_vendor(adapter: Adapter) {
+/// The same delivery, byte for byte, from an attacker and then from the vendor, while the first is still pending.
+async fn an_unauthenticated_event_with_the_genuine_token_does_not_shadow_the_vendor(adapter: Adapter) {
     let world = Plan::new(adapter).incode(move |builder| builder.webhook_authenticity(either())).start().await;
     let ana = world.person("Ana Flores");
     world.sandbox.seed_verification("of-ana", None, silent("of-ana"));
@@ -221,7 +221,7 @@ async fn a_recheck_claims_nothing_either(adapter: Adapter) {
     let refused = world.incode.recheck(&of_ana, &token(&eve.identity_id)).await.unwrap_err();
     assert_eq!(refused.kind(), RecheckErrorKind::Unproven);
     assert_eq!(world.identity(&eve.identity_id).await, None);
-    // Once it is known whose it is, its owner may look again, and nobody else.
+    // Once its identity is known, the owner may check again, and no other person.
     world.deliver(&event("verification.completed", "of-ana", &world.sandbox.issue_token(&ana.identity_id))).await;
     world.settles(1, 0, 0).await;
     assert!(world.incode.recheck(&of_ana, &token(&ana.identity_id)).await.is_ok());

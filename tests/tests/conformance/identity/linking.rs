@@ -16,19 +16,19 @@ use serde_json::Value;
 on_every_adapter! {
     a_webhook_links_only_where_that_is_switched_on,
     a_check_of_an_hour_ago_links_by_no_webhook,
-    an_event_that_anybody_could_send_never_links,
-    a_correlation_id_that_links_nobody_is_not_kept,
+    an_unauthenticated_event_never_links,
+    a_correlation_id_that_makes_no_link_is_not_kept,
     a_webhook_links_where_the_callbacks_token_is_refused,
     a_rule_links_whom_it_recognises,
     a_rule_that_fails_or_hangs_is_asked_again,
-    a_rule_moves_nobody,
+    a_rule_changes_no_link,
     the_application_links_and_unlinks,
     a_link_that_is_refused_changes_nothing,
     two_subjects_at_once_get_one_identity,
     two_subjects_at_once_may_share_one_identity,
 }
 
-/// A verification of this person, told under the flow of this user.
+/// A verification of this person, with the correlation id of this user's flow.
 async fn under_the_flow_of(world: &World, user: &str, identity_id: &str) -> Value {
     let verified = world.sandbox.verify(identity_id).unwrap();
     let mut event = event("verification.completed", &verified.verification_id, &verified.token);
@@ -67,7 +67,7 @@ async fn a_check_of_an_hour_ago_links_by_no_webhook(adapter: Adapter) {
     assert_eq!(world.standing("eve").await, "not_linked");
 }
 
-async fn an_event_that_anybody_could_send_never_links(adapter: Adapter) {
+async fn an_unauthenticated_event_never_links(adapter: Adapter) {
     let world = Plan::new(adapter).auth(Auth::FetchBack).incode(|builder| builder.link_by_webhook()).start().await;
     let ana = world.person("Ana Flores");
     world.deliver(&under_the_flow_of(&world, "eve", &ana.identity_id).await).await;
@@ -91,8 +91,8 @@ async fn an_event_that_anybody_could_send_never_links(adapter: Adapter) {
     assert_eq!(world.standing("eve").await, "not_linked");
 }
 
-/// That of the vendor's own event binds a check to its flow. Anybody else's says nothing.
-async fn a_correlation_id_that_links_nobody_is_not_kept(adapter: Adapter) {
+/// The correlation id of the vendor's own event binds a check to its flow. That of any other sender has no effect.
+async fn a_correlation_id_that_makes_no_link_is_not_kept(adapter: Adapter) {
     for (auth, on, kept) in [(Auth::FetchBack, true, false), (Auth::Header, false, true), (Auth::Header, true, true)] {
         let place = tempfile::tempdir().unwrap();
         let file = place.path().join("incode.db");
@@ -131,7 +131,7 @@ async fn a_webhook_links_where_the_callbacks_token_is_refused(adapter: Adapter) 
     assert_eq!(world.status("ana", "/verified").await, 200);
 }
 
-/// Everybody is the user of the same name as the email.
+/// Every person is the user with the name of the email.
 async fn by_email(recognised: VerifiedPerson) -> Result<Option<Subject>, incode_core::LinkRuleError> {
     Ok(recognised.person.email.as_deref().map(Subject::new).transpose()?)
 }
@@ -193,7 +193,7 @@ async fn a_rule_that_fails_or_hangs_is_asked_again(adapter: Adapter) {
     assert_eq!(world.events().await[0].attempts, 3);
 }
 
-async fn a_rule_moves_nobody(adapter: Adapter) {
+async fn a_rule_changes_no_link(adapter: Adapter) {
     let always_ana = |_: VerifiedPerson| async { Ok(Some(Subject::new("ana")?)) };
     let world = Plan::new(adapter).incode(move |builder| builder.link_rule(always_ana)).start().await;
     let (ana, ben) = (world.person("Ana Flores"), world.person("Ben Ochoa"));
@@ -205,7 +205,7 @@ async fn a_rule_moves_nobody(adapter: Adapter) {
     assert_eq!(world.status("ben", "/verified").await, 200, "the event counts for whom it is about");
     // A subject that is another identity.
     world.link("ana", &ana.identity_id).await;
-    assert!(world.incode.unlink(&Subject::new("ben").unwrap(), None).await.unwrap());
+    assert!(world.incode.unlink(&Subject::new("ben").unwrap(), &incode_core::Actor::unknown()).await.unwrap());
     deliver_verification_of(&world, &ben.identity_id).await;
     world.settles(2, 0, 0).await;
     assert_eq!(world.get("ana", "/open").await.json()["identity"], ana.identity_id.as_str());
@@ -217,20 +217,20 @@ async fn the_application_links_and_unlinks(adapter: Adapter) {
     let world = World::start(adapter).await;
     let ana = world.person("Ana Flores");
     let (subject, identity) = (Subject::new("ana").unwrap(), IdentityId::new(&ana.identity_id).unwrap());
-    let unknown = world.incode.link(&subject, &identity, None).await.unwrap_err();
+    let unknown = world.incode.link(&subject, &identity, &incode_core::Actor::unknown()).await.unwrap_err();
     assert_eq!(unknown.kind(), LinkErrorKind::UnknownIdentity);
     deliver_verification_of(&world, &ana.identity_id).await;
     world.settles(1, 0, 0).await;
     let known = world.identity(&ana.identity_id).await;
     for _ in 0..2 {
         assert_eq!(world.standing("ana").await, "not_linked");
-        world.incode.link(&subject, &identity, None).await.unwrap();
-        world.incode.link(&subject, &identity, None).await.unwrap();
+        world.incode.link(&subject, &identity, &incode_core::Actor::unknown()).await.unwrap();
+        world.incode.link(&subject, &identity, &incode_core::Actor::unknown()).await.unwrap();
         assert_eq!(world.status("ana", "/verified").await, 200, "at once");
         assert_eq!(world.incode.linked(&subject).await.unwrap().unwrap().link.proof, LinkProof::Application);
-        assert!(world.incode.unlink(&subject, None).await.unwrap());
+        assert!(world.incode.unlink(&subject, &incode_core::Actor::unknown()).await.unwrap());
         assert_eq!(world.status("ana", "/verified").await, 403, "at once");
-        assert!(!world.incode.unlink(&subject, None).await.unwrap());
+        assert!(!world.incode.unlink(&subject, &incode_core::Actor::unknown()).await.unwrap());
     }
     assert_eq!(world.identity(&ana.identity_id).await, known, "linking says nothing of the identity");
 }
@@ -243,7 +243,11 @@ async fn a_link_that_is_refused_changes_nothing(adapter: Adapter) {
     world.link("ben", &ben.identity_id).await;
     let identity = IdentityId::new(&ana.identity_id).unwrap();
     let refused = async |subject: &str| {
-        let error = world.incode.link(&Subject::new(subject).unwrap(), &identity, None).await.unwrap_err();
+        let error = world
+            .incode
+            .link(&Subject::new(subject).unwrap(), &identity, &incode_core::Actor::unknown())
+            .await
+            .unwrap_err();
         error.kind()
     };
     assert_eq!(refused("eve").await, LinkErrorKind::IdentityTaken);
@@ -278,7 +282,7 @@ async fn two_subjects_at_once_get_one_identity(adapter: Adapter) {
         let standings = (world.standing("ana").await, world.standing("eve").await);
         let active = |user: &str| if user == winner { "active" } else { "not_linked" }.to_owned();
         assert_eq!(standings, (active("ana"), active("eve")));
-        assert!(world.incode.unlink(&Subject::new(winner).unwrap(), None).await.unwrap());
+        assert!(world.incode.unlink(&Subject::new(winner).unwrap(), &incode_core::Actor::unknown()).await.unwrap());
     }
     world.incode.shutdown().await;
 }

@@ -36,7 +36,7 @@ fn start_of_2019() -> Timestamp {
     Timestamp::from_secs(1_546_300_800)
 }
 
-/// A person whose verification and face are of this time, as events tell it.
+/// A person whose verification and face are of this time, as their events say.
 async fn verified_at(world: &World, number: usize, created_at: &FieldOverride) -> (String, String) {
     let person = world.person(&format!("Ana {number}")).identity_id;
     world.sandbox.change_behaviour(|behaviour| behaviour.verification_created_at = created_at.clone());

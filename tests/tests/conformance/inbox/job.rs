@@ -12,7 +12,7 @@ on_every_adapter! {
     the_vendors_own_sender_is_acknowledged,
     an_event_before_the_link_counts_after_it,
     an_event_after_the_link_counts_at_the_next_request,
-    the_spec_sample_of_a_face_authentication_is_seen_and_steps_nobody_up,
+    the_spec_sample_of_a_face_authentication_is_seen_and_steps_no_user_up,
     subjects_come_from_extension_cookie_or_rule,
     a_failed_verification_is_no_verification,
     both_spec_samples_share_an_id_and_are_two_events,
@@ -40,7 +40,9 @@ async fn the_spec_samples_open_the_gate_however_deliveries_are_authenticated(ada
         let event = seed(&world);
         assert_eq!(world.status("ana", "/vault").await, 403, "{auth:?}");
 
-        let body = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/event-verification.json")).unwrap();
+        let body =
+            std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../incode-core/fixtures/event-verification.json"))
+                .unwrap();
         let response = world.send(world.delivery(&body).header("content-type", "application/json")).await;
         assert_eq!(response.essence(), ACKNOWLEDGED, "{auth:?}");
         assert_eq!(response.header("content-type"), None);
@@ -52,7 +54,7 @@ async fn the_spec_samples_open_the_gate_however_deliveries_are_authenticated(ada
         // The sample of the event is older than that of its verification. Where it is the vendor's own, the oldest counts.
         let oldest = if matches!(auth, Auth::FetchBack) { 1_688_059_847 } else { 1_688_052_828 };
         assert_eq!(identity.verified_at, Some(Timestamp::from_secs(oldest)));
-        // Nobody is linked yet: an event alone opens nothing.
+        // No link is made yet: an event alone opens nothing.
         assert_eq!(world.status("ana", "/vault").await, 403);
 
         world.link("ana", IDENTITY).await;
@@ -103,7 +105,7 @@ async fn an_event_after_the_link_counts_at_the_next_request(adapter: Adapter) {
     let verified = world.sandbox.verify(&person.identity_id).unwrap();
     world.deliver(&event("verification.completed", &verified.verification_id, &verified.token)).await;
     world.settles(1, 0, 0).await;
-    // Settled is written before the cache is told, so one request may still be in between.
+    // Settled is written before the cache is invalidated, so one request may still be in between.
     eventually("verified", async || world.status("ana", "/verified").await == 200).await;
     for _ in 0..8 {
         assert_eq!(world.status("ana", "/verified").await, 200);
@@ -111,7 +113,7 @@ async fn an_event_after_the_link_counts_at_the_next_request(adapter: Adapter) {
 }
 
 /// A kiosk's face shows that the vendor saw the person somewhere, and nothing of who is in front of a session.
-async fn the_spec_sample_of_a_face_authentication_is_seen_and_steps_nobody_up(adapter: Adapter) {
+async fn the_spec_sample_of_a_face_authentication_is_seen_and_steps_no_user_up(adapter: Adapter) {
     const AUTHENTICATED: Timestamp = Timestamp::from_secs(1_688_059_847);
     let clock = ManualClock::new(AUTHENTICATED.after(Duration::from_secs(60)));
     let world = Plan::new(adapter).incode({

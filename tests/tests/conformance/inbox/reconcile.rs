@@ -12,7 +12,7 @@ use serde_json::json;
 on_every_adapter! {
     what_died_of_an_outage_is_applied_once_the_vendor_is_back,
     a_verification_is_looked_at_again_with_a_fresh_token,
-    what_had_waited_brings_nobody_back_who_was_forgotten,
+    a_pending_event_does_not_bring_back_a_forgotten_identity,
 }
 
 async fn what_died_of_an_outage_is_applied_once_the_vendor_is_back(adapter: Adapter) {
@@ -94,7 +94,7 @@ async fn all_attempts_fail(world: &World, clock: &ManualClock) {
 }
 
 /// Neither a dead letter that is asked about again, nor what was pending at that moment, of either kind.
-async fn what_had_waited_brings_nobody_back_who_was_forgotten(adapter: Adapter) {
+async fn a_pending_event_does_not_bring_back_a_forgotten_identity(adapter: Adapter) {
     let clock = ManualClock::new(Timestamp::from(SystemTime::now()));
     let time = clock.clone();
     let world = Plan::new(adapter).incode(move |builder| builder.clock(time)).start().await;

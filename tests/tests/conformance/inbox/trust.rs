@@ -10,7 +10,7 @@ use incode_tests::{Adapter, Auth, Plan, event, eventually};
 use serde_json::json;
 
 on_every_adapter! {
-    a_strangers_event_refreshes_no_face_and_swallows_nothing,
+    an_unauthenticated_event_refreshes_no_face_and_swallows_nothing,
     an_event_that_anyone_could_send_proves_no_face,
     a_token_sealed_with_another_key_waits,
     a_clock_that_is_ahead_kills_nothing,
@@ -21,8 +21,8 @@ fn seconds_now() -> i64 {
     Timestamp::from(SystemTime::now()).as_millis() / 1000
 }
 
-/// Fetch-back: somebody else's object with one's own token, at a vendor that answers any live token.
-async fn a_strangers_event_refreshes_no_face_and_swallows_nothing(adapter: Adapter) {
+/// Fetch-back: another person's object with one's own token, at a vendor that answers any live token.
+async fn an_unauthenticated_event_refreshes_no_face_and_swallows_nothing(adapter: Adapter) {
     let world = Plan::new(adapter).auth(Auth::FetchBack).start().await;
     world.sandbox.change_behaviour(|behaviour| behaviour.others_objects = OthersObjects::Answered);
     let (ana, eve) = (world.person("Ana Flores").identity_id, world.person("Eve Rojas").identity_id);

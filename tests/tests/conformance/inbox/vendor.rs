@@ -9,13 +9,13 @@ use serde_json::json;
 
 on_every_adapter! {
     trouble_that_passes,
-    too_many_requests_wait_as_told,
+    too_many_requests_wait_as_long_as_the_vendor_says,
     a_dead_token_is_a_dead_letter_at_once,
     a_refused_key_pauses_and_keeps_everything,
     what_is_not_found_is_dead,
     answers_that_are_none_grant_nothing,
     a_poisoned_event_does_not_hold_up_its_neighbours,
-    statuses_nobody_knows_are_never_active,
+    unknown_statuses_are_never_active,
     a_clock_set_back_holds_up_no_event,
 }
 
@@ -51,7 +51,7 @@ async fn trouble_that_passes(adapter: Adapter) {
     futures_util::future::join_all(all).await;
 }
 
-async fn too_many_requests_wait_as_told(adapter: Adapter) {
+async fn too_many_requests_wait_as_long_as_the_vendor_says(adapter: Adapter) {
     let world = Plan::new(adapter).stopped_clock().start().await;
     let (identity, event) = verified(&world, "Ana Flores").await;
     let effect = Effect::Status { status: 429, retry_after: Some("3".to_owned()) };
@@ -172,7 +172,7 @@ async fn a_poisoned_event_does_not_hold_up_its_neighbours(adapter: Adapter) {
     }
 }
 
-async fn statuses_nobody_knows_are_never_active(adapter: Adapter) {
+async fn unknown_statuses_are_never_active(adapter: Adapter) {
     let world = World::start(adapter).await;
     for (index, status) in ["PENDING", "SUSPENDED", "active!", "INACTIVE", "ACTIVE,REVOKED", "true", "1", "активен"]
         .into_iter()

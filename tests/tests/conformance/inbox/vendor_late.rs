@@ -73,7 +73,7 @@ async fn advice_to_wait_is_taken_in_either_form_and_never_for_ever(adapter: Adap
     }
 }
 
-/// A world whose one event was told to wait.
+/// A world whose one event waits because the vendor asked for it.
 async fn asked_to_wait(adapter: Adapter, advice: &str) -> World {
     let world = Plan::new(adapter).stopped_clock().start().await;
     let (identity, event) = verified(&world, "Ana Flores");
@@ -104,7 +104,7 @@ async fn a_token_that_dies_while_it_waits_is_a_dead_letter(adapter: Adapter) {
     world.deliver(&incode_tests::event("verification.completed", id, &fresh)).await;
     world.settles(1, 1, 0).await;
     assert!(world.identity(&identity).await.unwrap().verified_at.is_some());
-    // Now the dead one is replayed with success: its object is done, and nobody is asked.
+    // Now the dead one is replayed with success: its object is done, and no call is made.
     let asked = world.sandbox.calls().len();
     assert_eq!(world.incode.replay(Replay::Dead(DeadFilter::default()), &Actor::unknown()).await.unwrap(), 1);
     world.settles(2, 0, 0).await;

@@ -1,4 +1,4 @@
-//! Who may deliver: every policy, every way to fall short of it, and all of it told from the head where it can be.
+//! Which deliveries are accepted: every policy, every way to fail it, and refused by the head where that is possible.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::webhook::refusals::{UNAUTHENTIC, body, expected, stored};
 
 on_every_adapter! {
     every_header_of_every_policy_is_needed_once_and_exactly,
-    what_the_head_can_tell_is_told_before_the_body,
+    what_the_head_shows_is_answered_before_the_body,
     clocks_may_differ_by_the_tolerance_and_no_more,
     a_time_is_a_whole_number_of_seconds,
     a_signature_by_openssl_over_bytes_that_are_no_text,
@@ -82,7 +82,7 @@ async fn every_header_of_every_policy_is_needed_once_and_exactly(adapter: Adapte
     }
 }
 
-async fn what_the_head_can_tell_is_told_before_the_body(adapter: Adapter) {
+async fn what_the_head_shows_is_answered_before_the_body(adapter: Adapter) {
     for auth in [Auth::Header, Auth::Hmac, Auth::StandardWebhooks, Auth::OAuth] {
         // So long that an answer can't be the read deadline's.
         let world = Plan::new(adapter).auth(auth).incode(|builder| builder.webhook_read_deadline(AGES)).start().await;

@@ -9,7 +9,7 @@ use crate::webhook::refusals::{UNAUTHENTIC, body, expected, stored};
 
 on_every_adapter! {
     the_body_cap_by_length_and_by_chunk,
-    a_body_nobody_signed_for_is_not_waited_for,
+    an_unsigned_body_is_not_waited_for,
     a_body_over_the_cap_is_not_waited_for,
     a_chunked_body_without_end_is_cut_off,
     a_slow_body_is_given_up,
@@ -48,7 +48,7 @@ async fn the_body_cap_by_length_and_by_chunk(adapter: Adapter) {
     }
 }
 
-async fn a_body_nobody_signed_for_is_not_waited_for(adapter: Adapter) {
+async fn an_unsigned_body_is_not_waited_for(adapter: Adapter) {
     // So long that an answer can't be the read deadline's.
     let world = Plan::new(adapter).incode(|builder| builder.webhook_read_deadline(AGES)).start().await;
     let response = world.send(post("/incode/webhook").announced(256 << 20)).await;
@@ -63,7 +63,7 @@ async fn a_body_over_the_cap_is_not_waited_for(adapter: Adapter) {
     }
 }
 
-/// Nobody may keep the server busy with a body that never ends. After the answer the tower adapter
+/// No client may keep the server busy with a body that never ends. After the answer the tower adapter
 /// throws away 1 MiB, for a second at most, and actix-web what comes in its `client_disconnect_timeout` of a second, so that
 /// the answer is read.
 async fn a_chunked_body_without_end_is_cut_off(adapter: Adapter) {

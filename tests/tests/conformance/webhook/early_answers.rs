@@ -40,7 +40,7 @@ async fn a_denial_is_read_by_who_wrote_the_whole_body_first(adapter: Adapter) {
     every_one_is_read(world.address, unverified, 403, "verification_required").await;
 }
 
-/// Nobody may keep the server busy from outside of a gate.
+/// No client that is refused may keep the server busy.
 async fn a_flood_at_a_gate_is_cut_off(adapter: Adapter) {
     let world = World::start(adapter).await;
     for framing in ["content-length: 1099511627776", "transfer-encoding: chunked"] {
@@ -53,7 +53,8 @@ async fn a_flood_at_a_gate_is_cut_off(adapter: Adapter) {
     }
 }
 
-/// `100 Continue` would ask for a body that is not wanted. actix-web says it by itself, before anybody is asked.
+/// `100 Continue` would ask for a body that is not wanted. actix-web sends it by itself, before it calls the
+/// application.
 async fn who_asks_before_sending_is_not_invited(adapter: Adapter) {
     let world = World::start(adapter).await;
     for path in ["/incode/webhook", "/transfer"] {
@@ -100,7 +101,7 @@ async fn every_one_is_read(address: SocketAddr, call: Call, status: u16, code: &
             return;
         }
     }
-    // Fewer than that took less than a second: this machine is too busy to tell more.
+    // Fewer than that took less than a second: this machine is too busy to measure more.
 }
 
 const MIB: usize = 1024 * 1024;

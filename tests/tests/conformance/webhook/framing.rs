@@ -1,5 +1,5 @@
 //! How long a body is, said wrongly, twice, or in a way that two readers could read differently; and how little is read
-//! of one that nobody signed for.
+//! of an unsigned one.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ on_every_adapter! {
     a_length_that_is_wrong,
     an_endless_remark_on_a_chunk_is_cut_off,
     a_compressed_body_is_never_unpacked,
-    next_to_nothing_is_read_of_what_nobody_signed_for,
+    next_to_nothing_is_read_of_an_unsigned_body,
 }
 
 /// A good delivery in all but what is said of its length.
@@ -85,8 +85,8 @@ async fn lengths_that_are_none(adapter: Adapter) {
     stands(&world).await;
 }
 
-/// actix-web refuses them all. hyper goes by the chunks and strikes the length out before anybody can see it, as RFC 9112
-/// (6.3) allows: then what is taken is what the chunks hold, to which the signature belongs, and nothing else.
+/// actix-web refuses them all. hyper goes by the chunks and removes the length before the application sees it, as RFC
+/// 9112 (6.3) allows: then what is taken is what the chunks hold, to which the signature belongs, and nothing else.
 async fn a_length_beside_chunks(adapter: Adapter) {
     let world = quick(adapter).await;
     let good = body();
@@ -186,7 +186,7 @@ async fn a_compressed_body_is_never_unpacked(adapter: Adapter) {
 
 /// The sender pushes as hard as it can, and notes how much it got rid of before it knew: that is what socket buffers
 /// hold, and no share of the 256 MiB it wants to send.
-async fn next_to_nothing_is_read_of_what_nobody_signed_for(adapter: Adapter) {
+async fn next_to_nothing_is_read_of_an_unsigned_body(adapter: Adapter) {
     let world = World::start(adapter).await;
     for framing in ["content-length: 268435456", "transfer-encoding: chunked"] {
         let socket = tokio::net::TcpSocket::new_v4().unwrap();

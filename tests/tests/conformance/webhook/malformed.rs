@@ -1,4 +1,4 @@
-//! JSON that is none, or no event: every cut, every damaged byte, every depth. Malformed, and told apart from
+//! JSON that is none, or no event: every cut, every damaged byte, every depth. Malformed, and distinguished from
 //! unauthentic.
 
 use incode_core::webhook::parse;
@@ -85,7 +85,7 @@ async fn damaged_at_every_byte(adapter: Adapter) {
             }
         }
     }
-    // Another letter in an id is another id, and another letter in the name of an event is an event nobody knows.
+    // Another letter in an id is another id, and another letter in the name of an event is an unknown event.
     assert!((100..2_000).contains(&taken), "{taken}");
     assert!(stored(&world).await > 100);
 }

@@ -1,4 +1,4 @@
-//! Every method on every mounted route: one each is served, the others are told which, and cost nothing.
+//! Every method on every mounted route: one each is served, the others get 405 with that one, and cost nothing.
 
 use incode_core::Secret;
 use incode_core::model::EventKind;
@@ -13,7 +13,7 @@ on_every_adapter! {
     a_tunnel_is_not_opened,
 }
 
-/// With one that nobody has heard of, and one in small letters: methods are told apart by case.
+/// With an unknown one, and one in small letters: the case of a method counts.
 const METHODS: [&str; 10] = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "BREW", "post"];
 
 async fn world(adapter: Adapter) -> World {
@@ -87,7 +87,7 @@ async fn one_method_for_the_token_endpoint(adapter: Adapter) {
     }
 }
 
-/// A proxy's CONNECT names a host and no path: it is nobody's route, and where it names ours it is a method like others.
+/// A proxy's CONNECT names a host and no path: it is no route, and where it names ours it is a method like others.
 async fn a_tunnel_is_not_opened(adapter: Adapter) {
     let world = world(adapter).await;
     let callback = callback(&world).await;

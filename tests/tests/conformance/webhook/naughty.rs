@@ -1,4 +1,4 @@
-//! Strings that break logs, headers, paths and pages, in every field that somebody else fills.
+//! Strings that break logs, headers, paths and pages, in every field of foreign input.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -193,7 +193,7 @@ async fn naughty_answers_break_nothing(adapter: Adapter) {
         let flow = world.start_flow(&user).await;
         let back = world.come_back(&user, &flow, &world.sandbox.issue_token(&id)).await;
         assert!(matches!(back.status, 303 | 503), "{text:?}: {back:?}");
-        // What stands in the row reaches nobody's headers, and opens nothing unless it is the vendor's own word.
+        // The text of the row reaches no header, and opens no gate unless it is one of the vendor's statuses.
         let denied = world.get(&user, "/vault").await;
         assert!(matches!(denied.status, 403), "{text:?}: {denied:?}");
         is_sound(&denied, text);
@@ -322,7 +322,7 @@ async fn a_flood_for_one_object_is_bounded_in_rows_and_requests(adapter: Adapter
     assert!(taken <= 64, "{taken} of 300 kept");
     assert_eq!(world.counts().await.pending, taken);
     world.sandbox.release_held();
-    // Somebody else's event is not held up by it.
+    // It delays no event of another person.
     let ben = world.person("Ben Ochoa");
     let verified = world.sandbox.verify(&ben.identity_id).unwrap();
     world.deliver(&event("verification.completed", &verified.verification_id, &verified.token)).await;

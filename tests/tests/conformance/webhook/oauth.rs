@@ -20,7 +20,7 @@ on_every_adapter! {
     what_is_wrong_with_a_request_is_said_as_the_rfc_has_it,
     a_token_counts_on_every_replica_until_it_expires,
     a_token_that_is_not_ours_is_worth_nothing,
-    guessing_is_slowed_down_and_keeps_nobody_out,
+    guessing_is_slowed_down_and_keeps_no_client_out,
     an_address_that_guesses_is_not_listened_to,
     callers_whose_address_is_not_found_are_never_kept_out,
     the_endpoint_is_there_while_the_policy_has_a_client,
@@ -208,8 +208,8 @@ async fn a_token_that_is_not_ours_is_worth_nothing(adapter: Adapter) {
     assert_eq!(stored(&world).await, 0);
 }
 
-/// Nobody has said how addresses are found.
-async fn guessing_is_slowed_down_and_keeps_nobody_out(adapter: Adapter) {
+/// No address source is set.
+async fn guessing_is_slowed_down_and_keeps_no_client_out(adapter: Adapter) {
     let clock = ManualClock::new(Timestamp::from_secs(1_800_000_000));
     let shown = clock.clone();
     let world = Plan::new(adapter).auth(Auth::OAuth).incode(|builder| builder.clock(shown)).start().await;

@@ -17,7 +17,7 @@ use tokio::sync::RwLock;
 use crate::webhook::refusals::{UNAUTHENTIC, expected};
 
 on_every_adapter! {
-    a_rotation_under_load_refuses_nobody,
+    a_rotation_under_load_refuses_no_request,
     a_delivery_under_way_keeps_the_policy_it_began_with,
 }
 
@@ -67,7 +67,7 @@ fn delivery(signer: &Signer, number: u64) -> Call {
     headers.iter().fold(post("/incode/webhook"), |call, (name, value)| call.header(name, value)).body(body)
 }
 
-async fn a_rotation_under_load_refuses_nobody(adapter: Adapter) {
+async fn a_rotation_under_load_refuses_no_request(adapter: Adapter) {
     for auth in [Auth::Header, Auth::Hmac, Auth::StandardWebhooks, Auth::OAuth] {
         let before = policy(auth, &[OLD]);
         let world = Plan::new(adapter).incode(|builder| builder.webhook_authenticity(before)).start().await;

@@ -10,7 +10,7 @@ use crate::webhook::refusals::{UNAUTHENTIC, body, expected};
 on_every_adapter! {
     the_peer_is_who_is_connected,
     what_proxies_say_is_counted_from_the_right,
-    an_address_that_nobody_tells_is_nowhere,
+    an_address_that_is_not_known_is_in_no_network,
 }
 
 const VENDOR: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
@@ -105,7 +105,7 @@ async fn what_proxies_say_is_counted_from_the_right(adapter: Adapter) {
     }
 }
 
-async fn an_address_that_nobody_tells_is_nowhere(adapter: Adapter) {
+async fn an_address_that_is_not_known_is_in_no_network(adapter: Adapter) {
     let nobody = AddressSource::from_fn(|_| None);
     let world = world(adapter, "127.0.0.0/8", nobody).await;
     assert_eq!(world.send(delivery().body(body())).await.essence(), expected(UNAUTHENTIC));

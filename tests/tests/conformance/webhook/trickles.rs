@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use crate::webhook::refusals::{body, stored};
 
 on_every_adapter! {
-    two_hundred_trickles_hold_nobody_up,
+    two_hundred_slow_bodies_delay_no_other,
 }
 
 /// One adapter at a time: together they would need more sockets than some systems give a process.
@@ -40,7 +40,7 @@ async fn trickle(address: SocketAddr, framing: &'static str, piece: &'static str
     }
 }
 
-async fn two_hundred_trickles_hold_nobody_up(adapter: Adapter) {
+async fn two_hundred_slow_bodies_delay_no_other(adapter: Adapter) {
     let _turn = TURN.lock().await;
     let deadline = Duration::from_secs(10);
     let world = Plan::new(adapter).incode(move |builder| builder.webhook_read_deadline(deadline)).start().await;

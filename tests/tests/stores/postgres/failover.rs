@@ -40,13 +40,13 @@ async fn the_primary_is_killed_under_load_and_what_was_acknowledged_is_applied()
     println!("{before} acknowledged by the primary, {} by its standby, {refused} sent away", acknowledged - before);
 }
 
-/// A machine that is gone refuses nobody: its host takes connections and says nothing, or does not even take them.
+/// A machine that is gone refuses no connection: its host accepts it and is silent, or does not even accept it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_host_that_is_silent_holds_up_no_other() {
     let Some(server) = PostgresServer::shared().await else { return };
     let silent = Proxy::to(server.port()).await;
     silent.half_open();
-    // Nobody accepts, and when one waits for that the system no longer answers.
+    // No process accepts, and once one connection waits for that, the system answers no other.
     let deaf = TcpSocket::new_v4().unwrap();
     deaf.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
     let deaf = deaf.listen(0).unwrap();

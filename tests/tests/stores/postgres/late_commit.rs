@@ -8,42 +8,43 @@ use tokio_postgres::Client;
 
 /// The network goes while the server commits, and is back before it has: no process knows of a change when it comes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_change_that_is_committed_after_its_caller_gave_up_is_heard_of() {
-    let Some(town) = Town::start("DELETE ON link").await else { return };
-    let incode = town.world.incode.clone();
-    let unlinking = tokio::spawn(async move { incode.unlink(&Subject::new("ana").unwrap(), None).await });
-    town.loses_the_network_while_the_server_commits().await;
-    eventually("asked again", async || town.status().await == 200).await;
-    town.ends_the_commit().await;
-    // Kept by the near cache from here on, unless it is told.
-    eventually("told", async || town.status().await == 403).await;
-    assert_eq!(town.world.get("ana", "/vault").await.code(), "verification_required");
+async fn a_change_that_is_committed_after_its_caller_gave_up_is_noticed() {
+    let Some(cluster) = Cluster::start("DELETE ON link").await else { return };
+    let incode = cluster.world.incode.clone();
+    let unlinking =
+        tokio::spawn(async move { incode.unlink(&Subject::new("ana").unwrap(), &incode_core::Actor::unknown()).await });
+    cluster.loses_the_network_while_the_server_commits().await;
+    eventually("asked again", async || cluster.status().await == 200).await;
+    cluster.ends_the_commit().await;
+    // Kept by the near cache from here on, unless a notice comes.
+    eventually("the notice came", async || cluster.status().await == 403).await;
+    assert_eq!(cluster.world.get("ana", "/vault").await.code(), "verification_required");
     assert!(unlinking.await.unwrap().is_err(), "its caller gave up");
 }
 
-/// The same with a revocation, which shuts the door of the process that heard of it at once: whether it was written or not.
+/// The same with a revocation. The process that received it closes its gate at once, whether it was written or not.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_revocation_whose_commit_is_not_heard_of_shuts_at_once() {
-    let Some(town) = Town::start("INSERT OR UPDATE ON identity").await else { return };
-    let again = town.world.sandbox.verify(&town.identity).unwrap();
-    town.world.sandbox.revoke(&town.identity).unwrap();
-    town.world.deliver(&event("verification.completed", &again.verification_id, &again.token)).await;
-    town.loses_the_network_while_the_server_commits().await;
-    eventually("shut", async || town.status().await != 200).await;
+async fn a_revocation_whose_commit_is_unknown_closes_the_gate_at_once() {
+    let Some(cluster) = Cluster::start("INSERT OR UPDATE ON identity").await else { return };
+    let again = cluster.world.sandbox.verify(&cluster.identity).unwrap();
+    cluster.world.sandbox.revoke(&cluster.identity).unwrap();
+    cluster.world.deliver(&event("verification.completed", &again.verification_id, &again.token)).await;
+    cluster.loses_the_network_while_the_server_commits().await;
+    eventually("shut", async || cluster.status().await != 200).await;
     eventually("asked again", async || {
-        let status = town.status().await;
+        let status = cluster.status().await;
         assert_ne!(status, 200, "open after the vendor said that the person is revoked");
         status == 403
     })
     .await;
-    town.ends_the_commit().await;
-    town.world.settles(1, 0, 0).await;
-    assert_eq!(town.world.get("ana", "/vault").await.code(), "identity_revoked");
+    cluster.ends_the_commit().await;
+    cluster.world.settles(1, 0, 0).await;
+    assert_eq!(cluster.world.get("ana", "/vault").await.code(), "identity_revoked");
 }
 
 /// A world behind a network, in which Ana stands in an open door, and whose server goes on committing one kind of change
-/// until it is told to end.
-struct Town {
+/// until the test ends it.
+struct Cluster {
     proxy: Proxy,
     world: World,
     identity: String,
@@ -52,7 +53,7 @@ struct Town {
     lock: i64,
 }
 
-impl Town {
+impl Cluster {
     async fn start(change: &str) -> Option<Self> {
         let server = PostgresServer::shared().await?;
         let proxy = Proxy::to(server.port()).await;
@@ -67,8 +68,8 @@ impl Town {
         world.link("ana", &identity).await;
         let admin = server.connect(&schema).await;
         let lock = schema.trim_start_matches(|letter: char| !letter.is_ascii_digit()).parse().unwrap();
-        let town = Self { proxy, world, identity, admin, lock };
-        eventually("open", async || town.status().await == 200).await;
+        let cluster = Self { proxy, world, identity, admin, lock };
+        eventually("open", async || cluster.status().await == 200).await;
         // Tried again and again: what waits for a lock is given up by the server after a while.
         let slow = format!(
             "SELECT pg_advisory_lock({lock});
@@ -79,8 +80,8 @@ impl Town {
             CREATE CONSTRAINT TRIGGER dawdle AFTER {change} DEFERRABLE INITIALLY DEFERRED
                 FOR EACH ROW EXECUTE FUNCTION dawdle()"
         );
-        town.admin.batch_execute(&slow).await.unwrap();
-        Some(town)
+        cluster.admin.batch_execute(&slow).await.unwrap();
+        Some(cluster)
     }
 
     async fn status(&self) -> u16 {

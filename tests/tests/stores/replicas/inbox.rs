@@ -12,7 +12,7 @@ use crate::engine::Engine;
 
 on_both_engines!(
     two_hundred_at_once_among_three_are_one_event,
-    a_row_that_nobody_rang_the_bell_for_is_found,
+    a_row_without_a_wakeup_is_found,
     what_a_dead_worker_had_in_hand_is_applied_once_by_another,
     a_replay_on_another_changes_nothing,
     a_dead_letter_is_replayed_from_any,
@@ -36,8 +36,8 @@ async fn two_hundred_at_once_among_three_are_one_event(engine: Engine) {
     assert_eq!(times_asked(&worlds[0], &verified), 1);
 }
 
-/// Kept by one that ended before it could tell anybody.
-async fn a_row_that_nobody_rang_the_bell_for_is_found(engine: Engine) {
+/// Kept by a replica that ended before it could notify another.
+async fn a_row_without_a_wakeup_is_found(engine: Engine) {
     let worlds = three(&engine, Auth::Header).await;
     // Events through each front door first, so that the workers are known to be up and idle.
     for (n, world) in worlds.iter().enumerate() {
@@ -125,7 +125,7 @@ fn delivery(verified: &Verified) -> Value {
     event("verification.completed", &verified.verification_id, &verified.token)
 }
 
-/// Straight into the store, with no worker told.
+/// Straight into the store, without waking a worker.
 async fn put(store: &dyn Store, verified: &Verified) {
     assert!(matches!(store.accept(row(verified)).await.unwrap(), Accepted::New(_)));
 }

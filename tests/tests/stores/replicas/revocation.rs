@@ -36,7 +36,7 @@ async fn a_hundred_revocations_close_the_gate_of_each_within_a_second(engine: En
             })
             .await;
         }
-        // Not before the commit: whoever was answered, or saw the row, came after it.
+        // Not before the commit: a request that was answered, or saw the row, came after it.
         let committed = Instant::now();
         let closings = join_all(worlds.iter().map(|world| closed(world, &user, committed))).await;
         longest = longest.max(closings.into_iter().max().unwrap());
@@ -47,7 +47,7 @@ async fn a_hundred_revocations_close_the_gate_of_each_within_a_second(engine: En
     println!("the last 200 of 100 rounds came {} ms after the commit was known", longest.as_millis());
 }
 
-/// How long after the commit somebody still asked and was let in; fails when that is more than a second.
+/// How long after the commit a request was still let in; fails when that is more than a second.
 async fn closed(world: &World, user: &str, committed: Instant) -> Duration {
     let mut last = Duration::ZERO;
     loop {

@@ -6,7 +6,7 @@ async fn knows(store: &MemoryStore, name: &'static str, secrets: &[&str]) -> boo
     is_known(store, name, &secrets).await.unwrap()
 }
 
-/// [A], then [B, A], then [B]: right at each step, and whoever is left on [A] is wrong from then on.
+/// [A], then [B, A], then [B]: right at each step, and a process that still has [A] is wrong from then on.
 #[tokio::test]
 async fn the_check_value_follows_a_rotation() {
     let store = MemoryStore::new();

@@ -117,7 +117,7 @@ fn an_event_links_its_subject() {
 
     let own = Before { link: Some(linked("alice")), links: vec![linked("alice"), linked("bob")], ..before.clone() };
     let after = linking(&own, by_webhook("alice"), check(NOW), Rules::default());
-    assert_eq!(after.outcome, Outcome::Linked, "it is linked, whoever else is");
+    assert_eq!(after.outcome, Outcome::Linked, "it is linked, whether other subjects are or not");
     assert!(after.nonce.is_some());
 }
 

@@ -34,7 +34,7 @@ fn the_last_condition_enqueues_the_handlers() {
 }
 
 #[test]
-fn a_revocation_is_owed_where_it_begins() {
+fn a_revocation_enqueues_a_job_where_it_begins() {
     let before = with_links(active(), &["alice", "bob"]);
     let after = observed(&before, seen("REVOKED", START), handlers());
     assert_eq!(job_names(&after), ["shut", "shut"]);

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::world::World;
 use super::*;
 
-/// What happens to a person, each told by an event of its own: granted, revoked, suspended, verified again, a face.
+/// The events of a person, one for each change: granted, revoked, suspended, verified again, a face.
 const EVENTS: [&str; 5] = ["grant", "revoke", "suspend", "re-verify", "face"];
 
 /// The event, when the vendor is asked about it at `at` seconds. Verifications and faces were made at known instants.

@@ -31,7 +31,7 @@ fn networks_hold_addresses_of_both_kinds() {
     {
         assert!(!from(outside), "{outside}");
     }
-    assert!(!passes(&named(), &FakeHead::post()), "nobody told the peer");
+    assert!(!passes(&named(), &FakeHead::post()), "the peer is unknown");
     assert!(!passes(&named(), &FakeHead::post().from("10.0.0.1").with("x-forwarded-for", "192.0.2.1")));
 }
 
