@@ -25,7 +25,6 @@ use crate::inbox::{
 };
 use crate::model::EventKind;
 use crate::store::{MemoryStore, OpenStore, Store};
-use crate::time::{SteadyClock, StoreTime};
 use crate::webhook::{AddressSource, Authenticity, TokenEndpoint, Webhook};
 use crate::{Clock, Secret, SystemClock};
 
@@ -346,16 +345,8 @@ impl Builder {
         let store = choice.open().await?;
         check_secrets(&*store, &self.store_keys, &flow_secrets, &client).await?;
         let (stop, stopped) = watch::channel(false);
-        let system: Arc<dyn Clock> = Arc::new(SystemClock);
-        let clock = self.clock.clone().unwrap_or_else(|| Arc::clone(&system));
-        // Deliveries are received by the clock that flows begin by.
-        let (time, received): (_, Arc<dyn Clock>) = match self.clock {
-            Some(own) => (Time::Clock(Arc::new(SteadyClock::new(own))), Arc::clone(&clock)),
-            None => {
-                let time = Arc::new(StoreTime::new(Arc::new(SteadyClock::new(system))));
-                (Time::StoreOr(Arc::clone(&time)), time)
-            }
-        };
+        let clock: Arc<dyn Clock> = self.clock.clone().unwrap_or_else(|| Arc::new(SystemClock));
+        let (time, received) = Time::of(self.clock);
         let context = Arc::new(Context {
             clock: Arc::clone(&clock),
             observer: Arc::clone(&observer),
@@ -380,11 +371,7 @@ impl Builder {
             handlers: handlers.names(),
         };
         let directory = Directory::new(Arc::clone(&store), Arc::new(rules), time, Arc::clone(&listeners) as _);
-        // Before the first delivery: from here on it is known how far the store's clock is from this process's. The worker
-        // asks again before each claim.
-        if let Err(error) = directory.now().await {
-            tracing::warn!(error.kind = ?error.kind(), "the store did not say what time it is");
-        }
+        directory.learn_time().await;
         if let Some(feed) = store.feed() {
             near.bypass(true);
             runtime.spawn(replicas::follow(feed, Arc::clone(&listeners), stopped.clone()));

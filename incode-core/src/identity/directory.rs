@@ -5,10 +5,10 @@ use std::sync::{Arc, Weak};
 
 use tokio::runtime::Handle;
 
-use crate::Timestamp;
 use crate::model::{IdentityStatus, UserInfo};
 use crate::store::{Changed, Lease, Settled, Settlement, Store, StoreError};
-use crate::time::{Clock, StoreTime, TimeFuture, TimeSource};
+use crate::time::{Clock, SteadyClock, StoreTime, TimeFuture, TimeSource};
+use crate::{SystemClock, Timestamp};
 
 use super::transition::{ChangeRequest, Command, Rules};
 use super::unwritten::{Added, FIRST_WRITE, LONGEST_PAUSE, LONGEST_WRITE, NotActive, Unwritten};
@@ -40,6 +40,18 @@ pub(crate) enum Time {
     /// The store's time where it has one, else this clock: replicas then compare instants by one clock, however their
     /// machines' clocks are set.
     StoreOr(Arc<StoreTime>),
+}
+
+impl Time {
+    /// The application's own clock where it has one, else the store's; and the clock that deliveries are received by,
+    /// which is the same one: flows are compared with what was received since they began.
+    pub(crate) fn of(own: Option<Arc<dyn Clock>>) -> (Self, Arc<dyn Clock>) {
+        if let Some(own) = own {
+            return (Self::Clock(Arc::new(SteadyClock::new(Arc::clone(&own)))), own);
+        }
+        let time = Arc::new(StoreTime::new(Arc::new(SteadyClock::new(Arc::new(SystemClock)))));
+        (Self::StoreOr(Arc::clone(&time)), time)
+    }
 }
 
 /// What has to know of a change.
@@ -82,6 +94,14 @@ impl Directory {
                 clock.learned(now);
                 Ok(now)
             }
+        }
+    }
+
+    /// Learns how far the store's clock is from this process's, before the first delivery is received. The worker asks
+    /// again before each claim.
+    pub(crate) async fn learn_time(&self) {
+        if let Err(error) = self.now().await {
+            tracing::warn!(error.kind = ?error.kind(), "the store did not say what time it is");
         }
     }
 
