@@ -14,8 +14,8 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse};
 use bytes::Bytes;
 use incode_core::Incode;
 use incode_core::adapter::{
-    FoundUser, IdentifiedVisitor, IdentifyOutcome, LazyVisitor, OWN_ANSWER_CAP, OWN_ANSWER_HEADERS, Reply, Resolved,
-    RouteRequest, unreadable_answer,
+    FoundUser, IdentifiedVisitor, IdentifyOutcome, LazyVisitor, OWN_ANSWER_CAP, OWN_ANSWER_HEADERS, OnDemandVisitor,
+    Reply, RouteRequest, unreadable_answer,
 };
 use incode_core::gate::Visitor;
 
@@ -48,7 +48,11 @@ pub(crate) struct Own {
 /// In the request extensions until a gate or an extractor needs the visitor.
 #[derive(Clone)]
 pub(crate) struct Later {
-    identify: Identify,
+    /// The application's own code that finds the user, where it has some.
+    identify: Option<Identify>,
+    /// What counts where there is no user.
+    token: Option<OnDemandVisitor>,
+    /// Shared by all who need it: it is resolved once.
     visitor: Rc<LazyVisitor<Answer>>,
 }
 
@@ -86,14 +90,24 @@ impl Identify {
         if let Some(route) = incode.open_as(Ok(None), &head) {
             return Some(Route::Open(route));
         }
-        incode.visit_later(&head);
+        let token = incode.visit_later(&head);
         drop(head);
         let mut extensions = request.extensions_mut();
         // A visitor that was there before this layer opens nothing.
         incode.notice_outer(extensions.remove::<Visitor>().as_ref());
-        extensions.insert(Later { identify: self.clone(), visitor: Rc::new(LazyVisitor::new(incode.clone())) });
+        let visitor = Rc::new(LazyVisitor::new(incode.clone()));
+        extensions.insert(Later { identify: Some(self.clone()), token, visitor });
         None
     }
+}
+
+/// Leaves a bearer token to be asked about when a gate or an extractor needs its visitor.
+pub(crate) fn later(incode: &Incode, token: OnDemandVisitor, request: &HttpRequest) {
+    let mut extensions = request.extensions_mut();
+    // A visitor that was there before this layer opens nothing.
+    extensions.remove::<Visitor>();
+    let visitor = Rc::new(LazyVisitor::new(incode.clone()));
+    extensions.insert(Later { identify: None, token: Some(token), visitor });
 }
 
 /// A request to a mounted route.
@@ -127,7 +141,8 @@ impl Route {
 }
 
 /// Resolves the visitor of a request whose user is found by
-/// [`IncodeMiddleware::identify`](crate::IncodeMiddleware::identify), and leaves it in the extensions. For services
+/// [`IncodeMiddleware::identify`](crate::IncodeMiddleware::identify), or that presents a bearer token, and leaves it in the
+/// extensions. For services
 /// without extractors, which hand the extensions to the functions of [`gate`](incode_core::gate); gates and extractors do
 /// it by themselves. Does nothing where the visitor is there already, or no middleware is.
 ///
@@ -181,17 +196,19 @@ impl Later {
     }
 
     async fn resolve(&self, request: &HttpRequest) -> Result<IdentifiedVisitor, Answer> {
-        // Taken out meanwhile: an application's code that asks for the visitor in turn is answered with 500, and does not
-        // wait for itself.
-        request.extensions_mut().remove::<Self>();
-        let found = (self.identify.0)(request.clone()).await;
-        request.extensions_mut().insert(self.clone());
-        let found = found?;
-        let visit = self.visitor.incode().visit_as(&found, &ActixHead::from(request));
-        let visitor = match visit.map_err(Answer::Core)? {
-            Resolved::Ready(visitor) => visitor,
-            Resolved::Pending(load) => load.await,
+        let found = match &self.identify {
+            Some(identify) => {
+                // Taken out meanwhile: an application's code that asks for the visitor in turn is answered with 500, and
+                // does not wait for itself.
+                request.extensions_mut().remove::<Self>();
+                let found = (identify.0)(request.clone()).await;
+                request.extensions_mut().insert(self.clone());
+                found?
+            }
+            None => Ok(None),
         };
+        let visit = self.visitor.incode().visit_as(&found, self.token.as_ref(), &ActixHead::from(request));
+        let visitor = visit.map_err(Answer::Core)?.visitor().await;
         Ok((visitor, found.ok().flatten().and_then(|user| user.session)))
     }
 }

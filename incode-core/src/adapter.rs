@@ -19,8 +19,8 @@
 //! A program beside the application, `incode-id` for one, takes its settings as a [`Deployment`].
 
 pub use crate::app::{
-    Deployment, Engine, IdentifiedVisitor, LazyVisitor, OWN_ANSWER_CAP, OWN_ANSWER_HEADERS, Resolved, RouteRequest,
-    StoreUrl, store_keys, unreadable_answer,
+    Deployment, Engine, IdentifiedVisitor, LazyVisitor, OWN_ANSWER_CAP, OWN_ANSWER_HEADERS, OnDemandVisitor, Resolved,
+    RouteRequest, StoreUrl, store_keys, unreadable_answer,
 };
 pub use crate::gate::{
     Active, Denial, FoundUser, GRANTED_CACHE_CONTROL, GatePolicy, IdentifyOutcome, PendingVisitor, Satisfies, Visitor,

@@ -148,5 +148,9 @@ impl Clock for SteadyClock {
     }
 }
 
+mod store_time;
+
+pub(crate) use store_time::StoreTime;
+
 #[cfg(test)]
 mod tests;

@@ -12,8 +12,8 @@ use http_body::Body;
 use http_body_util::{BodyExt, Full, Limited};
 use incode_core::Incode;
 use incode_core::adapter::{
-    FoundUser, IdentifiedVisitor, IdentifyOutcome, LazyVisitor, OWN_ANSWER_CAP, OWN_ANSWER_HEADERS, Reply, Resolved,
-    RouteRequest, unreadable_answer,
+    FoundUser, IdentifiedVisitor, IdentifyOutcome, LazyVisitor, OWN_ANSWER_CAP, OWN_ANSWER_HEADERS, OnDemandVisitor,
+    Reply, RouteRequest, unreadable_answer,
 };
 use incode_core::gate::Visitor;
 
@@ -34,7 +34,11 @@ pub(crate) type Answer = Box<Response<Full<Bytes>>>;
 /// In the request extensions until a gate or an extractor needs the visitor.
 #[derive(Clone)]
 struct Later {
-    identify: Identify,
+    /// The application's own code that finds the user, where it has some.
+    identify: Option<Identify>,
+    /// What counts where there is no user.
+    token: Option<OnDemandVisitor>,
+    /// Shared by all who need it: it is resolved once.
     visitor: Arc<LazyVisitor<Answer>>,
 }
 
@@ -105,11 +109,11 @@ impl Identify {
             let body = Chunks::new(request);
             return Err(answer_route(route, body));
         }
-        incode.visit_later(&head);
+        let token = incode.visit_later(&head);
         // A visitor that was there before this layer opens nothing.
         incode.notice_outer(request.extensions_mut().remove::<Visitor>().as_ref());
         let visitor = Arc::new(LazyVisitor::new(incode.clone()));
-        request.extensions_mut().insert(Later { identify: self.clone(), visitor });
+        request.extensions_mut().insert(Later { identify: Some(self.clone()), token, visitor });
         Ok(discard_unread(request))
     }
 }
@@ -122,6 +126,15 @@ pub(crate) fn answer_route<B: Body + Send + 'static>(route: RouteRequest, body: 
         left.say_in(&mut response);
         response
     })
+}
+
+/// Leaves a bearer token to be asked about when a gate or an extractor needs its visitor.
+pub(crate) fn later<B>(incode: &Incode, token: OnDemandVisitor, mut request: Request<B>) -> Request<B> {
+    // A visitor that was there before this layer opens nothing.
+    request.extensions_mut().remove::<Visitor>();
+    let visitor = Arc::new(LazyVisitor::new(incode.clone()));
+    request.extensions_mut().insert(Later { identify: None, token: Some(token), visitor });
+    request
 }
 
 /// The answer of a mounted route.
@@ -147,7 +160,8 @@ where
 }
 
 /// Resolves the visitor of a request whose user is found by [`IncodeLayer::identify`](crate::IncodeLayer::identify) or
-/// [`identify_by_head`](crate::IncodeLayer::identify_by_head), and leaves it in the extensions. For services without
+/// [`identify_by_head`](crate::IncodeLayer::identify_by_head), or that presents a bearer token, and leaves it in the
+/// extensions. For services without
 /// extractors, which hand the extensions to the functions of [`gate`](incode_core::gate); gates and extractors do it by
 /// themselves. Does nothing where the visitor is there already, or no layer is.
 ///
@@ -195,12 +209,12 @@ pub(crate) fn is_pending(extensions: &Extensions) -> bool {
 
 impl Later {
     async fn resolve(&self, parts: &mut Parts) -> Result<IdentifiedVisitor, Answer> {
-        let found = (self.identify.0)(parts).await?;
-        let visit = self.visitor.incode().visit_as(&found, &HttpHead::from(&*parts));
-        let visitor = match visit.map_err(|reply| Box::new(response(reply)))? {
-            Resolved::Ready(visitor) => visitor,
-            Resolved::Pending(load) => load.await,
+        let found = match &self.identify {
+            Some(identify) => (identify.0)(parts).await?,
+            None => Ok(None),
         };
+        let visit = self.visitor.incode().visit_as(&found, self.token.as_ref(), &HttpHead::from(&*parts));
+        let visitor = visit.map_err(|reply| Box::new(response(reply)))?.visitor().await;
         Ok((visitor, found.ok().flatten().and_then(|user| user.session)))
     }
 }

@@ -3,7 +3,6 @@
 use std::sync::{Mutex, PoisonError};
 
 use incode_core::Incode;
-use incode_core::adapter::Resolved;
 use incode_core::gate::Visitor;
 use incode_tower::HttpHead;
 
@@ -14,10 +13,7 @@ pub const HEADER: &str = "x-foreign";
 pub async fn visitor_of(incode: &Incode, user: &str) -> Visitor {
     let request = http::Request::builder().header("x-user", user).body(()).unwrap();
     let visit = incode.visit(&HttpHead::from(&request));
-    match visit {
-        Resolved::Ready(visitor) => visitor,
-        Resolved::Pending(load) => load.await,
-    }
+    visit.visitor().await
 }
 
 /// For requests to come.

@@ -9,7 +9,7 @@ use incode_core::adapter::Resolved;
 
 use super::IncodeFuture;
 use crate::head::ActixHead;
-use crate::identify::{Identify, Route};
+use crate::identify::{Identify, Route, later};
 use crate::routes::shadowed;
 
 /// The service of [`IncodeMiddleware`](super::IncodeMiddleware).
@@ -69,6 +69,10 @@ where
         match visit {
             Resolved::Ready(visitor) => {
                 request.extensions_mut().insert(visitor);
+                IncodeFuture::pass(&self.inner, request)
+            }
+            Resolved::OnDemand(visitor) => {
+                later(&self.incode, visitor, request.request());
                 IncodeFuture::pass(&self.inner, request)
             }
             Resolved::Pending(load) => IncodeFuture::load(load, Rc::clone(&self.inner), request),

@@ -1,6 +1,7 @@
 //! Bearer mode: a client that holds an Incode token presents it, and the layer redeems it at userinfo.
 
 mod key_refusals;
+mod on_demand;
 mod presented;
 mod settings;
 mod turns;
@@ -13,9 +14,7 @@ use tokio::time::timeout;
 
 use crate::client::{Client, Error, ErrorKind};
 use crate::flow::ExpectedClaims;
-use crate::gate::{
-    CacheKey, CacheKeyRef, Context, Join, LeaderGuard, NearCache, PendingVisitor, SingleFlight, Visitor,
-};
+use crate::gate::{CacheKey, CacheKeyRef, Context, Join, LeaderGuard, NearCache, PendingVisitor, SingleFlight};
 use crate::http::RequestHead;
 use crate::identity::transition::Command;
 use crate::identity::{Cause, Directory, Observer};
@@ -25,6 +24,7 @@ use crate::{IdentityId, Token, TokenHash};
 use super::Resolved;
 
 use key_refusals::KeyRefusals;
+pub use on_demand::OnDemandVisitor;
 use presented::Presented;
 pub use settings::BearerTokens;
 use turns::Turns;
@@ -105,26 +105,37 @@ impl Bearer {
         })
     }
 
-    /// The visitor of a request in which no subject was found.
+    /// The visitor of a request in which no subject was found. Of a token that is not known the vendor is not asked yet.
     pub(super) fn visit(self: &Arc<Self>, head: &dyn RequestHead) -> Resolved {
-        let near = &self.near;
-        if !self.settings.takes(head) {
-            return Resolved::Ready(near.no_subject());
+        match self.on_demand(head) {
+            Some(visitor) => self.known(&visitor).unwrap_or(Resolved::OnDemand(visitor)),
+            None => Resolved::Ready(self.near.no_subject()),
         }
-        let token = match Presented::of(head) {
-            Presented::Nothing => return Resolved::Ready(near.no_subject()),
-            Presented::Illegible => return Resolved::Ready(near.refused()),
-            Presented::Token(token) => token,
-        };
-        let hash = token.hash();
-        match self.recall(&hash) {
-            Some(found) => self.arrive(found),
+    }
+
+    /// What the request presents, for when it is known whether it is wanted. `None` on a path whose tokens are not looked
+    /// at, and where there is no token.
+    pub(super) fn on_demand(self: &Arc<Self>, head: &dyn RequestHead) -> Option<OnDemandVisitor> {
+        if !self.settings.takes(head) {
+            return None;
+        }
+        match Presented::of(head) {
+            Presented::Nothing => None,
+            presented => Some(OnDemandVisitor { bearer: Arc::clone(self), presented }),
+        }
+    }
+
+    /// The visitor, where it does not take the vendor to know it.
+    fn known(self: &Arc<Self>, visitor: &OnDemandVisitor) -> Option<Resolved> {
+        let Presented::Token(token) = &visitor.presented else { return Some(Resolved::Ready(self.near.refused())) };
+        match self.recall(&token.hash()) {
+            Some(found) => Some(self.arrive(found)),
             // A token of another issuer, as far as it shows. It is refused, and not sent to the vendor.
-            None if !self.claims.are_met_by(&token) => {
+            None if !self.claims.are_met_by(token) => {
                 metrics::counter!("incode_bearer_tokens_total", "outcome" => "not_sent").increment(1);
-                Resolved::Ready(near.refused())
+                Some(Resolved::Ready(self.near.refused()))
             }
-            None => Resolved::Pending(self.find_out(token, hash)),
+            None => None,
         }
     }
 
@@ -262,15 +273,6 @@ impl Bearer {
         let left = expiry_hint(token).map(|exp| exp.since(self.context.clock.now()));
         let left = left.map(|left| if left.is_zero() { OVER_BUT_TAKEN } else { left });
         left.map_or(self.settings.believed, |left| left.min(self.settings.believed))
-    }
-}
-
-impl Resolved {
-    async fn visitor(self) -> Visitor {
-        match self {
-            Self::Ready(visitor) => visitor,
-            Self::Pending(load) => load.await,
-        }
     }
 }
 

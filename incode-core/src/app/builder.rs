@@ -26,7 +26,6 @@ use crate::inbox::{
 };
 use crate::model::EventKind;
 use crate::store::{MemoryStore, OpenStore, Store};
-use crate::time::SteadyClock;
 use crate::webhook::{AddressSource, Authenticity, TokenEndpoint, Webhook};
 use crate::{Clock, Secret, SystemClock};
 
@@ -340,12 +339,8 @@ impl Builder {
         let store = choice.open().await?;
         check_secrets(&*store, &self.store_keys, &flow_secrets, &client).await?;
         let (stop, stopped) = watch::channel(false);
-        let system: Arc<dyn Clock> = Arc::new(SystemClock);
-        let clock = self.clock.clone().unwrap_or_else(|| Arc::clone(&system));
-        let time = match self.clock {
-            Some(clock) => Time::Clock(Arc::new(SteadyClock::new(clock))),
-            None => Time::StoreOr(Arc::new(SteadyClock::new(system))),
-        };
+        let clock: Arc<dyn Clock> = self.clock.clone().unwrap_or_else(|| Arc::new(SystemClock));
+        let (time, received) = Time::of(self.clock);
         let context = Arc::new(Context {
             clock: Arc::clone(&clock),
             observer: Arc::clone(&observer),
@@ -359,7 +354,7 @@ impl Builder {
             near: Default::default(),
         });
         let near = NearCache::new(Arc::clone(&store), Arc::clone(&context), self.near, runtime.clone());
-        let inbox = Inbox::new(Arc::clone(&store), Arc::clone(&clock), at_rest.clone(), self.accept_deadline);
+        let inbox = Inbox::new(Arc::clone(&store), received, at_rest.clone(), self.accept_deadline);
         let handlers = Arc::new(self.handlers);
         let listeners =
             Arc::new(Listeners { near: Arc::clone(&near), feed: Feed::new(), handlers: Arc::clone(&handlers) });
@@ -370,6 +365,7 @@ impl Builder {
             handlers: handlers.names(),
         };
         let directory = Directory::new(Arc::clone(&store), Arc::new(rules), time, Arc::clone(&listeners) as _);
+        directory.learn_time().await;
         if let Some(feed) = store.feed() {
             near.bypass(true);
             runtime.spawn(replicas::follow(feed, Arc::clone(&listeners), stopped.clone()));

@@ -9,7 +9,7 @@ use crate::gate::{CacheKey, CacheKeyRef, FoundUser, Visitor};
 use crate::http::{Problem, Reply, RequestHead};
 use crate::{InvalidValue, SessionHash, Subject};
 
-use super::{Incode, Mount, Resolved, RouteRequest};
+use super::{Incode, Mount, OnDemandVisitor, Resolved, RouteRequest};
 
 impl Incode {
     /// Whether the answer to this request depends on its user: start and callback, unless the request is refused before.
@@ -26,21 +26,31 @@ impl Incode {
     }
 
     /// As [`visit`](Self::visit), for a user that the application found. The
-    /// [`SubjectSource`](crate::gate::SubjectSource) is not asked.
+    /// [`SubjectSource`](crate::gate::SubjectSource) is not asked. `token` is what [`visit_later`](Self::visit_later)
+    /// gave: it counts where there is no user.
     ///
     /// # Errors
     /// The reply to send when the application named a key that is no [`Subject`].
-    pub fn visit_as(&self, found: &FoundUser, head: &dyn RequestHead) -> Result<Resolved, Reply> {
-        match found {
-            Ok(None) => Ok(self.visit_without_subject(head)),
-            Ok(Some(user)) => Ok(self.visit_subject(&user.subject)),
-            Err(error) => Err(self.reply(&refused_key(*error), head)),
+    pub fn visit_as(
+        &self,
+        found: &FoundUser,
+        token: Option<&OnDemandVisitor>,
+        head: &dyn RequestHead,
+    ) -> Result<Resolved, Reply> {
+        match (found, token) {
+            (Ok(None), Some(visitor)) => Ok(Resolved::OnDemand(visitor.clone())),
+            (Ok(None), None) => Ok(Resolved::Ready(self.0.near.no_subject())),
+            (Ok(Some(user)), _) => Ok(self.visit_subject(&user.subject)),
+            (Err(error), _) => Err(self.reply(&refused_key(*error), head)),
         }
     }
 
     /// Call for each request whose user will be asked for later, if at all: the layer saw it, and it is no mounted route.
-    pub fn visit_later(&self, head: &dyn RequestHead) {
+    ///
+    /// Gives the bearer token of the request, where tokens are taken.
+    pub fn visit_later(&self, head: &dyn RequestHead) -> Option<OnDemandVisitor> {
         self.0.placement.visitor_came(head);
+        self.0.bearer.as_ref()?.on_demand(head)
     }
 
     pub(super) fn visit_subject(&self, subject: &Subject) -> Resolved {

@@ -54,13 +54,11 @@ impl CorrelationReader for FlowCorrelations {
     fn read(&self, correlation_id: &str, received_at: Timestamp) -> Option<NamedSubject> {
         let flow = self.flow.as_ref()?;
         let correlation = flow.correlations.open(correlation_id.as_bytes()).ok()?;
-        if correlation.is_expired(received_at) {
-            return None;
-        }
+        let may_link = self.may_link && !correlation.is_expired(received_at);
         let mut nonce = correlation.nonce;
         // The callback and the webhook of one flow each use the id once; neither uses up the other's turn.
         nonce.nonce.reverse();
         let began_at = correlation.began_at;
-        Some(NamedSubject { subject: correlation.subject, nonce, began_at, may_link: self.may_link })
+        Some(NamedSubject { subject: correlation.subject, nonce, began_at, may_link })
     }
 }

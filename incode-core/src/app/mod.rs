@@ -40,7 +40,7 @@ use listeners::Listeners;
 use placement::Placement;
 
 pub use admin::Health;
-pub use bearer::BearerTokens;
+pub use bearer::{BearerTokens, OnDemandVisitor};
 pub use builder::{Builder, Deployment};
 pub use changes::{ChangeEvent, ChangeNotice, Changes};
 pub use identify::{IdentifiedVisitor, LazyVisitor, OWN_ANSWER_CAP, OWN_ANSWER_HEADERS, unreadable_answer};
@@ -137,6 +137,20 @@ pub enum Resolved {
     Ready(Visitor),
     /// Being loaded. Adapters keep the request until it resolves.
     Pending(PendingVisitor),
+    /// The vendor would have to be asked. Adapters let the request go on, and ask when a gate or an extractor needs the
+    /// visitor.
+    OnDemand(OnDemandVisitor),
+}
+
+impl Resolved {
+    /// The visitor, loaded where need be, for a caller that needs it now.
+    pub async fn visitor(self) -> Visitor {
+        match self {
+            Self::Ready(visitor) => visitor,
+            Self::Pending(load) => load.await,
+            Self::OnDemand(visitor) => visitor.load().await,
+        }
+    }
 }
 
 impl Incode {

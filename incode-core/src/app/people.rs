@@ -8,7 +8,7 @@ use crate::identity::{Cause, Export, FoundPerson};
 use crate::store::{AuditAction, StoreError};
 use crate::{Actor, IdentityId, Subject};
 
-use super::{Incode, Resolved};
+use super::Incode;
 
 impl Incode {
     /// Why a subject stands as it does, and what to do next: for support, and for an account page. Past every cache, and
@@ -78,10 +78,7 @@ impl Incode {
     /// # }
     /// ```
     pub async fn visitor(&self, subject: &Subject) -> Visitor {
-        match self.visit_subject(subject) {
-            Resolved::Ready(visitor) => visitor,
-            Resolved::Pending(visitor) => visitor.await,
-        }
+        self.visit_subject(subject).visitor().await
     }
 
     /// The address of the vendor's page for this subject, as the start route would redirect to it: for clients without a
@@ -94,9 +91,10 @@ impl Incode {
     ///
     /// # Errors
     /// A [`Problem`] to show: 404 `flow_not_set_up` without a [hosted flow](crate::Builder::hosted_flow), 400
-    /// `return_to_refused` for a way back that is no local path, 503 `flow_unavailable` without randomness.
-    pub fn start_url(&self, subject: &Subject, return_to: &str) -> Result<String, Problem> {
+    /// `return_to_refused` for a way back that is no local path, 503 `flow_unavailable` without randomness, and while the
+    /// store does not answer: the flow begins by its clock.
+    pub async fn start_url(&self, subject: &Subject, return_to: &str) -> Result<String, Problem> {
         let flow = self.0.flow.as_ref().ok_or_else(flow::not_set_up)?;
-        flow::start_url(flow, subject, return_to, self.now())
+        flow::Start::new(subject.clone(), return_to)?.begin(flow, &self.0.directory).await
     }
 }

@@ -36,7 +36,7 @@ impl Diff {
     pub fn is_change(&self) -> bool {
         let Some(before) = &self.before else { return true };
         let after = self.after.clone();
-        Identity { checked_at: after.checked_at, checks: after.checks, ..before.clone() } != after
+        Identity { checked_at: after.checked_at, checks: after.checks.clone(), ..before.clone() } != after
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 use futures_core::Stream;
 
 use crate::Subject;
-use crate::flow::{self, Callback, Parts};
+use crate::flow::{self, Callback, Parts, Start};
 use crate::gate::{Audience, Denial};
 use crate::http::{Problem, Reply, RequestHead};
 use crate::store::StoreErrorKind;
@@ -25,6 +25,7 @@ pub struct RouteRequest {
 #[derive(Debug)]
 enum Step {
     Answered(Reply),
+    Begin(Box<Start>),
     Deliver { delivery: Box<Delivery>, read_deadline: Duration },
     Redeem(Box<Callback>),
     Issue { request: Box<TokenRequest>, read_deadline: Duration },
@@ -42,7 +43,7 @@ impl RouteRequest {
         let audience = Audience::of_page(head);
         let step = match mount {
             Mount::Webhook(webhook) => deliver(&incode, webhook, head),
-            Mount::Start => start(&incode, head, subject).map(Step::Answered).map_err(no_referrer),
+            Mount::Start => start(&incode, head, subject).map_err(no_referrer),
             Mount::Callback => callback(&incode, head, subject).map_err(no_referrer),
             Mount::Token => Ok(token(&incode, head)),
         };
@@ -66,10 +67,8 @@ impl RouteRequest {
             Step::Answered(reply) => return reply,
             Step::Deliver { delivery, read_deadline } => receive(&incode, *delivery, read_deadline, body).await,
             Step::Issue { request, read_deadline } => Ok(token_reply(request.read(read_deadline, body).await)),
-            Step::Redeem(callback) => {
-                let incode = incode.clone();
-                to_the_end(async move { redeem(&incode, *callback).await }).await.map_err(no_referrer)
-            }
+            Step::Begin(start) => begin(&incode, *start).await.map_err(no_referrer),
+            Step::Redeem(callback) => redeem(&incode, *callback).await.map_err(no_referrer),
         };
         answer.unwrap_or_else(|problem| incode.0.context.reply(&problem, audience))
     }
@@ -84,13 +83,13 @@ fn start(
     incode: &Incode,
     head: &dyn RequestHead,
     subject: impl FnOnce(&Incode) -> Result<Option<Subject>, Problem>,
-) -> Result<Reply, Problem> {
+) -> Result<Step, Problem> {
     only_get(head)?;
     not_ahead_of_time(head)?;
     let flow = incode.0.flow.as_ref().ok_or_else(flow::not_set_up)?;
     match subject(incode)? {
-        Some(subject) => flow::start(flow, head, &subject, incode.0.clock.now()),
-        None => log_in_first(incode, head),
+        Some(subject) => Ok(Step::Begin(Box::new(Start::open(flow, head, subject)?))),
+        None => log_in_first(incode, head).map(Step::Answered),
     }
 }
 
@@ -115,8 +114,7 @@ fn callback(
     not_ahead_of_time(head)?;
     let flow = incode.0.flow.as_ref().ok_or_else(flow::not_set_up)?;
     let subject = subject(incode)?;
-    let callback = Callback::open(flow, &incode.0.claims, head, subject.as_ref(), &*incode.0.clock);
-    Ok(Step::Redeem(Box::new(callback?)))
+    Ok(Step::Redeem(Box::new(Callback::open(flow, head, subject.as_ref())?)))
 }
 
 fn token(incode: &Incode, head: &dyn RequestHead) -> Step {
@@ -163,7 +161,19 @@ where
     }
 }
 
+async fn begin(incode: &Incode, start: Start) -> Result<Reply, Problem> {
+    let flow = incode.0.flow.as_ref().ok_or_else(flow::not_set_up)?;
+    start.begin(flow, &incode.0.directory).await.map(Reply::see_other)
+}
+
 async fn redeem(incode: &Incode, callback: Callback) -> Result<Reply, Problem> {
+    callback.check(&incode.0.claims, &incode.0.directory).await?;
+    let incode = incode.clone();
+    // A person who goes away meanwhile is linked all the same.
+    to_the_end(async move { link(&incode, callback).await }).await
+}
+
+async fn link(incode: &Incode, callback: Callback) -> Result<Reply, Problem> {
     let shared = &*incode.0;
     let flow = shared.flow.as_ref().ok_or_else(flow::not_set_up)?;
     let parts = Parts {

@@ -8,7 +8,7 @@ use futures_util::stream;
 use incode_sandbox::{NewPerson, Sandbox};
 use serde_json::Value;
 
-use super::{Builder, Incode, Resolved};
+use super::{Builder, Incode};
 use crate::client::Client;
 use crate::flow::HostedFlow;
 use crate::gate::{Requirement, Visitor, check};
@@ -100,10 +100,7 @@ impl World {
     }
 
     pub(super) async fn visitor(&self, request: &Request) -> Visitor {
-        match self.incode.visit(request) {
-            Resolved::Ready(visitor) => visitor,
-            Resolved::Pending(load) => load.await,
-        }
+        self.incode.visit(request).visitor().await
     }
 
     pub(super) async fn is_open(&self, subject: &str) -> bool {

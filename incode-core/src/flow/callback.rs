@@ -6,7 +6,7 @@ use crate::identity::transition::{Command, Outcome, Refusal, Return, UsedToken};
 use crate::identity::{Cause, Directory, FlowWindow, LinkProof, Observation, Observer, SubjectState};
 use crate::inbox::token_times;
 use crate::store::StoreError;
-use crate::{Clock, Subject, Timestamp, Token};
+use crate::{Subject, Timestamp, Token};
 
 use super::claim::ExpectedClaims;
 use super::correlation::Correlation;
@@ -29,18 +29,12 @@ pub(crate) struct Parts<'a> {
 }
 
 impl Callback {
-    /// `GET callback?token=..&correlation_id=..`: the parameters are there, the id is ours, in time, and belongs to the
-    /// subject that asks; the token was issued for this flow and this application, as far as it shows.
+    /// `GET callback?token=..&correlation_id=..`: the parameters are there, the id is ours, and belongs to the subject that
+    /// asks.
     ///
     /// # Errors
     /// The problem to show instead.
-    pub(crate) fn open(
-        flow: &Flow,
-        claims: &ExpectedClaims,
-        head: &dyn RequestHead,
-        subject: Option<&Subject>,
-        clock: &dyn Clock,
-    ) -> Result<Self, Problem> {
+    pub(crate) fn open(flow: &Flow, head: &dyn RequestHead, subject: Option<&Subject>) -> Result<Self, Problem> {
         let incomplete = || {
             let detail = "The verification page did not send back all it should. Start again.";
             Problem::new(400, "flow_incomplete", "Verification not finished", detail)
@@ -56,14 +50,24 @@ impl Callback {
             let detail = "This verification was started by another user. Log in as that user, or start your own.";
             return Err(Problem::new(403, "flow_other_subject", "Not your verification", detail));
         }
-        if correlation.is_expired(clock.now()) {
+        Ok(Self { correlation, token })
+    }
+
+    /// The id is in time, by the clock that the flow began by; the token was issued for this application, as far as it
+    /// shows.
+    ///
+    /// # Errors
+    /// The problem to show instead.
+    pub(crate) async fn check(&self, claims: &ExpectedClaims, directory: &Directory) -> Result<(), Problem> {
+        let now = directory.now().await.map_err(|error| not_stored(&error))?;
+        if self.correlation.is_expired(now) {
             let detail = "This verification took too long. Start again.";
             return Err(Problem::new(410, "flow_expired", "Verification expired", detail));
         }
-        if !claims.are_met_by(&token) {
+        if !claims.are_met_by(&self.token) {
             return Err(foreign("the token lacks an expected claim"));
         }
-        Ok(Self { correlation, token })
+        Ok(())
     }
 
     /// Redeems the token at the vendor, links or makes a pending link, and waits a moment for the vendor's event. Then

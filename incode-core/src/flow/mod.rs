@@ -27,7 +27,7 @@ pub(crate) use correlation::Correlations;
 pub(crate) use face::{FaceParts, authenticate};
 pub(crate) use image::Wiped;
 pub(crate) use limits::{FlowLimits, LimitSettings};
-pub(crate) use start::{login_first, not_set_up, start, start_url};
+pub(crate) use start::{Start, login_first, not_set_up};
 
 /// What the hosted web flow needs to know. Given by the application, or read from the environment.
 ///

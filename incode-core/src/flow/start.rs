@@ -1,36 +1,61 @@
-use crate::http::{Problem, Reply, RequestHead, return_to};
-use crate::{Subject, Timestamp};
+use std::time::Duration;
+
+use crate::Subject;
+use crate::http::{Problem, RequestHead, return_to};
+use crate::identity::Directory;
 
 use super::{Flow, query};
 
-/// `GET start?return_to=/path`: sends the logged-in subject to the hosted page, with a correlation id of its own.
-///
-/// # Errors
-/// 401 `authentication_required` without a subject, 400 `return_to_refused` for a way back that is no local path.
-pub(crate) fn start(flow: &Flow, head: &dyn RequestHead, subject: &Subject, now: Timestamp) -> Result<Reply, Problem> {
-    let return_to = query::one(head, "return_to");
-    let home = [flow.base(), "/"].concat();
-    let back = match &return_to {
-        Some(target) => target,
-        None if !query::has(head, "return_to") => home.as_str(),
-        // It is there twice, or can't be read.
-        None => return Err(refused_way_back()),
-    };
-    start_url(flow, subject, back, now).map(Reply::see_other)
+/// A request to start that passed every check that needs no I/O.
+#[derive(Debug)]
+pub(crate) struct Start {
+    subject: Subject,
+    return_to: String,
 }
 
-/// Where the redirect of [`start`] leads.
-///
-/// # Errors
-/// 400 `return_to_refused`, and 503 `flow_unavailable` without randomness.
-pub(crate) fn start_url(flow: &Flow, subject: &Subject, back: &str, now: Timestamp) -> Result<String, Problem> {
-    if !return_to::is_local(back) {
-        return Err(refused_way_back());
+impl Start {
+    /// `GET start?return_to=/path`, of a logged-in subject.
+    ///
+    /// # Errors
+    /// 400 `return_to_refused` for a way back that is no local path.
+    pub(crate) fn open(flow: &Flow, head: &dyn RequestHead, subject: Subject) -> Result<Self, Problem> {
+        match query::one(head, "return_to") {
+            Some(target) => Self::new(subject, &target),
+            None if !query::has(head, "return_to") => Self::new(subject, &[flow.base(), "/"].concat()),
+            // It is there twice, or can't be read.
+            None => Err(refused_way_back()),
+        }
     }
-    let id = flow.correlations.make(subject, back, now).ok_or_else(|| {
-        Problem::new(503, "flow_unavailable", "Try again soon", "Verification can't be started right now.")
-    })?;
-    Ok(String::from(flow.page(&id)))
+
+    /// For a subject that comes back to this path.
+    ///
+    /// # Errors
+    /// 400 `return_to_refused`.
+    pub(crate) fn new(subject: Subject, return_to: &str) -> Result<Self, Problem> {
+        if !return_to::is_local(return_to) {
+            return Err(refused_way_back());
+        }
+        Ok(Self { subject, return_to: return_to.to_owned() })
+    }
+
+    /// The hosted page, with a correlation id of this flow. The flow begins now, by the clock that its return and its
+    /// events are compared by: the store's where it has one.
+    ///
+    /// # Errors
+    /// 503 `flow_unavailable` while the store does not answer, and without randomness.
+    pub(crate) async fn begin(self, flow: &Flow, directory: &Directory) -> Result<String, Problem> {
+        let now = directory.now().await.map_err(|error| {
+            tracing::warn!(error.kind = ?error.kind(), error.cause = %error.cause(), "no flow begun");
+            unavailable()
+        })?;
+        let id = flow.correlations.make(&self.subject, &self.return_to, now).ok_or_else(unavailable)?;
+        Ok(String::from(flow.page(&id)))
+    }
+}
+
+fn unavailable() -> Problem {
+    let detail = "Verification can't be started right now.";
+    Problem::new(503, "flow_unavailable", "Try again soon", detail).retry_after(RETRY_AFTER)
 }
 
 fn refused_way_back() -> Problem {
@@ -45,3 +70,6 @@ pub(crate) fn not_set_up() -> Problem {
 pub(crate) fn login_first() -> Problem {
     Problem::new(401, "authentication_required", "Log in first", "Verification belongs to a logged-in user.")
 }
+
+/// When a store that did not answer is worth another try.
+const RETRY_AFTER: Duration = Duration::from_secs(5);

@@ -160,7 +160,7 @@ impl Explanation {
             verification_id: identity.and_then(|identity| identity.verification_id.clone()),
             verified_at: identity.and_then(|identity| identity.verified_at),
             face_authenticated_at: identity.and_then(|identity| identity.face_authenticated_at),
-            last_check_failed_at: identity.and_then(|identity| identity.checks.failed_at),
+            last_check_failed_at: identity.and_then(|identity| identity.checks.failed_at.newest()),
         }
     }
 }

@@ -41,6 +41,11 @@ pub(crate) fn check_verification(
     Ok(if agrees { Fit::Agrees } else { Fit::Silent })
 }
 
+/// A verification that did not pass is the one the event named.
+pub(crate) fn check_failure(id: &ObjectId, verification: &Verification) -> Result<Fit, BindingMismatch> {
+    require(verification.id == *id).map(|()| Fit::Agrees)
+}
+
 /// The authentication is the one the event named.
 pub(crate) fn check_authentication(id: &ObjectId, authentication: &Authentication) -> Result<(), BindingMismatch> {
     require(authentication.id == *id)

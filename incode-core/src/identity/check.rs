@@ -4,6 +4,10 @@ use data_encoding::HEXLOWER;
 
 use crate::{Subject, Timestamp};
 
+mod newest;
+
+pub use newest::NewestFailures;
+
 /// How one verification or authentication ended, as the vendor says when it is asked about it.
 ///
 /// Only VERIFIED and `pass` are a pass. Every other status is not: failed, pending review, unknown.
@@ -17,15 +21,28 @@ pub struct Check {
     pub received_at: Timestamp,
     /// The sender of that event proved to be the vendor.
     pub authenticated: bool,
-    /// The subject of the correlation id that the event repeats. The check then belongs to that subject's flow and to
-    /// no other.
-    pub subject: Option<Subject>,
+    /// The flow that the event names by a correlation id.
+    pub flow: NamedFlow,
+}
+
+/// The flow that the event of a check names, by the correlation id that it repeats.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum NamedFlow {
+    /// None: the event repeats no correlation id, or its sender is unknown. The check may belong to any flow.
+    #[default]
+    Unnamed,
+    /// A flow that this subject began here, whether or not its correlation id has expired since. The check belongs to
+    /// that subject's flow and to no other.
+    Of(Subject),
+    /// One that did not begin here: the correlation id is not ours. A pass then belongs to no flow of ours. A failure may
+    /// belong to any of them, because a person can change the id on the way to the vendor's page.
+    Foreign,
 }
 
 /// The newest checks of an identity: what decides whether a hosted flow was passed.
 ///
 /// Every part keeps its maximum, so the order in which events are applied makes no difference.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Checks {
     /// The newest pass with a known time, by the vendor's clock.
@@ -37,16 +54,16 @@ pub struct Checks {
     /// As `passed_for`, of the pass at an unknown time.
     pub untimed_pass_for: Option<SubjectHash>,
     /// When the newest event was accepted whose check failed at a known time. By our clock.
-    pub failed_received_at: Option<Timestamp>,
+    pub failed_received_at: NewestFailures,
     /// When the newest check was made that did not pass, by the vendor's clock.
-    pub failed_at: Option<Timestamp>,
+    pub failed_at: NewestFailures,
     /// When the newest event was accepted whose check failed at an unknown time. By our clock.
-    pub untimed_failure_received_at: Option<Timestamp>,
+    pub untimed_failure_received_at: NewestFailures,
 }
 
 impl Checks {
     /// As one text for a store: engines keep it and do not look into it.
-    pub fn encode(self) -> String {
+    pub fn encode(&self) -> String {
         let time = |at: Option<Timestamp>| at.map(|at| at.as_millis().to_string()).unwrap_or_default();
         let hash = |hash: Option<SubjectHash>| hash.map(|hash| HEXLOWER.encode(&hash.0)).unwrap_or_default();
         [
@@ -54,9 +71,9 @@ impl Checks {
             hash(self.passed_for),
             time(self.untimed_pass_received_at),
             hash(self.untimed_pass_for),
-            time(self.failed_received_at),
-            time(self.failed_at),
-            time(self.untimed_failure_received_at),
+            self.failed_received_at.encode(),
+            self.failed_at.encode(),
+            self.untimed_failure_received_at.encode(),
         ]
         .join(";")
     }
@@ -78,31 +95,42 @@ impl Checks {
             passed_for: hash(passed_for)?,
             untimed_pass_received_at: time(untimed_pass)?,
             untimed_pass_for: hash(untimed_for)?,
-            failed_received_at: time(failed_received)?,
-            failed_at: time(failed_at)?,
-            untimed_failure_received_at: time(untimed_failure)?,
+            failed_received_at: NewestFailures::decode(failed_received)?,
+            failed_at: NewestFailures::decode(failed_at)?,
+            untimed_failure_received_at: NewestFailures::decode(untimed_failure)?,
         })
     }
 
     /// With one more check.
     #[must_use]
-    pub fn with(mut self, check: &Check) -> Self {
-        if !check.passed {
-            if check.made_at.is_some() {
-                self.failed_received_at = self.failed_received_at.max(Some(check.received_at));
-                self.failed_at = self.failed_at.max(check.made_at);
-            } else {
-                self.untimed_failure_received_at = self.untimed_failure_received_at.max(Some(check.received_at));
+    pub fn with(self, check: &Check) -> Self {
+        self.join(Self::of(check))
+    }
+
+    fn of(check: &Check) -> Self {
+        let named = match check.flow() {
+            NamedFlow::Of(subject) => Some(SubjectHash::of(subject)),
+            NamedFlow::Unnamed => None,
+            // A pass of no flow of ours decides about none.
+            NamedFlow::Foreign if check.passed => return Self::default(),
+            NamedFlow::Foreign => None,
+        };
+        let received_at = check.received_at;
+        match (check.passed, check.made_at) {
+            (true, Some(made_at)) => Self { passed_at: Some(made_at), passed_for: named, ..Self::default() },
+            (true, None) if check.authenticated => {
+                Self { untimed_pass_received_at: Some(received_at), untimed_pass_for: named, ..Self::default() }
             }
-        } else if check.made_at.is_some() {
-            let pass = Self { passed_at: check.made_at, passed_for: check.named(), ..Self::default() };
-            return self.join(pass);
-        } else if check.authenticated {
-            let (received_at, named) = (Some(check.received_at), check.named());
-            let pass = Self { untimed_pass_received_at: received_at, untimed_pass_for: named, ..Self::default() };
-            return self.join(pass);
+            (true, None) => Self::default(),
+            (false, Some(made_at)) => Self {
+                failed_received_at: NewestFailures::one(named, received_at),
+                failed_at: NewestFailures::one(named, made_at),
+                ..Self::default()
+            },
+            (false, None) => {
+                Self { untimed_failure_received_at: NewestFailures::one(named, received_at), ..Self::default() }
+            }
         }
-        self
     }
 
     /// The newer of each part.
@@ -110,16 +138,16 @@ impl Checks {
     pub fn join(self, other: Self) -> Self {
         // Of one check that was seen with its flow and without, the flow stays known.
         let (passed_at, passed_for) = (self.passed_at, self.passed_for).max((other.passed_at, other.passed_for));
-        let untimed = |checks: Self| (checks.untimed_pass_received_at, checks.untimed_pass_for);
-        let (untimed_pass_received_at, untimed_pass_for) = untimed(self).max(untimed(other));
+        let untimed = |checks: &Self| (checks.untimed_pass_received_at, checks.untimed_pass_for);
+        let (untimed_pass_received_at, untimed_pass_for) = untimed(&self).max(untimed(&other));
         Self {
             passed_at,
             passed_for,
             untimed_pass_received_at,
             untimed_pass_for,
-            failed_received_at: self.failed_received_at.max(other.failed_received_at),
-            failed_at: self.failed_at.max(other.failed_at),
-            untimed_failure_received_at: self.untimed_failure_received_at.max(other.untimed_failure_received_at),
+            failed_received_at: self.failed_received_at.join(other.failed_received_at),
+            failed_at: self.failed_at.join(other.failed_at),
+            untimed_failure_received_at: self.untimed_failure_received_at.join(other.untimed_failure_received_at),
         }
     }
 }
@@ -139,17 +167,17 @@ impl FlowWindow {
     /// Whether a check that passed belongs to this flow: made between start and return, with a minute of tolerance
     /// for clocks. Where its time is unknown, an authenticated event that was accepted since the start.
     pub fn is_passed_by(&self, check: &Check, subject: &Subject) -> bool {
-        check.passed && self.has_pass(Checks::default().with(check), subject)
+        self.has_pass(&Checks::of(check), subject)
     }
 
-    /// Whether a check that did not pass belongs to this flow.
-    pub fn is_failed_by(&self, check: &Check) -> bool {
-        !check.passed && self.has_failure(Checks::default().with(check))
+    /// Whether a check that did not pass belongs to this flow, which `subject` began.
+    pub fn is_failed_by(&self, check: &Check, subject: &Subject) -> bool {
+        self.has_failure(&Checks::of(check), subject)
     }
 
     /// Whether one of the newest checks is a pass of this flow, which `subject` began. A check that names the flow of
     /// another subject is not.
-    pub fn has_pass(&self, checks: Checks, subject: &Subject) -> bool {
+    pub fn has_pass(&self, checks: &Checks, subject: &Subject) -> bool {
         let is_own = |named: Option<SubjectHash>| named.is_none_or(|named| named == SubjectHash::of(subject));
         let from = self.vendor_began_at.before(CLOCK_TOLERANCE);
         let until = self.vendor_returned_at.after(CLOCK_TOLERANCE);
@@ -158,20 +186,23 @@ impl FlowWindow {
         (is_timed && is_own(checks.passed_for)) || (is_untimed && is_own(checks.untimed_pass_for))
     }
 
-    /// Whether one of the newest checks is a failure of this flow: accepted since the start, and not made before it.
+    /// Whether one of the newest checks is a failure of this flow, which `subject` began: accepted since the start, and
+    /// not made before it. A failure that names the flow of another subject is not. One that names no flow is, because
+    /// it may be of this one.
     ///
     /// Without the tolerance of a pass: a person who failed starts again at once, and must not fail by the old check.
-    pub fn has_failure(&self, checks: Checks) -> bool {
-        let is_received = |at: Option<Timestamp>| at.is_some_and(|at| at >= self.began_at);
-        let is_made = checks.failed_at.is_some_and(|at| at >= self.vendor_began_at.before(CLOCK_GRAIN));
-        (is_received(checks.failed_received_at) && is_made) || is_received(checks.untimed_failure_received_at)
+    pub fn has_failure(&self, checks: &Checks, subject: &Subject) -> bool {
+        let subject = SubjectHash::of(subject);
+        let is_received = |newest: &NewestFailures| newest.of(subject).is_some_and(|at| at >= self.began_at);
+        let is_made = checks.failed_at.of(subject).is_some_and(|at| at >= self.vendor_began_at.before(CLOCK_GRAIN));
+        (is_received(&checks.failed_received_at) && is_made) || is_received(&checks.untimed_failure_received_at)
     }
 }
 
 impl Check {
-    /// The subject whose flow an authenticated event names.
-    fn named(&self) -> Option<SubjectHash> {
-        self.subject.as_ref().filter(|_| self.authenticated).map(SubjectHash::of)
+    /// The flow that the event names. Anyone may write a correlation id into an event that they make up.
+    fn flow(&self) -> &NamedFlow {
+        if self.authenticated { &self.flow } else { &NamedFlow::Unnamed }
     }
 }
 

@@ -4,11 +4,11 @@ use std::sync::{Arc, Weak};
 
 use tokio::runtime::Handle;
 
-use crate::Timestamp;
 use crate::model::{IdentityStatus, UserInfo};
 use crate::store::{Changed, Lease, Settled, Settlement, Store, StoreError};
 use crate::task::to_the_end;
-use crate::time::{Clock, TimeFuture, TimeSource};
+use crate::time::{Clock, SteadyClock, StoreTime, TimeFuture, TimeSource};
+use crate::{SystemClock, Timestamp};
 
 use super::transition::{ChangeRequest, Command, Rules};
 use super::unwritten::{Added, FIRST_WRITE, LONGEST_PAUSE, LONGEST_WRITE, NotActive, Unwritten};
@@ -39,7 +39,19 @@ pub(crate) enum Time {
     Clock(Arc<dyn Clock>),
     /// The store's time where it has one, else this clock: replicas then compare instants by one clock, however their
     /// machines' clocks are set.
-    StoreOr(Arc<dyn Clock>),
+    StoreOr(Arc<StoreTime>),
+}
+
+impl Time {
+    /// The application's own clock where it has one, else the store's; and the clock that deliveries are received by,
+    /// which is the same one: flows are compared with what was received since they began.
+    pub(crate) fn of(own: Option<Arc<dyn Clock>>) -> (Self, Arc<dyn Clock>) {
+        if let Some(own) = own {
+            return (Self::Clock(Arc::new(SteadyClock::new(Arc::clone(&own)))), own);
+        }
+        let time = Arc::new(StoreTime::new(Arc::new(SteadyClock::new(Arc::new(SystemClock)))));
+        (Self::StoreOr(Arc::clone(&time)), time)
+    }
 }
 
 /// What has to know of a change.
@@ -77,7 +89,19 @@ impl Directory {
     pub(crate) async fn now(&self) -> Result<Timestamp, StoreError> {
         match &self.0.time {
             Time::Clock(clock) => Ok(clock.now()),
-            Time::StoreOr(clock) => Ok(self.0.store.time().await?.unwrap_or_else(|| clock.now())),
+            Time::StoreOr(clock) => {
+                let Some(now) = self.0.store.time().await? else { return Ok(clock.now()) };
+                clock.learned(now);
+                Ok(now)
+            }
+        }
+    }
+
+    /// Learns how far the store's clock is from this process's, before the first delivery is received. The worker asks
+    /// again before each claim.
+    pub(crate) async fn learn_time(&self) {
+        if let Err(error) = self.now().await {
+            tracing::warn!(error.kind = ?error.kind(), "the store did not say what time it is");
         }
     }
 

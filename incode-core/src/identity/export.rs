@@ -157,7 +157,7 @@ impl From<Identity> for ExportedIdentity {
             face_verification_id: row.face_origin.verification_id.clone(),
             face_source_id: row.face_origin.source_id.clone(),
             check_passed_at: row.checks.passed_at,
-            check_failed_at: row.checks.failed_at,
+            check_failed_at: row.checks.failed_at.newest(),
             row,
         }
     }

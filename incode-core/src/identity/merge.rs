@@ -26,7 +26,7 @@ impl Identity {
             face_authenticated_at: seen.face_authenticated_at,
             face_origin: seen.face_origin.clone(),
             attestation: seen.attestation.clone(),
-            checks: seen.checks,
+            checks: seen.checks.clone(),
         };
         match known {
             None => fresh,

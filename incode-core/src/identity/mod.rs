@@ -22,7 +22,7 @@ use crate::{IdentityId, ObjectId, Subject, Timestamp};
 
 pub use crate::session::SessionHash;
 pub(crate) use check::CLOCK_TOLERANCE;
-pub use check::{Check, Checks, FlowWindow, SubjectHash};
+pub use check::{Check, Checks, FlowWindow, NamedFlow, NewestFailures, SubjectHash};
 pub use confirmation::{ActionHash, Confirmation};
 pub(crate) use directory::{ChangeListener, Directory, Time};
 pub use export::{Export, ExportedIdentity, ExportedSubject};

@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::{Checks, FaceOrigin, Identity, Observation, Verified};
+use super::{Checks, FaceOrigin, Identity, NewestFailures, Observation, SubjectHash, Verified};
 use crate::model::{AttestationStatus, IdentityStatus};
 use crate::{IdentityId, ObjectId, Timestamp};
 
@@ -9,10 +9,15 @@ fn checks() -> impl Strategy<Value = Checks> {
     (time(), time(), time(), time()).prop_map(|(passed_at, untimed, failed_received_at, failed_at)| Checks {
         passed_at,
         untimed_pass_received_at: untimed,
-        failed_received_at,
-        failed_at,
+        failed_received_at: failure(failed_received_at),
+        failed_at: failure(failed_at),
         ..Checks::default()
     })
+}
+
+/// One that names no flow.
+fn failure(at: Option<Timestamp>) -> NewestFailures {
+    at.map_or_else(NewestFailures::default, |at| NewestFailures::one(None, at))
 }
 
 fn observation() -> impl Strategy<Value = Observation> {
@@ -81,11 +86,15 @@ proptest! {
         let face = all.iter().map(|seen| (seen.face_authenticated_at, &seen.face_origin)).max().unwrap();
         prop_assert_eq!((identity.face_authenticated_at, &identity.face_origin), face);
         let newest = |part: fn(&Checks) -> Option<Timestamp>| all.iter().filter_map(|seen| part(&seen.checks)).max();
+        let anyone = SubjectHash([0; 16]);
+        let of_anyone = |part: fn(&Checks) -> &NewestFailures| {
+            failure(all.iter().filter_map(|seen| part(&seen.checks).of(anyone)).max())
+        };
         prop_assert_eq!(identity.checks, Checks {
             passed_at: newest(|checks| checks.passed_at),
             untimed_pass_received_at: newest(|checks| checks.untimed_pass_received_at),
-            failed_received_at: newest(|checks| checks.failed_received_at),
-            failed_at: newest(|checks| checks.failed_at),
+            failed_received_at: of_anyone(|checks| &checks.failed_received_at),
+            failed_at: of_anyone(|checks| &checks.failed_at),
             ..Checks::default()
         });
     }

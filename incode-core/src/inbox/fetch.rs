@@ -59,7 +59,13 @@ impl Applier {
         let (asked, verification) = tokio::join!(self.userinfo(token), self.client.verification(id, token));
         let Asked { person, seen, vendor_now } = asked.map_err(|error| of_one(error, &verification))?;
         let verification = verification.map_err(ApplyError::PartiallyAnswered)?;
-        let fit = belonging::check_verification(id, &verification, &person)?;
+        // A person who fails under another name shows their own document, so the pieces of a failure may contradict each
+        // other. It brings nothing but the failure, and that must count.
+        let fit = if verification.status == VerificationStatus::Verified {
+            belonging::check_verification(id, &verification, &person)?
+        } else {
+            belonging::check_failure(id, &verification)?
+        };
         let known = self.directory.store().verified_as(id.clone()).await?;
         belonging::check_owner(known.as_ref(), &person.identity_id)?;
         let check = self.check_of_verification(event, &verification, vendor_now);
@@ -89,7 +95,9 @@ impl Applier {
         } else {
             seen
         };
-        let check = Check { passed: check.passed && event.authenticated, ..check };
+        // Nor does its pass decide about a flow, one way or the other: without a time and a sender it belongs to none.
+        let made_at = check.made_at.filter(|_| event.authenticated || !check.passed);
+        let check = Check { made_at, ..check };
         Ok(Some(Fetched { person, seen, check, vendor_now, proven: true }))
     }
 
@@ -121,7 +129,7 @@ impl Applier {
             made_at: made_at.filter(|at| *at <= now.after(CLOCK_TOLERANCE)),
             received_at: event.received_at,
             authenticated: event.authenticated,
-            subject: self.named_subject(event),
+            flow: self.named_flow(event),
         }
     }
 }

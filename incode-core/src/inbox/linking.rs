@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use crate::identity::LinkProof;
 use crate::identity::transition::{EventLink, Outcome, UsedNonce};
+use crate::identity::{LinkProof, NamedFlow};
+use crate::model::EventKind;
 use crate::store::ClaimedEvent;
 use crate::{Subject, Timestamp};
 
@@ -14,7 +15,8 @@ use super::rule::VerifiedPerson;
 
 /// Reads correlation ids that events repeat: the inbox does not know the flow that makes them.
 pub(crate) trait CorrelationReader: Send + Sync + 'static {
-    /// The subject of a correlation id that was made here and had not expired when the event was accepted.
+    /// The subject of a correlation id that was made here, also of one that had expired when the event was accepted.
+    /// `None` for any other id.
     fn read(&self, correlation_id: &str, received_at: Timestamp) -> Option<NamedSubject>;
 }
 
@@ -26,7 +28,7 @@ pub(crate) struct NamedSubject {
     pub(crate) nonce: UsedNonce,
     /// When that flow began.
     pub(crate) began_at: Timestamp,
-    /// Whether the application lets a repeated correlation id link without a callback.
+    /// Whether the application lets a repeated correlation id link without a callback, and the id had not expired.
     pub(crate) may_link: bool,
 }
 
@@ -34,12 +36,14 @@ impl Applier {
     /// May this event link, and whom? The one place that decides it.
     ///
     /// - Only a check that passed links.
+    /// - An authentication repeats nothing of its person: it links where its sender is known.
     /// - A correlation id counts of an authenticated event alone: anyone may write one into an event they make up.
     /// - The check was made since that flow began: an older one is no answer to it.
     /// - It links where the application switched that on ([`Builder::link_by_webhook`](crate::Builder::link_by_webhook)).
     /// - The application's rule is asked where no correlation id links.
     pub(super) async fn link(&self, event: &ClaimedEvent, fetched: &Fetched) -> Result<Option<EventLink>, ApplyError> {
-        if !fetched.check.passed {
+        let is_silent = event.kind == EventKind::Authentication && !event.authenticated;
+        if !fetched.check.passed || is_silent {
             return Ok(None);
         }
         match self.by_correlation(event, fetched).await? {
@@ -48,18 +52,25 @@ impl Applier {
         }
     }
 
-    /// The subject that the correlation id of an authenticated event names.
-    pub(super) fn named_subject(&self, event: &ClaimedEvent) -> Option<Subject> {
-        self.named(event).map(|named| named.subject)
+    /// The flow that the correlation id of an authenticated event names.
+    ///
+    /// The vendor repeats the id that a flow was started with. An id that has expired names its flow all the same: the
+    /// vendor delivers for half an hour, and by then the flow is over. An id that is not ours is no missing id: the check
+    /// was started by another application, or by a person who changed the id on the way.
+    pub(super) fn named_flow(&self, event: &ClaimedEvent) -> NamedFlow {
+        match (repeated_id(event), self.named(event)) {
+            (None, _) => NamedFlow::Unnamed,
+            (Some(_), Some(named)) => NamedFlow::Of(named.subject),
+            (Some(_), None) => NamedFlow::Foreign,
+        }
     }
 
     fn named(&self, event: &ClaimedEvent) -> Option<NamedSubject> {
-        let id = event.correlation_id.as_deref().filter(|_| event.authenticated)?;
-        self.correlations.read(id, event.received_at)
+        self.correlations.read(repeated_id(event)?, event.received_at)
     }
 
-    /// Ids that are not ours, or too old, prove nothing and harm nothing. One whose subject is linked to another identity
-    /// means that the event was put together.
+    /// Ids that are not ours, or too old, link nobody. One whose subject is linked to another identity means that the event
+    /// was put together.
     async fn by_correlation(&self, event: &ClaimedEvent, fetched: &Fetched) -> Result<Option<EventLink>, ApplyError> {
         let is_of_flow = |named: &NamedSubject| fetched.is_pass_since(named.began_at, &named.subject);
         let named = self.named(event).filter(|named| named.may_link).filter(is_of_flow);
@@ -85,6 +96,11 @@ impl Applier {
             }
         }
     }
+}
+
+/// Of an authenticated event alone: anyone may write one into an event they make up.
+fn repeated_id(event: &ClaimedEvent) -> Option<&str> {
+    event.correlation_id.as_deref().filter(|_| event.authenticated)
 }
 
 /// Counts what became of the link of an event that was applied.

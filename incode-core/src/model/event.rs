@@ -93,7 +93,8 @@ pub struct WebhookEvent<'a> {
     pub id: Option<Cow<'a, str>>,
     /// When it happened.
     pub timestamp: Option<Timestamp>,
-    /// What the flow was started with, if the vendor repeats it (`correlation_id` or `correlationId`).
+    /// What the flow was started with, if the vendor repeats it (`correlation_id` or `correlationId`). Where the value is no
+    /// text, `unreadable` stands in its place: it is no missing id.
     pub correlation_id: Option<Cow<'a, str>>,
 }
 
@@ -159,3 +160,6 @@ impl fmt::Debug for WebhookEvent<'_> {
             .finish_non_exhaustive()
     }
 }
+
+/// Stands for a correlation id that can't be kept as it is. It is none of ours: those are sealed, and longer.
+pub(crate) const UNREADABLE_CORRELATION_ID: &str = "unreadable";

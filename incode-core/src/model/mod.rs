@@ -29,6 +29,7 @@ pub use birth_date::RawDate;
 pub(crate) use birth_date::calendar_date;
 pub use error_body::ErrorBody;
 pub(crate) use error_body::optional as riding_error_body;
+pub(crate) use event::UNREADABLE_CORRELATION_ID;
 pub use event::{EventKind, WebhookEvent};
 pub use face::{Face, FaceAuthentication, FaceAuthenticationRequest};
 pub use userinfo::{IdImagesInfo, Name, UserInfo};

@@ -24,6 +24,11 @@ pub trait Hook: Send + Sync + 'static {
     /// Delays the call, or fails it in the place of the store.
     fn before(&self, call: StoreCall) -> impl Future<Output = Result<(), StoreError>> + Send;
 
+    /// The store's clock; as the store says unless said otherwise.
+    fn time(&self, of_store: Option<Timestamp>) -> Option<Timestamp> {
+        of_store
+    }
+
     /// The feed; that of the store unless said otherwise.
     fn feed(&self, store: &dyn Store) -> Option<StoreFeed> {
         store.feed()
@@ -127,11 +132,17 @@ hooked!(AuditStore {
 hooked!(LifeCycle {
     counts() -> Counts = Counts;
     prune(prune: Prune) -> u64 = Prune;
-    time() -> Option<Timestamp> = Time;
     check_secret(name: &'static str, check_value: [u8; 16]) -> SecretCheck = CheckSecret;
     replace_secret(name: &'static str, kept: [u8; 16], by: [u8; 16]) -> bool = ReplaceSecret;
     close() -> () = Close;
 }
+    fn time(&self) -> StoreFuture<'_, Option<Timestamp>> {
+        Box::pin(async move {
+            self.hook.before(StoreCall::Time).await?;
+            Ok(self.hook.time(self.store.time().await?))
+        })
+    }
+
     fn feed(&self) -> Option<StoreFeed> {
         self.hook.feed(&*self.store as &dyn Store)
     }

@@ -3,7 +3,7 @@ use std::fmt;
 
 use serde_json::error::Category;
 
-use crate::model::{EventKind, WebhookEvent};
+use crate::model::{EventKind, UNREADABLE_CORRELATION_ID, WebhookEvent};
 use crate::secret::is_visible_ascii;
 use crate::{ObjectId, Timestamp, Token};
 
@@ -56,7 +56,8 @@ pub struct Event {
     /// The token to fetch it with. Always there for the kinds of the spec, never for others.
     pub token: Option<Token>,
     /// What the flow was started with, if the vendor repeats it: at most [`Event::MAX_CORRELATION_ID`] visible ASCII
-    /// characters. Anything else is dropped.
+    /// characters. `unreadable` stands for anything else: an event that names a flow is not taken for one that names none.
+    /// An empty text is none.
     pub correlation_id: Option<String>,
     /// The vendor's `timestamp`.
     pub vendor_time: Option<Timestamp>,
@@ -163,6 +164,9 @@ fn unknown(wire: WebhookEvent<'_>) -> Result<Event, ParseError> {
 }
 
 fn correlation_id(text: Cow<'_, str>) -> Option<String> {
-    let legal = !text.is_empty() && text.len() <= Event::MAX_CORRELATION_ID && is_visible_ascii(text.as_bytes());
-    legal.then(|| text.into_owned())
+    if text.is_empty() {
+        return None;
+    }
+    let is_legal = text.len() <= Event::MAX_CORRELATION_ID && is_visible_ascii(text.as_bytes());
+    Some(if is_legal { text.into_owned() } else { UNREADABLE_CORRELATION_ID.to_owned() })
 }

@@ -13,8 +13,9 @@ use reqwest::Url;
 use serde_json::Value;
 
 use crate::application::{SECRET, Settings};
-use crate::postgres::{PATIENCE, free_port};
+use crate::postgres::PATIENCE;
 use crate::world::Killed;
+use incode_test_servers::free_port;
 
 /// Both clients of the test need a provider of TLS, although they only use http.
 fn http() -> reqwest::Client {

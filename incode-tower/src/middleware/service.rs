@@ -11,7 +11,7 @@ use tower_service::Service;
 use super::IncodeFuture;
 use crate::body::{Chunks, ResponseBody, discard_unread};
 use crate::head::HttpHead;
-use crate::identify::{Identify, answer_route};
+use crate::identify::{Identify, answer_route, later};
 
 /// The service of [`IncodeLayer`](super::IncodeLayer).
 #[derive(Clone, Debug)]
@@ -58,6 +58,10 @@ where
         match visit {
             Resolved::Ready(visitor) => {
                 request.extensions_mut().insert(visitor);
+                IncodeFuture::pass(self.inner.call(request), left)
+            }
+            Resolved::OnDemand(visitor) => {
+                let request = later(&self.incode, visitor, request);
                 IncodeFuture::pass(self.inner.call(request), left)
             }
             Resolved::Pending(load) => {

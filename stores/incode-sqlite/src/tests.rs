@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use futures_util::StreamExt;
 use incode_core::identity::transition::{ApplyEvent, ChangeRequest, Command, EventLink, Rules, UsedNonce};
-use incode_core::identity::{Check, Checks, FaceOrigin, LinkProof, Observation, Verified};
+use incode_core::identity::{Check, Checks, FaceOrigin, LinkProof, NamedFlow, Observation, Verified};
 use incode_core::model::{EventKind, IdentityStatus};
 use incode_core::store::{
     Accepted, Claim, ClaimedEvent, EventId, EventState, InboxStore, LifeCycle, NewEvent, Reason, Settlement,
@@ -106,7 +106,8 @@ fn seen(identity: &str, sent_at: i64) -> Observation {
 /// The event, applied to the identity, with these `on_event` handlers.
 fn apply(event: &ClaimedEvent, seen: Observation, link: Option<EventLink>, handlers: &[&str]) -> ChangeRequest {
     let (made_at, now) = (Some(seen.sent_at), seen.sent_at);
-    let check = Check { passed: true, made_at, received_at: event.received_at, authenticated: true, subject: None };
+    let check =
+        Check { passed: true, made_at, received_at: event.received_at, authenticated: true, flow: NamedFlow::Unnamed };
     let (kind, object_id) = (event.kind.clone(), event.object_id.clone());
     let applied = ApplyEvent { event: event.lease.event, kind, object_id, seen, check, link };
     let mut rules = Rules::default();

@@ -2,7 +2,6 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use futures_util::{FutureExt, stream};
-use incode_core::adapter::Resolved;
 use incode_core::client::Client;
 use incode_core::flow::HostedFlow;
 use incode_core::gate::{SubjectSource, Visitor};
@@ -48,13 +47,10 @@ impl Served {
 
     /// Who asks.
     pub(crate) fn visitor(&self, head: &Written) -> Visitor {
-        let _inside = RUNTIME.enter();
-        match self.0.visit(head) {
-            Resolved::Ready(visitor) => visitor,
-            Resolved::Pending(load) => {
-                RUNTIME.block_on(async { tokio::time::timeout(Duration::from_secs(10), load).await }).unwrap()
-            }
-        }
+        let inside = RUNTIME.enter();
+        let visit = self.0.visit(head);
+        drop(inside);
+        RUNTIME.block_on(async { tokio::time::timeout(Duration::from_secs(10), visit.visitor()).await }).unwrap()
     }
 }
 

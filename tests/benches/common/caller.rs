@@ -2,7 +2,7 @@
 
 use std::any::Any;
 
-use incode_core::adapter::{RequestHead, Resolved};
+use incode_core::adapter::RequestHead;
 use incode_core::gate::{Standing, SubjectSource, Visitor};
 use incode_core::{Incode, Subject};
 
@@ -17,10 +17,7 @@ impl Caller {
 
     /// The visitor, loaded where need be.
     pub(crate) async fn visits(&self, incode: &Incode) -> Visitor {
-        match incode.visit(self) {
-            Resolved::Ready(visitor) => visitor,
-            Resolved::Pending(load) => load.await,
-        }
+        incode.visit(self).visitor().await
     }
 
     /// Whether a gate that asks for ACTIVE is open.

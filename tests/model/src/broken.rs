@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use incode_core::Timestamp;
-use incode_core::identity::Checks;
 use incode_core::identity::transition::{After, ApplyEvent, Before, ChangeRequest, Command, Outcome, Write};
+use incode_core::identity::{Checks, NamedFlow, NewestFailures};
 use incode_core::model::IdentityStatus;
 
 /// A rule that can be broken.
@@ -22,6 +22,12 @@ pub enum Rule {
     WindowCounts,
     /// A check that names a flow's subject counts for no other subject.
     NamedCheck,
+    /// A failed check that names a flow's subject counts against no other subject.
+    NamedFailure,
+    /// A pass that names a foreign flow is no pass that names none.
+    ForeignPass,
+    /// A failed check that names a foreign flow counts against every subject.
+    ForeignFailure,
     /// A callback alone makes no link.
     CallbackNeedsCheck,
     /// A pass confirms the pending link.
@@ -107,9 +113,10 @@ impl Rule {
             }
             Self::FailureOfThisFlow => {
                 if let Some(identity) = &mut before.identity
-                    && identity.checks.failed_received_at.is_some()
+                    && identity.checks.failed_received_at != NewestFailures::default()
                 {
-                    identity.checks.untimed_failure_received_at = Some(Timestamp::from_millis(i64::MAX));
+                    identity.checks.untimed_failure_received_at =
+                        NewestFailures::one(None, Timestamp::from_millis(i64::MAX));
                 }
             }
             _ => self.blind_command(&mut request.command, before),
@@ -122,7 +129,15 @@ impl Rule {
                 event.seen.checks = Checks::default();
                 before.pending_links.clear();
             }
-            (Self::NamedCheck, Command::ApplyEvent(event)) => event.check.subject = None,
+            (Self::NamedCheck, Command::ApplyEvent(event)) => event.check.flow = NamedFlow::Unnamed,
+            (Self::NamedFailure, Command::ApplyEvent(event)) if !event.check.passed => unname(event),
+            (Self::ForeignPass, Command::ApplyEvent(event)) if event.check.flow == NamedFlow::Foreign => unname(event),
+            (Self::ForeignFailure, Command::ApplyEvent(event))
+                if event.check.flow == NamedFlow::Foreign && !event.check.passed =>
+            {
+                event.seen.checks = Checks::default();
+                before.pending_links.clear();
+            }
             (Self::ReceivedBefore, Command::ApplyEvent(event)) => event.check.received_at = event.seen.sent_at,
             (Self::UnknownTime, Command::ApplyEvent(event)) => {
                 let now = Some(event.seen.sent_at);
@@ -176,6 +191,12 @@ impl Rule {
             _ => {}
         }
     }
+}
+
+/// As if the event repeated no correlation id.
+fn unname(event: &mut ApplyEvent) {
+    event.check.flow = NamedFlow::Unnamed;
+    event.seen.checks = Checks::default().with(&event.check);
 }
 
 /// The answer counts because it arrived last.

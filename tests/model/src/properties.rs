@@ -146,8 +146,16 @@ fn honest_people_are_in(world: &World, state: &State) -> Held {
     for (number, visit) in world.visits.iter().enumerate() {
         let Some(flow) = visit.flow.map(usize::from) else { continue };
         let (Some(object), Some((_, began))) = (state.objects[number], state.flows[flow]) else { continue };
+        // A failure that names the flow of another subject is no reason.
+        let is_of_another = |other: &crate::world::Object| {
+            let subject = |flow: u8| world.flows[usize::from(flow)];
+            world.is_named && other.flow.is_some_and(|of| subject(of) != world.flows[flow])
+        };
         let is_failure = |other: &crate::world::Object| {
-            other.identity == visit.typed && other.end == End::Fail && (!world.is_timed || other.made_at >= began - 1)
+            other.identity == visit.typed
+                && other.end == End::Fail
+                && (!world.is_timed || other.made_at >= began - 1)
+                && !is_of_another(other)
         };
         let has_passed = object.end == End::Pass
             && visit.human == world.human_of(world.flows[flow])

@@ -9,7 +9,7 @@ use incode_core::identity::transition::{
     ApplyEvent, ChangeRequest, Command, EventLink, Return, Rules, UsedNonce, UsedToken,
 };
 use incode_core::identity::{
-    Check, Checks, Confirmation, FaceOrigin, FlowWindow, Link, LinkProof, Observation, Verified,
+    Check, Checks, Confirmation, FaceOrigin, FlowWindow, Link, LinkProof, NamedFlow, Observation, Verified,
 };
 use incode_core::model::{EventKind, IdentityStatus};
 use incode_core::store::{EventId, EventState, NewEvent};
@@ -87,6 +87,7 @@ impl Walk {
                     end: End::Pass,
                     made_at: state.clock.1,
                     flow: None,
+                    is_foreign: false,
                     is_delivered: false,
                 });
                 true
@@ -196,12 +197,17 @@ impl Walk {
         }
         let flow = object.and_then(|object| object.flow).filter(|_| self.world.is_named && event.authenticated);
         let subject = flow.map(|flow| names::subject(self.world.flows[usize::from(flow)]));
+        let is_foreign = self.world.is_named && event.authenticated && object.is_some_and(|object| object.is_foreign);
         let check = Check {
             passed,
             made_at,
             received_at: event.received_at,
             authenticated: event.authenticated,
-            subject: subject.clone(),
+            flow: match &subject {
+                Some(subject) => NamedFlow::Of(subject.clone()),
+                None if is_foreign => NamedFlow::Foreign,
+                None => NamedFlow::Unnamed,
+            },
         };
         seen.checks = Checks::default().with(&check);
         let link = flow.zip(subject).filter(|_| self.world.links_by_webhook).map(|(flow, subject)| EventLink {
@@ -261,6 +267,7 @@ impl Walk {
             end: if is_revoked { End::Fail } else { End::Pass },
             made_at: state.clock.1,
             flow: None,
+            is_foreign: false,
             is_delivered: false,
         });
         if is_revoked {
@@ -420,7 +427,8 @@ impl Walk {
             is_face: false,
             end,
             made_at: state.clock.1,
-            flow: visit.flow,
+            flow: visit.flow.filter(|_| !visit.is_foreign),
+            is_foreign: visit.is_foreign,
             is_delivered: false,
         });
         if self.world.is_prompt && end == End::Fail {

@@ -79,6 +79,9 @@ pub struct Visit {
     pub typed: u8,
     /// How the check can end.
     pub ends: &'static [End],
+    /// The correlation id was changed on the way to the vendor, or it is another application's: its events repeat an id
+    /// that is not ours.
+    pub is_foreign: bool,
 }
 
 /// How a check ended.
@@ -206,6 +209,8 @@ pub struct Object {
     pub made_at: i64,
     /// The flow whose correlation id its events repeat, where the vendor repeats them.
     pub flow: Option<u8>,
+    /// Its events repeat a correlation id that is not ours, where the vendor repeats them.
+    pub is_foreign: bool,
     /// The vendor's own event arrived.
     pub is_delivered: bool,
 }

@@ -157,12 +157,19 @@ fn mailed() -> Vec<Visit> {
 
 /// With another application, whose events arrive here too.
 fn elsewhere() -> Vec<Visit> {
-    vec![visit(0, STRANGER, VICTIM, NO_PASS), Visit { flow: None, human: VICTIM, typed: VICTIM, ends: PASS }]
+    vec![visit(0, STRANGER, VICTIM, NO_PASS), Visit { flow: None, ..visit(0, VICTIM, VICTIM, PASS) }]
 }
 
 fn with_ends(mut visits: Vec<Visit>, ends: &'static [End]) -> Vec<Visit> {
     if let Some(first) = visits.first_mut() {
         first.ends = ends;
+    }
+    visits
+}
+
+fn with_foreign(mut visits: Vec<Visit>, number: usize) -> Vec<Visit> {
+    if let Some(visit) = visits.get_mut(number) {
+        visit.is_foreign = true;
     }
     visits
 }
@@ -194,6 +201,26 @@ fn strangers() -> Vec<World> {
             name: "the victim passes elsewhere, the failure in time",
             flows: only_stranger,
             visits: with_ends(elsewhere(), FAIL),
+            ..prompt()
+        },
+        World {
+            name: "a stranger fails while the victim passes, and keeps no one out",
+            is_named: true,
+            is_honest: true,
+            ..tries()
+        },
+        World {
+            name: "the victim passes elsewhere under a foreign id",
+            flows: only_stranger,
+            visits: with_foreign(elsewhere(), 1),
+            is_named: true,
+            ..tries()
+        },
+        World {
+            name: "the stranger changes the correlation id, the failure in time",
+            flows: only_stranger,
+            visits: with_foreign(with_ends(elsewhere(), FAIL), 0),
+            is_named: true,
             ..prompt()
         },
         World {
@@ -372,5 +399,5 @@ fn erasures() -> Vec<World> {
 }
 
 const fn visit(flow: u8, human: u8, typed: u8, ends: &'static [End]) -> Visit {
-    Visit { flow: Some(flow), human, typed, ends }
+    Visit { flow: Some(flow), human, typed, ends, is_foreign: false }
 }

@@ -8,13 +8,16 @@ use incode_model::worlds;
 
 /// The rule, the world, and the property that no longer holds.
 #[rustfmt::skip]
-const BROKEN: [(Rule, &str, &str); 32] = [
+const BROKEN: [(Rule, &str, &str); 35] = [
     (Rule::NonceOnce, "one flow, and its callback twice at once", "a correlation id links once"),
     (Rule::TokenOnce, "one person, two accounts, one token", "a token links one subject"),
     (Rule::FailureCounts, "the same without named flows, the failure in time", "no link to another person"),
     (Rule::FailureOfThisFlow, "fails, and passes in a second flow", "an honest person gets in"),
     (Rule::WindowCounts, "fails, and passes in a second flow", "an honest person gets in"),
     (Rule::NamedCheck, "a stranger fails while the victim passes, named flows", "no link to another person"),
+    (Rule::NamedFailure, "a stranger fails while the victim passes, and keeps no one out", "an honest person gets in"),
+    (Rule::ForeignPass, "the victim passes elsewhere under a foreign id", "no link to another person"),
+    (Rule::ForeignFailure, "the stranger changes the correlation id, the failure in time", "no link to another person"),
     (Rule::CallbackNeedsCheck, "one flow, crashes and lost leases", "no link without a passed check of the flow"),
     (Rule::PassConfirms, "one flow, crashes and lost leases", "an honest person gets in"),
     (Rule::ConfirmationOnce, "one face, two sessions, two actions", "no action without its own face, once, in its session"),

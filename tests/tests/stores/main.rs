@@ -12,6 +12,7 @@
 #[macro_use]
 mod engine;
 
+mod account;
 mod away;
 mod backup;
 mod feed;

@@ -2,7 +2,7 @@ use crate::Token;
 use crate::http::{Field, RequestHead, credentials};
 
 /// What a request's `Authorization` says (RFC 6750, section 2.1).
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Presented {
     /// Nothing, or something of another scheme, which is none of ours.
     Nothing,

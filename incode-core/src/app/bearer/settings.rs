@@ -39,7 +39,8 @@ impl BearerTokens {
     /// Takes tokens of requests to these paths and to what is below them: `/kiosk` means `/kiosk` and `/kiosk/door`, and
     /// not `/kiosks`. A path begins with `/`; `/` alone means every request. On every other path no token is looked at.
     ///
-    /// Name the paths whose gates or extractors need the token: on those the layer asks before the request goes on.
+    /// Name the paths whose gates or extractors need the token. The vendor is asked when one of them does, and not before: a
+    /// page of the same path that needs no visitor sends no token anywhere.
     pub fn on_paths<P: AsRef<str>>(paths: impl IntoIterator<Item = P>) -> Self {
         let paths = paths.into_iter().map(|path| Box::from(path.as_ref())).collect();
         Self::of(Takes::Paths(paths))

@@ -6,7 +6,6 @@ use data_encoding::BASE64URL_NOPAD;
 
 use super::presented::Presented;
 use super::{Bearer, BearerTokens, Found, MOST_REFUSED, Parts, REFUSED_FOR};
-use crate::app::Resolved;
 use crate::app::changes::Feed;
 use crate::app::listeners::Listeners;
 use crate::client::Client;

@@ -34,14 +34,12 @@ pub(super) fn apply(before: &Before, event: &ApplyEvent, rules: &Rules, now: Tim
 fn decide_pending(after: &mut After, before: &Before, event: &ApplyEvent, rules: &Rules, now: Timestamp) {
     let Write::Put(identity) = after.identity.clone() else { return };
     let is_live = |pending: &&PendingLink| now < pending.expires_at;
-    // An authenticated event that repeats a correlation id names its flow: it counts for no other flow.
-    let is_named =
-        |pending: &&PendingLink| event.check.subject.as_ref().is_none_or(|subject| *subject == pending.subject);
     let failed = |pending: &PendingLink| {
-        pending.window.is_failed_by(&event.check) || pending.window.has_failure(identity.checks)
+        let (window, subject) = (&pending.window, &pending.subject);
+        window.is_failed_by(&event.check, subject) || window.has_failure(&identity.checks, subject)
     };
     let mut passed = Vec::new();
-    for pending in before.pending_links.iter().filter(is_live).filter(is_named) {
+    for pending in before.pending_links.iter().filter(is_live) {
         if failed(pending) {
             after.pending_links.push((pending.subject.clone(), Write::Delete));
             after.keep_refusal(&pending.subject, Refusal::CheckFailed, Some(event.event), now);

@@ -52,8 +52,8 @@ fn decide(before: &Before, back: &Return, rules: &Rules, now: Timestamp) -> Afte
     if before.pending.is_some() && !is_overtaken {
         after.pending_links.push((back.subject.clone(), Write::Delete));
     }
-    let (has_passed, has_failed) =
-        (back.window.has_pass(identity.checks, &back.subject), back.window.has_failure(identity.checks));
+    let has_passed = back.window.has_pass(&identity.checks, &back.subject);
+    let has_failed = back.window.has_failure(&identity.checks, &back.subject);
     if is_linked {
         after.outcome = Outcome::Linked;
     } else if has_failed && !rules.trust_userinfo_alone {

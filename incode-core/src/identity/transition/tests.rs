@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::identity::{
-    ActionHash, Check, Checks, Confirmation, FaceOrigin, FlowWindow, Identity, Link, LinkProof, Observation,
+    ActionHash, Check, Checks, Confirmation, FaceOrigin, FlowWindow, Identity, Link, LinkProof, NamedFlow, Observation,
     PendingLink, SessionHash, Verified,
 };
 use crate::model::{EventKind, IdentityStatus};
@@ -92,7 +92,7 @@ fn check(received_at: i64) -> Check {
         made_at: Some(secs(MADE)),
         received_at: secs(received_at),
         authenticated: true,
-        subject: None,
+        flow: NamedFlow::Unnamed,
     }
 }
 

@@ -6,7 +6,7 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::identity::transition::{ApplyEvent, Command, Rules};
-use crate::identity::{Cause, Change, ChangeListener, Check, NotActive, Observation, Time};
+use crate::identity::{Cause, Change, ChangeListener, Check, NamedFlow, NotActive, Observation, Time};
 use crate::inbox::AppliedEvent;
 use crate::model::EventKind;
 use crate::store::{EventId, JobFilter, JobState, MemoryStore, Settlement, Store};
@@ -55,7 +55,13 @@ impl Setup {
             kind: event.kind.clone(),
             object_id: event.object_id.clone(),
             seen: seen("person", now.as_millis()),
-            check: Check { passed: true, made_at: Some(now), received_at: now, authenticated: true, subject: None },
+            check: Check {
+                passed: true,
+                made_at: Some(now),
+                received_at: now,
+                authenticated: true,
+                flow: NamedFlow::Unnamed,
+            },
             link: None,
         });
         let apply = Some(Box::new(self.directory.request(command, now)));

@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use super::{EventKind, WebhookEvent};
+use super::{EventKind, UNREADABLE_CORRELATION_ID, WebhookEvent};
 use crate::Timestamp;
 
 impl<'de> serde::Deserialize<'de> for WebhookEvent<'de> {
@@ -120,7 +120,7 @@ impl<'de> Fields<'de> {
             id: text(self.id.value, known)?,
             timestamp: time(self.timestamp.value, known)?,
             // Never needed to apply an event, so never a reason to refuse one.
-            correlation_id: text(self.correlation_id.value, false)?,
+            correlation_id: named(self.correlation_id.value),
         })
     }
 }
@@ -131,6 +131,15 @@ fn text<'de, E: Error>(value: Option<Value<'de>>, strict: bool) -> Result<Option
         None | Some(Value::Null) => Ok(None),
         Some(Value::Millis(_) | Value::Unusable) if !strict => Ok(None),
         Some(Value::Millis(_) | Value::Unusable) => Err(E::custom("a field that should be text")),
+    }
+}
+
+/// A correlation id of another type, a list for instance, is not a missing one.
+fn named(value: Option<Value<'_>>) -> Option<Cow<'_, str>> {
+    match value {
+        Some(Value::Text(text)) => Some(text),
+        None | Some(Value::Null) => None,
+        Some(Value::Millis(_) | Value::Unusable) => Some(Cow::Borrowed(UNREADABLE_CORRELATION_ID)),
     }
 }
 

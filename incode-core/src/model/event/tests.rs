@@ -164,7 +164,12 @@ fn wrong_types_matter_for_the_kinds_of_the_spec_alone() {
         assert!(read(&with("verification.completed", field, "null")).is_ok());
     }
     assert_eq!(read(&with("identity.enrolled", "timestamp", "\"2023-06-29\"")).unwrap().timestamp, None);
-    assert_eq!(read(&with("verification.completed", "correlation_id", "7")).unwrap().correlation_id, None);
+    for value in ["7", "{}", "[\"a\",\"b\"]", "true"] {
+        let body = with("verification.completed", "correlation_id", value);
+        let named = read(&body).unwrap().correlation_id;
+        assert_eq!(named.as_deref(), Some("unreadable"), "{value}: not taken for a missing one");
+    }
+    assert_eq!(read(&with("verification.completed", "correlation_id", "null")).unwrap().correlation_id, None);
 }
 
 #[test]

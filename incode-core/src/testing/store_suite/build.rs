@@ -110,7 +110,7 @@ pub fn applying(event: &ClaimedEvent, seen: Observation) -> ApplyEvent {
         made_at: Some(seen.sent_at),
         received_at: event.received_at,
         authenticated: event.authenticated,
-        subject: None,
+        flow: NamedFlow::Unnamed,
     };
     ApplyEvent {
         event: event.lease.event,

@@ -102,7 +102,7 @@ pub async fn observations_merge_in_any_order(store: Arc<dyn Store>) {
         made_at: made_at.map(ms),
         received_at: ms(received_at),
         authenticated: true,
-        subject: None,
+        flow: NamedFlow::Unnamed,
     };
     let revoked = Observation {
         status: IdentityStatus::Revoked,

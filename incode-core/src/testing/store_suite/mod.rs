@@ -22,7 +22,7 @@ use crate::identity::transition::{
     ApplyEvent, ChangeRequest, Command, EventLink, HandlerNames, Outcome, Refusal, Return, Rules, UsedNonce, UsedToken,
     VerifiedHandler,
 };
-use crate::identity::{Change, Check, Checks, FlowWindow, Observation, SubjectState, Verified};
+use crate::identity::{Change, Check, Checks, FlowWindow, NamedFlow, Observation, SubjectState, Verified};
 use crate::model::{EventKind, IdentityStatus};
 use crate::store::{
     Accepted, Claim, ClaimedEvent, ClaimedJob, DeadFilter, EventFilter, EventId, EventRow, EventState, JobClaim,
@@ -125,6 +125,8 @@ where
         a_callback_waits_for_the_check,
         a_check_known_before_the_callback_links_at_once,
         a_failed_check_ends_the_flow,
+        a_failure_that_names_a_flow_ends_that_flow_alone,
+        a_pass_of_a_foreign_flow_links_nothing,
         a_check_of_another_time_links_nothing,
         a_check_of_unknown_time_must_be_authenticated,
         the_same_callback_twice_is_one,

@@ -55,6 +55,46 @@ pub async fn a_failed_check_ends_the_flow(store: Arc<dyn Store>) {
     assert!(is_linked(&*store, "alice").await);
 }
 
+/// A stranger who fails under the name of another person stops their own flow, and no other: where the event repeats the
+/// correlation id. Without one it may be of any flow.
+pub async fn a_failure_that_names_a_flow_ends_that_flow_alone(store: Arc<dyn Store>) {
+    let fail = |event: &mut ApplyEvent| (event.check.passed, event.seen.verified) = (false, None);
+    let of_eve = |event: &mut ApplyEvent| {
+        fail(event);
+        event.check.flow = NamedFlow::Of(subject("eve"));
+    };
+    checked(&*store, "before", "person", RETURN - 1_000, of_eve).await;
+    assert_eq!(outcome(&*store, came_back("alice", "person")).await, Outcome::Pending);
+    assert_eq!(outcome(&*store, came_back("eve", "person")).await, Outcome::Refused(Refusal::CheckFailed));
+    checked(&*store, "after", "person", RETURN + 1_000, of_eve).await;
+    assert!(state_of(&*store, "alice").await.pending.is_some());
+    checked(&*store, "passed", "person", RETURN + 2_000, |_| {}).await;
+    assert!(is_linked(&*store, "alice").await);
+
+    for (turn, flow) in [NamedFlow::Unnamed, NamedFlow::Foreign].into_iter().enumerate() {
+        let person = format!("other-{turn}");
+        assert_eq!(outcome(&*store, came_back(&format!("bob-{turn}"), &person)).await, Outcome::Pending);
+        let of_any = |event: &mut ApplyEvent| {
+            fail(event);
+            event.check.flow = flow.clone();
+        };
+        checked(&*store, &format!("any-{turn}"), &person, RETURN + 1_000, of_any).await;
+        assert_eq!(state_of(&*store, &format!("bob-{turn}")).await, SubjectState::default(), "{flow:?}");
+    }
+}
+
+/// A pass that names a foreign flow confirms no pending link, and leaves it to be confirmed by another.
+pub async fn a_pass_of_a_foreign_flow_links_nothing(store: Arc<dyn Store>) {
+    let foreign = |event: &mut ApplyEvent| event.check.flow = NamedFlow::Foreign;
+    checked(&*store, "before", "person", RETURN - 1_000, foreign).await;
+    assert_eq!(outcome(&*store, came_back("alice", "person")).await, Outcome::Pending);
+    checked(&*store, "after", "person", RETURN + 1_000, foreign).await;
+    assert!(state_of(&*store, "alice").await.pending.is_some());
+    assert!(identity(&*store, "person").await.expect("known").verification_id.is_some(), "it is a verification still");
+    checked(&*store, "own", "person", RETURN + 2_000, |_| {}).await;
+    assert!(is_linked(&*store, "alice").await);
+}
+
 /// Only a check made during the flow counts, with a minute of tolerance: not one made before, not one made after.
 pub async fn a_check_of_another_time_links_nothing(store: Arc<dyn Store>) {
     outcome(&*store, came_back("alice", "person")).await;
@@ -124,7 +164,7 @@ pub async fn two_pending_links_are_not_both_confirmed(store: Arc<dyn Store>) {
     for name in ["bob", "trudy"] {
         assert_eq!(outcome(&*store, came_back(name, "named")).await, Outcome::Pending);
     }
-    let names_bob = |event: &mut ApplyEvent| event.check.subject = Some(subject("bob"));
+    let names_bob = |event: &mut ApplyEvent| event.check.flow = NamedFlow::Of(subject("bob"));
     checked(&*store, "other", "named", RETURN + 1_000, names_bob).await;
     assert!(is_linked(&*store, "bob").await);
     checked(&*store, "more", "named", RETURN + 2_000, |_| {}).await;

@@ -205,10 +205,14 @@ fn a_correlation_id_is_kept_when_it_is_one() {
     let read = |value: &str| parse(sample_with("correlation_id", Some(value)).as_bytes()).unwrap().correlation_id;
     assert_eq!(read("\"v1.abc\"").as_deref(), Some("v1.abc"));
     assert_eq!(read(&format!("\"{}\"", "a".repeat(2048))).map(|id| id.len()), Some(2048));
-    for dropped in ["null", "7", "{}", "\"\"", "\"a b\"", "\"é\"", "\"a\\u0000\""] {
-        assert_eq!(read(dropped), None, "{dropped}");
+    for missing in ["null", "\"\""] {
+        assert_eq!(read(missing), None, "{missing}");
     }
-    assert_eq!(read(&format!("\"{}\"", "a".repeat(2049))), None);
+    // An id that can't be kept is not taken for a missing one.
+    for odd in ["7", "{}", "\"a b\"", "\"é\"", "\"a\\u0000\""] {
+        assert_eq!(read(odd).as_deref(), Some("unreadable"), "{odd}");
+    }
+    assert_eq!(read(&format!("\"{}\"", "a".repeat(2049))).as_deref(), Some("unreadable"));
 }
 
 #[test]

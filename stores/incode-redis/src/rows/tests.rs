@@ -2,8 +2,8 @@
 
 use incode_core::identity::transition::JobCause;
 use incode_core::identity::{
-    ActionHash, Confirmation, FaceOrigin, Field, FlowWindow, Identity, Link, LinkProof, PendingLink, RetainedField,
-    SessionHash, SubjectHash,
+    ActionHash, Confirmation, FaceOrigin, Field, FlowWindow, Identity, Link, LinkProof, NewestFailures, PendingLink,
+    RetainedField, SessionHash, SubjectHash,
 };
 use incode_core::model::{AttestationStatus, EventKind, IdentityStatus};
 use incode_core::store::EventId;
@@ -34,10 +34,10 @@ fn an_identity_is_read_as_it_was_written() {
     whole.attestation = Some(AttestationStatus::from("OK"));
     whole.checks.passed_at = Some(at(4));
     whole.checks.untimed_pass_received_at = Some(at(5));
-    whole.checks.failed_received_at = Some(at(6));
-    whole.checks.failed_at = Some(at(-7));
+    whole.checks.failed_received_at = NewestFailures::one(None, at(6));
+    whole.checks.failed_at = NewestFailures::one(Some(SubjectHash([7; 16])), at(-7));
     whole.checks.passed_for = Some(SubjectHash([9; 16]));
-    whole.checks.untimed_failure_received_at = Some(at(8));
+    whole.checks.untimed_failure_received_at = NewestFailures::one(None, at(8));
     let bare = Identity::new(person(), IdentityStatus::Active, at(i64::MAX));
     for identity in [whole, bare] {
         assert_eq!(read_identity(&person(), &write_identity(&identity).unwrap()).unwrap(), identity);

@@ -15,7 +15,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use incode_core::identity::transition::{ApplyEvent, ChangeRequest, Command as IdentityCommand, Rules};
-use incode_core::identity::{Check, Checks, FaceOrigin, Identity, Link, LinkProof, Observation};
+use incode_core::identity::{Check, Checks, FaceOrigin, Identity, Link, LinkProof, NamedFlow, Observation};
 use incode_core::model::{EventKind, IdentityStatus};
 use incode_core::store::{
     Accepted, Claim, Claimed, EventId, EventState, InboxStore, NewEvent, StoreError, StoreFeed, StoreNotice,
@@ -223,7 +223,7 @@ pub fn apply(event: EventId, object: &str, id: &str, status: IdentityStatus, sec
         made_at: Some(at(seconds)),
         received_at: at(seconds),
         authenticated: true,
-        subject: None,
+        flow: NamedFlow::Unnamed,
     };
     request(
         IdentityCommand::ApplyEvent(ApplyEvent {

@@ -13,12 +13,14 @@ on_every_adapter! {
     a_callback_waits_for_the_event_of_its_check,
     a_check_that_did_not_pass_links_no_one,
     a_failure_before_the_callback_links_no_one,
+    a_failure_with_the_strangers_own_document_ends_the_flow,
     who_failed_can_pass_as_themselves,
     a_failed_check_under_another_name_opens_nothing,
     a_check_made_before_the_flow_links_no_one,
     a_check_at_an_unknown_time_links_and_is_not_fresh,
     a_check_of_the_future_is_one_of_unknown_time,
     an_authentication_links_who_is_enrolled,
+    an_authentication_that_anyone_could_send_ends_no_flow,
     a_check_that_names_another_flow_links_no_one,
     a_token_from_before_the_flow_is_refused,
     the_time_of_issue_is_read_however_it_is_written,
@@ -132,6 +134,26 @@ async fn a_failure_before_the_callback_links_no_one(adapter: Adapter) {
     let back = world.come_back("ana", &flow, &world.sandbox.issue_token(&ana.identity_id)).await;
     assert_eq!((back.status, back.code()), (403, "verification_not_passed".to_owned()));
     is_not_linked(&world, "ana").await;
+}
+
+/// Eve types Ana's name and shows her own document. The pieces contradict each other, which a failure may.
+async fn a_failure_with_the_strangers_own_document_ends_the_flow(adapter: Adapter) {
+    for auth in [Auth::Header, Auth::FetchBack] {
+        let world = Plan::new(adapter).with_checks().auth(auth).start().await;
+        let ana = world.person("Ana");
+        let flow = world.start_flow("eve").await;
+        let token = world.sandbox.issue_token(&ana.identity_id);
+        come_back(&world, "eve", &flow, &token).await;
+        is_pending(&world, "eve").await;
+        let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
+        let data = json!({"email": "eve@elsewhere.test", "dateOfBirth": "0"});
+        let body = json!({"id": "failed", "createdAt": now, "status": "REJECTED", "data": data});
+        world.sandbox.seed_verification("failed", Some(&ana.identity_id), body);
+        world.deliver(&event("verification.completed", "failed", &token)).await;
+        world.settles(1, 0, 0).await;
+        is_not_linked(&world, "eve").await;
+        assert_eq!(world.identity(&ana.identity_id).await.unwrap().verification_id, None);
+    }
 }
 
 /// An enrolled person's name is typed by another user, who fails: neither is the user let in as that person, nor bound to
@@ -252,6 +274,23 @@ async fn an_authentication_links_who_is_enrolled(adapter: Adapter) {
     come_back(&world, "ana", &flow, &token).await;
     is_pending(&world, "ana").await;
     world.deliver(&event("authentication.completed", "authentication-1", &token)).await;
+    opens(&world, "ana").await;
+}
+
+/// Fetch-back: a pass whose sender is unknown proves nothing, and is no failure.
+async fn an_authentication_that_anyone_could_send_ends_no_flow(adapter: Adapter) {
+    let world = Plan::new(adapter).with_checks().auth(Auth::FetchBack).start().await;
+    let ana = world.person("Ana");
+    let flow = world.start_flow("ana").await;
+    let now = i64::try_from(std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs()).unwrap();
+    let body = json!({"id": "authentication-1", "createdAt": now, "status": "pass"});
+    world.sandbox.seed_authentication("authentication-1", Some(&ana.identity_id), body);
+    let token = world.sandbox.issue_token(&ana.identity_id);
+    come_back(&world, "ana", &flow, &token).await;
+    world.deliver(&event("authentication.completed", "authentication-1", &token)).await;
+    world.settles(1, 0, 0).await;
+    is_pending(&world, "ana").await;
+    world.deliver(&completed(&check(&world, &ana, Outcome::Pass))).await;
     opens(&world, "ana").await;
 }
 

@@ -6,7 +6,8 @@ use futures_util::future::join_all;
 use incode_core::testing::ManualClock;
 use incode_core::{BearerTokens, Timestamp};
 use incode_sandbox::{Effect, Fault, NewToken, Route};
-use incode_tests::{Adapter, Call, Failing, Plan, Response, World, event, eventually, get, problem};
+use incode_tests::identified::ACCOUNT;
+use incode_tests::{Adapter, Call, Failing, Plan, Response, Shape, World, event, eventually, get, problem};
 
 on_every_adapter! {
     a_token_is_its_persons_without_an_account,
@@ -25,6 +26,8 @@ on_every_adapter! {
     many_odd_tokens_at_once_hold_up_no_genuine_one,
     a_token_of_another_issuer_is_not_sent,
     a_face_counts_only_when_it_was_recorded,
+    what_no_gate_wants_is_not_asked_about,
+    a_token_is_asked_about_beside_users_who_are_found_asynchronously,
 }
 
 fn plan(adapter: Adapter) -> Plan {
@@ -275,4 +278,49 @@ async fn a_face_counts_only_when_it_was_recorded(adapter: Adapter) {
     assert_eq!(world.send(seen()).await.status, 200);
     // It was confirmed by the user, and no user is here.
     assert_eq!(world.send(with("/step-up", &token)).await.code(), "face_authentication_required");
+}
+
+/// Tokens are taken everywhere, and each request brings one: of an admin, of another issuer, of a person.
+async fn what_no_gate_wants_is_not_asked_about(adapter: Adapter) {
+    let world = plan(adapter).start().await;
+    let ana = world.person("Ana Flores").identity_id;
+    let genuine = world.sandbox.issue_token(&ana);
+    let foreign = ["the-admin-token-of-the-application", &genuine];
+    for token in foreign {
+        let delivery = world.delivery(event("verification.completed", "object", "token").to_string());
+        let delivery = delivery.header("authorization", format!("Bearer {token}"));
+        assert_eq!(world.send(delivery).await.status, 204);
+    }
+    eventually("settled", async || world.counts().await.pending == 0).await;
+    let calls = asked(&world);
+    assert!(calls <= foreign.len(), "about the event's own token: {calls}");
+    for token in foreign {
+        assert_eq!(world.send(with("/asset", token)).await.status, 200);
+        assert_eq!(world.send(with("/no-such-page", token)).await.status, 404);
+        assert_eq!(world.send(with("/incode/start", token)).await.status, 401, "a flow is a user's");
+        assert_eq!(world.send(with("/incode/callback?token=a&correlation_id=b", token)).await.status, 400);
+    }
+    assert_eq!(asked(&world), calls);
+    for path in ["/vault", "/both", "/active-extractor", "/open", "/members/page"] {
+        assert_eq!(world.send(with(path, &genuine)).await.status, 200, "{path}");
+    }
+    assert_eq!(asked(&world), calls + 1, "once, when the first gate wants it");
+    // Other schemes are none of ours, gate or not.
+    let basic = get("/vault").header("authorization", "Basic YWRtaW46c2VjcmV0");
+    assert_eq!(world.send(basic).await.code(), "authentication_required");
+    assert_eq!(asked(&world), calls + 1);
+}
+
+async fn a_token_is_asked_about_beside_users_who_are_found_asynchronously(adapter: Adapter) {
+    let tokens = BearerTokens::on_paths(["/vault", "/members", "/asset"]);
+    let world =
+        Plan::new(adapter).shape(Shape::Identified).incode(|builder| builder.bearer_tokens(tokens)).start().await;
+    let token = world.sandbox.issue_token(&world.person("Ana Flores").identity_id);
+    assert_eq!(world.send(with("/asset", &token)).await.status, 200);
+    assert_eq!(world.send(with("/vault", &token).header(ACCOUNT, "ana")).await.code(), "verification_required");
+    assert_eq!(world.send(with("/both", &token)).await.code(), "authentication_required", "not on this path");
+    assert_eq!(asked(&world), 0, "a logged-in user needs no token");
+    assert_eq!(world.send(with("/members/page", &token)).await.status, 200, "by the path that the layer saw");
+    assert_eq!(world.send(with("/vault", &token)).await.status, 200);
+    assert_eq!(asked(&world), 1);
 }

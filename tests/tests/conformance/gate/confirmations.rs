@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use incode_core::adapter::Resolved;
 use incode_core::flow::{FaceErrorKind, FaceOutcome, FaceScope};
 use incode_core::gate::{DenialKind, SessionSource, Visitor};
 use incode_core::identity::ActionHash;
@@ -65,10 +64,7 @@ async fn step_up(world: &World, session: &str) -> Response {
 async fn visitor(world: &World, session: &str) -> Visitor {
     let request = http::Request::builder().header("x-user", "ana").header(SESSION, session).body(()).unwrap();
     let head = HttpHead::from(&request);
-    let visitor = match world.incode.visit(&head) {
-        Resolved::Ready(visitor) => visitor,
-        Resolved::Pending(load) => load.await,
-    };
+    let visitor = world.incode.visit(&head).visitor().await;
     incode_core::gate::visitor(Some(&visitor), &head).unwrap()
 }
 

@@ -93,7 +93,7 @@ async fn an_imported_person_passes_after_the_first_answer(adapter: Adapter) {
 async fn a_client_without_a_browser_gets_the_address(adapter: Adapter) {
     let world = World::start(adapter).await;
     let ana = world.person("Ana Flores");
-    let page = url::Url::parse(&world.incode.start_url(&subject("ana"), "/vault").unwrap()).unwrap();
+    let page = url::Url::parse(&world.incode.start_url(&subject("ana"), "/vault").await.unwrap()).unwrap();
     assert!(page.as_str().starts_with(&world.sandbox.web_url()), "{page}");
     let (_, id) = page.query_pairs().find(|(name, _)| name == "correlation_id").unwrap();
     let token = world.sandbox.issue_token(&ana.identity_id);
@@ -102,7 +102,7 @@ async fn a_client_without_a_browser_gets_the_address(adapter: Adapter) {
     assert_eq!((back.status, back.header("location")), (303, Some("/vault")));
     assert_eq!(world.status("ana", "/vault").await, 200);
     for elsewhere in ["//evil.example", "https://evil.example", "", "vault", "/\\evil.example"] {
-        let refused = world.incode.start_url(&subject("ana"), elsewhere).unwrap_err();
+        let refused = world.incode.start_url(&subject("ana"), elsewhere).await.unwrap_err();
         assert_eq!((refused.status, refused.code), (400, "return_to_refused"), "{elsewhere}");
     }
 }

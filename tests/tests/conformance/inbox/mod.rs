@@ -1,5 +1,6 @@
 //! Events from acceptance to application, with vendor and store on their bad days.
 
+mod flood;
 mod job;
 mod reconcile;
 mod store;

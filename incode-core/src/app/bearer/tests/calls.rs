@@ -48,10 +48,7 @@ impl Vendor {
     }
 
     async fn visit(&self, token: &str) -> Visitor {
-        match self.bearer.visit(&With(format!("Bearer {token}"))) {
-            Resolved::Ready(visitor) => visitor,
-            Resolved::Pending(load) => load.await,
-        }
+        self.bearer.visit(&With(format!("Bearer {token}"))).visitor().await
     }
 
     async fn standing(&self, token: &str) -> Standing {

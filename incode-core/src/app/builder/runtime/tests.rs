@@ -7,7 +7,7 @@ use tokio::time::sleep;
 
 use crate::app::bearer::BearerTokens;
 use crate::app::test_world::{Request, SECRET, problem};
-use crate::app::{Builder, Incode, Resolved};
+use crate::app::{Builder, Incode};
 use crate::client::Client;
 use crate::gate::{Requirement, check};
 use crate::http::Reply;
@@ -47,10 +47,7 @@ fn builder(store: impl Store) -> Builder {
 }
 
 async fn gate(incode: &Incode, request: &Request) -> Reply {
-    let visitor = match incode.visit(request) {
-        Resolved::Ready(visitor) => visitor,
-        Resolved::Pending(load) => load.await,
-    };
+    let visitor = incode.visit(request).visitor().await;
     check(Some(&visitor), &Requirement::active(), request).expect_err("closed")
 }
 

@@ -39,8 +39,8 @@ fn a_check_of_another_time_or_flow_leaves_it_pending() {
         Check { made_at: Some(secs(RETURN + 61)), ..check(NOW) },
         Check { made_at: None, authenticated: false, ..check(NOW) },
         Check { made_at: None, received_at: secs(START - 1), ..check(NOW) },
-        Check { subject: Some(subject("bob")), ..check(NOW) },
-        Check { passed: false, subject: Some(subject("bob")), ..check(NOW) },
+        Check { flow: NamedFlow::Of(subject("bob")), ..check(NOW) },
+        Check { passed: false, flow: NamedFlow::Of(subject("bob")), ..check(NOW) },
         Check { passed: false, made_at: Some(secs(START - 2)), ..check(NOW) },
         Check { passed: false, received_at: secs(START - 1), made_at: None, ..check(NOW) },
     ];
@@ -82,7 +82,7 @@ fn one_check_confirms_one_of_two_only_if_it_names_it() {
     let both = waiting(&["alice", "bob"]);
     let after = applied(&both, check(NOW), handlers());
     assert_eq!((new_links(&after), ended(&after)), (vec![], vec!["alice", "bob"]));
-    let after = applied(&both, Check { subject: Some(subject("bob")), ..check(NOW) }, handlers());
+    let after = applied(&both, Check { flow: NamedFlow::Of(subject("bob")), ..check(NOW) }, handlers());
     assert_eq!((new_links(&after), ended(&after)), (vec!["bob"], vec!["bob"]));
     let after = applied(&both, check(NOW), Rules { shared_identities: true, ..handlers() });
     assert_eq!(new_links(&after), ["alice", "bob"], "where an identity may serve both");
@@ -93,8 +93,12 @@ fn a_taken_identity_is_not_linked_again() {
     let before = Before { links: vec![linked("bob")], ..waiting(&["alice"]) };
     let after = applied(&before, check(NOW), Rules::default());
     assert_eq!((new_links(&after), ended(&after)), (vec!["bob"], vec!["alice"]), "bob's link is completed only");
-    let after =
-        linking(&before, by_webhook("alice"), Check { subject: Some(subject("carol")), ..check(NOW) }, handlers());
+    let after = linking(
+        &before,
+        by_webhook("alice"),
+        Check { flow: NamedFlow::Of(subject("carol")), ..check(NOW) },
+        handlers(),
+    );
     assert_eq!((&after.outcome, after.nonce), (&Outcome::Observed, None), "a refused link uses up nothing");
 }
 

@@ -178,8 +178,8 @@ fn command(step: &Step, turn: i64) -> Command {
     match step.clone() {
         Step::Event { passed, made_at, authenticated, named, linked } => {
             let made_at = made_at.map(secs);
-            let named = named.map(|named| subject(name(named)));
-            let check = Check { passed, made_at, received_at: secs(at), authenticated, subject: named };
+            let flow = named.map_or(NamedFlow::Unnamed, |named| NamedFlow::Of(subject(name(named))));
+            let check = Check { passed, made_at, received_at: secs(at), authenticated, flow };
             let link =
                 linked.map(|of| EventLink { subject: subject(name(of)), proof: LinkProof::Webhook, nonce: None });
             Command::ApplyEvent(ApplyEvent { link, object_id: object(&format!("o{turn}")), ..apply_event(check, at) })
