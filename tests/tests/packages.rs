@@ -32,6 +32,10 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
+        // A build may be at work in `target`: what is listed there can be gone a moment later.
+        if path.ends_with("target") || path.ends_with(".git") {
+            continue;
+        }
         if path.is_dir() {
             found.extend(files(&path));
         } else {
@@ -140,7 +144,7 @@ fn what_is_not_listed_is_not_published() {
     let listed: Vec<_> = PUBLISHED.iter().map(|(_, folder)| root().join(folder).join("Cargo.toml")).collect();
     for manifest in files(&root()).into_iter().filter(|file| file.ends_with("Cargo.toml")) {
         let text = fs::read_to_string(&manifest).unwrap();
-        if manifest.components().any(|part| part.as_os_str() == "target") || !text.contains("[package]") {
+        if !text.contains("[package]") {
             continue;
         }
         let is_private = text.contains("publish.workspace = true") || text.contains("publish = false");
