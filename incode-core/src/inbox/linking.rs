@@ -69,7 +69,7 @@ impl Applier {
         self.correlations.read(repeated_id(event)?, event.received_at)
     }
 
-    /// Ids that are not ours, or too old, link nobody. One whose subject is linked to another identity means that the event
+    /// Ids that are not ours, or too old, make no link. One whose subject is linked to another identity means that the event
     /// was put together.
     async fn by_correlation(&self, event: &ClaimedEvent, fetched: &Fetched) -> Result<Option<EventLink>, ApplyError> {
         let is_of_flow = |named: &NamedSubject| fetched.is_pass_since(named.began_at, &named.subject);

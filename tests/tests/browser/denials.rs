@@ -79,7 +79,7 @@ async fn prepare(world: &World) {
     for (at, user) in ["revoked", "suspended"].into_iter().enumerate() {
         let id = world.sandbox.people()[at].identity_id.clone();
         let (subject, identity) = (Subject::new(user).unwrap(), IdentityId::new(id.as_str()).unwrap());
-        world.incode.link(&subject, &identity, None).await.unwrap();
+        world.incode.link(&subject, &identity, &incode_core::Actor::unknown()).await.unwrap();
     }
     // Back from the vendor, and no event yet.
     let token = world.sandbox.issue_token(&person("pending").identity_id);
