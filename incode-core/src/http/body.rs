@@ -112,7 +112,7 @@ impl BodyLimit {
                 let mut body = pin!(body);
                 let discarded = async {
                     if self.each(body.as_mut(), |_| Ok(())).await == Err(BodyError::TooLarge) {
-                        pending().await
+                        pending::<()>().await;
                     }
                 };
                 // However it ended: nothing is needed of the body.

@@ -40,9 +40,9 @@ async fn read(adapter: Adapter, javascript: Javascript) {
                 let Some(visit) = &mut visit else { continue };
                 let name = format!("denial-{}-{language}", denial.user);
                 if (denial.user, language) == ("revoked", "es-MX") {
-                    visit.show(&name).await
+                    visit.show(&name).await;
                 } else {
-                    visit.check(&name).await
+                    visit.check(&name).await;
                 }
             }
         }
