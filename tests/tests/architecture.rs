@@ -223,9 +223,11 @@ fn adapters_decide_nothing() {
 
 #[test]
 fn the_adapters_mirror_each_other_file_by_file() {
+    // What only axum wants of the tower adapter, which serves other frameworks too.
+    const AXUM: &str = "extract/axum.rs";
     let files = |adapter: &str| {
-        let names = sources(adapter).into_keys().map(|file| file.replace("transform.rs", "layer.rs"));
-        names.collect::<BTreeSet<_>>()
+        let names = sources(adapter).into_keys().filter(|file| file != AXUM);
+        names.map(|file| file.replace("transform.rs", "layer.rs")).collect::<BTreeSet<_>>()
     };
     assert_eq!(files("incode-tower/src"), files("incode-actix/src"));
 }

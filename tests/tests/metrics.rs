@@ -21,7 +21,7 @@ use incode_core::model::{Face, FaceAuthenticationRequest};
 use incode_core::store::hub::ChangeHub;
 use incode_core::store::{Accepted, LifeCycle, MemoryStore, Store, StoreNotice};
 use incode_core::testing::{ManualClock, with_token};
-use incode_core::{AppliedEvent, BearerTokens, IdentityId, Secret, Subject, Timestamp, Token, VerifiedPerson};
+use incode_core::{Actor, AppliedEvent, BearerTokens, IdentityId, Secret, Subject, Timestamp, Token, VerifiedPerson};
 use incode_redis::RedisStore;
 use incode_sandbox::{Fault, Route};
 use incode_sqlite::SqliteOptions;
@@ -173,21 +173,15 @@ async fn the_gate(tally: &Tally) {
     };
     tally.moves("incode_links_refused_total{proof=flow}", 1.0, taken).await;
     let unknown = async {
-        assert!(world.incode.link(&subject("eve"), &identity("nobody"), &incode_core::Actor::unknown()).await.is_err())
+        assert!(world.incode.link(&subject("eve"), &identity("nobody"), &Actor::unknown()).await.is_err());
     };
     tally.moves("incode_links_refused_total{proof=application}", 0.0, unknown).await;
     let taken = async {
-        assert!(
-            world
-                .incode
-                .link(&subject("eve"), &identity(&ana.identity_id), &incode_core::Actor::unknown())
-                .await
-                .is_err()
-        )
+        assert!(world.incode.link(&subject("eve"), &identity(&ana.identity_id), &Actor::unknown()).await.is_err());
     };
     tally.moves("incode_links_refused_total{proof=application}", 1.0, taken).await;
     let again = async {
-        world.incode.link(&subject("ana"), &identity(&ana.identity_id), &incode_core::Actor::unknown()).await.unwrap()
+        world.incode.link(&subject("ana"), &identity(&ana.identity_id), &Actor::unknown()).await.unwrap();
     };
     tally.moves("incode_links_total{proof=application}", 1.0, again).await;
     faces(tally, &world, &ana.identity_id).await;
@@ -379,7 +373,7 @@ async fn limits(tally: &Tally) {
     let world = plan.start().await;
     let ana = world.person("Ana Flores").identity_id;
     world.link("ana", &ana).await;
-    assert!(world.incode.unlink(&subject("ana"), &incode_core::Actor::unknown()).await.unwrap());
+    assert!(world.incode.unlink(&subject("ana"), &Actor::unknown()).await.unwrap());
     let again = async {
         let flow = world.start_flow("ana").await;
         assert_eq!(world.come_back("ana", &flow, &world.sandbox.issue_token(&ana)).await.status, 429);

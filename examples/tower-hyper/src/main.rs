@@ -129,7 +129,7 @@ fn see_other(there: &str) -> Answer {
 fn html(status: StatusCode, content: &str) -> Answer {
     let page = format!(
         "<!doctype html><html lang=en><meta charset=utf-8>\
-         <meta name=viewport content=\"width=device-width, initial-scale=1\"><meta name=color-scheme content=\"light dark\">\
+         <meta name=viewport content=\"width=device-width, initial-scale=1\">\
          <title>tower-hyper</title><main><h1>A vault on hyper</h1>{content}</main>"
     );
     let mut answer = Response::new(Full::from(page).boxed());

@@ -203,11 +203,18 @@ async fn operator(world: &World, admin: &str, visit: &mut Visit<'_>) {
     visit.show("admin-jobs").await;
     visit.open(&format!("{admin}/jobs/1")).await;
     visit.open(&format!("{admin}/audit")).await;
+    browser.open(&format!("{admin}/people?q=ana")).await;
+    visit.show("admin-people").await;
+    browser.open(&format!("{admin}/person?subject=ana")).await;
+    visit.show("admin-person").await;
+    browser.run("document.querySelectorAll('details').forEach(details => details.open = true)").await;
+    visit.check("admin, a person's actions").await;
     let id = IdentityId::new(ana.identity_id.as_str()).unwrap();
     browser.open(&format!("{admin}/identities/{}", id.as_str())).await;
     visit.check("admin, an identity").await;
-    browser.run("document.querySelector('details').open = true").await;
+    browser.run("document.querySelectorAll('details').forEach(details => details.open = true)").await;
     visit.check("admin, erase an identity").await;
+    browser.run("document.querySelector('[name=confirm]').checked = true").await;
     browser.press("Erase for good").await;
     visit.check("admin, erased").await;
 }
