@@ -5,6 +5,9 @@
 //! module is a command: `init`, `doctor`, `probe`, `listen`, `send` and `sandbox` set an application up, `copy` moves a
 //! store, `events`, `jobs`, `audit` and `people` look after one.
 
+// The comments on arguments are the text of `--help`, where an address needs no brackets.
+#![allow(rustdoc::bare_urls)]
+
 mod audit;
 mod cli;
 mod copy;

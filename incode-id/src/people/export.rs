@@ -15,7 +15,7 @@ use crate::settings;
 /// Always JSON. The entry of the audit trail comes first: what was not written there is not shown.
 pub(crate) async fn export(store: &dyn Store, name: &str, by: &By, output: &Output) -> Result<(), Failure> {
     let by = by.actor()?;
-    let keys = store_keys(std::env::vars_os()).map_err(|error| Failure::arguments(error.to_string()))?;
+    let keys = store_keys(settings::variables()).map_err(|error| Failure::arguments(error.to_string()))?;
     let person = find(store, name).await?;
     let export = Export::read(store, &person, &keys, settings::now(store).await?).await?;
     if let Some(masked) = export.masked() {

@@ -1,4 +1,5 @@
 //! How a role proves itself to a server that asks for it.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test: a panic is how it fails")]
 
 mod common;
 

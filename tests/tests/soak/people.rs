@@ -191,7 +191,7 @@ async fn used_again(cluster: &Cluster, person: &Person, target: &str) {
             // The check of the flow became known, and did not pass.
             (403, "verification_not_passed") => cluster.expectations.count("flows/not passed"),
             _ => {
-                cluster.expectations.wrong(format!("a used correlation id of {} was answered {answer:?}", person.user))
+                cluster.expectations.wrong(format!("a used correlation id of {} was answered {answer:?}", person.user));
             }
         }
     }
