@@ -151,12 +151,14 @@ fn held_open(visitor: &Visitor) -> impl Stream<Item = Result<Bytes, Infallible>>
     visitor.guard(Requirement::active(), greeting.chain(stream::pending()))
 }
 
-/// The answer of `/changed`, which comes with the next change.
-async fn changed_page(visitor: Visitor) -> String {
-    match visitor.changed().await {
-        Some(now) => page(&now),
-        None => "ended".to_owned(),
-    }
+/// What `/changed` sends: a greeting, and what is known after the next change. Who has read the greeting knows that the
+/// standing from before was looked up.
+fn next_change(visitor: Visitor) -> impl Stream<Item = Result<Bytes, Infallible>> + Send {
+    let greeting = stream::once(std::future::ready(Ok(Bytes::from(GREETING))));
+    greeting.chain(stream::once(async move {
+        let page = visitor.changed().await.map_or_else(|| "ended".to_owned(), |now| page(&now));
+        Ok(Bytes::from(page))
+    }))
 }
 
 /// What `/maybe` says: open to all, different for some.

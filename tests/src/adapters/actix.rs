@@ -15,7 +15,7 @@ use crate::foreign;
 use crate::identified::{Login, OWN_ANSWER, StoreDown};
 
 use super::{
-    ASSET, CACHED, ORIGIN, OUTER, PASSED, SESSION, Shape, Transfer, changed_page, gated, greeting, held_open, page,
+    ASSET, CACHED, ORIGIN, OUTER, PASSED, SESSION, Shape, Transfer, gated, greeting, held_open, next_change, page,
 };
 
 /// Stops the server and does not wait: its thread ends by itself.
@@ -108,7 +108,7 @@ fn routes(config: &mut web::ServiceConfig) {
             web::get().to(async |person: Satisfies<Transfer>| person.identity().identity_id.as_str().to_owned()),
         )
         .route("/in-handler", web::get().to(in_handler))
-        .route("/changed", web::get().to(async |Visitor(visitor): Visitor| changed_page(visitor).await))
+        .route("/changed", web::get().to(changed))
         .route("/stream", web::get().to(streamed).wrap(GateMiddleware::active()))
         .route("/cached", web::get().to(cached).wrap(GateMiddleware::active()))
         .route("/socket", web::get().to(socket).wrap(GateMiddleware::active()))
@@ -136,6 +136,10 @@ fn members() -> impl actix_web::dev::HttpServiceFactory {
         .route("/{name}/page", web::get().to(async || PASSED))
         .default_service(web::to(async || PASSED))
         .wrap(GateMiddleware::active())
+}
+
+async fn changed(Visitor(visitor): Visitor) -> HttpResponse {
+    HttpResponse::Ok().streaming(next_change(visitor))
 }
 
 async fn streamed(visitor: Visitor) -> HttpResponse {

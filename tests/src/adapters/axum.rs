@@ -19,7 +19,7 @@ use crate::foreign;
 use crate::identified::{Login, OWN_ANSWER, StoreDown};
 
 use super::{
-    ASSET, CACHED, ORIGIN, OUTER, PASSED, SESSION, Shape, Transfer, changed_page, gated, greeting, held_open, page,
+    ASSET, CACHED, ORIGIN, OUTER, PASSED, SESSION, Shape, Transfer, gated, greeting, held_open, next_change, page,
 };
 
 pub(super) fn serve(listener: TcpListener, shape: Shape) -> JoinHandle<()> {
@@ -60,7 +60,7 @@ fn routes() -> Router {
         .route("/option", get(async |person: Option<Active>| greeting(person.is_some())))
         .route("/met", get(async |person: Satisfies<Transfer>| person.identity().identity_id.as_str().to_owned()))
         .route("/in-handler", get(in_handler))
-        .route("/changed", get(async |Visitor(visitor): Visitor| changed_page(visitor).await))
+        .route("/changed", get(async |Visitor(visitor): Visitor| Body::from_stream(next_change(visitor))))
         .route(
             "/stream",
             get(async |visitor: Visitor| Body::from_stream(held_open(&visitor))).layer(GateLayer::active()),

@@ -2,7 +2,7 @@ use std::convert::Infallible;
 use std::net::TcpListener;
 
 use bytes::Bytes;
-use futures_util::StreamExt;
+use futures_util::{Stream, StreamExt};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Request, Response};
 use http_body_util::combinators::UnsyncBoxBody;
@@ -23,7 +23,7 @@ use crate::foreign;
 use crate::identified::{Login, OWN_ANSWER, StoreDown};
 
 use super::axum::cors;
-use super::{ASSET, CACHED, OUTER, PASSED, SESSION, Shape, Transfer, changed_page, gated, greeting, held_open, page};
+use super::{ASSET, CACHED, OUTER, PASSED, SESSION, Shape, Transfer, gated, greeting, held_open, next_change, page};
 
 type Answer = Response<UnsyncBoxBody<Bytes, axum::Error>>;
 
@@ -141,10 +141,10 @@ fn upload(parts: &Parts, body: Incoming) -> Answer {
 async fn extracting(request: Request<Incoming>) -> Result<Answer, Infallible> {
     if request.uri().path() == "/changed" {
         let visitor = gate::visitor(request.extensions().get(), &HttpHead::from(&request));
-        return match visitor {
-            Ok(visitor) => Ok(text(changed_page(visitor).await)),
-            Err(reply) => Ok(boxed(response(reply))),
-        };
+        return Ok(match visitor {
+            Ok(visitor) => never_fails(sent(next_change(visitor))),
+            Err(reply) => boxed(response(reply)),
+        });
     }
     Ok(ungated(&request).unwrap_or_else(|reply| boxed(response(reply))))
 }
@@ -205,12 +205,15 @@ async fn socket(mut request: Request<Incoming>) -> Result<Response<Full<Bytes>>,
 
 async fn streamed(request: Request<Incoming>) -> Result<Response<UnsyncBoxBody<Bytes, Infallible>>, Infallible> {
     Ok(match gate::visitor(request.extensions().get(), &HttpHead::from(&request)) {
-        Ok(visitor) => {
-            let frames = held_open(&visitor).map(|chunk| chunk.map(Frame::data));
-            Response::new(BodyExt::boxed_unsync(StreamBody::new(frames)))
-        }
+        Ok(visitor) => sent(held_open(&visitor)),
         Err(reply) => response(reply).map(BodyExt::boxed_unsync),
     })
+}
+
+fn sent(
+    chunks: impl Stream<Item = Result<Bytes, Infallible>> + Send + 'static,
+) -> Response<UnsyncBoxBody<Bytes, Infallible>> {
+    Response::new(BodyExt::boxed_unsync(StreamBody::new(chunks.map(|chunk| chunk.map(Frame::data)))))
 }
 
 async fn cached(_: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {

@@ -3,7 +3,8 @@
 use incode_core::gate::Standing;
 use incode_core::identity::Cause;
 use incode_core::{BearerTokens, ChangeNotice};
-use incode_tests::{Adapter, Failing, GREETING, Plan, Wire, World, event, get};
+use incode_tests::{Adapter, Call, Failing, GREETING, Plan, Wire, World, event, get};
+use serde_json::Value;
 
 on_every_adapter! {
     a_stream_ends_at_a_revocation,
@@ -17,10 +18,21 @@ on_every_adapter! {
 
 /// A stream that was opened, and has sent its greeting.
 async fn open(world: &World, user: &str) -> Wire {
+    greeted(world, get("/stream").user(user)).await
+}
+
+async fn greeted(world: &World, call: Call) -> Wire {
     let mut wire = Wire::open(world.address).await;
-    wire.write(&get("/stream").user(user).bytes()).await;
+    wire.write(&call.bytes()).await;
     wire.until(GREETING.as_bytes()).await;
     wire
+}
+
+/// What came behind the greeting, when the answer is complete.
+async fn behind_the_greeting(mut wire: Wire) -> String {
+    let response = wire.response(false).await;
+    assert_eq!(response.status, 200);
+    response.text().strip_prefix(GREETING).unwrap().to_owned()
 }
 
 /// It ended, as a complete answer does, with nothing behind the greeting.
@@ -75,26 +87,20 @@ async fn a_stream_ends_when_watching_does(adapter: Adapter) {
 
 async fn a_waiting_request_learns_what_is_known_by_now(adapter: Adapter) {
     let (world, ana) = world_with_ana(adapter).await;
-    let face = async {
-        // Begins while the other waits, or before: it gets the change either way.
-        let verified = world.sandbox.verify(&ana).unwrap();
-        world.deliver(&event("verification.completed", &verified.verification_id, &verified.token)).await;
-    };
-    let (verified, ()) = tokio::join!(world.get("ana", "/changed"), face);
-    assert_eq!(
-        (verified.json()["standing"].as_str(), verified.json()["subject"].as_str()),
-        (Some("active"), Some("ana"))
-    );
+    let waiting = async || greeted(&world, get("/changed").user("ana")).await;
+    let learns = async |wire: Wire| serde_json::from_str::<Value>(&behind_the_greeting(wire).await).unwrap();
+    let wire = waiting().await;
+    let verified = world.sandbox.verify(&ana).unwrap();
+    world.deliver(&event("verification.completed", &verified.verification_id, &verified.token)).await;
+    let verified = learns(wire).await;
+    assert_eq!((verified["standing"].as_str(), verified["subject"].as_str()), (Some("active"), Some("ana")));
+    let wire = waiting().await;
     world.sandbox.revoke(&ana).unwrap();
-    let face = world.face_of(&ana);
-    let (revoked, _) = tokio::join!(world.get("ana", "/changed"), world.authenticate("ana", &face));
-    assert_eq!(revoked.json()["standing"], "revoked");
-    let end = async {
-        tokio::task::yield_now().await;
-        world.incode.end_watches();
-    };
-    let (nobody, ()) = tokio::join!(world.send(get("/changed")), end);
-    assert_eq!(nobody.text(), "ended");
+    world.authenticate("ana", &world.face_of(&ana)).await;
+    assert_eq!(learns(wire).await["standing"], "revoked");
+    let nobody = greeted(&world, get("/changed")).await;
+    world.incode.end_watches();
+    assert_eq!(behind_the_greeting(nobody).await, "ended");
 }
 
 async fn a_waiting_request_learns_of_a_store_that_fails(adapter: Adapter) {
