@@ -36,8 +36,15 @@ pub(crate) struct Findings {
 }
 
 /// What a soak is about: it goes on until each has happened.
-pub(crate) const HAPPENED: [&str; 6] =
-    ["revocations", "flows/linked", "blows/Kill", "blows/Server", "spells/401", "forged/token of another"];
+pub(crate) const HAPPENED: [&str; 7] = [
+    "revocations",
+    "flows/linked",
+    "blows/Kill",
+    "blows/Server",
+    "blows/OldKey",
+    "spells/401",
+    "forged/token of another",
+];
 const ENOUGH_APPLIED: usize = 50;
 
 pub(crate) async fn run(

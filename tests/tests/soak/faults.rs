@@ -19,12 +19,14 @@ enum Blow {
     Slow,
     /// The store answers, and its notices do not arrive.
     NoNotices,
+    /// A replica is restarted with only the older of two store keys, as in a rotation that was not finished.
+    OldKey,
 }
 
 /// Causes one fault after the other until all is over. Each kind comes once before any comes again.
 pub(crate) async fn cause(cluster: Arc<Cluster>, engine: Arc<Engine>, mut random: Random, (least, most): (u64, u64)) {
-    // However short it is, these have been seen.
-    let mut blows = vec![Blow::Server, Blow::Kill];
+    // However short it is, these have been seen. The last comes first.
+    let mut blows = vec![Blow::OldKey, Blow::Server, Blow::Kill];
     loop {
         cluster.pause(random.millis(least, most)).await;
         if cluster.is_over() {
@@ -42,6 +44,7 @@ pub(crate) async fn cause(cluster: Arc<Cluster>, engine: Arc<Engine>, mut random
                 Blow::Silent,
                 Blow::Slow,
                 Blow::NoNotices,
+                Blow::OldKey,
             ]);
         }
         let blow = blows.pop().unwrap();
@@ -65,6 +68,17 @@ async fn fall(cluster: &Cluster, engine: &Engine, blow: Blow, random: &mut Rando
                 fleet.stop(mortal).await;
             }
             tokio::time::sleep(random.millis(0, 1_500)).await;
+            fleet.start(mortal).await;
+            fleet.recovers(mortal).await;
+        }
+        Blow::OldKey => {
+            fleet.disturb(mortal);
+            fleet.stop(mortal).await;
+            fleet.start_with_the_old_key(mortal).await;
+            fleet.recovers(mortal).await;
+            tokio::time::sleep(random.millis(1_000, 5_000)).await;
+            fleet.disturb(mortal);
+            fleet.stop(mortal).await;
             fleet.start(mortal).await;
             fleet.recovers(mortal).await;
         }

@@ -20,6 +20,7 @@ pub(crate) fn print(cluster: &Cluster, engine: &str, lasted: Duration, seed: u64
         ),
         ("seed", seed.to_string()),
         ("replicas killed (SIGKILL); stopped", { format!("{}; {}", blow("Kill") + blow("Both"), blow("Stop")) }),
+        ("replicas restarted with the old store key alone, and with both again", blow("OldKey").to_string()),
         ("database killed and started again", (blow("Server") + blow("Both")).to_string()),
         ("networks reset; cut; silent; slow; without notices", {
             ["Reset", "Cut", "Silent", "Slow", "NoNotices"].map(|name| blow(name).to_string()).join("; ")

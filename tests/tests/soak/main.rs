@@ -42,7 +42,7 @@ use balancer::Balancer;
 use cluster::{CANARY, Class, Cluster, Person};
 use engine::Engine;
 use expectations::Expectations;
-use fleet::Fleet;
+use fleet::{Fleet, OLD_STORE_KEY, STORE_KEY};
 use random::Random;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -145,10 +145,13 @@ async fn settle(engine: &Engine, balancer: &Balancer, folder: &Path) -> (Cluster
         .with("INCODE_STORE", engine.url_at(engine.port()))
         .with("PUBLIC_URL", format!("http://{}", balancer.address()))
         .with("EXAMPLE_JOURNAL", folder.join("journal").to_str().unwrap())
+        .with("INCODE_STORE_KEY", format!("{STORE_KEY},{OLD_STORE_KEY}"))
         .with("RUST_LOG", "info");
     // The sandbox's tokens all begin alike.
     let tokens = "eyJhbGciOiJIUzI1NiJ9";
-    let canaries = [WEBHOOK_SECRET, ADMIN_TOKEN, FLOW_SECRET, sandbox.api_key(), CANARY, tokens].map(str::to_owned);
+    let canaries =
+        [WEBHOOK_SECRET, ADMIN_TOKEN, FLOW_SECRET, STORE_KEY, OLD_STORE_KEY, sandbox.api_key(), CANARY, tokens];
+    let canaries = canaries.map(str::to_owned);
     let expectations = Arc::new(Expectations::default());
     let url = |port| engine.url_at(port);
     let fleet = Fleet::new(settings.clone(), url, engine.port(), canaries.to_vec(), Arc::clone(&expectations)).await;
