@@ -116,6 +116,40 @@ fn prometheus_takes_each_expression_of_the_dashboard() {
     promtool(&["check", "rules", "--lint=none", file.to_str().unwrap()]);
 }
 
+/// A panel whose expression names a label that is never there stays empty, and no tool complains. So each expression is
+/// computed from series of all metrics that rise.
+#[test]
+fn each_expression_of_the_dashboard_gives_a_number() {
+    // Values of the labels by which panels select.
+    let labels =
+        [r#"job="app", state="dead", outcome="dead""#, r#"job="app", state="pending", outcome="too_many_requests""#];
+    let mut series = Vec::new();
+    for (metric, kind) in documented() {
+        let (names, rises) = match kind.as_str() {
+            "histogram" => (["_bucket", "_sum", "_count"].map(|suffix| format!("{metric}{suffix}")).to_vec(), "0+2x40"),
+            "counter" => (vec![metric], "0+2x40"),
+            _ => (vec![metric], "1x40"),
+        };
+        for (name, labels) in names.iter().flat_map(|name| labels.map(|labels| (name, labels))) {
+            for end in if name.ends_with("_bucket") { [r#", le="1""#, r#", le="+Inf""#].as_slice() } else { &[""] } {
+                series.push(json!({"series": format!("{name}{{{labels}{end}}}"), "values": rises}));
+            }
+        }
+    }
+    let is_number = |(_, expression): (String, String)| {
+        // That alone would be a number.
+        let expression = expression.replace(" or vector(0)", "");
+        let all = format!("count(({expression}) >= 0) > bool 0");
+        json!({"expr": all, "eval_time": "15m", "exp_samples": [{"labels": "{}", "value": 1}]})
+    };
+    let checks: Vec<_> = expressions(&dashboard()).into_iter().map(is_number).collect();
+    let tests = json!([{"name": "dashboard", "interval": "30s", "input_series": series, "promql_expr_test": checks}]);
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("dashboard.test.yaml");
+    fs::write(&file, json!({"evaluation_interval": "30s", "tests": tests}).to_string()).unwrap();
+    promtool(&["test", "rules", file.to_str().unwrap()]);
+}
+
 #[test]
 fn the_dashboard_shows_every_metric_and_no_other() {
     let (documented, dashboard) = (documented(), dashboard());
