@@ -57,5 +57,7 @@ mod recipes {
         LinkRule: "link-rule.md",
         Testing: "testing.md",
         WebSocket: "websocket.md",
+        MetricsAndAlarms: "metrics-and-alarms.md",
+        ContainerAndSystemd: "container-and-systemd.md",
     }
 }
