@@ -57,5 +57,12 @@ mod recipes {
         LinkRule: "link-rule.md",
         Testing: "testing.md",
         WebSocket: "websocket.md",
+        AccountOpening: "account-opening.md",
+        SignedCookies: "signed-cookies.md",
+        ActixTests: "actix-tests.md",
+        OwnPages: "own-pages.md",
+        SettingsFromAFile: "settings-from-a-file.md",
+        CliClients: "cli-clients.md",
+        ExistingUsers: "existing-users.md",
     }
 }
