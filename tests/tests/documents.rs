@@ -155,6 +155,25 @@ fn a_link_a_heading_and_a_cell_are_read_as_they_are_shown() {
     assert_eq!(cells("| a | `b|c` [d](e) |"), ["a", "`b|c` [d]"]);
 }
 
+/// Code spans that read as a path of ours. Paths are from the root, from docs/, or from the folder of core's sources.
+#[test]
+fn every_path_that_a_document_names_exists() {
+    let mut count = 0;
+    for (name, document) in documents() {
+        let is_path = |span: &&str| {
+            let letters = span.chars().all(|char| char.is_ascii_lowercase() || "/._-".contains(char));
+            letters && span.contains('/') && !span.starts_with('/')
+        };
+        for path in prose(&document).flat_map(|line| line.split('`').skip(1).step_by(2)).filter(is_path) {
+            count += 1;
+            let places = ["", "docs", "incode-core/src"];
+            let is_there = places.iter().any(|place| root().join(place).join(path).exists());
+            assert!(is_there, "{name} names {path}, which is not there");
+        }
+    }
+    assert!(count > 100, "{count}");
+}
+
 /// The book shows what its summary lists, and nothing else.
 #[test]
 fn the_summary_of_the_book_lists_every_document() {
