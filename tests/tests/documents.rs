@@ -248,3 +248,24 @@ fn every_picture_is_shown_by_a_document() {
         assert!(shown.contains(&picture), "no document shows {}", picture.display());
     }
 }
+
+/// Programs branch on a code, and support looks it up: each that a person can meet is in the page of denials.
+#[test]
+fn the_page_of_denials_lists_every_code() {
+    let page = fs::read_to_string(root().join("docs/denials.md")).unwrap();
+    let mut count = 0;
+    for file in ["gate/denial.rs", "http/page_texts.rs", "flow/callback.rs", "flow/start.rs", "flow/messages.rs"] {
+        let source = fs::read_to_string(root().join("incode-core/src").join(file)).unwrap();
+        let is_code = |text: &&str| {
+            let letters = text.chars().all(|char| char.is_ascii_lowercase() || char == '_');
+            letters && text.contains('_') && !text.starts_with("incode_")
+        };
+        // Parameters of addresses are written like codes.
+        let codes = source.split('"').skip(1).step_by(2).filter(is_code);
+        for code in codes.filter(|code| !["correlation_id", "return_to"].contains(code)) {
+            count += 1;
+            assert!(page.contains(&format!("`{code}`")), "docs/denials.md lacks {code} of {file}");
+        }
+    }
+    assert!(count > 60, "{count}");
+}
