@@ -40,6 +40,10 @@ book COMMAND="build" *ARGS="":
 api MODE="check":
     tests/api/run {{MODE}}
 
+# Write the pictures of docs/pictures anew; needs Chromium and its driver.
+pictures:
+    tests/pictures
+
 # A benchmark; docs/performance.md names them.
 bench *NAME:
     tests/bench {{NAME}}

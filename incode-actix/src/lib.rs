@@ -25,7 +25,7 @@ mod routes;
 
 #[cfg(feature = "admin")]
 pub use admin::{AdminFuture, AdminService};
-pub use env::builder_from_env;
+pub use env::{builder_from_env, builder_from_settings};
 pub use extract::{Active, Denied, Extracting, MaybeActive, Satisfies, Visitor};
 pub use gate::{Gate, GateFuture, GateMiddleware};
 pub use head::{ActixHead, extension};

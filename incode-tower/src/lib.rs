@@ -27,7 +27,7 @@ mod routes;
 #[cfg(feature = "admin")]
 pub use admin::{AdminFuture, AdminService};
 pub use body::{ResponseBody, answer_early};
-pub use env::builder_from_env;
+pub use env::{builder_from_env, builder_from_settings};
 pub use extract::{Active, Denied, MaybeActive, Satisfies, Visitor};
 pub use gate::{Gate, GateFuture, GateLayer};
 pub use head::{HttpHead, extension};

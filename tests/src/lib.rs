@@ -59,5 +59,12 @@ mod recipes {
         WebSocket: "websocket.md",
         MetricsAndAlarms: "metrics-and-alarms.md",
         ContainerAndSystemd: "container-and-systemd.md",
+        AccountOpening: "account-opening.md",
+        SignedCookies: "signed-cookies.md",
+        ActixTests: "actix-tests.md",
+        OwnPages: "own-pages.md",
+        SettingsFromAFile: "settings-from-a-file.md",
+        CliClients: "cli-clients.md",
+        ExistingUsers: "existing-users.md",
     }
 }

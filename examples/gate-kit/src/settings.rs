@@ -44,7 +44,7 @@ pub struct Start {
 }
 
 impl Start {
-    /// Reads the variables of the README's table, and makes up what is missing when no vendor is named.
+    /// Reads the variables of docs/settings.md, and makes up what is missing when no vendor is named.
     ///
     /// # Errors
     /// [`WrongSetting`] for one that can't work.

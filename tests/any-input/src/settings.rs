@@ -31,7 +31,7 @@ pub fn settings(input: &[u8]) {
     let said = match read {
         Ok(builder) => format!("{builder:?}"),
         Err(error) => {
-            assert!(README.contains(error.setting()), "{error} names no variable");
+            assert!(SETTINGS.contains(error.setting()), "{error} names no variable");
             let mut said = format!("{error} {error:?}");
             assert!(said.starts_with(error.setting()) && !said.contains(char::is_control), "{said:?}");
             let mut source = error.source();
@@ -48,7 +48,7 @@ pub fn settings(input: &[u8]) {
     }
 }
 
-const README: &str = include_str!("../../../README.md");
+const SETTINGS: &str = include_str!("../../../docs/settings.md");
 
 /// What is set.
 const NAMES: [&str; 18] = [

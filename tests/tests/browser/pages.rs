@@ -182,8 +182,10 @@ async fn operator(world: &World, admin: &str, visit: &mut Visit<'_>) {
         world.deliver(&event("verification.completed", &format!("late-verification-{at}"), &token)).await;
     }
     world.link("ana", &ana.identity_id).await;
+    let check = world.sandbox.verify(&ana.identity_id).unwrap();
+    world.deliver(&event("verification.completed", &check.verification_id, &check.token)).await;
     world.deliver(&json!({ "event": "of.another.kind", "id": "something" })).await;
-    world.settles(0, 3, 1).await;
+    world.settles(1, 3, 1).await;
     eventually("a dead job", async || world.incode.job_counts().await.unwrap().dead == 1).await;
     let subject = Subject::new("ana").unwrap();
     assert!(world.incode.linked(&subject).await.unwrap().is_some());
@@ -193,7 +195,7 @@ async fn operator(world: &World, admin: &str, visit: &mut Visit<'_>) {
     browser.open(&format!("{admin}/inbox/1")).await;
     visit.check("admin, one event").await;
     browser.press("Replay").await;
-    world.settles(0, 3, 1).await;
+    world.settles(1, 3, 1).await;
     browser.open(&format!("{admin}/inbox?state=dead")).await;
     visit.show("admin-events").await;
     visit.open(&format!("{admin}/inbox?state=dead&reason=not_found&limit=1")).await;

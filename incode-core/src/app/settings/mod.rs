@@ -40,8 +40,8 @@ impl std::fmt::Debug for StoreUrl<'_> {
 }
 
 impl Builder {
-    /// Reads the settings of the README's table from `variables`, for instance `std::env::vars_os()`. `builder_from_env` of
-    /// an adapter does that, with the `engines` whose features are on.
+    /// Reads the settings that docs/settings.md of the repository lists from `variables`, for instance `std::env::vars_os()`.
+    /// `builder_from_env` of an adapter does that, with the `engines` whose features are on.
     ///
     /// - Values are trimmed. One that is set and empty is an error, and so is one that is set beside its `_FILE`.
     /// - Secrets may be in files: `INCODE_API_KEY_FILE` and the like name one, with one value a line.
