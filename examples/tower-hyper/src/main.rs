@@ -53,11 +53,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
         // A client that sends no whole head in time is hung up on, or a few hundred of them would take all sockets.
         http.timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(5));
         let connection = http.serve_connection(TokioIo::new(stream), service);
-        // A client that hangs up is none of the server's business.
+        // A client may hang up at any time.
         tokio::spawn(graceful.watch(connection));
     }
     // What is under way is answered, within reason; then the inbox gives back what it has in hand.
-    let _ = tokio::time::timeout(Duration::from_secs(10), graceful.shutdown()).await;
+    if tokio::time::timeout(Duration::from_secs(10), graceful.shutdown()).await.is_err() {
+        eprintln!("a connection was still open");
+    }
     incode.shutdown().await;
     Ok(())
 }

@@ -23,6 +23,8 @@ pub(crate) struct Cluster {
     /// Verified people whose events are sent in bulk; no user logs in as one of them.
     pub(crate) crowd: Vec<String>,
     pub(crate) sent: Sent,
+    /// The form of the test command.
+    pub(crate) is_short: bool,
     over: AtomicBool,
 }
 
@@ -54,6 +56,7 @@ impl Cluster {
         fleet: Arc<Fleet>,
         balancer: SocketAddr,
         expectations: Arc<Expectations>,
+        is_short: bool,
     ) -> Self {
         let (people, crowd) = (Vec::new(), Vec::new());
         Self {
@@ -64,6 +67,7 @@ impl Cluster {
             people,
             crowd,
             sent: Sent::default(),
+            is_short,
             over: AtomicBool::new(false),
         }
     }

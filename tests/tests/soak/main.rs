@@ -83,7 +83,7 @@ async fn soak(engine: Engine) {
     let folder = TempDir::new().unwrap();
     let engine = Arc::new(engine);
     let balancer = Balancer::bind().await;
-    let (cluster, settings) = settle(&engine, &balancer, folder.path()).await;
+    let (cluster, settings) = settle(&engine, &balancer, folder.path(), length.is_short).await;
     for which in 0..cluster.fleet.slots.len() {
         cluster.fleet.start(which).await;
     }
@@ -137,7 +137,7 @@ async fn soak(engine: Engine) {
 }
 
 /// The vendor, the fleet, and what each replica is set to.
-async fn settle(engine: &Engine, balancer: &Balancer, folder: &Path) -> (Cluster, Settings) {
+async fn settle(engine: &Engine, balancer: &Balancer, folder: &Path, is_short: bool) -> (Cluster, Settings) {
     let auth = WebhookAuth::Header { name: WEBHOOK_HEADER.to_owned(), secret: WEBHOOK_SECRET.to_owned() };
     let webhook = Webhook::to(format!("http://{}/incode/webhook", balancer.address())).auth(auth);
     let sandbox = Sandbox::builder().webhook(webhook).time_scale(0.01).start().await.unwrap();
@@ -155,7 +155,7 @@ async fn settle(engine: &Engine, balancer: &Balancer, folder: &Path) -> (Cluster
     let expectations = Arc::new(Expectations::default());
     let url = |port| engine.url_at(port);
     let fleet = Fleet::new(settings.clone(), url, engine.port(), canaries.to_vec(), Arc::clone(&expectations)).await;
-    (Cluster::new(sandbox, Arc::new(fleet), balancer.address(), expectations), settings)
+    (Cluster::new(sandbox, Arc::new(fleet), balancer.address(), expectations, is_short), settings)
 }
 
 /// People and their sessions.

@@ -136,5 +136,5 @@ impl Hook for Gate {
 /// How long the store is away at least.
 const AWAY: Duration = Duration::from_secs(3);
 /// A second or two on a machine with nothing else to do.
-const BOUND: Duration = Duration::from_secs(30);
+const BOUND: Duration = Duration::from_secs(120);
 const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
