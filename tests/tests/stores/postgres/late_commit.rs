@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use incode_core::Subject;
@@ -45,6 +46,8 @@ async fn a_revocation_whose_commit_is_unknown_closes_the_gate_at_once() {
 /// A world behind a network, in which Ana stands in an open door, and whose server goes on committing one kind of change
 /// until the test ends it.
 struct Cluster {
+    /// Ends with the last test that holds it.
+    _server: Arc<PostgresServer>,
     proxy: Proxy,
     world: World,
     identity: String,
@@ -68,7 +71,7 @@ impl Cluster {
         world.link("ana", &identity).await;
         let admin = server.connect(&schema).await;
         let lock = schema.trim_start_matches(|letter: char| !letter.is_ascii_digit()).parse().unwrap();
-        let cluster = Self { proxy, world, identity, admin, lock };
+        let cluster = Self { _server: server, proxy, world, identity, admin, lock };
         eventually("open", async || cluster.status().await == 200).await;
         // Tried again and again: what waits for a lock is given up by the server after a while.
         let slow = format!(
