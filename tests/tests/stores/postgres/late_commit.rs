@@ -1,4 +1,3 @@
-use std::sync::Arc;
 use std::time::Duration;
 
 use incode_core::Subject;
@@ -46,8 +45,8 @@ async fn a_revocation_whose_commit_is_unknown_closes_the_gate_at_once() {
 /// A world behind a network, in which Ana stands in an open door, and whose server goes on committing one kind of change
 /// until the test ends it.
 struct Cluster {
-    /// Ends with the last test that holds it.
-    _server: Arc<PostgresServer>,
+    /// Of this test alone: another test's commit would be taken for its own.
+    _server: PostgresServer,
     proxy: Proxy,
     world: World,
     identity: String,
@@ -58,7 +57,7 @@ struct Cluster {
 
 impl Cluster {
     async fn start(change: &str) -> Option<Self> {
-        let server = PostgresServer::shared().await?;
+        let server = PostgresServer::start().await?;
         let proxy = Proxy::to(server.port()).await;
         let (_, schema) = server.fresh();
         let url = server.url_at(proxy.port(), &schema);
