@@ -58,7 +58,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
     // What is under way is answered, within reason; then the inbox gives back what it has in hand.
     if tokio::time::timeout(Duration::from_secs(10), graceful.shutdown()).await.is_err() {
-        eprintln!("a connection was still open");
+        tracing::warn!("ended while a connection was open");
     }
     incode.shutdown().await;
     Ok(())

@@ -48,6 +48,6 @@ async fn an_idle_connection_does_not_hold_up_the_end() {
     assert_eq!(idle.response(false).await.status, 200);
     let ended = app.stop().await;
     assert_eq!((ended.code, ended.stdout.len()), (Some(0), 0), "one line is all there is to read: {:?}", ended.stderr);
-    assert_eq!(ended.stderr, [""; 0], "it was not waited for");
+    assert!(!ended.stderr.iter().any(|line| line.contains("while a connection was open")), "{:?}", ended.stderr);
     assert!(idle.hangs_up().await);
 }
