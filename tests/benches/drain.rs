@@ -35,14 +35,26 @@ async fn measure(allowed: u32, latency: u64) -> (f64, f64) {
         behaviour.latency_ms = latency;
     });
     let feed = Feed::start(&sandbox).await;
-    // An event takes two calls.
-    let events = f64::from(allowed) / 2.0 * (WARM_UP + COUNTED).as_secs_f64() + SPARE;
-    feed.deliver(events as usize).await;
-    tokio::time::sleep(WARM_UP).await;
-    let since = millis();
-    tokio::time::sleep(COUNTED).await;
-    let until = millis();
-    let calls = sandbox.calls();
+    // An event takes two calls, so this is the work of some seconds.
+    let enough = u64::from(allowed) * 3;
+    let fill = async {
+        loop {
+            if feed.pending().await < enough {
+                feed.deliver(allowed as usize).await;
+            }
+            tokio::time::sleep(BETWEEN_LOOKS).await;
+        }
+    };
+    let counted = async {
+        tokio::time::sleep(WARM_UP).await;
+        let since = millis();
+        tokio::time::sleep(COUNTED).await;
+        (since, millis(), sandbox.calls())
+    };
+    let (since, until, calls) = tokio::select! {
+        () = fill => (0, 0, Vec::new()),
+        counted = counted => counted,
+    };
     assert!(feed.pending().await > 0, "it ran dry: nothing was measured");
     let within = calls.iter().filter(|call| (since..until).contains(&call.at));
     let (mut answered, mut refused) = (0.0, 0.0);
@@ -66,5 +78,4 @@ const WARM_UP: Duration = Duration::from_secs(60);
 const COUNTED: Duration = Duration::from_secs(15);
 /// No token may end before its event is taken up.
 const LONG: Duration = Duration::from_secs(3600);
-/// Events beyond those that can be applied.
-const SPARE: f64 = 300.0;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(100);

@@ -6,7 +6,7 @@ use axum::http::{Request, StatusCode};
 use incode_core::client::Client;
 use incode_core::webhook::Authenticity;
 use incode_core::{Incode, Secret};
-use incode_sandbox::{NewPerson, Sandbox};
+use incode_sandbox::{NewPerson, Sandbox, Verified};
 use incode_tower::IncodeLayer;
 use serde_json::json;
 use tower::ServiceExt;
@@ -14,8 +14,8 @@ use tower::ServiceExt;
 /// An application with a memory store, which asks this vendor.
 pub(crate) struct Feed {
     pub(crate) incode: Incode,
-    sandbox: Sandbox,
     app: Router,
+    sandbox: Sandbox,
     people: Vec<String>,
 }
 
@@ -37,9 +37,12 @@ impl Feed {
         }
     }
 
-    /// One person's verification, acknowledged.
-    pub(crate) async fn verify(&self, person: &str) {
-        let verified = self.sandbox.verify(person).unwrap();
+    async fn verify(&self, person: &str) {
+        self.send(&self.sandbox.verify(person).unwrap()).await;
+    }
+
+    /// The event of a verification, acknowledged.
+    pub(crate) async fn send(&self, verified: &Verified) {
         let event = json!({
             "event": "verification.completed",
             "id": verified.verification_id,
