@@ -6,6 +6,8 @@ use incode_tests::servers::{PostgresServer, Proxy};
 use incode_tests::{Adapter, Plan, World, event, eventually};
 use tokio_postgres::Client;
 
+use crate::is_kept;
+
 /// The network goes while the server commits, and is back before it has: no process knows of a change when it comes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_change_that_is_committed_after_its_caller_gave_up_is_noticed() {
@@ -14,9 +16,9 @@ async fn a_change_that_is_committed_after_its_caller_gave_up_is_noticed() {
     let unlinking =
         tokio::spawn(async move { incode.unlink(&Subject::new("ana").unwrap(), &incode_core::Actor::unknown()).await });
     cluster.loses_the_network_while_the_server_commits().await;
-    eventually("asked again", async || cluster.status().await == 200).await;
-    cluster.ends_the_commit().await;
     // Kept by the near cache from here on, unless a notice comes.
+    eventually("asked again", async || cluster.status().await == 200 && is_kept(&cluster.world, "ana")).await;
+    cluster.ends_the_commit().await;
     eventually("the notice came", async || cluster.status().await == 403).await;
     assert_eq!(cluster.world.get("ana", "/vault").await.code(), "verification_required");
     assert!(unlinking.await.unwrap().is_err(), "its caller gave up");
