@@ -19,8 +19,8 @@ pub struct IdentifiedUser {
 /// because a user with an unusable key is not the same as no user.
 pub type FoundUser = Result<Option<IdentifiedUser>, InvalidValue>;
 
-/// A key of the application's users: text, an integer, or a [`Subject`]; with a [`SessionHash`] beside it where the
-/// application names sessions.
+/// A key of the application's users: text, an integer, a `Uuid` (feature `uuid`), or a [`Subject`]; with a [`SessionHash`]
+/// beside it where the application names sessions.
 ///
 /// Other types say by themselves how they are written: `user.id.to_string()`. Not each `Display` is a key. One that
 /// shortens or masks would make two users one.
@@ -91,6 +91,15 @@ macro_rules! integer_keys {
             }
         }
     )* };
+}
+
+/// The hyphenated form, in small letters.
+#[cfg(feature = "uuid")]
+#[cfg_attr(docsrs, doc(cfg(feature = "uuid")))]
+impl UserKey for uuid::Uuid {
+    fn into_user(self) -> Result<IdentifiedUser, InvalidValue> {
+        self.hyphenated().to_string().into_user()
+    }
 }
 
 text_keys!(String, &str, &String, Cow<'_, str>, Box<str>, Arc<str>);

@@ -15,6 +15,15 @@ fn keys_are_text_integers_and_subjects() {
     assert_eq!(key(u128::MAX).as_deref(), Some("340282366920938463463374607431768211455"));
 }
 
+#[cfg(feature = "uuid")]
+#[test]
+fn a_uuid_is_a_key_in_one_form_only() {
+    for written in ["DDF8994FD52246598D02C1D479057BE6", "ddf8994f-d522-4659-8d02-c1d479057be6"] {
+        let id = uuid::Uuid::parse_str(written).unwrap();
+        assert_eq!(key(id).as_deref(), Some("ddf8994f-d522-4659-8d02-c1d479057be6"));
+    }
+}
+
 #[test]
 fn a_key_that_is_no_subject_is_an_error_and_not_none() {
     let longest = "x".repeat(Subject::MAX_LEN);
