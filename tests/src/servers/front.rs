@@ -17,6 +17,10 @@ pub enum Front {
     Haproxy,
     /// caddy.
     Caddy,
+    /// Apache's httpd.
+    Apache,
+    /// varnish.
+    Varnish,
 }
 
 /// A running proxy with a configuration of `docs/proxies`; ended when this is dropped.
@@ -26,11 +30,13 @@ pub struct FrontServer {
     pub address: SocketAddr,
     folder: TempDir,
     child: Child,
+    /// varnish leaves the writing of a log to another program.
+    logger: Option<Child>,
 }
 
 impl Front {
     /// Each of them.
-    pub const ALL: [Self; 3] = [Self::Nginx, Self::Haproxy, Self::Caddy];
+    pub const ALL: [Self; 5] = [Self::Nginx, Self::Haproxy, Self::Caddy, Self::Apache, Self::Varnish];
 
     /// Where one may listen.
     pub fn free_address() -> SocketAddr {
@@ -54,13 +60,20 @@ impl Front {
         };
         let folder = tempfile::Builder::new().prefix("incode-front").tempdir().unwrap();
         let text = edit(self.configuration(variant, application, address, folder.path()));
-        let command = self.command(&program, folder.path(), &text);
-        let mut server = FrontServer { address, child: spawn(command, folder.path()), folder };
+        let command = self.command(&program, address, folder.path(), &text);
+        let child = spawn(command, folder.path());
+        let mut server = FrontServer { address, child, logger: None, folder };
         let begun = Instant::now();
         while TcpStream::connect(address).await.is_err() {
             let is_running = server.child.try_wait().unwrap().is_none();
             assert!(is_running && begun.elapsed() < PATIENCE, "{self:?} does not start: {}", server.log());
             tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        if self == Self::Varnish {
+            let mut logger = Command::new(program.with_file_name("varnishncsa"));
+            let format = text.lines().find_map(|line| line.split("varnishncsa -F ").nth(1)).unwrap_or("'%m %U'");
+            logger.arg("-n").arg(server.folder.path().join("work")).args(["-F", format.trim_matches('\'')]);
+            server.logger = Some(spawn(logger, server.folder.path()));
         }
         Some(server)
     }
@@ -70,6 +83,8 @@ impl Front {
             Self::Nginx => "nginx",
             Self::Haproxy => "haproxy",
             Self::Caddy => "caddy",
+            Self::Apache => "apache2",
+            Self::Varnish => "varnishd",
         }
     }
 
@@ -82,6 +97,11 @@ impl Front {
             (Self::Haproxy, Variant::Prefix) => ("haproxy-prefix.cfg", "bind :80\n"),
             (Self::Caddy, Variant::Whole) => ("Caddyfile", "app.example.com {"),
             (Self::Caddy, Variant::Prefix) => ("Caddyfile-prefix", "app.example.com {"),
+            (Self::Apache, Variant::Whole) => ("apache.conf", "<VirtualHost *:80>"),
+            (Self::Apache, Variant::Prefix) => ("apache-prefix.conf", "<VirtualHost *:80>"),
+            // It is told on the command line.
+            (Self::Varnish, Variant::Whole) => ("varnish.vcl", ""),
+            (Self::Varnish, Variant::Prefix) => ("varnish-prefix.vcl", ""),
         };
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/proxies").join(name);
         let text = std::fs::read_to_string(path).unwrap();
@@ -90,14 +110,17 @@ impl Front {
             Self::Haproxy => format!("bind {address}\n"),
             // The name that calls ask for, and no other interface.
             Self::Caddy => format!("http://app.test:{} {{\n\tbind {}", address.port(), address.ip()),
+            Self::Apache => format!("Listen {address}\n<VirtualHost {address}>"),
+            Self::Varnish => return replaced(&text, ".port = \"3000\"", &format!(".port = \"{}\"", application.port())),
         };
         let text = replaced(&text, listen, &listen_here);
         let text = replaced(&text, "127.0.0.1:3000", &application.to_string());
-        text.replace("/var/log/nginx/access.log", &folder.join("log").display().to_string())
+        let log = folder.join("log").display().to_string();
+        text.replace("/var/log/nginx/access.log", &log).replace("/var/log/apache2/access.log", &log)
     }
 
     /// Runs it in the foreground, with all of its files in `folder`.
-    fn command(self, program: &Path, folder: &Path, text: &str) -> Command {
+    fn command(self, program: &Path, address: SocketAddr, folder: &Path, text: &str) -> Command {
         let mut command = Command::new(program);
         let file = folder.join("configuration");
         match self {
@@ -124,6 +147,25 @@ impl Front {
                 command.args(["run", "--adapter", "caddyfile", "--config"]).arg(file);
                 command.env("HOME", folder).env("XDG_DATA_HOME", folder).env("XDG_CONFIG_HOME", folder);
             }
+            Self::Apache => {
+                let modules = ["mpm_event", "authz_core", "proxy", "proxy_http", "reqtimeout"];
+                let modules = modules.map(|name| format!("LoadModule {name}_module {APACHE_MODULES}/mod_{name}.so\n"));
+                // As root it needs a user for its workers, and takes none with that name.
+                let user = if is_root() { "User #65534\nGroup #65534\n" } else { "" };
+                let main = format!(
+                    "ServerRoot {0}\nDefaultRuntimeDir {0}\nPidFile {0}/pid\nErrorLog /dev/stderr\n\
+                     ServerName localhost\n{1}{user}{text}",
+                    folder.display(),
+                    modules.concat()
+                );
+                std::fs::write(&file, main).unwrap();
+                command.arg("-f").arg(file).arg("-DFOREGROUND");
+            }
+            Self::Varnish => {
+                std::fs::write(&file, text).unwrap();
+                command.args(["-F", "-j", "none", "-s", "malloc,32m", "-a", &address.to_string(), "-f"]).arg(file);
+                command.arg("-n").arg(folder.join("work"));
+            }
         }
         command
     }
@@ -147,6 +189,10 @@ impl FrontServer {
 
 impl Drop for FrontServer {
     fn drop(&mut self) {
+        if let Some(logger) = &mut self.logger {
+            let _ = logger.kill();
+            let _ = logger.wait();
+        }
         // nginx ends its worker when it is asked to, and leaves it behind when it is killed.
         let asked = Command::new("sh").args(["-c", "kill -TERM \"$1\"", "sh", &self.child.id().to_string()]).status();
         let begun = Instant::now();
@@ -171,6 +217,9 @@ fn replaced(text: &str, from: &str, to: &str) -> String {
     assert!(text.contains(from), "not in the file any more: {from}");
     text.replace(from, to)
 }
+
+/// Where Debian has them.
+const APACHE_MODULES: &str = "/usr/lib/apache2/modules";
 
 /// Far longer than any of them needs to start or end, even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -18,6 +18,8 @@ macro_rules! behind_every_proxy {
         behind_every_proxy!(@ nginx Nginx $($name),+);
         behind_every_proxy!(@ haproxy Haproxy $($name),+);
         behind_every_proxy!(@ caddy Caddy $($name),+);
+        behind_every_proxy!(@ apache Apache $($name),+);
+        behind_every_proxy!(@ varnish Varnish $($name),+);
     };
     (@ $module:ident $front:ident $($name:ident),+) => {
         mod $module {

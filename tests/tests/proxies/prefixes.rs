@@ -55,7 +55,16 @@ fn with_prefix(front: Front, text: &str) -> String {
         Front::Nginx => ("proxy_pass http://app/;", "proxy_pass http://app;"),
         Front::Haproxy => ("http-request replace-path /portal(/.*) \\1\n", ""),
         Front::Caddy => ("handle_path /portal/*", "handle /portal/*"),
+        Front::Apache => return with_path_at_its_end(text),
+        Front::Varnish => ("set req.url = regsub(req.url, \"^/portal/\", \"/\");", ""),
     };
     assert!(text.contains(from), "not in the file any more: {from}");
     text.replace(from, to)
+}
+
+/// apache joins what follows the prefix to the path of the application's URL.
+fn with_path_at_its_end(text: &str) -> String {
+    let line = text.lines().find(|line| line.trim_start().starts_with("ProxyPass ")).unwrap();
+    let (head, end) = line.rsplit_once("/\"").unwrap();
+    text.replace(line, &format!("{head}/portal/\"{end}"))
 }
