@@ -125,6 +125,9 @@ reqwest = { version = \"0.12\", default-features = false, features = [\"rustls-t
 tonic='tonic = { version = "0.14", features = ["tls-aws-lc"] }'
 axum_07='axum = "0.7"
 tower = { version = "0.5", features = ["util"] }'
+salvo='salvo = { version = "0.95", default-features = false, features = ["server", "http1", "tower-compat"] }
+http-body-util = "0.1"
+tower = { version = "0.5", features = ["util"] }'
 ring=', "tls-ring"' aws=', "tls-aws-lc-rs"'
 
 start_vendor
@@ -137,5 +140,6 @@ case_of starts ring axum incode-tower "$ring" "$axum"
 case_of starts reqwest reqwest incode-tower "$aws" "$reqwest"
 case_of starts reqwest-rustls reqwest incode-tower "$ring" "$reqwest_rustls"
 case_of starts tonic tonic incode-tower "$aws" "$tonic" 200
-# A framework that the extractors are not for.
+# Frameworks that the extractors are not for. salvo asks for a newer Rust than the others.
 case_of starts axum-07 axum-07 incode-tower "$ring" "$axum_07"
+case_of starts salvo salvo incode-tower "$ring" "$salvo"
