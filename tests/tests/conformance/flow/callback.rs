@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use incode_core::model::IdentityStatus;
 use incode_core::testing::ManualClock;
 use incode_core::{Subject, Timestamp};
 use incode_sandbox::{Effect, Fault, Route};
@@ -277,6 +278,8 @@ async fn a_revocation_is_applied_although_nothing_is_linked(adapter: Adapter) {
     let (id, token) = (world.start_flow("eve").await, world.sandbox.issue_token(&ben.identity_id));
     assert_eq!(world.come_back("eve", &id, &token).await.code(), "identity_taken");
     assert_eq!(world.get("ben", "/vault").await.code(), "identity_revoked");
+    // In the store too, and not only in the cache of this process.
+    assert_eq!(world.identity(&ben.identity_id).await.unwrap().status, IdentityStatus::Revoked);
     assert_eq!(world.standing("eve").await, "not_linked");
     // So does a token that is too old for the flow.
     let carla = world.person("Carla Ruiz");
@@ -287,6 +290,7 @@ async fn a_revocation_is_applied_although_nothing_is_linked(adapter: Adapter) {
     let (id, token) = (world.start_flow("eve").await, world.sandbox.mint_token(old));
     assert_eq!(world.come_back("eve", &id, &token).await.code(), "flow_token_foreign");
     assert_eq!(world.get("carla", "/vault").await.code(), "identity_revoked");
+    assert_eq!(world.identity(&carla.identity_id).await.unwrap().status, IdentityStatus::Revoked);
 }
 
 async fn where_nothing_is_linked_no_identity_becomes_known(adapter: Adapter) {
