@@ -323,7 +323,7 @@ impl std::fmt::Debug for Plan {
 /// Polls until it is so. It fails only after minutes: longer than any schedule of ours, and than a busy machine needs.
 ///
 /// # Panics
-/// When it is not so after three minutes.
+/// When it is not so in time.
 pub async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     let (begun, patience) = (std::time::Instant::now(), patience());
     while !is_so().await {
