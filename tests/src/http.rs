@@ -215,7 +215,8 @@ impl Wire {
                 () = write => {}
             }
         };
-        tokio::time::timeout(DEADLINE, exchange).await.expect("still open");
+        let ended = tokio::time::timeout(DEADLINE, exchange).await;
+        assert!(ended.is_ok(), "still open after {} bytes: {:?}", bytes.len(), String::from_utf8_lossy(&self.read));
         self.answer().await
     }
 

@@ -38,6 +38,12 @@ impl Front {
     /// Each of them.
     pub const ALL: [Self; 5] = [Self::Nginx, Self::Haproxy, Self::Caddy, Self::Apache, Self::Varnish];
 
+    /// Whether an answer arrives that comes before the whole body was written. Otherwise it does if the application reads
+    /// the whole body, which it does up to 1 MiB.
+    pub const fn reads_while_it_writes(self) -> bool {
+        !matches!(self, Self::Apache | Self::Varnish)
+    }
+
     /// Where one may listen.
     pub fn free_address() -> SocketAddr {
         SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()))
@@ -70,9 +76,10 @@ impl Front {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         if self == Self::Varnish {
-            let mut logger = Command::new(program.with_file_name("varnishncsa"));
+            let mut logger = Command::new("varnishncsa");
             let format = text.lines().find_map(|line| line.split("varnishncsa -F ").nth(1)).unwrap_or("'%m %U'");
-            logger.arg("-n").arg(server.folder.path().join("work")).args(["-F", format.trim_matches('\'')]);
+            // With what was logged before it starts.
+            logger.args(["-d", "-t", "off", "-n"]).arg(server.folder.path().join("work")).args(["-F", format.trim_matches('\'')]);
             server.logger = Some(spawn(logger, server.folder.path()));
         }
         Some(server)
@@ -111,7 +118,9 @@ impl Front {
             // The name that calls ask for, and no other interface.
             Self::Caddy => format!("http://app.test:{} {{\n\tbind {}", address.port(), address.ip()),
             Self::Apache => format!("Listen {address}\n<VirtualHost {address}>"),
-            Self::Varnish => return replaced(&text, ".port = \"3000\"", &format!(".port = \"{}\"", application.port())),
+            Self::Varnish => {
+                return replaced(&text, ".port = \"3000\"", &format!(".port = \"{}\"", application.port()));
+            }
         };
         let text = replaced(&text, listen, &listen_here);
         let text = replaced(&text, "127.0.0.1:3000", &application.to_string());

@@ -13,12 +13,20 @@ fn each_host_has_a_port_of_its_own() {
 
 #[test]
 fn only_this_machine_is_spoken_to_without_tls() {
-    let mode = |url: &str| Url::parse(url).unwrap().mode;
+    // For what is connected, each host has its own.
+    let mode = |url: &str| {
+        let url = Url::parse(url).unwrap();
+        let used: Vec<_> = url.hosts.iter().map(Config::get_ssl_mode).collect();
+        (url.mode, used)
+    };
+    let all = |(mode, used): (TlsMode, Vec<SslMode>), expected: TlsMode, ssl: SslMode| {
+        mode == expected && used.iter().all(|used| *used == ssl)
+    };
     for url in ["postgres://localhost/app", "postgres://127.0.0.1,[::1]/app", "postgres:///app?host=/run"] {
-        assert!(mode(url) == TlsMode::Never, "{url}");
+        assert!(all(mode(url), TlsMode::Never, SslMode::Disable), "{url}");
     }
     for url in ["postgres://db/app", "postgres://localhost,db/app", "postgres://10.0.0.1/app?sslmode=verify-ca"] {
-        assert!(mode(url) == TlsMode::Required, "{url}");
+        assert!(all(mode(url), TlsMode::Required, SslMode::Require), "{url}");
     }
 }
 
