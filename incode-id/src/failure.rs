@@ -54,7 +54,7 @@ impl Failure {
     }
 
     /// A file that can't be opened.
-    pub(crate) fn missing(path: &std::path::Path, error: &std::io::Error) -> Self {
+    pub(crate) fn missing(path: &std::path::Path, error: &dyn std::fmt::Display) -> Self {
         Self { kind: FailureKind::Unavailable, line: format!("{}: {error}", path.display()) }
     }
 

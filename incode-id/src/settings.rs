@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
@@ -140,7 +141,13 @@ pub(crate) fn sqlite_path(url: &str) -> Option<&Path> {
 pub(crate) async fn open(argument: Option<&str>) -> Result<Arc<dyn Store>, Failure> {
     let url = url(argument)?;
     if let Some(path) = sqlite_path(&url) {
-        std::fs::metadata(path).map_err(|error| Failure::missing(path, &error))?;
+        std::fs::metadata(path).map_err(|error| match error.kind() {
+            ErrorKind::NotFound => {
+                let advice = "the application makes it at its first start: start it once, or correct the path";
+                Failure::missing(path, &format_args!("there is no such file; {advice}"))
+            }
+            _ => Failure::missing(path, &error),
+        })?;
     }
     let unusable = |error: StoreError| Failure::arguments(error.cause().to_string());
     if let Some(options) = incode_sqlite::from_url(&url) {

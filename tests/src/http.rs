@@ -199,11 +199,15 @@ impl Wire {
         if silent { None } else { Some(self.response(false).await) }
     }
 
-    /// Writes, and reads at the same time until the other side hangs up: as clients do that may be answered early. `None`
-    /// when it hangs up without an answer.
+    /// Writes, and reads at the same time until an answer of a known length is there, or the other side hangs up: as clients
+    /// do that may be answered early. `None` when it hangs up without an answer.
+    ///
+    /// That it hangs up is not waited for: caddy sometimes keeps a connection open that it has said it closes.
     pub async fn exchange(&mut self, bytes: &[u8]) -> Option<Response> {
         let (mut reader, mut writer) = self.stream.split();
-        let read = async { while reader.read_buf(&mut self.read).await.is_ok_and(|count| count > 0) {} };
+        let read = async {
+            while reader.read_buf(&mut self.read).await.is_ok_and(|count| count > 0) && !is_whole(&self.read) {}
+        };
         let write = async {
             // Answered early, it may be written no further.
             let _ = writer.write_all(bytes).await;
@@ -391,6 +395,14 @@ pub fn problem(
          \"detail\":\"{detail}\",\"code\":\"{code}\"{verify}}}",
         headers.concat()
     )
+}
+
+/// Whether these bytes are an answer whose head says how long it is, to its end.
+fn is_whole(read: &[u8]) -> bool {
+    let Some(end) = find(read, b"\r\n\r\n") else { return false };
+    let head = String::from_utf8_lossy(&read[..end]).to_ascii_lowercase();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse::<usize>().ok());
+    length.is_some_and(|length| read.len() >= end + 4 + length)
 }
 
 fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
