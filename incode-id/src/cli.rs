@@ -304,7 +304,8 @@ Exit codes:
   0  done
   1  failed; stderr says why
   2  wrong arguments
-  3  refused: the store is of another version or program, is not empty, or its copy is unfinished
+  3  refused: the store is of another version or program, is not empty, or its copy is unfinished; or `init` would
+     overwrite a file
   4  unavailable: the file is open in another process or is missing, or the server does not answer
   5  nothing was found under this name or id
 

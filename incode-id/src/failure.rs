@@ -63,6 +63,12 @@ impl Failure {
         Self { line: format!("{place}: {}", self.line), ..self }
     }
 
+    /// With what to do after it, where the line says this.
+    pub(crate) fn advised(self, said: &str, advice: &str) -> Self {
+        let advice = if self.line.contains(said) { advice } else { "" };
+        Self { line: format!("{}{advice}", self.line), ..self }
+    }
+
     pub(crate) fn code(&self) -> ExitCode {
         ExitCode::from(self.kind as u8)
     }

@@ -19,7 +19,10 @@ use crate::failure::Failure;
 /// A client that follows no redirect and uses no proxy: it must see what is really answered.
 pub(crate) fn client() -> Result<reqwest::Client, Failure> {
     let failed = |error: &dyn std::fmt::Display| Failure::failed(format!("no HTTP client: {error}"));
-    let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    let mut roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    // What this machine trusts besides, or SSL_CERT_FILE names: an application in a company's network has an authority of
+    // its own. What can't be read is not trusted.
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let tls = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

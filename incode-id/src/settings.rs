@@ -151,7 +151,9 @@ pub(crate) async fn open(argument: Option<&str>) -> Result<Arc<dyn Store>, Failu
     }
     let unusable = |error: StoreError| Failure::arguments(error.cause().to_string());
     if let Some(options) = incode_sqlite::from_url(&url) {
-        Ok(Arc::new(options.map_err(unusable)?.open().await?))
+        let advice = ": stop the application, or use its admin pages";
+        let in_use = |error| Failure::from(error).advised("open in another process", advice);
+        Ok(Arc::new(options.map_err(unusable)?.open().await.map_err(in_use)?))
     } else if let Some(options) = incode_postgres::from_url(&url) {
         let options = match secret("INCODE_STORE_LISTEN")? {
             Some(listen) => options.and_then(|options| options.listen_url(&listen)),

@@ -206,13 +206,13 @@ impl Builder {
         self
     }
 
-    /// Mounts the webhook route for both kinds here instead of at `/incode/webhook`. May be called again, for more.
+    /// Mounts the webhook route for both kinds of event here instead of at `/incode/webhook`. May be called again, for more.
     pub fn webhook_path(mut self, path: &str) -> Self {
         self.webhook_paths.push((path.into(), None));
         self
     }
 
-    /// Mounts a webhook route that takes one kind and refuses the other, as the vendor may be given one URL for each.
+    /// Mounts a webhook route that takes one kind of event and refuses the other, as the vendor may be given one URL for each.
     pub fn webhook_path_for(mut self, kind: EventKind, path: &str) -> Self {
         self.webhook_paths.push((path.into(), Some(kind)));
         self

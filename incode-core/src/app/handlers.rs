@@ -71,7 +71,7 @@ impl Incode {
     /// How many jobs are pending and dead.
     ///
     /// # Errors
-    /// When the store does not answer; so for all of these.
+    /// When the store does not answer.
     pub async fn job_counts(&self) -> Result<JobCounts, StoreError> {
         Ok(self.0.store.counts().await?.jobs)
     }

@@ -130,7 +130,7 @@ fn token_reply(answer: Result<Reply, TokenRefusal>) -> Reply {
     let outcome = answer.as_ref().map_or_else(TokenRefusal::as_str, |_| "issued");
     metrics::counter!("incode_token_requests_total", "outcome" => outcome).increment(1);
     answer.unwrap_or_else(|refusal| {
-        tracing::info!(reason = refusal.as_str(), "token refused");
+        tracing::info!(reason = refusal.as_str(), detail = refusal.detail(), "token refused");
         refusal.reply()
     })
 }

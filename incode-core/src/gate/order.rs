@@ -1,6 +1,6 @@
-//! The order of the application's login layer and ours.
+//! The order of the application's login layer and ours, and a login that ours does not know of.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use crate::http::{Problem, Reply, RequestHead};
 
@@ -12,12 +12,33 @@ pub(crate) struct LoginOrder {
     is_checked: bool,
     /// Logged already: the mistake is in the program, and every request repeats it.
     is_said: AtomicBool,
+    /// Requests without a user that were denied or asked about, until one with a user came.
+    anonymous: AtomicU32,
+    /// One with a user came, or the warning is logged.
+    is_settled: AtomicBool,
 }
 
 impl LoginOrder {
     /// `is_checked`: the [`SubjectSource`](super::SubjectSource) reads the extensions.
     pub(crate) fn new(is_checked: bool) -> Self {
-        Self { is_checked, is_said: AtomicBool::new(false) }
+        Self { is_checked, ..Self::default() }
+    }
+
+    /// An application that never says who its users are is shut for all of them, and nothing else shows it.
+    fn look_for_users(&self, is_anonymous: bool) {
+        if self.is_settled.load(Ordering::Relaxed) {
+            return;
+        }
+        if !is_anonymous {
+            self.is_settled.store(true, Ordering::Relaxed);
+        } else if self.anonymous.fetch_add(1, Ordering::Relaxed) + 1 == FIRST {
+            self.is_settled.store(true, Ordering::Relaxed);
+            tracing::warn!(
+                requests = FIRST,
+                "none of the first requests at a gate has a user: if people are logged in, name them to the incode layer with \
+                 `identify`, or put a `Subject` into the request extensions in a layer outside of it"
+            );
+        }
     }
 }
 
@@ -25,6 +46,7 @@ impl LoginOrder {
 /// ours. Each denied person would be sent to the login, and come back logged in, without end.
 pub(super) fn is_wrong(visitor: &Visitor, head: &dyn RequestHead) -> bool {
     let order = &visitor.known().context().login_order;
+    order.look_for_users(visitor.standing() == Standing::NoSubject);
     if visitor.standing() != Standing::NoSubject || !order.is_checked || head.subject().is_none() {
         return false;
     }
@@ -43,3 +65,6 @@ pub(super) fn reply(visitor: &Visitor, head: &dyn RequestHead) -> Reply {
     let problem = Problem::new(500, "layer_order", "Server error", "The server is not set up to answer this.");
     visitor.known().context().reply(&problem, Audience::of(head))
 }
+
+/// More than one person tries before the first login.
+const FIRST: u32 = 20;

@@ -160,7 +160,7 @@ pub enum Cause {
     BearerToken,
     /// A verification that was looked at again.
     Recheck,
-    /// A link by the application's own word.
+    /// A link that the application made itself, with `Incode::link`.
     Linked,
     /// The end of a link.
     Unlinked,

@@ -133,8 +133,9 @@ impl ChangeHub {
 
     /// Takes a payload that a listener received. What this process published itself it knows from the call that did it,
     /// unless a call ended with an unknown outcome. A payload that does not open is not of this store: it is counted
-    /// and ignored. So is one that was received before: another database user may send it again. True when it is this
-    /// process's own pulse.
+    /// and ignored. So is one that was received before: another database user may send it again.
+    ///
+    /// Returns whether the payload is this process's own [`pulse`](Self::pulse), which shows that the listener works.
     pub fn received(&self, payload: &str) -> bool {
         let Some(notice) = self.open(payload) else {
             metrics::counter!("incode_store_feed_foreign_total").increment(1);

@@ -61,8 +61,8 @@ async fn webhook(report: &mut Report<'_>, client: &reqwest::Client, url: &Url, p
     let status = match unsigned {
         Ok(answer) => answer.status(),
         Err(error) => {
-            let todo = "start the application, and let the proxy in front pass requests on to it; or write --no-public";
-            report.fail(&name, format!("does not answer: {}", http::cause(error)), todo)?;
+            let cause = http::cause(error);
+            report.fail(&name, format!("does not answer: {cause}"), unreached(&cause))?;
             return Ok(false);
         }
     };
@@ -84,6 +84,18 @@ async fn webhook(report: &mut Report<'_>, client: &reqwest::Client, url: &Url, p
         }
     }
     Ok(true)
+}
+
+/// What to do about a call that had no answer. TLS and the name come before the application.
+fn unreached(cause: &str) -> &'static str {
+    if cause.contains("certificate") {
+        "let the proxy send a certificate for this name, with its chain, of an authority that this machine trusts; a file \
+         with an authority of your own is named in SSL_CERT_FILE"
+    } else if cause.contains("lookup") || cause.contains("dns") {
+        "this machine's name server does not know the name: correct PUBLIC_URL, or the record of the name"
+    } else {
+        "start the application, and let the proxy in front pass requests on to it; or write --no-public"
+    }
 }
 
 async fn token(report: &mut Report<'_>, client: &reqwest::Client, url: &Url) -> Result<(), Failure> {

@@ -50,6 +50,7 @@ pub(super) fn rows(plan: &Plan, variables: &[(&'static str, String)], file: &Pat
             row("authentication URL (token URL)", url("/incode/token"));
             row("client id", value("INCODE_OAUTH_CLIENT_ID").unwrap_or_default().to_owned());
             row("client secret", secret("INCODE_OAUTH_CLIENT_SECRET"));
+            row("client authentication", "HTTP Basic; no scope".to_owned());
         }
         Auth::FetchBack => row("authentication", "none".to_owned()),
     }

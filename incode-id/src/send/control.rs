@@ -86,8 +86,9 @@ impl Attempt {
         let status = self.status.map(|status| format!("HTTP {status}")).unwrap_or_default();
         match (self.status, self.failure.as_deref()) {
             (_, Some("oauth")) => {
-                "the token endpoint gave no token: is --token-url right, and do INCODE_OAUTH_CLIENT_ID and \
-                 INCODE_OAUTH_CLIENT_SECRET fit the application's?"
+                "the token endpoint gave no token: does the application answer there (/incode/token, or --token-url), is \
+                 its certificate trusted, and do INCODE_OAUTH_CLIENT_ID and INCODE_OAUTH_CLIENT_SECRET fit the \
+                 application's?"
                     .to_owned()
             }
             (_, Some(failure)) => format!("no answer ({failure}): does the application run, and is the URL right?"),

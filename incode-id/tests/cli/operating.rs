@@ -128,6 +128,6 @@ async fn the_store_is_found_and_never_made() {
     assert!(!Path::new(&missing).exists());
     let in_use = open_file(&file_in(&folder)).await;
     let (code, said) = with(&[("INCODE_STORE", &url)]);
-    assert!(code == Some(4) && said.contains("open in another process"), "{said}");
+    assert!(code == Some(4) && said.contains("open in another process: stop the application"), "{said}");
     in_use.close().await.unwrap();
 }

@@ -124,7 +124,8 @@ fn store(variables: &Variables, engines: &[Engine]) -> Result<StoreChoice, Confi
         Some(Err(error)) => Err(ConfigError::new(name, "can't be used").with_source(error)),
         None => Err(ConfigError::new(
             name,
-            "takes memory:, sqlite:PATH, postgres://... or redis://..., each with the feature of that name",
+            "takes memory:, sqlite:PATH, postgres://... or redis://... The last three need the feature of that name (sqlite, \
+             postgres, redis) in Cargo.toml: this program may be built without it",
         )),
     }
 }

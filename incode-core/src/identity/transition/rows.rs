@@ -100,7 +100,7 @@ pub enum Outcome {
     Forgotten(bool),
     /// The face confirmation was recorded.
     Confirmed,
-    /// The confirmation counts and is used up. When it passed.
+    /// The face confirmation counted, and is used up. The time is when the face passed.
     Used(Timestamp),
     /// Refused. What the vendor said of a known identity may be merged all the same.
     Refused(Refusal),

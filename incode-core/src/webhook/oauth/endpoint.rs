@@ -84,7 +84,8 @@ impl TokenEndpoint {
         let authorization = match head.header("authorization") {
             Field::One(value) => value,
             // Nothing was tried, so nothing is counted.
-            Field::Missing | Field::Many => return Err(invalid_client()),
+            Field::Missing => return Err(no_client()),
+            Field::Many => return Err(invalid_client()),
         };
         let Some(token) = issue(policy, authorization, clock) else {
             self.may_fail(caller, elapsed)?;
@@ -228,6 +229,11 @@ fn is_form(head: &dyn RequestHead) -> bool {
         let essence = value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
         essence.eq_ignore_ascii_case(b"application/x-www-form-urlencoded")
     })
+}
+
+/// Many clients write their secret into the body unless they are set up otherwise, so the way is named.
+fn no_client() -> TokenRefusal {
+    TokenRefusal::new(TokenRefusalKind::InvalidClient, "send the client id and the secret with HTTP Basic")
 }
 
 fn invalid_client() -> TokenRefusal {

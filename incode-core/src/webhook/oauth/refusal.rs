@@ -57,6 +57,11 @@ impl TokenRefusal {
         self.kind
     }
 
+    /// What is wrong, in a sentence without anything of the request. May be empty.
+    pub fn detail(&self) -> &'static str {
+        self.detail
+    }
+
     /// The name in metrics and logs.
     pub fn as_str(&self) -> &'static str {
         match self.kind {

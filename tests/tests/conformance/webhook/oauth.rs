@@ -101,8 +101,12 @@ async fn what_is_wrong_with_a_request_is_said_as_the_rfc_has_it(adapter: Adapter
     let right = || headers.iter().fold(post("/incode/token"), |call, (name, value)| call.header(name, value));
     let (form, basic) = (("content-type", "application/x-www-form-urlencoded"), headers[0].1.as_str());
     let bare = || post("/incode/token").header(form.0, form.1);
+    let in_the_body = format!("grant_type=client_credentials&client_id={CLIENT_ID}&client_secret={SECRET}");
+    let no_header = error(401, "invalid_client", "send the client id and the secret with HTTP Basic");
+    for body in ["grant_type=client_credentials", &in_the_body] {
+        assert_eq!(world.send(bare().body(body)).await.essence(), no_header);
+    }
     for call in [
-        bare(),
         ask_for_token(CLIENT_ID, OTHER),
         ask_for_token("somebody-else", SECRET),
         ask_for_token(CLIENT_ID, ""),
@@ -143,7 +147,7 @@ async fn what_is_wrong_with_a_request_is_said_as_the_rfc_has_it(adapter: Adapter
 
     let too_large = error(413, "invalid_request", "the body is longer than is accepted");
     assert_eq!(world.send(right().announced(4097)).await.essence(), too_large);
-    assert_eq!(world.send(bare().announced(4096)).await.essence(), no_client(), "before the body");
+    assert_eq!(world.send(bare().announced(4096)).await.essence(), no_header, "before the body");
     let long = format!("grant_type=client_credentials&pad={}", "p".repeat(4096));
     assert_eq!(world.send(right().chunked(&long, 1000)).await.essence(), too_large);
     let padded = format!("grant_type=client_credentials&pad={}", "p".repeat(4000));
