@@ -11,7 +11,6 @@ use gate_kit::RequestContext;
 use incode_core::Subject;
 use incode_core::flow::FaceScope;
 use incode_core::gate::Visitor as IncodeVisitor;
-use incode_core::identity::ActionHash;
 use incode_tower::{GateLayer, IncodeLayer, Visitor, response};
 use serde::Deserialize;
 
@@ -123,13 +122,15 @@ async fn confirmed(
     let form = FaceForm::read(parts).await?;
     session.check(&form.form)?;
     let of = |refused| Refusal::of(refused, &id);
-    let action = bank.transfers.waiting(&session, &id).map_err(of)?.action(&id);
+    // What the face is for: what waits now, and not what waits here once the vendor has answered.
+    let shown = bank.transfers.waiting(&session, &id).map_err(of)?;
+    let action = shown.action(&id);
     bank.transfers.try_face(&session, &id).map_err(of)?;
     // The gate has let the visitor pass, so it has a subject; and a session, or it would not be here.
     let scope = FaceScope::of(&visitor).ok_or_else(Refusal::foreign_form)?.for_action(action);
     match confirm(&bank, scope, &session.subject, form.face()).await? {
         Confirmed::Yes => {
-            make(&bank, &visitor, &session, &id, action).await?;
+            make(&bank, &visitor, &session, &id, &shown).await?;
             Ok(bank.go(&format!("/transfers/{}", id.as_str())))
         }
         // Away from the POST, so that neither reload nor the back button sends a face again.
@@ -142,21 +143,22 @@ async fn confirmed(
     }
 }
 
-/// Uses the face up, then makes the transfer. A crash in between makes nothing, and the person confirms again.
+/// Uses the face up, then makes the transfer that it was for. A crash in between makes nothing, and the person confirms
+/// again.
 async fn make(
     bank: &Bank,
     visitor: &IncodeVisitor,
     session: &Session,
     id: &Key,
-    action: ActionHash,
+    shown: &Transfer,
 ) -> Result<(), Refusal> {
     let of = |refused| Refusal::of(refused, id);
     let making = bank.transfers.making(session, id).map_err(of)?;
     let _making = making.lock().await;
     // Made by another request meanwhile: that one used the face, and its receipt is the answer to both.
     bank.transfers.waiting(session, id).map_err(of)?;
-    bank.incode.use_confirmation(visitor, action, FACE_AGE).await?;
-    bank.transfers.make(session, id).map_err(of)
+    bank.incode.use_confirmation(visitor, shown.action(id), FACE_AGE).await?;
+    bank.transfers.make(session, id, shown).map_err(of)
 }
 
 async fn cancel(

@@ -195,17 +195,22 @@ impl TransferService {
         Err(TransferError::TooManyFaces)
     }
 
-    /// Makes a transfer that waits, once. A second request succeeds and makes nothing.
+    /// Makes the transfer that was shown, once. A second request succeeds and makes nothing.
+    ///
+    /// Compared in the same step: it may have been cancelled meanwhile, and another one wait under its id.
     ///
     /// # Errors
-    /// When it does not wait (any more).
-    pub fn make(&self, session: &Session, id: &Key) -> Result<(), TransferError> {
+    /// When it does not wait (any more), or another one waits in its place.
+    pub fn make(&self, session: &Session, id: &Key, shown: &Transfer) -> Result<(), TransferError> {
         let now = self.clock.now();
         let mut state = self.state();
         if state.made(&session.subject, id).is_some() {
             return Ok(());
         }
         let transfer = state.waiting(session, id, now)?.transfer.clone();
+        if transfer != *shown {
+            return Err(TransferError::Differs);
+        }
         let made = state.made.entry(session.subject.clone()).or_default();
         if made.len() >= MADE {
             return Err(TransferError::TooMany);

@@ -193,6 +193,26 @@ async fn what_waited_too_long_while_the_vendor_looked_is_not_made() {
 }
 
 #[tokio::test]
+async fn what_takes_the_place_of_a_transfer_while_the_vendor_looks_is_not_made() {
+    let site = Site::build().await;
+    let alice = site.verified("alice").await;
+    let form = alice.waiting("1", "Bob").await;
+    site.sandbox.add_fault(Fault::new(Effect::Delay).on(Route::Authenticate).held());
+    let face = alice.face();
+    let meanwhile = async {
+        eventually("the vendor looks", async || site.asked_for_faces() == 1).await;
+        alice.cancel(&form).await;
+        assert_eq!(alice.send(&form, "1000000", "Eve").await.header("location").unwrap(), form.confirm());
+        site.sandbox.release_held();
+    };
+    let (answer, ()) = tokio::join!(alice.confirm(&form, &face), meanwhile);
+    assert!(answer.text().contains("409 · transfer_differs"), "{answer:?}");
+    assert_eq!(alice.made().await, 0);
+    alice.confirm(&form, &alice.face()).await;
+    assert!(alice.get(&form.receipt()).await.text().contains("1,000,000.00"), "made by a face of its own");
+}
+
+#[tokio::test]
 async fn another_persons_face_confirms_nothing() {
     let site = Site::build().await;
     let alice = site.verified("alice").await;

@@ -133,6 +133,10 @@ impl Applier {
                 let due_at = now.after(wait_after(event.attempts, crate::time::jitter()));
                 Verdict::unknown(Settlement::Release { due_at, reason: None })
             }
+            // The vendor took the key for the other call. Anyone who has a token can name an object that it refuses to them.
+            ApplyError::PartiallyAnswered(error) if error.kind() == ErrorKind::Forbidden => {
+                self.again(event, token, Reason::Refused, None, now)
+            }
             ApplyError::PartiallyAnswered(error) => {
                 let verdict = self.settle_error(event, token, ApplyError::Vendor(error), now);
                 // Anyone may send an id at which the vendor fails: that alone does not mean that the vendor is down.

@@ -141,10 +141,12 @@ fn reported_at(event: &ClaimedEvent) -> Option<Timestamp> {
     Some(made_at.map_or(event.received_at, |at| at.min(event.received_at)))
 }
 
-/// What one of two calls came to. Where the other was answered the vendor is there.
+/// What one of two calls came to. Where the other was answered the vendor is there. A refusal of the API key is one of both
+/// calls: where the vendor took the key for the other call, this one is refused for itself.
 fn of_one<T>(error: client::Error, other: &Result<T, client::Error>) -> ApplyError {
     let is_answered = match other {
         Ok(_) => true,
+        Err(other) if error.kind() == ErrorKind::Forbidden => other.kind() == ErrorKind::NotFound,
         Err(other) => other.status().is_some_and(|status| status < 500),
     };
     if is_answered { ApplyError::PartiallyAnswered(error) } else { ApplyError::Vendor(error) }

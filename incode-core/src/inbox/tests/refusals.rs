@@ -187,6 +187,30 @@ async fn a_vendor_that_answers_one_of_two_questions_is_not_down() {
     }
 }
 
+/// A person with a token of their own names the object of another person. The vendor takes the key, and refuses the object.
+#[tokio::test]
+async fn a_vendor_that_refuses_one_of_two_questions_does_not_refuse_the_key() {
+    let clock = ManualClock::new(Timestamp::from_secs(1_700_000_000));
+    let person = r#"{"status":"ACTIVE","identityId":"person"}"#;
+    for (userinfo, is_key) in [((200, person), false), ((403, ""), true)] {
+        let vendor = vendor(move |head| {
+            let (status, body) = if head.contains("/userinfo") { userinfo } else { (403, "") };
+            let head = format!("HTTP/1.1 {status} Answer\r\ncontent-length: {}\r\n", body.len());
+            head + "connection: close\r\n\r\n" + body
+        })
+        .await;
+        for kind in [EventKind::Verification, EventKind::Authentication] {
+            let row = object_key(&kind, Some(&ObjectId::new("object-1").unwrap()), false);
+            let token = at_rest().seal(&Token::new("token").unwrap(), &row).unwrap();
+            let event = ClaimedEvent { kind, token, attempts: 1, ..claimed(1, &clock) };
+            let verdict = applier(&vendor, &clock).judge(&event).await;
+            assert_eq!(verdict.signal == VendorSignal::KeyRefused, is_key, "{:?} {userinfo:?}", event.kind);
+            let is_its_own = matches!(verdict.settlement, Settlement::Retry { reason: Reason::Refused, .. });
+            assert_eq!(is_its_own, !is_key, "{verdict:?}");
+        }
+    }
+}
+
 /// A vendor that refuses every key.
 async fn forbidden() -> String {
     vendor(|_| "HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".to_owned()).await
