@@ -54,7 +54,7 @@ impl Failure {
     }
 
     /// A file that can't be opened.
-    pub(crate) fn missing(path: &std::path::Path, error: &dyn std::fmt::Display) -> Self {
+    pub(crate) fn missing(path: &std::path::Path, error: &dyn fmt::Display) -> Self {
         Self { kind: FailureKind::Unavailable, line: format!("{}: {error}", path.display()) }
     }
 

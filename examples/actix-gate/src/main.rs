@@ -14,7 +14,7 @@ use actix_web::body::BoxBody;
 use actix_web::dev::{Payload, Service, ServiceRequest, ServiceResponse};
 use actix_web::guard;
 use actix_web::http::Uri;
-use actix_web::http::header::HeaderValue;
+use actix_web::http::header::{COOKIE, HeaderValue};
 use actix_web::http::uri::PathAndQuery;
 use actix_web::middleware::{Next, from_fn};
 use actix_web::web::{self, Data, ServiceConfig};
@@ -164,6 +164,7 @@ impl FromRequest for Context {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let header = |name| request.headers().get(name).map(HeaderValue::as_bytes);
         let uri = request.uri();
-        ready(Ok(Self(RequestContext::new(request.method().as_str(), uri.path(), uri.query(), header))))
+        let context = RequestContext::new(request.method().as_str(), uri.path(), uri.query(), header);
+        ready(Ok(Self(context.with_cookies(request.headers().get_all(COOKIE).map(HeaderValue::as_bytes)))))
     }
 }

@@ -13,6 +13,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::HeaderValue;
+use axum::http::header::COOKIE;
 use axum::http::request::Parts;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -128,6 +129,7 @@ impl<S: Sync> FromRequestParts<S> for Context {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         let header = |name| parts.headers.get(name).map(HeaderValue::as_bytes);
-        Ok(Self(RequestContext::new(parts.method.as_str(), parts.uri.path(), parts.uri.query(), header)))
+        let context = RequestContext::new(parts.method.as_str(), parts.uri.path(), parts.uri.query(), header);
+        Ok(Self(context.with_cookies(parts.headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes))))
     }
 }

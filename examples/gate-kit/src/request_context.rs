@@ -43,6 +43,15 @@ impl RequestContext {
         }
     }
 
+    /// With each of its `Cookie` headers: HTTP/2 and some clients send several, and a logout must end each session that it
+    /// is shown.
+    #[must_use]
+    pub fn with_cookies<'a>(mut self, headers: impl Iterator<Item = &'a [u8]>) -> Self {
+        let all: Vec<_> = headers.filter_map(|value| std::str::from_utf8(value).ok()).collect();
+        self.cookie = Some(all.join("; "));
+        self
+    }
+
     /// The media type of the body, in lower case and without parameters; empty when none is named.
     pub(crate) fn media_type(&self) -> String {
         let named = self.content_type.as_deref().unwrap_or_default();

@@ -1,18 +1,24 @@
+use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Form, Multipart, Path, Query, State};
+use axum::body::Body;
+use axum::extract::{DefaultBodyLimit, Form, Multipart, Path, Query, Request, State};
 use axum::http::header::SET_COOKIE;
 use axum::http::{HeaderMap, HeaderValue};
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
+use futures_util::StreamExt as _;
+use futures_util::stream::unfold;
 use gate_kit::RequestContext;
 use incode_core::Subject;
 use incode_core::flow::FaceScope;
 use incode_core::gate::Visitor as IncodeVisitor;
 use incode_tower::{GateLayer, IncodeLayer, Visitor, response};
 use serde::Deserialize;
+use tokio::time::{Instant, timeout_at};
 
 use crate::face::{Confirmed, FaceFailure, FaceForm, confirm};
 use crate::refusal::{Refusal, not_found, show_refusals};
@@ -36,10 +42,30 @@ pub fn app(bank: Arc<Bank>) -> Router {
         .merge(transfers)
         .fallback(not_found)
         .with_state(Arc::clone(&bank))
+        .layer(from_fn(bound_bodies))
         .layer(from_fn_with_state(Arc::clone(&bank), show_refusals))
         .layer(incode)
         .layer(from_fn_with_state(Arc::clone(&bank), attach));
     Router::new().fallback_service(bank.base.clone().around(site))
+}
+
+/// Forms and pictures have to arrive in time. Nothing else ends a body that stops.
+async fn bound_bodies(request: Request, next: Next) -> Response {
+    let end = Instant::now() + LONGEST_BODY;
+    next.run(request.map(|body| bounded(body, end))).await
+}
+
+/// A body that breaks off at this moment, unless it has come whole.
+fn bounded(body: Body, end: Instant) -> Body {
+    let chunks = unfold(Some(body.into_data_stream()), move |chunks| async move {
+        let mut chunks = chunks?;
+        match timeout_at(end, chunks.next()).await {
+            Ok(Some(chunk)) => Some((chunk.map_err(io::Error::other), Some(chunks))),
+            Ok(None) => None,
+            Err(_) => Some((Err(io::Error::from(io::ErrorKind::TimedOut)), None)),
+        }
+    });
+    Body::from_stream(chunks)
 }
 
 type At = State<Arc<Bank>>;
@@ -222,5 +248,10 @@ fn context(path: &str, headers: &HeaderMap) -> RequestContext {
     RequestContext::new("", path, None, |name| headers.get(name).map(HeaderValue::as_bytes))
 }
 
+/// As long as a photograph takes over a slow mobile connection.
+const LONGEST_BODY: Duration = Duration::from_secs(30);
 /// A photograph of a few megabytes, with room to spare.
 const PICTURE: usize = 10 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests;

@@ -52,3 +52,9 @@ fn another_name_of_this_machine_leads_to_the_public_one() {
         assert_eq!(leads(host, public), None, "{why}");
     }
 }
+
+#[test]
+fn every_cookie_header_counts() {
+    let context = request(&[("cookie", "a=b")]).with_cookies([b"a=b".as_slice(), b"session=x"].into_iter());
+    assert_eq!(context.cookie.as_deref(), Some("a=b; session=x"));
+}
