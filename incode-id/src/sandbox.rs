@@ -38,9 +38,7 @@ pub(crate) async fn run(arguments: &Arguments, output: &Output) -> Result<(), Fa
         "INCODE_WEB_URL": sandbox.web_url(),
         "INCODE_CLIENT_ID": sandbox.client_id(),
     }))?;
-    output.text(
-        "INCODE_API_KEY: the value of SANDBOX_API_KEY, or else sandbox-api-key-for-nothing-real",
-    )?;
+    output.text("INCODE_API_KEY: the value of SANDBOX_API_KEY, or else sandbox-api-key-for-nothing-real")?;
     interrupt.await.map_err(Failure::system)?;
     sandbox.stop().await;
     Ok(())

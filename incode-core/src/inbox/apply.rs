@@ -45,6 +45,8 @@ pub(super) enum VendorSignal {
     Answered,
     /// It refuses the API key: every other event would fare the same.
     KeyRefused,
+    /// It refuses this event as if for the API key, and takes the key with another token: see [`Applier::takes_key`].
+    TokenRefused,
     /// It can't be reached, is too slow, or answers 5xx.
     Down,
     /// It answers 429.
@@ -95,6 +97,13 @@ impl Applier {
             Ok(None) => Verdict::answered(Settlement::Done { apply: None, at: now }),
             Err(error) => self.settle_error(event, Some(&token), error, now),
         }
+    }
+
+    /// Whether the vendor takes the API key: it answers 401 to a token that it never made. Its 403 is about the key
+    /// (document of the vendor, userinfo), so one that an event gets is no proof while this is so.
+    pub(super) async fn takes_key(&self) -> bool {
+        let Ok(token) = Token::new(MADE_UP_TOKEN) else { return false };
+        self.client.userinfo(&token).await.is_err_and(|error| error.kind() == ErrorKind::Unauthorized)
     }
 
     /// `None`: the object is about no identity.
@@ -258,3 +267,5 @@ const FEWEST_WITHOUT_KEY: u32 = 240;
 const FEWEST_LATE_ATTEMPTS: u32 = 4;
 /// No `Retry-After` is taken for longer: with a wrong one an event would wait for years.
 const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
+/// No token of any vendor.
+pub(super) const MADE_UP_TOKEN: &str = "incode.made-up.token";

@@ -23,7 +23,7 @@ pub(super) struct CircuitBreaker {
 /// An event that was refused as if for the API key.
 #[derive(Debug, Default)]
 struct Refused {
-    /// How often another event was answered after it: then it can't have been the key.
+    /// How often the vendor took the key after it, for another event or for a token that it never made.
     contradicted: u32,
     /// It was refused since that was last so.
     again: bool,
@@ -46,8 +46,8 @@ impl CircuitBreaker {
         self.until.map_or(Duration::ZERO, |until| until.saturating_sub(now))
     }
 
-    /// Whether the event itself causes the refusal, and not the API key: after its refusal the vendor accepted the key
-    /// for other events, and so often that it is no accident. Any sender can cause an event that the vendor refuses,
+    /// Whether the event itself causes the refusal, and not the API key: after its refusal the vendor took the key, and so
+    /// often that it is no accident. Any sender can cause an event that the vendor refuses,
     /// and it must delay no other event.
     pub(super) fn is_its_own_trouble(&self, event: EventId) -> bool {
         self.refused.get(&event).is_some_and(|refused| refused.contradicted >= CONTRADICTIONS)
@@ -63,10 +63,11 @@ impl CircuitBreaker {
             VendorSignal::Unknown | VendorSignal::Busy => {}
             VendorSignal::Answered => {
                 self.refused.remove(&event);
-                for refused in self.refused.values_mut().filter(|refused| refused.again) {
-                    (refused.contradicted, refused.again) = (refused.contradicted + 1, false);
-                }
-                self.end();
+                self.contradict();
+            }
+            VendorSignal::TokenRefused => {
+                self.remember(now, event);
+                self.contradict();
             }
             VendorSignal::KeyRefused => {
                 self.remember(now, event);
@@ -81,6 +82,14 @@ impl CircuitBreaker {
                 }
             }
         }
+    }
+
+    /// The vendor takes the key.
+    fn contradict(&mut self) {
+        for refused in self.refused.values_mut().filter(|refused| refused.again) {
+            (refused.contradicted, refused.again) = (refused.contradicted + 1, false);
+        }
+        self.end();
     }
 
     fn remember(&mut self, now: Duration, event: EventId) {

@@ -176,12 +176,15 @@ impl Work for Worker {
 
     async fn run(&self, event: ClaimedEvent) -> Verdict {
         let begun = self.started.elapsed();
-        let verdict = self.applier.judge(&event).await;
+        let mut verdict = self.applier.judge(&event).await;
+        if verdict.signal == VendorSignal::KeyRefused && self.applier.takes_key().await {
+            verdict.signal = VendorSignal::TokenRefused;
+        }
         let now = self.started.elapsed();
         match verdict.signal {
             VendorSignal::Answered => self.pace().answered(now, begun),
             VendorSignal::Busy | VendorSignal::Down => self.pace().refused(now, begun),
-            VendorSignal::KeyRefused | VendorSignal::Unknown => {}
+            VendorSignal::KeyRefused | VendorSignal::TokenRefused | VendorSignal::Unknown => {}
         }
         verdict
     }
@@ -189,7 +192,8 @@ impl Work for Worker {
     async fn on_finished(&self, event: &ClaimedEvent, verdict: Option<Verdict>) -> Settlement {
         let Some(verdict) = verdict else { return self.after_panic(event).await };
         let id = event.lease.event;
-        let is_its_own_trouble = verdict.signal == VendorSignal::KeyRefused && self.breaker().is_its_own_trouble(id);
+        let is_refused = matches!(verdict.signal, VendorSignal::KeyRefused | VendorSignal::TokenRefused);
+        let is_its_own_trouble = is_refused && self.breaker().is_its_own_trouble(id);
         if is_its_own_trouble {
             let settlement = self.applier.refuse_alone(event).await;
             if matches!(settlement, Settlement::Dead { .. }) {

@@ -79,7 +79,10 @@ impl Front {
             let mut logger = Command::new("varnishncsa");
             let format = text.lines().find_map(|line| line.split("varnishncsa -F ").nth(1)).unwrap_or("'%m %U'");
             // With what was logged before it starts.
-            logger.args(["-d", "-t", "off", "-n"]).arg(server.folder.path().join("work")).args(["-F", format.trim_matches('\'')]);
+            logger
+                .args(["-d", "-t", "off", "-n"])
+                .arg(server.folder.path().join("work"))
+                .args(["-F", format.trim_matches('\'')]);
             server.logger = Some(spawn(logger, server.folder.path()));
         }
         Some(server)

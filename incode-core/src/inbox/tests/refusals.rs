@@ -6,7 +6,7 @@ use tokio::net::TcpListener;
 
 use crate::client::Client;
 use crate::identity::{Cause, Change, ChangeListener, Directory, NotActive, Observation, Observer, Time};
-use crate::inbox::apply::{Applier, VendorSignal, Verdict};
+use crate::inbox::apply::{Applier, MADE_UP_TOKEN, VendorSignal, Verdict};
 use crate::inbox::runner::Work;
 use crate::inbox::{AtRest, CorrelationReader, Inbox, LateAttempts, NamedSubject, Watchers, Worker, WorkerSettings};
 use crate::model::EventKind;
@@ -37,7 +37,10 @@ fn at_rest() -> AtRest {
 }
 
 fn worker(clock: &ManualClock) -> Worker {
-    let applier = applier("https://vendor.example", clock);
+    worker_of(applier("https://vendor.example", clock), clock)
+}
+
+fn worker_of(applier: Arc<Applier>, clock: &ManualClock) -> Worker {
     let shared: Arc<dyn Clock> = Arc::new(clock.clone());
     let inbox = Inbox::new(store(), Arc::clone(&shared), at_rest(), Duration::from_secs(5));
     Worker::new(inbox, applier, shared, WorkerSettings::default())
@@ -116,6 +119,36 @@ async fn an_event_that_is_refused_while_others_are_answered_delays_no_other_and_
     assert!(matches!(end, Settlement::Dead { reason: Reason::Refused, wipe_token: false, .. }), "{end:?}");
     assert!(matches!(refused(&worker, &good).await, Settlement::Release { .. }));
     assert!(!worker.capacity(0).0.is_zero(), "a key that is refused pauses all, as ever");
+}
+
+/// Any sender can bring a token that the vendor answers with 403, for each call. What it says of a token that it never made
+/// shows that the key is good.
+#[tokio::test]
+async fn a_token_that_is_refused_as_if_for_the_key_delays_no_other() {
+    let clock = ManualClock::new(Timestamp::from_secs(1_700_000_000));
+    for (made_up, is_key) in [("401 Unauthorized", false), ("403 Forbidden", true), ("500 Oops", true)] {
+        let vendor = vendor(move |head| {
+            let status = if head.contains(MADE_UP_TOKEN) { made_up } else { "403 Forbidden" };
+            format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+        })
+        .await;
+        let worker = worker_of(applier(&vendor, &clock), &clock);
+        for round in 0..3 {
+            for number in 1..20 {
+                let event = ClaimedEvent { attempts: 1, ..claimed(number, &clock) };
+                let verdict = worker.run(event.clone()).await;
+                let settlement = worker.on_finished(&event, Some(verdict)).await;
+                assert!(matches!(settlement, Settlement::Release { .. }), "{round} {settlement:?}");
+                let (wait, room) = worker.capacity(0);
+                assert_eq!(wait.is_zero() && room > 1, !is_key, "{made_up}");
+            }
+        }
+        let event = ClaimedEvent { attempts: 1, ..claimed(1, &clock) };
+        let verdict = worker.run(event.clone()).await;
+        let settlement = worker.on_finished(&event, Some(verdict)).await;
+        let is_alone = matches!(settlement, Settlement::Retry { reason: Reason::Refused, .. });
+        assert_eq!(is_alone, !is_key, "{settlement:?}");
+    }
 }
 
 /// As long as no event is answered the key is the cause, however often an event is refused.

@@ -174,7 +174,10 @@ fn an_unknown_client_is_refused_as_such() {
     let reply = refusal.reply();
     assert_eq!(reply.status, 401);
     assert!(reply.headers.contains(&("www-authenticate", r#"Basic realm="incode", charset="UTF-8""#.into())));
-    assert_eq!(&reply.body[..], br#"{"error":"invalid_client","error_description":"send the client id and the secret with HTTP Basic"}"#);
+    assert_eq!(
+        &reply.body[..],
+        br#"{"error":"invalid_client","error_description":"send the client id and the secret with HTTP Basic"}"#
+    );
 }
 
 #[test]
