@@ -88,7 +88,8 @@ async fn a_refused_key_pauses_and_keeps_everything(adapter: Adapter) {
     for index in 0..4 {
         events.push(verified(&world, &format!("Person {index}")).await);
     }
-    world.fault(Fault::status(403));
+    // Each call is refused: a vendor that takes the key for one of them refuses something else.
+    world.fault(Fault::status(403).times(u32::MAX));
     world.deliver(&events[0].1).await;
     waits_for(&world, "key_refused").await;
     let asked = world.sandbox.calls().len();
@@ -100,6 +101,7 @@ async fn a_refused_key_pauses_and_keeps_everything(adapter: Adapter) {
     let counts = world.counts().await;
     assert_eq!((counts.pending, counts.dead), (4, 0));
     assert_eq!(world.sandbox.calls().len(), asked);
+    world.sandbox.clear_faults();
     world.pass(Duration::from_secs(5));
     world.settles(4, 0, 0).await;
     for (identity, _) in &events {
