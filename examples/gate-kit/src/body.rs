@@ -45,4 +45,4 @@ pub(crate) fn unsupported(taken: &'static str) -> Problem {
 pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
 
 /// As long as a photograph takes over a slow mobile connection.
-const DEADLINE: Duration = Duration::from_secs(30);
+pub const DEADLINE: Duration = Duration::from_secs(30);

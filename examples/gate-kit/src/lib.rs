@@ -26,7 +26,7 @@ mod vendor;
 pub mod view;
 
 pub use base_path::BasePath;
-pub use body::form_value;
+pub use body::{DEADLINE as BODY_DEADLINE, form_value};
 pub use request_context::RequestContext;
 pub use run::{log_to_stderr, run, stopped};
 pub use serve::{serve, serve_with_http2};

@@ -1,6 +1,5 @@
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -12,7 +11,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use futures_util::StreamExt as _;
 use futures_util::stream::unfold;
-use gate_kit::RequestContext;
+use gate_kit::{BODY_DEADLINE, RequestContext};
 use incode_core::Subject;
 use incode_core::flow::FaceScope;
 use incode_core::gate::Visitor as IncodeVisitor;
@@ -51,7 +50,7 @@ pub fn app(bank: Arc<Bank>) -> Router {
 
 /// Forms and pictures have to arrive in time. Nothing else ends a body that stops.
 async fn bound_bodies(request: Request, next: Next) -> Response {
-    let end = Instant::now() + LONGEST_BODY;
+    let end = Instant::now() + BODY_DEADLINE;
     next.run(request.map(|body| bounded(body, end))).await
 }
 
@@ -248,8 +247,6 @@ fn context(path: &str, headers: &HeaderMap) -> RequestContext {
     RequestContext::new("", path, None, |name| headers.get(name).map(HeaderValue::as_bytes))
 }
 
-/// As long as a photograph takes over a slow mobile connection.
-const LONGEST_BODY: Duration = Duration::from_secs(30);
 /// A photograph of a few megabytes, with room to spare.
 const PICTURE: usize = 10 * 1024 * 1024;
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use incode_core::Subject;
-use incode_sandbox::{Effect, Fault, Route};
+use incode_sandbox::{Fault, Route};
 use incode_tests::{eventually, get, post};
 use site::{FORM, Site};
 
@@ -180,14 +180,8 @@ async fn what_waited_too_long_while_the_vendor_looked_is_not_made() {
     let site = Site::build().await;
     let alice = site.verified("alice").await;
     let form = alice.waiting("5", "Bob").await;
-    site.sandbox.add_fault(Fault::new(Effect::Delay).on(Route::Authenticate).held());
-    let face = alice.face();
-    let late = async {
-        eventually("the vendor looks", async || site.asked_for_faces() == 1).await;
-        site.clock.advance(Duration::from_secs(10 * 60));
-        site.sandbox.release_held();
-    };
-    let (answer, ()) = tokio::join!(alice.confirm(&form, &face), late);
+    let late = async { site.clock.advance(Duration::from_secs(10 * 60)) };
+    let answer = alice.confirm_while(&form, late).await;
     assert!(answer.text().contains("410 · transfer_expired"), "{answer:?}");
     assert_eq!(alice.made().await, 0);
 }
@@ -197,15 +191,11 @@ async fn what_takes_the_place_of_a_transfer_while_the_vendor_looks_is_not_made()
     let site = Site::build().await;
     let alice = site.verified("alice").await;
     let form = alice.waiting("1", "Bob").await;
-    site.sandbox.add_fault(Fault::new(Effect::Delay).on(Route::Authenticate).held());
-    let face = alice.face();
-    let meanwhile = async {
-        eventually("the vendor looks", async || site.asked_for_faces() == 1).await;
+    let replaced = async {
         alice.cancel(&form).await;
         assert_eq!(alice.send(&form, "1000000", "Eve").await.header("location").unwrap(), form.confirm());
-        site.sandbox.release_held();
     };
-    let (answer, ()) = tokio::join!(alice.confirm(&form, &face), meanwhile);
+    let answer = alice.confirm_while(&form, replaced).await;
     assert!(answer.text().contains("409 · transfer_differs"), "{answer:?}");
     assert_eq!(alice.made().await, 0);
     alice.confirm(&form, &alice.face()).await;
@@ -259,14 +249,10 @@ async fn what_becomes_known_while_the_vendor_looks_counts() {
     let site = Site::build().await;
     let alice = site.verified("alice").await;
     let form = alice.waiting("5", "Bob").await;
-    site.sandbox.add_fault(Fault::new(Effect::Delay).on(Route::Authenticate).held());
-    let face = alice.face();
-    let meanwhile = async {
-        eventually("the vendor looks", async || site.asked_for_faces() == 1).await;
+    let unlinked = async {
         assert!(site.incode.unlink(&Subject::new("alice").unwrap(), &incode_core::Actor::unknown()).await.unwrap());
-        site.sandbox.release_held();
     };
-    let (answer, ()) = tokio::join!(alice.confirm(&form, &face), meanwhile);
+    let answer = alice.confirm_while(&form, unlinked).await;
     assert!(answer.text().contains("403 · verification_required"), "{answer:?}");
     assert_eq!(alice.made().await, 0);
 }

@@ -10,8 +10,8 @@ use incode_core::flow::HostedFlow;
 use incode_core::testing::ManualClock;
 use incode_core::webhook::Authenticity;
 use incode_core::{Clock, Incode, Secret, SystemClock};
-use incode_sandbox::Sandbox;
-use incode_tests::{Response, get, post, verify};
+use incode_sandbox::{Effect, Fault, Route, Sandbox};
+use incode_tests::{Response, eventually, get, post, verify};
 use step_up::{Bank, TransferService, app, set_up};
 
 pub(crate) struct Site {
@@ -146,6 +146,18 @@ impl Person<'_> {
         let body = format!("{}{}--edge--\r\n", part("form", &form.secret), part("base64Image", face));
         let call = post(&form.confirm()).header("cookie", &self.cookie);
         call.header("content-type", "multipart/form-data; boundary=edge").body(body).send(self.site.address).await
+    }
+
+    /// Confirms with the own face, and does something while the vendor looks at it.
+    pub(crate) async fn confirm_while(&self, form: &Form, something: impl Future<Output = ()>) -> Response {
+        self.site.sandbox.add_fault(Fault::new(Effect::Delay).on(Route::Authenticate).held());
+        let meanwhile = async {
+            eventually("the vendor looks", async || self.site.asked_for_faces() == 1).await;
+            something.await;
+            self.site.sandbox.release_held();
+        };
+        let face = self.face();
+        tokio::join!(self.confirm(form, &face), meanwhile).0
     }
 
     /// The page that a face which does not do leads back to.
