@@ -109,7 +109,7 @@ impl Front {
             (Self::Caddy, Variant::Prefix) => ("Caddyfile-prefix", "app.example.com {"),
             (Self::Apache, Variant::Whole) => ("apache.conf", "<VirtualHost *:80>"),
             (Self::Apache, Variant::Prefix) => ("apache-prefix.conf", "<VirtualHost *:80>"),
-            // It is told on the command line.
+            // Its address is an argument.
             (Self::Varnish, Variant::Whole) => ("varnish.vcl", ""),
             (Self::Varnish, Variant::Prefix) => ("varnish-prefix.vcl", ""),
         };
